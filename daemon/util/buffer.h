@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * A growable byte buffer that is read from the front and written at the end.
+ *
+ * Growth doubles, so appending is amortised constant. The owner decides how much may be kept:
+ * buffers that grow on a peer's behalf are checked against a limit before the append.
+ */
+
+#include "util/macro.h"
+
+typedef struct Buffer {
+        uint8_t *data; /* start of the allocation */
+        size_t begin;  /* first byte that has not been consumed */
+        size_t end;    /* one past the last byte written */
+        size_t allocated;
+} Buffer;
+
+#define BUFFER_NULL ((Buffer){})
+
+void buffer_done(Buffer *b);
+
+/* Wipes what was kept before the memory goes back; for secrets. */
+void buffer_wipe(Buffer *b);
+
+static inline size_t buffer_size(const Buffer *b) {
+        return b->end - b->begin;
+}
+
+static inline uint8_t *buffer_data(const Buffer *b) {
+        return b->data + b->begin;
+}
+
+/* Makes room for N more bytes and returns where they go, or NULL when memory is out. The bytes
+ * count only after buffer_commit(). */
+uint8_t *buffer_reserve(Buffer *b, size_t n);
+
+static inline void buffer_commit(Buffer *b, size_t n) {
+        b->end += n;
+}
+
+int buffer_append(Buffer *b, const void *p, size_t n);
+
+/* Drops N bytes from the front; an emptied buffer starts at its beginning again, and gives a large
+ * allocation back. */
+void buffer_consume(Buffer *b, size_t n);
+
+static inline void buffer_clear(Buffer *b) {
+        b->begin = b->end = 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "util/sockaddr.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+socklen_t sockaddr_size(const SockAddr *a) {
+        return a->sa.sa_family == AF_INET6 ? sizeof(a->in6) : sizeof(a->in);
+}
+
+uint16_t sockaddr_port(const SockAddr *a) {
+        return ntohs(a->sa.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port);
+}
+
+void sockaddr_set_port(SockAddr *a, uint16_t port) {
+        if (a->sa.sa_family == AF_INET6)
+                a->in6.sin6_port = htons(port);
+        else
+                a->in.sin_port = htons(port);
+}
+
+int sockaddr_parse_ip(const char *text, uint16_t port, SockAddr *ret) {
+        SockAddr a = {};
+
+        if (inet_pton(AF_INET, text, &a.in.sin_addr) == 1)
+                a.sa.sa_family = AF_INET;
+        else if (inet_pton(AF_INET6, text, &a.in6.sin6_addr) == 1)
+                a.sa.sa_family = AF_INET6;
+        else
+                return -EINVAL;
+        sockaddr_set_port(&a, port);
+        *ret = a;
+        return 0;
+}
+
+static bool is_mapped(const SockAddr *a) {
+        return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
+}
+
+static const uint8_t *ipv4_bytes(const SockAddr *a) {
+        return is_mapped(a) ? a->in6.sin6_addr.s6_addr + 12 : (const uint8_t *)&a->in.sin_addr;
+}
+
+const char *sockaddr_format(const SockAddr *a, char buf[static ENDPOINT_SIZE]) {
+        char ip[INET6_ADDRSTRLEN] = "?";
+
+        if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
+                inet_ntop(AF_INET6, &a->in6.sin6_addr, ip, sizeof(ip));
+        else
+                inet_ntop(AF_INET, ipv4_bytes(a), ip, sizeof(ip));
+        return endpoint_format(ip, sockaddr_port(a), buf);
+}
+
+bool sockaddr_is_loopback(const SockAddr *a) {
+        if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
+                return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+        return ipv4_bytes(a)[0] == 127;
+}
+
+bool sockaddr_is_any(const SockAddr *a) {
+        if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
+                return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+        return bytes_are_zero(ipv4_bytes(a), 4);
+}
+
+void sockaddr_prefix(const SockAddr *a, uint8_t ret[static 16]) {
+        memset(ret, 0, 16);
+        if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
+                memcpy(ret, a->in6.sin6_addr.s6_addr, 8);
+        else
+                memcpy(ret + 12, ipv4_bytes(a), 4);
+}
+
+static int parse_port(const char *p, size_t n, bool allow_zero, uint16_t *ret) {
+        unsigned v = 0;
+
+        if (n == 0 || n > 5 || (n > 1 && p[0] == '0'))
+                return -EINVAL;
+        for (size_t i = 0; i < n; i++) {
+                if (p[i] < '0' || p[i] > '9')
+                        return -EINVAL;
+                v = v * 10 + (unsigned)(p[i] - '0');
+        }
+        if (v > 65535 || (v == 0 && !allow_zero))
+                return -EINVAL;
+        *ret = (uint16_t)v;
+        return 0;
+}
+
+static bool host_is_name(const char *p, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') ||
+                            (p[i] >= '0' && p[i] <= '9') || p[i] == '-' || p[i] == '.'))
+                        return false;
+        return n > 0;
+}
+
+int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[static HOST_SIZE],
+        uint16_t *ret_port) {
+        const char *colon = memrchr(text, ':', n), *host = text;
+        size_t hn = colon ? (size_t)(colon - text) : 0;
+        bool v6 = hn >= 2 && host[0] == '[' && host[hn - 1] == ']';
+        char buf[HOST_SIZE] = {};
+        uint16_t port;
+        SockAddr a;
+        int r;
+
+        if (!colon || hn >= HOST_SIZE)
+                return -EINVAL;
+        r = parse_port(colon + 1, n - hn - 1, allow_zero, &port);
+        if (r < 0)
+                return r;
+        if (v6) {
+                host++;
+                hn -= 2;
+        }
+        memcpy(buf, host, hn);
+        if (v6 ? sockaddr_parse_ip(buf, 0, &a) < 0 || a.sa.sa_family != AF_INET6
+               : !host_is_name(buf, hn) || strlen(buf) != hn)
+                return -EINVAL;
+        memcpy(ret_host, buf, HOST_SIZE);
+        *ret_port = port;
+        return 0;
+}
+
+const char *endpoint_format(const char *host, uint16_t port, char buf[static ENDPOINT_SIZE]) {
+        bool v6 = strchr(host, ':') != NULL;
+
+        snprintf(buf, ENDPOINT_SIZE, "%s%.*s%s:%u", v6 ? "[" : "", HOST_SIZE - 1, host,
+                v6 ? "]" : "", port);
+        return buf;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Socket addresses and their text forms: "192.0.2.1:7425", "[2001:db8::1]:7425",
+ * "tracker.example:7425".
+ */
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "util/macro.h"
+
+/* An IPv6 literal in brackets with a scope and a port; a host name is at most 253 characters. */
+#define HOST_SIZE 256
+#define ENDPOINT_SIZE 264
+
+typedef union SockAddr {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+} SockAddr;
+
+socklen_t sockaddr_size(const SockAddr *a) _pure_;
+uint16_t sockaddr_port(const SockAddr *a) _pure_;
+void sockaddr_set_port(SockAddr *a, uint16_t port);
+
+/* From a numeric address without brackets; -EINVAL for anything else, host names included. */
+int sockaddr_parse_ip(const char *text, uint16_t port, SockAddr *ret);
+
+/* "ip:port" with brackets around IPv6, an IPv4-mapped address as IPv4. */
+const char *sockaddr_format(const SockAddr *a, char buf[static ENDPOINT_SIZE]);
+
+bool sockaddr_is_loopback(const SockAddr *a) _pure_;
+bool sockaddr_is_any(const SockAddr *a) _pure_;
+
+/* The bytes that a limit per address counts by: all of IPv4, the /64 of IPv6. */
+void sockaddr_prefix(const SockAddr *a, uint8_t ret[static 16]);
+
+/* Splits "host:port" or "[v6]:port". The host is a numeric address or made of letters, digits,
+ * '-' and '.'; the port is 1 to 65535, or 0 where ALLOW_ZERO. -EINVAL otherwise. */
+int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[static HOST_SIZE],
+        uint16_t *ret_port);
+
+/* The reverse; puts brackets around a host with a colon. */
+const char *endpoint_format(const char *host, uint16_t port, char buf[static ENDPOINT_SIZE]);

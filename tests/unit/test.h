@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Unit tests: TEST(name) { … } registers itself, main() is included, output is TAP 13. A failed
+ * check says where and ends its test; the next one runs.
+ */
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Test {
+        const char *name;
+        void (*run)(void);
+        struct Test *next;
+} Test;
+
+static Test *test_first, **test_last = &test_first;
+static jmp_buf test_failed;
+
+#define TEST(id)                                                                                   \
+        static void test_##id(void);                                                               \
+        __attribute__((constructor)) static void register_##id(void) {                             \
+                static Test t = {.name = #id, .run = test_##id};                                   \
+                *test_last = &t;                                                                   \
+                test_last = &t.next;                                                               \
+        }                                                                                          \
+        static void test_##id(void)
+
+__attribute__((noreturn, unused)) static void test_fail(const char *file, int line, const char *what) {
+        printf("# %s:%d: %s\n", file, line, what);
+        longjmp(test_failed, 1);
+}
+
+#define CHECK(x)                                                                                   \
+        do {                                                                                       \
+                if (!(x))                                                                          \
+                        test_fail(__FILE__, __LINE__, #x);                                         \
+        } while (0)
+
+#define CHECK_EQ(a, b)                                                                             \
+        do {                                                                                       \
+                long long _x = (long long)(a), _y = (long long)(b);                                \
+                if (_x != _y) {                                                                    \
+                        printf("# %s:%d: %s is %lld, expected %s = %lld\n", __FILE__, __LINE__,    \
+                                #a, _x, #b, _y);                                                   \
+                        longjmp(test_failed, 1);                                                   \
+                }                                                                                  \
+        } while (0)
+
+#define CHECK_OK(x) CHECK_EQ((x), 0)
+
+#define CHECK_STR(a, b)                                                                            \
+        do {                                                                                       \
+                const char *_x = (a), *_y = (b);                                                   \
+                if (!_x || strcmp(_x, _y) != 0) {                                                  \
+                        printf("# %s:%d: %s is '%s', expected '%s'\n", __FILE__, __LINE__, #a,     \
+                                _x ? _x : "(null)", _y);                                           \
+                        longjmp(test_failed, 1);                                                   \
+                }                                                                                  \
+        } while (0)
+
+static bool test_passes(Test *t) {
+        if (setjmp(test_failed) != 0)
+                return false;
+        t->run();
+        return true;
+}
+
+int main(void) {
+        int n = 0, failed = 0;
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        for (Test *t = test_first; t; t = t->next) {
+                bool ok = test_passes(t);
+
+                printf("%s %d - %s\n", ok ? "ok" : "not ok", ++n, t->name);
+                failed += !ok;
+        }
+        printf("1..%d\n", n);
+        return failed ? 1 : 0;
+}
