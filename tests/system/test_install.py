@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""meson install puts everything where it belongs, below the prefix it was given and nowhere else."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+VERSION = re.search(r"version: '([^']+)'", (TOP / "meson.build").read_text())[1]
+
+PROGRAM, DATA = 0o755, 0o644
+COMMON = {
+    "bin/chatc": PROGRAM,
+    "libexec/p2pchatd": PROGRAM,
+    "sbin/p2pchat-tracker": PROGRAM,
+    "share/dbus-1/interfaces/org.p2pchat.Chat1.xml": DATA,
+    "share/dbus-1/services/org.p2pchat.Chat1.service": DATA,
+    "share/man/man1/chatc.1": DATA,
+    "share/man/man5/org.p2pchat.Chat1.5": DATA,
+    "share/man/man5/p2pchat-tracker.conf.5": DATA,
+    "share/man/man5/p2pchatd.conf.5": DATA,
+    "share/man/man8/p2pchat-tracker.8": DATA,
+    "share/man/man8/p2pchatd.8": DATA,
+}
+CONFIGURATION = {"p2pchat/p2pchat-tracker.conf": DATA, "p2pchat/p2pchatd.conf": DATA}
+USER_UNIT, SYSTEM_UNIT = "user/p2pchatd.service", "system/p2pchat-tracker.service"
+
+
+def run(*command, **options):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          encoding="utf-8", **options)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def below(top, files):
+    return {f"{top}/{name}": mode for name, mode in files.items()}
+
+
+def files_in(destination):
+    return {str(path.relative_to(destination)): path.stat().st_mode & 0o7777
+            for path in destination.rglob("*") if not path.is_dir()}
+
+
+def unit_dir(kind):
+    """Where systemd.pc of this system has units of this kind, or the usual place without it."""
+    done = subprocess.run(["pkg-config", f"--variable=systemd{kind}unitdir", "systemd"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+                          encoding="utf-8")
+    return done.stdout.strip().lstrip("/") or f"usr/lib/systemd/{kind}"
+
+
+@pytest.fixture(scope="module", name="build")
+def build_fixture(tmp_path_factory):
+    build = tmp_path_factory.mktemp("install") / "build"
+    run("meson", "setup", "--buildtype=plain", "-Dtests=false", "--prefix=/usr",
+        "--libexecdir=libexec", build, TOP)
+    run("ninja", "-C", build)
+    return build
+
+
+def install(build, destination):
+    run("meson", "install", "-C", build, "--no-rebuild", "--quiet",
+        env={**os.environ, "DESTDIR": str(destination)}, umask=0o077)
+    return destination
+
+
+@pytest.fixture(scope="module", name="installed")
+def installed_fixture(build, tmp_path_factory):
+    return install(build, tmp_path_factory.mktemp("usr"))
+
+
+def test_files_and_modes_of_a_system_installation(installed):
+    expected = {**below("usr", COMMON), **below("etc", CONFIGURATION),
+                f"{unit_dir('user')}/p2pchatd.service": DATA,
+                f"{unit_dir('system')}/p2pchat-tracker.service": DATA}
+    assert files_in(installed) == expected
+
+
+@pytest.mark.parametrize("program", ["bin/chatc", "libexec/p2pchatd", "sbin/p2pchat-tracker"])
+def test_programs_run_from_there(installed, program):
+    assert VERSION in run(installed / "usr" / program, "--version")
+
+
+def test_activation_and_units_name_what_was_installed(installed):
+    files = {path.name: path.read_text() for path in installed.rglob("*.service")}
+    assert "ExecStart=/usr/libexec/p2pchatd\n" in files["p2pchatd.service"]
+    assert "ExecStart=/usr/sbin/p2pchat-tracker\n" in files["p2pchat-tracker.service"]
+    activation = files["org.p2pchat.Chat1.service"]
+    assert "Exec=/usr/libexec/p2pchatd\n" in activation
+    assert "SystemdService=p2pchatd.service\n" in activation
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(installed, tmp_path):
+    assert shutil.which("systemd-analyze")
+    for unit in installed.rglob("systemd/*/*.service"):
+        # It wants the programs to exist, and manual pages to be installed.
+        here = tmp_path / unit.name
+        here.write_text(re.sub("^ExecStart=", f"ExecStart={installed}", unit.read_text(),
+                               flags=re.MULTILINE))
+        said = run("systemd-analyze", "verify", "--man=no", here)
+        assert unit.name not in said, said
+
+
+def test_another_prefix_keeps_everything_below_it(build, tmp_path):
+    run("meson", "configure", "-Dprefix=/opt/p2pchat", build)
+    run("ninja", "-C", build)
+    expected = {**COMMON, **below("etc", CONFIGURATION),
+                **below("lib/systemd", {USER_UNIT: DATA, SYSTEM_UNIT: DATA})}
+    destination = install(build, tmp_path)
+    assert files_in(destination) == below("opt/p2pchat", expected)
+    unit = destination / "opt/p2pchat/lib/systemd" / USER_UNIT
+    assert "ExecStart=/opt/p2pchat/libexec/p2pchatd\n" in unit.read_text()
