@@ -3,7 +3,7 @@
 #include "util/buffer.h"
 
 /* An idle connection does not sit on more than this. */
-#define BUFFER_KEEP 4096
+#define BUFFER_KEEP 1024
 
 void buffer_done(Buffer *b) {
         free(b->data);

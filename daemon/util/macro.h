@@ -39,6 +39,12 @@
                 _a > _b ? _a : _b;                                                                 \
         })
 
+#define CLAMP(x, low, high)                                                                        \
+        ({                                                                                         \
+                __typeof__(x) _x = (x), _low = (low), _high = (high);                              \
+                _x < _low ? _low : _x > _high ? _high : _x;                                        \
+        })
+
 /* The object that contains MEMBER at PTR. */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

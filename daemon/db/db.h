@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * An LMDB environment with group commit.
+ *
+ * All writes made while events are pending join one transaction, the batch. It is committed when
+ * the loop has nothing else ready, and at the end of any handler that finds it with DB_BATCH_WRITES
+ * writes or older than DB_BATCH_AGE. A low-priority source alone would starve beside one busy
+ * descriptor, and a timer would be late; a check after each handler is neither.
+ *
+ * Nothing that depends on a write may leave before db_after_commit() has called back. A failed
+ * batch has written nothing: every callback gets the error, and the environment is opened anew.
+ *
+ * A transaction has a sticky error: after the first failure its calls do nothing, and the commit
+ * reports it. Decisions that lead to a write read in the batch; answers to users read a snapshot of
+ * what is committed. No snapshot lives across a return to the loop.
+ *
+ * Keys are composed of big-endian integers and fixed bytes, so that LMDB's order is the order of
+ * the fields.
+ */
+
+#include "util/loop.h"
+
+#define DB_BATCH_WRITES 256
+#define DB_BATCH_AGE (2 * USEC_PER_MSEC)
+#define DB_KEY_MAX 128
+#define DB_TABLES_MAX 32
+
+/* A commit that takes longer than this is worth a word. */
+#define DB_COMMIT_SLOW USEC_PER_SEC
+
+typedef struct Db Db;
+typedef struct DbTxn DbTxn;
+
+typedef struct DbOptions {
+        const char *const *tables; /* names, NULL-terminated; a table is its index */
+        uint64_t map_size;         /* bytes of address space, sparse */
+        Loop *loop;
+} DbOptions;
+
+/* PATH is a directory, created 0700. -EUCLEAN: damaged; -ENOSPC: no room; -EPERM and the like as
+ * they come. */
+int db_open(const char *path, const DbOptions *options, Db **ret);
+
+/* Commits what is pending first, with its callbacks. */
+Db *db_close(Db *db);
+
+/* Figures for status, doctor and tests. */
+typedef struct DbStats {
+        uint64_t commits, writes; /* since the start */
+        usec_t slowest;           /* the longest commit */
+        int last_error;           /* of the last batch, 0 when it went well */
+} DbStats;
+
+const DbStats *db_stats(const Db *db);
+
+/* The batch's transaction, begun if there is none. Never NULL: what could not begin is a
+ * transaction with an error. */
+DbTxn *db_write(Db *db);
+
+/* Calls FN after the batch that is open now has been committed, or with the error that made it
+ * fail; at once (after the present handler) when none is open. In order of registration. */
+typedef void (*DbCommitFn)(void *userdata, int error);
+
+int db_after_commit(Db *db, DbCommitFn fn, void *userdata);
+
+/* Forgets callbacks that would get USERDATA; for owners that go away. */
+void db_forget(Db *db, void *userdata);
+
+/* Commits at once, callbacks included; not from a callback. Returns the batch's error. */
+int db_commit(Db *db);
+
+/* A snapshot of what is committed. To be ended before returning to the loop. */
+int db_read_begin(Db *db, DbTxn **ret);
+void db_read_end(DbTxn *txn);
+DEFINE_CLEANUP(DbTxn *, db_read_end)
+
+int db_error(const DbTxn *txn);
+
+/* Keys */
+
+typedef struct DbKey {
+        uint8_t data[DB_KEY_MAX];
+        size_t size;
+} DbKey;
+
+#define DB_KEY_NULL ((DbKey){})
+
+void db_key_u8(DbKey *k, uint8_t v);
+void db_key_u32(DbKey *k, uint32_t v);
+void db_key_u64(DbKey *k, uint64_t v);
+void db_key_bytes(DbKey *k, const void *p, size_t n);
+uint32_t db_get_u32(const void *p);
+uint64_t db_get_u64(const void *p);
+void db_set_u32(void *p, uint32_t v);
+void db_set_u64(void *p, uint64_t v);
+
+/* Rows. Values that are read point into the map: valid until the next write or the end of the
+ * transaction. */
+
+typedef struct DbValue {
+        const uint8_t *data;
+        size_t size;
+} DbValue;
+
+/* 1 with the value, 0 without one, or the transaction's error. */
+int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret);
+
+/* Writes count towards DB_BATCH_WRITES. Both return the sticky error. */
+int db_put(DbTxn *txn, unsigned table, const DbKey *key, const void *p, size_t n);
+
+/* 1 when it was there, 0 when not. */
+int db_del(DbTxn *txn, unsigned table, const DbKey *key);
+
+/* Rows of a table whose keys begin with PREFIX, in order or backwards. */
+typedef struct DbCursor {
+        void *cursor; /* MDB_cursor */
+        DbTxn *txn;
+        DbKey prefix, start;
+        bool backwards, started;
+} DbCursor;
+
+/* Begins at START, which has PREFIX (NULL: at the beginning or end of the prefix). Backwards,
+ * START itself is left out; forwards it is included. */
+int db_cursor_open(DbTxn *txn, unsigned table, const DbKey *prefix, const DbKey *start,
+        bool backwards, DbCursor *ret);
+void db_cursor_close(DbCursor *c);
+
+/* 1 with the next row, 0 at the end, or an error. The key points into the map as well. */
+int db_cursor_next(DbCursor *c, DbValue *ret_key, DbValue *ret_value);
+
+/* Moves on to the first row with a key at or after KEY (forwards cursors). */
+void db_cursor_seek(DbCursor *c, const DbKey *key);
+
+/* Deletes the row that was returned last. */
+int db_cursor_del(DbCursor *c);

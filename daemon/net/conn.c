@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/conn.h"
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+/* A TLS record, which is also what one read returns at most. */
+#define RECORD_SIZE 16384
+
+/* Records read before others get their turn. */
+#define RECORDS_AT_ONCE 32
+
+#define SHUTDOWN_TIME (3 * USEC_PER_SEC)
+
+struct Net {
+        Loop *loop;
+        uint8_t input[RECORD_SIZE];
+        Conn *ending; /* those of conn_shutdown() */
+};
+
+typedef enum ConnState {
+        CONN_HANDSHAKE,
+        CONN_OPEN,
+        CONN_ENDING, /* the owner is gone: flush, then wait for the end of the stream */
+        CONN_CLOSED,
+} ConnState;
+
+struct Conn {
+        Net *net;
+        Transport *transport;
+        TlsSession *tls;
+        ConnState state;
+        const ConnCallbacks *callbacks;
+        void *userdata;
+        Buffer in, out;
+        bool was_full, writable, ended;
+        bool more;     /* input was left for the next turn */
+        bool overflow; /* the peer did not take its output */
+        bool *freed; /* set while callbacks run, in case one of them frees the connection */
+        LoopDefer *soon;
+        LoopTimer *give_up;
+        usec_t last_input;
+        Conn *prev, *next; /* net->ending */
+};
+
+int net_new(Loop *l, Net **ret) {
+        Net *n = calloc(1, sizeof(*n));
+
+        if (!n)
+                return -ENOMEM;
+        n->loop = l;
+        *ret = n;
+        return 0;
+}
+
+Net *net_free(Net *n) {
+        Conn *c, *tmp;
+
+        if (!n)
+                return NULL;
+        DL_FOREACH_SAFE(n->ending, c, tmp)
+                conn_free(c);
+        explicit_bzero(n->input, sizeof(n->input));
+        free(n);
+        return NULL;
+}
+
+Loop *net_loop(const Net *n) {
+        return n->loop;
+}
+
+Conn *conn_free(Conn *c) {
+        if (!c)
+                return NULL;
+        if (c->freed)
+                *c->freed = true;
+        if (c->state == CONN_ENDING)
+                DL_DELETE(c->net->ending, c);
+        tls_session_free(c->tls);
+        transport_free(c->transport);
+        loop_defer_free(c->soon);
+        loop_timer_free(c->give_up);
+        buffer_done(&c->in);
+        buffer_done(&c->out);
+        free(c);
+        return NULL;
+}
+
+/* The owner hears of it once. A connection without owner goes away by itself. */
+static void conn_fail(Conn *c, int error, const char *text) {
+        char copy[160];
+
+        if (c->state == CONN_ENDING) {
+                conn_free(c);
+                return;
+        }
+        if (c->state == CONN_CLOSED)
+                return;
+        snprintf(copy, sizeof(copy), "%s", text);
+        c->state = CONN_CLOSED;
+        c->transport->ops->want(c->transport, 0);
+        loop_defer_arm(c->soon, false);
+        c->callbacks->closed(c->userdata, error, copy);
+}
+
+static const char *frame_error_text(int error) {
+        switch (error) {
+        case -EMSGSIZE:
+                return "a frame was larger than its type allows";
+        case -EPROTONOSUPPORT:
+                return "a frame was of an unknown type";
+        case -EBADMSG:
+                return "a frame was not in canonical form";
+        default:
+                return strerror(-error);
+        }
+}
+
+/* Hands over the frames at P and returns the bytes used, or an error. CONN_CLOSED or a freed
+ * connection ends it early. */
+static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
+        size_t used = 0;
+
+        while (!*freed && c->state == CONN_OPEN) {
+                size_t size;
+                Frame f;
+                int r;
+
+                r = frame_scan(p + used, n - used, &size);
+                if (r == 0)
+                        break;
+                if (r > 0)
+                        r = frame_open(p + used, size, &f);
+                if (r < 0)
+                        return r;
+                used += size;
+                r = c->callbacks->frame(c->userdata, &f);
+                if (r < 0 && !*freed)
+                        return r;
+        }
+        return (ssize_t)used;
+}
+
+/* Frames are taken from where they were read as long as none is cut; only the rest is kept. */
+static int conn_input(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
+        ssize_t used;
+        int r;
+
+        if (buffer_size(&c->in) == 0) {
+                used = conn_take_frames(c, p, n, freed);
+                if (used < 0)
+                        return (int)used;
+                return *freed ? 0 : buffer_append(&c->in, p + used, n - (size_t)used);
+        }
+        r = buffer_append(&c->in, p, n);
+        if (r < 0)
+                return r;
+        used = conn_take_frames(c, buffer_data(&c->in), buffer_size(&c->in), freed);
+        if (used < 0)
+                return (int)used;
+        if (!*freed)
+                buffer_consume(&c->in, (size_t)used);
+        return 0;
+}
+
+static void conn_update_events(Conn *c) {
+        if (c->state == CONN_HANDSHAKE)
+                c->transport->ops->want(c->transport, tls_wanted(c->tls));
+        else if (c->state != CONN_CLOSED)
+                c->transport->ops->want(c->transport,
+                        LOOP_READ | (buffer_size(&c->out) > 0 && !c->writable ? LOOP_WRITE : 0));
+}
+
+/* True when more may be there at once. */
+static bool conn_read(Conn *c, const bool *freed) {
+        for (int i = 0; i < RECORDS_AT_ONCE; i++) {
+                ssize_t n = tls_read(c->tls, c->net->input, RECORD_SIZE);
+                int r;
+
+                if (n == -EAGAIN)
+                        return false;
+                if (n <= 0) {
+                        conn_fail(c, (int)n, n == 0 ? "closed by the other end" : tls_failure(c->tls));
+                        return false;
+                }
+                c->last_input = loop_now(c->net->loop);
+                if (c->state == CONN_ENDING)
+                        continue;
+                r = conn_input(c, c->net->input, (size_t)n, freed);
+                if (*freed || c->state == CONN_CLOSED)
+                        return false;
+                if (r < 0) {
+                        conn_fail(c, r, frame_error_text(r));
+                        return false;
+                }
+        }
+        return true;
+}
+
+static void conn_end_if_flushed(Conn *c) {
+        if (c->state != CONN_ENDING || buffer_size(&c->out) > 0 || c->ended)
+                return;
+        c->ended = true;
+        tls_bye(c->tls);
+        c->transport->ops->end(c->transport);
+}
+
+static void conn_write(Conn *c) {
+        while (buffer_size(&c->out) > 0) {
+                ssize_t n = tls_write(
+                        c->tls, buffer_data(&c->out), MIN(buffer_size(&c->out), (size_t)RECORD_SIZE));
+
+                if (n == -EAGAIN) {
+                        c->writable = false;
+                        return;
+                }
+                if (n < 0) {
+                        conn_fail(c, (int)n, tls_failure(c->tls));
+                        return;
+                }
+                buffer_consume(&c->out, (size_t)n);
+        }
+        c->writable = true;
+        conn_end_if_flushed(c);
+}
+
+static void conn_handshake(Conn *c) {
+        uint8_t key[KEY_SIZE];
+        int r;
+
+        r = tls_handshake(c->tls);
+        if (r == -EAGAIN)
+                return;
+        if (r < 0) {
+                conn_fail(c, r, tls_failure(c->tls));
+                return;
+        }
+        r = tls_peer_key(c->tls, key);
+        if (r < 0) {
+                conn_fail(c, r, "the other end showed no usable Ed25519 key");
+                return;
+        }
+        c->state = CONN_OPEN;
+        c->writable = true;
+        c->callbacks->open(c->userdata, key);
+}
+
+static bool conn_is_usable(const Conn *c) {
+        return c->state == CONN_OPEN || c->state == CONN_ENDING;
+}
+
+static void conn_say_drained(Conn *c) {
+        if (c->state != CONN_OPEN || !c->was_full || buffer_size(&c->out) >= CONN_QUEUE_LOW)
+                return;
+        c->was_full = false;
+        if (c->callbacks->drained)
+                c->callbacks->drained(c->userdata);
+}
+
+static void conn_work(Conn *c, bool input) {
+        bool freed = false, more = false;
+
+        c->freed = &freed;
+        if (c->overflow)
+                conn_fail(c, -ENOBUFS, "the other end does not take what is sent to it");
+        if (!freed && c->state == CONN_HANDSHAKE)
+                conn_handshake(c);
+        if (!freed && conn_is_usable(c) && input)
+                more = conn_read(c, &freed);
+        if (!freed && conn_is_usable(c))
+                conn_write(c);
+        if (!freed)
+                conn_say_drained(c);
+        if (freed)
+                return;
+        c->freed = NULL;
+        c->more = more;
+        conn_update_events(c);
+        if (more)
+                loop_defer_arm(c->soon, true);
+}
+
+static void on_ready(void *userdata, uint32_t events) {
+        conn_work(userdata, true);
+}
+
+/* Flushes what the last handler has queued, which is why it comes; reading is left to the
+ * descriptor unless some was put off. */
+static void on_soon(void *userdata) {
+        Conn *c = userdata;
+
+        conn_work(c, c->more || c->state != CONN_OPEN);
+}
+
+static void on_give_up(void *userdata) {
+        conn_free(userdata);
+}
+
+int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const char *alpn,
+        const ConnCallbacks *callbacks, void *userdata, Conn **ret) {
+        Conn *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c) {
+                transport_free(t);
+                return -ENOMEM;
+        }
+        *c = (Conn){.net = n, .transport = t, .callbacks = callbacks, .userdata = userdata};
+        c->last_input = loop_now(n->loop);
+        r = loop_defer_new(n->loop, LOOP_DEFER_SOON, on_soon, c, &c->soon);
+        if (r >= 0)
+                r = tls_session_new(identity, role, alpn, t, &c->tls);
+        if (r < 0) {
+                conn_free(c);
+                return r;
+        }
+        t->ready = on_ready;
+        t->userdata = c;
+        loop_defer_arm(c->soon, true);
+        *ret = c;
+        return 0;
+}
+
+Conn *conn_shutdown(Conn *c) {
+        if (!c)
+                return NULL;
+        if (c->state != CONN_OPEN ||
+                loop_timer_new(c->net->loop, on_give_up, c, &c->give_up) < 0)
+                return conn_free(c);
+        if (c->freed)
+                *c->freed = true; /* as far as callbacks go, it is */
+        c->freed = NULL;
+        c->state = CONN_ENDING;
+        DL_APPEND(c->net->ending, c);
+        loop_timer_set(c->give_up, loop_now(c->net->loop) + SHUTDOWN_TIME);
+        loop_defer_arm(c->soon, true);
+        return NULL;
+}
+
+Buffer *conn_output(Conn *c) {
+        return &c->out;
+}
+
+void conn_queued(Conn *c) {
+        size_t n = buffer_size(&c->out);
+
+        if (n > CONN_QUEUE_FULL)
+                c->was_full = true;
+        if (n > CONN_QUEUE_MAX)
+                c->overflow = true;
+        loop_defer_arm(c->soon, c->state != CONN_CLOSED);
+}
+
+const SockAddr *conn_peer(const Conn *c) {
+        return &c->transport->peer;
+}
+
+usec_t conn_last_input(const Conn *c) {
+        return c->last_input;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * A connection that carries frames: TLS over a transport, with output that gathers until the
+ * present handler is done, so that what one event causes leaves in full TLS records.
+ *
+ * The owner frees a connection whenever it likes, in its callbacks too. After `closed` nothing more
+ * is called. Input is handed over as it comes; what is received but not a whole frame yet is at
+ * most one frame.
+ */
+
+#include "net/tls.h"
+#include "util/loop.h"
+#include "wire/frame.h"
+
+/* Output queued for a peer: above FULL the owner should stop producing until `drained`; a peer that
+ * lets it grow to MAX is cut off with -ENOBUFS. */
+#define CONN_QUEUE_FULL (256 * 1024)
+#define CONN_QUEUE_LOW (64 * 1024)
+#define CONN_QUEUE_MAX (4 * 1024 * 1024)
+
+/* What connections share: the loop, a buffer to read into, and those that are being shut down. */
+typedef struct Net Net;
+
+int net_new(Loop *l, Net **ret);
+Net *net_free(Net *n);
+Loop *net_loop(const Net *n);
+
+typedef struct Conn Conn;
+
+typedef struct ConnCallbacks {
+        /* The handshake is done and the other end has proved to hold this key. */
+        void (*open)(void *userdata, const uint8_t key[static KEY_SIZE]);
+
+        /* A frame; negative ends the connection with that error. */
+        int (*frame)(void *userdata, Frame *f);
+
+        /* Output was over CONN_QUEUE_FULL and is below CONN_QUEUE_LOW again. May be NULL. */
+        void (*drained)(void *userdata);
+
+        /* -ECONNRESET or 0 for an end by the other side, -EPROTO with TLS, the errors of
+         * frame_scan(), those of `frame`. TEXT is for people. */
+        void (*closed)(void *userdata, int error, const char *text);
+} ConnCallbacks;
+
+/* Takes the transport over in every case. IDENTITY and the callbacks must outlive the connection. */
+int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const char *alpn,
+        const ConnCallbacks *callbacks, void *userdata, Conn **ret);
+
+/* At once; what is queued is lost. */
+Conn *conn_free(Conn *c);
+
+/* Sends what is queued, then ends; the owner is no longer concerned. Given up after a few
+ * seconds. */
+Conn *conn_shutdown(Conn *c);
+
+/* Where encoders append frames; conn_queued() after each. */
+Buffer *conn_output(Conn *c);
+void conn_queued(Conn *c);
+
+static inline bool conn_is_full(Conn *c) {
+        return buffer_size(conn_output(c)) > CONN_QUEUE_FULL;
+}
+
+const SockAddr *conn_peer(const Conn *c);
+
+/* Monotonic time of the last byte received. */
+usec_t conn_last_input(const Conn *c);

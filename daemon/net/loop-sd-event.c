@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/loop-sd-event.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+/* Priorities: what a handler has deferred comes before new input, the commit of a batch after all
+ * input. D-Bus and sockets share the normal priority, 0. */
+enum {
+        PRIORITY_POST = -20,
+        PRIORITY_SOON = -10,
+        PRIORITY_NORMAL = SD_EVENT_PRIORITY_NORMAL,
+        PRIORITY_IDLE = SD_EVENT_PRIORITY_IDLE,
+};
+
+typedef struct SdLoop SdLoop;
+
+/* All of these begin with the loop, as LOOP_OF() expects. */
+struct LoopTimer {
+        Loop *loop;
+        sd_event_source *source;
+        LoopTimerFn fn;
+        void *userdata;
+};
+
+struct LoopIo {
+        Loop *loop;
+        sd_event_source *source;
+        LoopIoFn fn;
+        void *userdata;
+};
+
+struct LoopDefer {
+        Loop *loop;
+        sd_event_source *source;
+        LoopDeferKind kind;
+        LoopDeferFn fn;
+        void *userdata;
+};
+
+struct LoopWork {
+        Loop *loop;
+        LoopWorkFn run;
+        void *job;
+        LoopWorkDoneFn done;
+        void *userdata;
+        bool cancelled;
+        LoopWork *next;
+};
+
+typedef struct WorkQueue {
+        LoopWork *first, **last;
+} WorkQueue;
+
+/* Shared between loop and thread, freed by whoever lets go last. */
+typedef struct Worker {
+        pthread_mutex_t lock;
+        pthread_cond_t wake;
+        pthread_t thread;
+        bool started, abandoned, busy;
+        WorkQueue todo, finished;
+        int event_fd;
+} Worker;
+
+struct SdLoop {
+        Loop loop;
+        sd_event *event;
+        Worker *worker;
+        sd_event_source *worker_source;
+};
+
+static SdLoop *sd_loop(Loop *l) {
+        return CONTAINER_OF(l, SdLoop, loop);
+}
+
+/* Clocks and randomness */
+
+static usec_t sd_now(Loop *l) {
+        uint64_t t;
+
+        return sd_event_now(sd_loop(l)->event, CLOCK_MONOTONIC, &t) < 0 ? 0 : t;
+}
+
+static usec_t sd_realtime(Loop *l) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
+}
+
+static void sd_random(Loop *l, void *p, size_t n) {
+        uint8_t *b = p;
+
+        while (n > 0) {
+                ssize_t k = getrandom(b, MIN(n, (size_t)256), 0);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k <= 0)
+                        abort(); /* no randomness, no keys: nothing can go on */
+                b += k;
+                n -= (size_t)k;
+        }
+}
+
+/* Timers */
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        LoopTimer *t = userdata;
+
+        t->fn(t->userdata);
+        return 0;
+}
+
+static int sd_timer_new(Loop *l, LoopTimerFn fn, void *userdata, LoopTimer **ret) {
+        LoopTimer *t = malloc(sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        *t = (LoopTimer){.loop = l, .fn = fn, .userdata = userdata};
+        r = sd_event_add_time(sd_loop(l)->event, &t->source, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_timer, t);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
+        if (r < 0) {
+                sd_event_source_unref(t->source);
+                free(t);
+                return r;
+        }
+        *ret = t;
+        return 0;
+}
+
+/* The default accuracy of 250 ms lets the kernel join wake-ups, but makes short waits late. A
+ * sixteenth of the wait keeps both. */
+static void sd_timer_set(LoopTimer *t, usec_t at) {
+        usec_t wait = usec_sub(at, sd_now(t->loop));
+
+        if (at == USEC_INFINITY) {
+                sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
+                return;
+        }
+        sd_event_source_set_time(t->source, at);
+        sd_event_source_set_time_accuracy(
+                t->source, CLAMP(wait / 16, USEC_PER_MSEC, 250 * USEC_PER_MSEC));
+        sd_event_source_set_enabled(t->source, SD_EVENT_ONESHOT);
+}
+
+static void sd_timer_free(LoopTimer *t) {
+        sd_event_source_disable_unref(t->source);
+        free(t);
+}
+
+/* Descriptors */
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        LoopIo *io = userdata;
+
+        io->fn(io->userdata, revents & ~(uint32_t)(LOOP_READ | LOOP_WRITE) ? LOOP_READ | LOOP_WRITE : revents);
+        return 0;
+}
+
+/* With no events asked for, epoll would still report a hang-up, again and again. */
+static int sd_io_set_events(LoopIo *io, uint32_t events) {
+        int r;
+
+        if (events == 0)
+                return sd_event_source_set_enabled(io->source, SD_EVENT_OFF);
+        r = sd_event_source_set_io_events(io->source, events);
+        return r < 0 ? r : sd_event_source_set_enabled(io->source, SD_EVENT_ON);
+}
+
+static int sd_io_new(Loop *l, int fd, uint32_t events, LoopIoFn fn, void *userdata, LoopIo **ret) {
+        LoopIo *io = malloc(sizeof(*io));
+        int r;
+
+        if (!io)
+                return -ENOMEM;
+        *io = (LoopIo){.loop = l, .fn = fn, .userdata = userdata};
+        r = sd_event_add_io(sd_loop(l)->event, &io->source, fd, events, on_io, io);
+        if (r < 0) {
+                free(io);
+                return r;
+        }
+        *ret = io;
+        return 0;
+}
+
+static void sd_io_free(LoopIo *io) {
+        sd_event_source_disable_unref(io->source);
+        free(io);
+}
+
+/* Deferred calls */
+
+static int on_defer(sd_event_source *s, void *userdata) {
+        LoopDefer *d = userdata;
+
+        d->fn(d->userdata);
+        return 0;
+}
+
+static int sd_defer_new(
+        Loop *l, LoopDeferKind kind, LoopDeferFn fn, void *userdata, LoopDefer **ret) {
+        static const int priority[_LOOP_DEFER_MAX] = {
+                [LOOP_DEFER_SOON] = PRIORITY_SOON,
+                [LOOP_DEFER_IDLE] = PRIORITY_IDLE,
+                [LOOP_DEFER_POST] = PRIORITY_POST,
+        };
+        LoopDefer *d = malloc(sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        *d = (LoopDefer){.loop = l, .kind = kind, .fn = fn, .userdata = userdata};
+        if (kind == LOOP_DEFER_POST)
+                r = sd_event_add_post(sd_loop(l)->event, &d->source, on_defer, d);
+        else
+                r = sd_event_add_defer(sd_loop(l)->event, &d->source, on_defer, d);
+        if (r >= 0)
+                r = sd_event_source_set_priority(d->source, priority[kind]);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(d->source, SD_EVENT_OFF);
+        if (r < 0) {
+                sd_event_source_disable_unref(d->source);
+                free(d);
+                return r;
+        }
+        *ret = d;
+        return 0;
+}
+
+static void sd_defer_arm(LoopDefer *d, bool on) {
+        sd_event_source_set_enabled(d->source,
+                !on                                  ? SD_EVENT_OFF
+                        : d->kind == LOOP_DEFER_POST ? SD_EVENT_ON
+                                                     : SD_EVENT_ONESHOT);
+}
+
+static void sd_defer_free(LoopDefer *d) {
+        sd_event_source_disable_unref(d->source);
+        free(d);
+}
+
+/* The worker thread */
+
+static void queue_push(WorkQueue *q, LoopWork *w) {
+        w->next = NULL;
+        *q->last = w;
+        q->last = &w->next;
+}
+
+static LoopWork *queue_pop(WorkQueue *q) {
+        LoopWork *w = q->first;
+
+        if (!w)
+                return NULL;
+        q->first = w->next;
+        if (!q->first)
+                q->last = &q->first;
+        return w;
+}
+
+static void work_finish(LoopWork *w, bool cancelled) {
+        w->done(w->job, cancelled ? NULL : w->userdata, cancelled);
+        free(w);
+}
+
+static void worker_free(Worker *w) {
+        LoopWork *work;
+
+        while ((work = queue_pop(&w->todo)))
+                work_finish(work, true);
+        while ((work = queue_pop(&w->finished)))
+                work_finish(work, true);
+        safe_close(w->event_fd);
+        pthread_cond_destroy(&w->wake);
+        pthread_mutex_destroy(&w->lock);
+        free(w);
+}
+
+static void *worker_main(void *userdata) {
+        Worker *w = userdata;
+        LoopWork *work;
+
+        pthread_mutex_lock(&w->lock);
+        while (!w->abandoned) {
+                work = queue_pop(&w->todo);
+                if (!work) {
+                        pthread_cond_wait(&w->wake, &w->lock);
+                        continue;
+                }
+                w->busy = true;
+                pthread_mutex_unlock(&w->lock);
+                work->run(work->job);
+                pthread_mutex_lock(&w->lock);
+                w->busy = false;
+                queue_push(&w->finished, work);
+                if (eventfd_write(w->event_fd, 1) < 0)
+                        abort(); /* a counter that is read at each turn cannot overflow */
+        }
+        pthread_mutex_unlock(&w->lock);
+        return NULL;
+}
+
+/* Nobody waits for a thread that was abandoned in the middle of a job. */
+static void *worker_main_abandonable(void *userdata) {
+        Worker *w = userdata;
+        bool detached;
+
+        worker_main(w);
+        pthread_mutex_lock(&w->lock);
+        detached = !w->started;
+        pthread_mutex_unlock(&w->lock);
+        if (detached)
+                worker_free(w);
+        return NULL;
+}
+
+static int on_worker(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        Worker *w = userdata;
+        WorkQueue finished;
+        LoopWork *work;
+        eventfd_t n;
+
+        if (eventfd_read(fd, &n) < 0)
+                return 0;
+        pthread_mutex_lock(&w->lock);
+        finished = w->finished;
+        if (!finished.first)
+                finished.last = &finished.first;
+        w->finished = (WorkQueue){.last = &w->finished.first};
+        pthread_mutex_unlock(&w->lock);
+        while ((work = queue_pop(&finished)))
+                work_finish(work, work->cancelled);
+        return 0;
+}
+
+/* Signals are the main thread's: sd-event takes them from a signalfd. */
+static int worker_start(Worker *w) {
+        sigset_t all, before;
+        int r;
+
+        if (w->started)
+                return 0;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = pthread_create(&w->thread, NULL, worker_main_abandonable, w);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        w->started = r == 0;
+        return -r;
+}
+
+static int sd_work_new(Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata,
+        LoopWork **ret) {
+        Worker *w = sd_loop(l)->worker;
+        LoopWork *work = malloc(sizeof(*work));
+        int r;
+
+        if (!work)
+                return -ENOMEM;
+        *work = (LoopWork){.loop = l, .run = run, .job = job, .done = done, .userdata = userdata};
+        pthread_mutex_lock(&w->lock);
+        r = worker_start(w);
+        if (r >= 0) {
+                queue_push(&w->todo, work);
+                pthread_cond_signal(&w->wake);
+        }
+        pthread_mutex_unlock(&w->lock);
+        if (r < 0) {
+                free(work);
+                return r;
+        }
+        *ret = work;
+        return 0;
+}
+
+/* `cancelled` is the loop thread's own: the worker does not look at it. */
+static void sd_work_cancel(LoopWork *w) {
+        w->cancelled = true;
+}
+
+static const LoopOps sd_ops = {
+        .now = sd_now,
+        .realtime = sd_realtime,
+        .random = sd_random,
+        .timer_new = sd_timer_new,
+        .timer_set = sd_timer_set,
+        .timer_free = sd_timer_free,
+        .io_new = sd_io_new,
+        .io_set_events = sd_io_set_events,
+        .io_free = sd_io_free,
+        .defer_new = sd_defer_new,
+        .defer_arm = sd_defer_arm,
+        .defer_free = sd_defer_free,
+        .work_new = sd_work_new,
+        .work_cancel = sd_work_cancel,
+};
+
+static int worker_new(Worker **ret) {
+        Worker *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        w->todo.last = &w->todo.first;
+        w->finished.last = &w->finished.first;
+        pthread_mutex_init(&w->lock, NULL);
+        pthread_cond_init(&w->wake, NULL);
+        w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (w->event_fd < 0) {
+                int r = -errno;
+
+                worker_free(w);
+                return r;
+        }
+        *ret = w;
+        return 0;
+}
+
+static void worker_stop(Worker *w) {
+        bool join;
+
+        pthread_mutex_lock(&w->lock);
+        w->abandoned = true;
+        join = w->started && !w->busy;
+        if (w->started && w->busy) {
+                pthread_detach(w->thread);
+                w->started = false; /* the thread frees it all */
+                pthread_mutex_unlock(&w->lock);
+                return;
+        }
+        pthread_cond_signal(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+        if (join)
+                pthread_join(w->thread, NULL);
+        worker_free(w);
+}
+
+int loop_sd_event_new(sd_event *event, Loop **ret) {
+        SdLoop *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        l->loop.ops = &sd_ops;
+        r = worker_new(&l->worker);
+        if (r < 0) {
+                free(l);
+                return r;
+        }
+        l->event = sd_event_ref(event);
+        r = sd_event_add_io(
+                event, &l->worker_source, l->worker->event_fd, LOOP_READ, on_worker, l->worker);
+        if (r < 0) {
+                loop_sd_event_free(&l->loop);
+                return r;
+        }
+        *ret = &l->loop;
+        return 0;
+}
+
+Loop *loop_sd_event_free(Loop *l) {
+        SdLoop *s;
+
+        if (!l)
+                return NULL;
+        s = sd_loop(l);
+        sd_event_source_disable_unref(s->worker_source);
+        worker_stop(s->worker);
+        sd_event_unref(s->event);
+        free(s);
+        return NULL;
+}

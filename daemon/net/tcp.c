@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "net/tcp.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+
+#include <uthash.h>
+
+/* Admission */
+
+typedef struct AddressCount {
+        uint8_t prefix[16];
+        unsigned n;
+        UT_hash_handle hh;
+} AddressCount;
+
+struct Admission {
+        unsigned connections, per_address, n;
+        AddressCount *addresses;
+};
+
+Admission *admission_new(unsigned connections, unsigned per_address) {
+        Admission *a = calloc(1, sizeof(*a));
+
+        if (a)
+                admission_set_limits(a, connections, per_address);
+        return a;
+}
+
+void admission_set_limits(Admission *a, unsigned connections, unsigned per_address) {
+        a->connections = connections;
+        a->per_address = per_address;
+}
+
+unsigned admission_count(const Admission *a) {
+        return a->n;
+}
+
+Admission *admission_free(Admission *a) {
+        if (a) {
+                assert(a->n == 0);
+                free(a);
+        }
+        return NULL;
+}
+
+static int admission_take(Admission *a, const uint8_t prefix[static 16]) {
+        AddressCount *c;
+
+        if (a->connections > 0 && a->n >= a->connections)
+                return -EUSERS;
+        HASH_FIND(hh, a->addresses, prefix, 16, c);
+        if (!c) {
+                c = calloc(1, sizeof(*c));
+                if (!c)
+                        return -ENOMEM;
+                memcpy(c->prefix, prefix, 16);
+                HASH_ADD(hh, a->addresses, prefix, 16, c);
+        } else if (a->per_address > 0 && c->n >= a->per_address)
+                return -EUSERS;
+        c->n++;
+        a->n++;
+        return 0;
+}
+
+static void admission_release(Admission *a, const uint8_t prefix[static 16]) {
+        AddressCount *c;
+
+        HASH_FIND(hh, a->addresses, prefix, 16, c);
+        assert(c);
+        a->n--;
+        if (--c->n > 0)
+                return;
+        HASH_DEL(a->addresses, c);
+        free(c);
+}
+
+/* Connected sockets */
+
+typedef struct Tcp {
+        Transport transport;
+        int fd;
+        LoopIo *io;
+        Admission *admission;
+        uint8_t prefix[16];
+} Tcp;
+
+static Tcp *tcp(Transport *t) {
+        return CONTAINER_OF(t, Tcp, transport);
+}
+
+static ssize_t tcp_read(Transport *t, void *p, size_t n) {
+        ssize_t k = recv(tcp(t)->fd, p, n, 0);
+
+        return k < 0 ? -errno : k;
+}
+
+static ssize_t tcp_write(Transport *t, const void *p, size_t n) {
+        ssize_t k = send(tcp(t)->fd, p, n, MSG_NOSIGNAL);
+
+        return k < 0 ? -errno : k;
+}
+
+static void tcp_want(Transport *t, uint32_t events) {
+        loop_io_set_events(tcp(t)->io, events);
+}
+
+static void tcp_end(Transport *t) {
+        shutdown(tcp(t)->fd, SHUT_WR);
+}
+
+static void tcp_free(Transport *t) {
+        Tcp *c = tcp(t);
+
+        loop_io_free(c->io);
+        safe_close(c->fd);
+        if (c->admission)
+                admission_release(c->admission, c->prefix);
+        free(c);
+}
+
+static const TransportOps tcp_ops = {
+        .read = tcp_read,
+        .write = tcp_write,
+        .want = tcp_want,
+        .end = tcp_end,
+        .free = tcp_free,
+};
+
+static void on_tcp(void *userdata, uint32_t revents) {
+        Tcp *c = userdata;
+
+        c->transport.ready(c->transport.userdata, revents);
+}
+
+static void tcp_set_options(int fd) {
+        static const int on = 1;
+        static const unsigned unacknowledged_ms = TCP_UNACKNOWLEDGED_MAX / USEC_PER_MSEC;
+
+        /* Not being able to set one costs latency, not correctness. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        (void)setsockopt(
+                fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
+}
+
+int tcp_transport_new(Loop *l, int fd, const SockAddr *peer, Admission *a, Transport **ret) {
+        Tcp *c;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                safe_close(fd);
+                return -ENOMEM;
+        }
+        c->fd = fd;
+        c->transport.ops = &tcp_ops;
+        c->transport.peer = *peer;
+        sockaddr_prefix(peer, c->prefix);
+        r = a ? admission_take(a, c->prefix) : 0;
+        if (r >= 0)
+                c->admission = a;
+        if (r >= 0)
+                r = loop_io_new(l, fd, LOOP_READ, on_tcp, c, &c->io);
+        if (r < 0) {
+                tcp_free(&c->transport);
+                return r;
+        }
+        tcp_set_options(fd);
+        *ret = &c->transport;
+        return 0;
+}
+
+/* Listening */
+
+/* With no descriptor left accept() fails at once, again and again: look again after this. */
+#define ACCEPT_PAUSE (100 * USEC_PER_MSEC)
+#define ACCEPT_AT_ONCE 16
+
+struct Listener {
+        Loop *loop;
+        int fd;
+        LoopIo *io;
+        LoopTimer *pause;
+        ListenerFn fn;
+        void *userdata;
+        SockAddr address;
+        bool *freed; /* set while callbacks run, in case one of them frees the listener */
+};
+
+static void on_accept_pause(void *userdata) {
+        Listener *l = userdata;
+
+        loop_io_set_events(l->io, LOOP_READ);
+}
+
+static void on_listener(void *userdata, uint32_t revents) {
+        Listener *l = userdata;
+        bool freed = false;
+
+        l->freed = &freed;
+        for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+                SockAddr peer = {};
+                socklen_t size = sizeof(peer);
+                int fd;
+
+                fd = accept4(l->fd, &peer.sa, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+                        loop_io_set_events(l->io, 0);
+                        loop_timer_set(l->pause, loop_now(l->loop) + ACCEPT_PAUSE);
+                }
+                if (fd < 0)
+                        break;
+                l->fn(l->userdata, fd, &peer);
+                if (freed)
+                        return;
+        }
+        l->freed = NULL;
+}
+
+static int listen_socket(const SockAddr *address, SockAddr *ret_bound) {
+        static const int on = 1, off = 0;
+        _cleanup_(closep) int fd = -EBADF;
+        socklen_t size = sizeof(*ret_bound);
+
+        fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (address->sa.sa_family == AF_INET6 &&
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
+                return -errno;
+        if (bind(fd, &address->sa, sockaddr_size(address)) < 0 || listen(fd, SOMAXCONN) < 0)
+                return -errno;
+        if (getsockname(fd, &ret_bound->sa, &size) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+int listener_new(Loop *loop, const SockAddr *address, ListenerFn fn, void *userdata, Listener **ret) {
+        SockAddr v4 = {.in = {.sin_family = AF_INET, .sin_port = htons(sockaddr_port(address))}};
+        Listener *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        *l = (Listener){.loop = loop, .fn = fn, .userdata = userdata};
+        l->fd = listen_socket(address, &l->address);
+        if ((l->fd == -EAFNOSUPPORT || l->fd == -EADDRNOTAVAIL) && sockaddr_is_any(address))
+                l->fd = listen_socket(&v4, &l->address);
+        r = l->fd;
+        if (r >= 0)
+                r = loop_timer_new(loop, on_accept_pause, l, &l->pause);
+        if (r >= 0)
+                r = loop_io_new(loop, l->fd, LOOP_READ, on_listener, l, &l->io);
+        if (r < 0) {
+                listener_free(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}
+
+Listener *listener_free(Listener *l) {
+        if (!l)
+                return NULL;
+        if (l->freed)
+                *l->freed = true;
+        loop_io_free(l->io);
+        loop_timer_free(l->pause);
+        safe_close(l->fd);
+        free(l);
+        return NULL;
+}
+
+const SockAddr *listener_address(const Listener *l) {
+        return &l->address;
+}
+
+size_t local_addresses(SockAddr *addresses, size_t max) {
+        struct ifaddrs *list = NULL;
+        size_t n = 0;
+
+        if (getifaddrs(&list) < 0)
+                return 0;
+        for (struct ifaddrs *i = list; i && n < max; i = i->ifa_next) {
+                SockAddr a = {};
+
+                if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK)
+                        continue;
+                if (i->ifa_addr->sa_family == AF_INET)
+                        memcpy(&a.in, i->ifa_addr, sizeof(a.in));
+                else if (i->ifa_addr->sa_family == AF_INET6)
+                        memcpy(&a.in6, i->ifa_addr, sizeof(a.in6));
+                else
+                        continue;
+                if (a.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a.in6.sin6_addr))
+                        continue;
+                addresses[n++] = a;
+        }
+        freeifaddrs(list);
+        return n;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* TCP: connected sockets as transports, listening, and dialling with name resolution. */
+
+#include "net/transport.h"
+#include "util/loop.h"
+
+/* Data that stays unacknowledged for this long ends a connection (TCP_USER_TIMEOUT). */
+#define TCP_UNACKNOWLEDGED_MAX (30 * USEC_PER_SEC)
+
+/* How many connections there may be, in all and from one address (/64 of IPv6). 0: no limit.
+ * Outgoing connections are not counted. Outlives all that it counts. */
+typedef struct Admission Admission;
+
+Admission *admission_new(unsigned connections, unsigned per_address);
+Admission *admission_free(Admission *a);
+void admission_set_limits(Admission *a, unsigned connections, unsigned per_address);
+unsigned admission_count(const Admission *a);
+
+/* Takes over FD in every case. ADMISSION may be NULL; otherwise a place is taken, and given back
+ * with the transport: -EUSERS when there is none. */
+int tcp_transport_new(Loop *l, int fd, const SockAddr *peer, Admission *a, Transport **ret);
+
+typedef struct Listener Listener;
+
+/* FD is the callee's. */
+typedef void (*ListenerFn)(void *userdata, int fd, const SockAddr *peer);
+
+/* Port 0: the kernel chooses. "::" listens for both families, and falls back to 0.0.0.0 where
+ * IPv6 is off. -EADDRINUSE and the like as they come. */
+int listener_new(Loop *l, const SockAddr *address, ListenerFn fn, void *userdata, Listener **ret);
+Listener *listener_free(Listener *l);
+
+/* The address really bound, with its port. */
+const SockAddr *listener_address(const Listener *l);
+
+typedef struct Dial Dial;
+
+/* FD ≥ 0 is the callee's, PEER what it is connected to; else a negative errno, -EHOSTUNREACH for a
+ * name that does not resolve. Called once, never from within dial_new(). */
+typedef void (*DialFn)(void *userdata, int fd, const SockAddr *peer);
+
+/* HOST is numeric or a name; names are resolved on the worker, and their addresses tried one after
+ * the other until TIMEOUT is over. */
+int dial_new(Loop *l, const char *host, uint16_t port, usec_t timeout, DialFn fn, void *userdata,
+        Dial **ret);
+
+/* Gives up. Also to be called after the callback, or in it. */
+Dial *dial_free(Dial *d);
+
+/* Addresses of this machine's interfaces that are up, without loopback and IPv6 link-local ones.
+ * Returns how many of at most MAX. */
+size_t local_addresses(SockAddr *addresses, size_t max);

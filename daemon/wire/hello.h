@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What both ends say first, on links and on tracker sessions, and how a conversation ends.
+ *
+ * HELLO     {3 versions, 4 account expected, 5 certificate, 6 record, 7 boot nonce, 8 heartbeat s,
+ *            9 features, 10 time}
+ * HELLO_OK  {3 deposit token, 4 presence key, 5 head, 6 receipt, 7 presence}
+ * BYE       {3 reason, 4 text, 5 record}
+ * ERROR     {3 code, 4 text, 5 retry-after s}
+ */
+
+#include "util/text.h"
+#include "wire/code.h"
+#include "wire/frame.h"
+#include "wire/identity.h"
+
+#define PROTOCOL_VERSION 1
+#define HELLO_VERSIONS_MAX 8
+#define HELLO_FEATURES_MAX 32
+#define HEARTBEAT_MIN 5 /* s */
+#define HEARTBEAT_MAX 3600
+#define BOOT_NONCE_SIZE 16
+#define DEPOSIT_TOKEN_MAX 512
+#define PRESENCE_KEY_MAX 64
+
+typedef struct Hello {
+        uint64_t versions[HELLO_VERSIONS_MAX];
+        size_t n_versions;
+        bool expects; /* `expected` is there: whom the sender believes to be talking to */
+        uint8_t expected[KEY_SIZE];
+        Bytes certificate; /* empty: none, which only trackers do */
+        Bytes record;
+        uint8_t boot_nonce[BOOT_NONCE_SIZE]; /* new at each start of the program */
+        uint32_t heartbeat;                  /* s */
+        uint16_t features[HELLO_FEATURES_MAX];
+        size_t n_features;
+        uint64_t time; /* realtime of the sender, µs; 0: not told */
+} Hello;
+
+int hello_encode(Buffer *out, const Hello *h);
+int hello_decode(Frame *f, Hello *ret);
+bool hello_has_version(const Hello *h, uint64_t version) _pure_;
+
+/* The last entry held of a feed. */
+typedef struct FeedHead {
+        uint64_t epoch;
+        uint8_t device[KEY_SIZE];
+        uint64_t seq;
+        uint8_t hash[SHA256_SIZE];
+} FeedHead;
+
+typedef struct HelloOk {
+        Bytes deposit_token; /* contacts only */
+        Bytes presence_key;
+        bool has_head;
+        FeedHead head; /* of the other's direct feed */
+        Bytes receipt; /* the cumulative receipt for it, a signed object */
+        Bytes presence; /* the sender's presence record, a signed object */
+} HelloOk;
+
+/* The presence is left out where the frame would be over its cap: it is the one part that can be
+ * had elsewhere. */
+int hello_ok_encode(Buffer *out, const HelloOk *h);
+int hello_ok_decode(Frame *f, HelloOk *ret);
+
+#define REASON_TEXT_MAX 512
+
+/* BYE and ERROR: an unknown code is _CODE_MAX, its text is kept. */
+typedef struct Refusal {
+        Code code;
+        Bytes text;          /* a sentence for people; at most REASON_TEXT_MAX */
+        uint64_t retry_after; /* s, ERROR only; at most RETRY_AFTER_MAX */
+        Bytes record;        /* BYE only: the newest record, with `Replaced` */
+} Refusal;
+
+/* A longer text is cut. */
+int bye_encode(Buffer *out, Code code, const char *text, Bytes record);
+int error_encode(Buffer *out, uint64_t request, Code code, const char *text, uint64_t retry_after);
+int refusal_decode(Frame *f, Refusal *ret);

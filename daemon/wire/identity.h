@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Who somebody is: the device certificate, the account's record and the device's presence.
+ *
+ * Decoding checks form, signatures and that the keys are points of full order; what depends on the
+ * clock or on what the reader expects is asked separately. Times are µs, realtime.
+ */
+
+#include "crypto/hash.h"
+#include "wire/name.h"
+#include "util/usec.h"
+#include "wire/signed.h"
+
+#define CERTIFICATE_MAX 512
+#define RECORD_MAX 4096
+#define PRESENCE_MAX 4096
+
+#define IDENTITY_VERSION 1
+#define IDENTITY_LIFETIME (180 * USEC_PER_DAY)
+#define IDENTITY_RENEWAL (7 * USEC_PER_DAY)
+
+/* {account, device, epoch, issued, expires}, signed by the account key and counter-signed by the
+ * device key, or Mallory could certify Bob's device as hers. */
+typedef struct Certificate {
+        uint8_t account[KEY_SIZE];
+        uint8_t device[KEY_SIZE];
+        uint64_t epoch;
+        uint64_t issued, expires;
+} Certificate;
+
+int certificate_encode(
+        const Certificate *c, const SignKey *account, const SignKey *device, Buffer *out);
+
+/* -EBADMSG: ill-formed, or a signature does not hold; -EKEYREJECTED: not counter-signed, or a key
+ * of small order. */
+int certificate_decode(Bytes outer, Certificate *ret);
+
+static inline bool certificate_is_valid_at(const Certificate *c, uint64_t realtime) {
+        return realtime < c->expires;
+}
+
+typedef enum Visibility {
+        VISIBLE_ALL,
+        VISIBLE_CONTACTS,
+        VISIBLE_NOBODY,
+        _VISIBILITY_MAX,
+} Visibility;
+
+#define RECORD_SUITES_MAX 8
+#define RECORD_PREKEYS_MAX 8
+#define RECORD_CHANGES_MAX 8
+
+/* An account's public face. `certificate` is the signed object of its one device. Prekeys and the
+ * successor statement are checked for form and passed over; version 1 writes none. */
+typedef struct Record {
+        uint8_t account[KEY_SIZE];
+        char name[NAME_SIZE];
+        Bytes certificate;
+        Certificate device; /* decoded from it */
+        uint64_t epoch, seq;
+        uint64_t issued, expires;
+        uint64_t suites[RECORD_SUITES_MAX];
+        size_t n_suites;
+        bool listed;
+        Visibility presence, endpoints;
+        Bytes changes[RECORD_CHANGES_MAX]; /* of name, account, epoch, device; oldest first */
+        size_t n_changes;
+} Record;
+
+/* -EMSGSIZE: over RECORD_MAX. */
+int record_encode(const Record *rec, const SignKey *account, Buffer *out);
+int record_decode(Bytes outer, Record *ret);
+
+/* What orders two records of an account: (epoch, lower SHA-256 of the device key, seq, hash of the
+ * record as it is). Expiry is not in it. Positive when A wins. */
+int record_compare(const Record *a, Bytes a_outer, const Record *b, Bytes b_outer);
+
+typedef enum Presence {
+        PRESENCE_OFFLINE,
+        PRESENCE_ONLINE,
+        PRESENCE_AWAY,
+        PRESENCE_BUSY,
+        _PRESENCE_MAX,
+} Presence;
+
+#define PRESENCE_ENDPOINTS_MAX 16
+#define PRESENCE_NOTE_MAX 128
+
+/* Where a device can be reached just now, signed by the device key. */
+typedef struct PresenceRecord {
+        uint8_t account[KEY_SIZE];
+        uint64_t epoch;
+        uint8_t device[KEY_SIZE];
+        Bytes endpoints[PRESENCE_ENDPOINTS_MAX]; /* text "host:port" */
+        size_t n_endpoints;
+        Presence presence;
+        Bytes note; /* text, no zero byte */
+        uint64_t seq;
+} PresenceRecord;
+
+/* -EMSGSIZE: over PRESENCE_MAX. */
+int presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out);
+int presence_decode(Bytes outer, PresenceRecord *ret);
+
+/* "online"; never NULL. */
+const char *presence_name(Presence p);
