@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "test.h"
+
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
+#include <sodium.h>
+
+#include "crypto/hash.h"
+#include "crypto/sign.h"
+
+static size_t unhex(const char *hex, uint8_t *ret, size_t max) {
+        size_t n;
+
+        CHECK(sodium_hex2bin(ret, max, hex, strlen(hex), " ", &n, NULL) == 0);
+        return n;
+}
+
+/* RFC 8032, section 7.1 */
+static const struct {
+        const char *seed, *public, *message, *signature;
+} RFC8032[] = {
+        {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+         "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+        {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+         "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+        {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+         "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"},
+};
+
+/* The second implementation of Ed25519 in this process, which speaks TLS with the same keys. */
+static int gnutls_ed25519_verify(
+        const uint8_t key[static KEY_SIZE], const void *p, size_t n, const uint8_t *signature) {
+        const gnutls_datum_t x = {.data = (uint8_t *)key, .size = KEY_SIZE};
+        const gnutls_datum_t data = {.data = (uint8_t *)p, .size = (unsigned)n};
+        const gnutls_datum_t s = {.data = (uint8_t *)signature, .size = SIGNATURE_SIZE};
+        gnutls_pubkey_t pubkey;
+        int r;
+
+        CHECK_OK(gnutls_pubkey_init(&pubkey));
+        r = gnutls_pubkey_import_ecc_raw(pubkey, GNUTLS_ECC_CURVE_ED25519, &x, NULL);
+        if (r == 0)
+                r = gnutls_pubkey_verify_data2(pubkey, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &s);
+        gnutls_pubkey_deinit(pubkey);
+        return r;
+}
+
+static void gnutls_ed25519_sign(
+        const SignKey *k, const void *p, size_t n, uint8_t ret[static SIGNATURE_SIZE]) {
+        const gnutls_datum_t x = {.data = (uint8_t *)sign_key_public(k), .size = KEY_SIZE};
+        const gnutls_datum_t seed = {.data = (uint8_t *)sign_key_seed(k), .size = KEY_SIZE};
+        const gnutls_datum_t data = {.data = (uint8_t *)p, .size = (unsigned)n};
+        gnutls_privkey_t privkey;
+        gnutls_datum_t s;
+
+        CHECK_OK(gnutls_privkey_init(&privkey));
+        CHECK_OK(gnutls_privkey_import_ecc_raw(privkey, GNUTLS_ECC_CURVE_ED25519, &x, NULL, &seed));
+        CHECK_OK(gnutls_privkey_sign_data2(privkey, GNUTLS_SIGN_EDDSA_ED25519, 0, &data, &s));
+        CHECK_EQ(s.size, SIGNATURE_SIZE);
+        memcpy(ret, s.data, SIGNATURE_SIZE);
+        gnutls_free(s.data);
+        gnutls_privkey_deinit(privkey);
+}
+
+TEST(ed25519_is_that_of_rfc_8032_in_both_libraries) {
+        CHECK_OK(crypto_init());
+        for (size_t i = 0; i < ELEMENTSOF(RFC8032); i++) {
+                uint8_t seed[KEY_SIZE], public[KEY_SIZE], message[8], want[64], got[64];
+                size_t n;
+                SignKey k;
+
+                CHECK_EQ(unhex(RFC8032[i].seed, seed, sizeof(seed)), KEY_SIZE);
+                CHECK_EQ(unhex(RFC8032[i].public, public, sizeof(public)), KEY_SIZE);
+                CHECK_EQ(unhex(RFC8032[i].signature, want, sizeof(want)), SIGNATURE_SIZE);
+                n = unhex(RFC8032[i].message, message, sizeof(message));
+                sign_key_from_seed(seed, &k);
+                CHECK(key_equal(sign_key_public(&k), public));
+                CHECK(key_equal(sign_key_seed(&k), seed));
+                CHECK(key_is_valid(public));
+
+                CHECK_OK(crypto_sign_detached(got, NULL, message, n, k.secret));
+                CHECK(memcmp(got, want, sizeof(got)) == 0);
+                gnutls_ed25519_sign(&k, message, n, got);
+                CHECK(memcmp(got, want, sizeof(got)) == 0);
+                CHECK(gnutls_ed25519_verify(public, message, n, want) >= 0);
+        }
+}
+
+static const char *const CONTEXTS[] = {
+        [SIGN_DEVICE] = "p2pchat/1 device",
+        [SIGN_RECORD] = "p2pchat/1 record",
+        [SIGN_PRESENCE] = "p2pchat/1 presence",
+        [SIGN_MESSAGE] = "p2pchat/1 message",
+        [SIGN_RECEIPT] = "p2pchat/1 receipt",
+        [SIGN_VOID] = "p2pchat/1 void",
+        [SIGN_PREKEY] = "p2pchat/1 prekey",
+        [SIGN_ROOM_CONTROL] = "p2pchat/1 room-control",
+        [SIGN_ROOM_ENTRY] = "p2pchat/1 room-entry",
+        [SIGN_BEACON] = "p2pchat/1 beacon",
+        [SIGN_LOGIN] = "p2pchat/1 login",
+        [SIGN_DEPOSIT] = "p2pchat/1 deposit",
+        [SIGN_RING_CERTIFICATE] = "p2pchat/1 ring-certificate",
+        [SIGN_EXPORT] = "p2pchat/1 export",
+};
+
+static const uint8_t SEED[KEY_SIZE] = {7, 7, 7};
+
+TEST(what_is_signed_is_context_zero_bytes) {
+        /* Around the size up to which no memory is allocated, too. */
+        static const size_t sizes[] = {0, 1, 32, 1000, 1006, 1007, 1008, 1023, 1024, 1025, 100000};
+        static uint8_t message[100000], input[100100];
+        uint8_t want[64], got[64];
+        SignKey k;
+
+        CHECK_OK(crypto_init());
+        CHECK_EQ(ELEMENTSOF(CONTEXTS), _SIGN_CONTEXT_MAX);
+        sign_key_from_seed(SEED, &k);
+        for (size_t i = 0; i < sizeof(message); i++)
+                message[i] = (uint8_t)(i * 31);
+        for (SignContext c = 0; c < _SIGN_CONTEXT_MAX; c++)
+                for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                        size_t n = strlen(CONTEXTS[c]) + 1;
+
+                        memcpy(input, CONTEXTS[c], n);
+                        memcpy(input + n, message, sizes[i]);
+                        crypto_sign_detached(want, NULL, input, n + sizes[i], k.secret);
+                        CHECK_OK(sign(&k, c, message, sizes[i], got));
+                        CHECK(memcmp(want, got, sizeof(got)) == 0);
+                        CHECK_OK(sign_verify(sign_key_public(&k), c, message, sizes[i], got));
+                        CHECK(gnutls_ed25519_verify(sign_key_public(&k), input, n + sizes[i], got) >= 0);
+                }
+}
+
+TEST(a_signature_for_one_purpose_never_verifies_for_another) {
+        uint8_t s[64];
+        SignKey k;
+
+        CHECK_OK(crypto_init());
+        sign_key_from_seed(SEED, &k);
+        for (SignContext made = 0; made < _SIGN_CONTEXT_MAX; made++) {
+                CHECK_OK(sign(&k, made, "bytes", 5, s));
+                for (SignContext c = 0; c < _SIGN_CONTEXT_MAX; c++)
+                        CHECK_EQ(sign_verify(sign_key_public(&k), c, "bytes", 5, s),
+                                c == made ? 0 : -EBADMSG);
+        }
+}
+
+TEST(any_changed_bit_is_noticed) {
+        uint8_t message[40] = {1, 2, 3}, s[64];
+        SignKey k, other;
+
+        CHECK_OK(crypto_init());
+        sign_key_from_seed(SEED, &k);
+        sign_key_generate(&other);
+        CHECK_OK(sign(&k, SIGN_MESSAGE, message, sizeof(message), s));
+        for (size_t i = 0; i < 8 * sizeof(message); i++) {
+                message[i / 8] ^= (uint8_t)(1 << i % 8);
+                CHECK_EQ(sign_verify(sign_key_public(&k), SIGN_MESSAGE, message, 40, s), -EBADMSG);
+                message[i / 8] ^= (uint8_t)(1 << i % 8);
+        }
+        for (size_t i = 0; i < 8 * sizeof(s); i++) {
+                s[i / 8] ^= (uint8_t)(1 << i % 8);
+                CHECK_EQ(sign_verify(sign_key_public(&k), SIGN_MESSAGE, message, 40, s), -EBADMSG);
+                s[i / 8] ^= (uint8_t)(1 << i % 8);
+        }
+        CHECK_EQ(sign_verify(sign_key_public(&k), SIGN_MESSAGE, message, 39, s), -EBADMSG);
+        CHECK_EQ(sign_verify(sign_key_public(&other), SIGN_MESSAGE, message, 40, s), -EBADMSG);
+        CHECK_OK(sign_verify(sign_key_public(&k), SIGN_MESSAGE, message, 40, s));
+}
+
+/* S + L instead of S verifies with who does not compare. One signature would then have two forms. */
+TEST(a_signature_has_one_form) {
+        static const uint8_t order[32] = {
+                0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
+                0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+        unsigned carry = 0;
+        uint8_t s[64];
+        SignKey k;
+
+        CHECK_OK(crypto_init());
+        sign_key_from_seed(SEED, &k);
+        CHECK_OK(sign(&k, SIGN_MESSAGE, "m", 1, s));
+        for (int i = 0; i < 32; i++) {
+                carry += s[32 + i] + order[i];
+                s[32 + i] = (uint8_t)carry;
+                carry >>= 8;
+        }
+        CHECK_EQ(sign_verify(sign_key_public(&k), SIGN_MESSAGE, "m", 1, s), -EBADMSG);
+}
+
+/* The eight points of small order, and the other encodings that lead to them: y not reduced, sign
+ * bit set where x is zero. */
+static const char *const SMALL_ORDER[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+};
+
+TEST(keys_of_small_order_are_refused) {
+        static const uint8_t constant[64] = {1}; /* R the neutral point, S zero */
+        uint8_t key[KEY_SIZE];
+
+        CHECK_OK(crypto_init());
+        for (size_t i = 0; i < ELEMENTSOF(SMALL_ORDER); i++) {
+                CHECK_EQ(unhex(SMALL_ORDER[i], key, sizeof(key)), KEY_SIZE);
+                CHECK(!key_is_valid(key));
+                for (int n = 0; n < 16; n++) {
+                        uint8_t message = (uint8_t)n;
+
+                        CHECK_EQ(sign_verify(key, SIGN_DEVICE, &message, 1, constant), -EBADMSG);
+                }
+        }
+}
+
+TEST(keys_that_are_no_points_of_the_group_are_refused) {
+        uint8_t torsion[KEY_SIZE], mixed[KEY_SIZE], no_point[KEY_SIZE] = {2};
+        uint8_t unreduced[KEY_SIZE], scalar[32] = {5};
+        SignKey k;
+
+        CHECK_OK(crypto_init());
+        sign_key_from_seed(SEED, &k);
+        unhex(SMALL_ORDER[4], torsion, sizeof(torsion));
+        CHECK_OK(crypto_core_ed25519_add(mixed, sign_key_public(&k), torsion));
+        CHECK(!key_is_valid(mixed));
+
+        CHECK(!key_is_valid(no_point));
+        CHECK_OK(crypto_scalarmult_ed25519_base_noclamp(unreduced, scalar));
+        CHECK(key_is_valid(unreduced));
+        memset(unreduced, 0xff, sizeof(unreduced)); /* 2^255 - 1 is 18 */
+        CHECK(!key_is_valid(unreduced));
+}
+
+TEST(generated_keys_differ_and_work) {
+        uint8_t s[64];
+        SignKey a, b;
+
+        CHECK_OK(crypto_init());
+        sign_key_generate(&a);
+        sign_key_generate(&b);
+        CHECK(!key_equal(sign_key_public(&a), sign_key_public(&b)));
+        CHECK(key_is_valid(sign_key_public(&a)));
+        CHECK_OK(sign(&a, SIGN_LOGIN, "x", 1, s));
+        CHECK_OK(sign_verify(sign_key_public(&a), SIGN_LOGIN, "x", 1, s));
+        sign_key_wipe(&a);
+        CHECK(bytes_are_zero(&a, sizeof(a)));
+}
+
+static void check_hash(const void *p, size_t n, const char *hex) {
+        uint8_t want[SHA256_SIZE], got[SHA256_SIZE];
+
+        CHECK_EQ(unhex(hex, want, sizeof(want)), SHA256_SIZE);
+        sha256(p, n, got);
+        CHECK(memcmp(want, got, sizeof(got)) == 0);
+        for (size_t cut = 0; cut <= n; cut += n / 7 + 1) {
+                const struct iovec parts[] = {
+                        {.iov_base = (void *)p, .iov_len = cut},
+                        {},
+                        {.iov_base = (uint8_t *)p + cut, .iov_len = n - cut},
+                };
+
+                sha256_parts(parts, ELEMENTSOF(parts), got);
+                CHECK(memcmp(want, got, sizeof(got)) == 0);
+        }
+}
+
+TEST(sha256_is_that_of_fips_180_4) {
+        static const char two_blocks[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+        static char million[1000000];
+
+        check_hash("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        check_hash("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        check_hash(two_blocks, strlen(two_blocks),
+                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+        memset(million, 'a', sizeof(million));
+        check_hash(million, sizeof(million),
+                "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
