@@ -49,8 +49,8 @@ bool key_is_valid(const uint8_t key[static KEY_SIZE]) {
 }
 
 /* CONTEXT, zero, bytes. The caller frees RET unless it is BUF. */
-static uint8_t *signed_input(
-        SignContext context, const void *p, size_t n, uint8_t buf[static INPUT_ON_STACK], size_t *ret_n) {
+static uint8_t *signed_input(SignContext context, const void *p, size_t n,
+        uint8_t buf[static INPUT_ON_STACK], size_t *ret_n) {
         size_t c = strlen(CONTEXTS[context]) + 1;
         uint8_t *in = buf;
 

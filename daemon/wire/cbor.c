@@ -33,10 +33,12 @@ static void put_raw(CborWriter *w, const void *p, size_t n) {
 }
 
 static void put_head(CborWriter *w, unsigned major, uint64_t v) {
-        unsigned extra = v < 24 ? 0 : v <= UINT8_MAX ? 1 : v <= UINT16_MAX ? 2 : v <= UINT32_MAX ? 4 : 8;
         static const uint8_t info[] = {[1] = 24, [2] = 25, [4] = 26, [8] = 27};
+        unsigned extra = 0;
         uint8_t head[9];
 
+        if (v >= 24)
+                extra = v <= UINT8_MAX ? 1 : v <= UINT16_MAX ? 2 : v <= UINT32_MAX ? 4 : 8;
         head[0] = (uint8_t)(major << 5 | (extra == 0 ? v : info[extra]));
         for (unsigned i = 0; i < extra; i++)
                 head[1 + i] = (uint8_t)(v >> (8 * (extra - 1 - i)));

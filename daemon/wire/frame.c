@@ -127,7 +127,7 @@ CborWriter frame_begin(Buffer *out, FrameType type, uint64_t request) {
 
         w.error = buffer_append(out, "\0\0\0\0", FRAME_HEAD_SIZE);
         cbor_map_begin(&w);
-        /* Also where the append failed, so that frame_end() takes nothing back of what was before. */
+        /* Also where the append failed: frame_end() must take nothing back of what was before. */
         w.map[0].at = start + FRAME_HEAD_SIZE;
         cbor_pair_uint(&w, KEY_TYPE, type);
         if (request != 0)

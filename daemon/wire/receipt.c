@@ -59,7 +59,8 @@ static int statement_open(
         return 0;
 }
 
-static int statement_seal(Buffer *out, SignContext context, const Buffer *body, const SignKey *device) {
+static int statement_seal(
+        Buffer *out, SignContext context, const Buffer *body, const SignKey *device) {
         Bytes b = {.data = buffer_data(body), .size = buffer_size(body)};
 
         return signed_encode(out, context, b, device, NULL);

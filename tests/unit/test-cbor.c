@@ -51,23 +51,24 @@ static void check_all(const char *const *list, int want) {
 /* RFC 8949, appendix A, as far as it is in the subset. */
 TEST(the_examples_of_the_rfc_are_taken) {
         check_all((const char *const[]){"00", "01", "0a", "17", "1818", "1819", "1864", "1903e8",
-                          "1a000f4240", "1b000000e8d4a51000", "1bffffffffffffffff", "20", "29", "3863",
-                          "3903e7", "3bffffffffffffffff", "f4", "f5", "f6", "40", "4401020304", "60", "6161",
-                          "6449455446", "62225c", "62c3bc", "63e6b0b4", "64f0908591", "80", "83010203",
-                          "8301820203820405",
-                          "98190102030405060708090a0b0c0d0e0f101112131415161718181819", "a0", "a201020304",
-                          "a201820203036161", NULL},
+                          "1a000f4240", "1b000000e8d4a51000", "1bffffffffffffffff", "20", "29",
+                          "3863", "3903e7", "3bffffffffffffffff", "f4", "f5", "f6", "40",
+                          "4401020304", "60", "6161", "6449455446", "62225c", "62c3bc", "63e6b0b4",
+                          "64f0908591", "80", "83010203", "8301820203820405",
+                          "98190102030405060708090a0b0c0d0e0f101112131415161718181819", "a0",
+                          "a201020304", "a201820203036161", NULL},
                 0);
 }
 
 TEST(longer_heads_than_needed_are_refused) {
-        check_all((const char *const[]){"1800", "1817", "190000", "1900ff", "1a00000000", "1a0000ffff",
-                          "1b0000000000000000", "1b00000000ffffffff", "3800", "3817", "3900ff", "3a0000ffff",
-                          "3b00000000ffffffff", "5800", "580101", "59000101", "5a0000000101",
-                          "5b000000000000000101", "7800", "780161", "79000161", "7a0000000161",
-                          "7b000000000000000161", "9800", "980100", "99000100", "9a0000000100",
-                          "9b000000000000000100", "b800", "b8010000", "b900010000", "ba000000010000",
-                          "bb00000000000000010000", "a1 1800 00", "a1 1817 00", "a1 190017 00", NULL},
+        check_all((const char *const[]){"1800", "1817", "190000", "1900ff", "1a00000000",
+                          "1a0000ffff", "1b0000000000000000", "1b00000000ffffffff", "3800", "3817",
+                          "3900ff", "3a0000ffff", "3b00000000ffffffff", "5800", "580101",
+                          "59000101", "5a0000000101", "5b000000000000000101", "7800", "780161",
+                          "79000161", "7a0000000161", "7b000000000000000161", "9800", "980100",
+                          "99000100", "9a0000000100", "9b000000000000000100", "b800", "b8010000",
+                          "b900010000", "ba000000010000", "bb00000000000000010000", "a1 1800 00",
+                          "a1 1817 00", "a1 190017 00", NULL},
                 -EBADMSG);
 }
 
@@ -76,43 +77,46 @@ TEST(maps_have_ascending_keys_without_duplicates) {
                           "a2 01 00 01 01", "a3 00 00 02 00 01 00", "81 a2 01 00 01 00",
                           "a1 00 a2 05 00 04 00", NULL},
                 -EBADMSG);
-        check_all((const char *const[]){
-                          "a2 00 00 01 00", "a3 17 00 1818 00 190100 00", "a1 1bffffffffffffffff 00", NULL},
+        check_all((const char *const[]){"a2 00 00 01 00", "a3 17 00 1818 00 190100 00",
+                          "a1 1bffffffffffffffff 00", NULL},
                 0);
 }
 
 TEST(keys_are_unsigned_integers) {
-        check_all((const char *const[]){"a1 20 00", "a1 6161 00", "a1 4161 00", "a1 80 00", "a1 a0 00",
-                          "a1 f5 00", "a1 f6 00", NULL},
+        check_all((const char *const[]){"a1 20 00", "a1 6161 00", "a1 4161 00", "a1 80 00",
+                          "a1 a0 00", "a1 f5 00", "a1 f6 00", NULL},
                 -EBADMSG);
 }
 
 TEST(indefinite_lengths_are_refused) {
-        check_all((const char *const[]){"5f42010243030405ff", "5fff", "7f657374726561646d696e67ff", "7fff",
-                          "9fff", "9f018202039f0405ffff", "9f01820203820405ff", "83018202039f0405ff",
-                          "83019f0203ff820405", "bfff", "bf61610161629f0203ffff", "bf0001ff", "ff", NULL},
+        check_all((const char *const[]){"5f42010243030405ff", "5fff", "7f657374726561646d696e67ff",
+                          "7fff", "9fff", "9f018202039f0405ffff", "9f01820203820405ff",
+                          "83018202039f0405ff", "83019f0203ff820405", "bfff",
+                          "bf61610161629f0203ffff", "bf0001ff", "ff", NULL},
                 -EBADMSG);
 }
 
 TEST(tags_floats_and_other_simple_values_are_refused) {
         check_all((const char *const[]){"c249010000000000000000", "c349010000000000000000",
-                          "c074323031332d30332d32315432303a30343a30305a", "c11a514b67b0", "d74401020304",
-                          "d818456449455446", "c000", "f90000", "f98000", "f93c00", "fb3ff199999999999a",
-                          "f97e00", "fa7fc00000", "fb7ff8000000000000", "fa47c35000", "f7", "f0", "e0", "f3",
-                          "f8ff", "f814", "f815", "f816", "f818", NULL},
+                          "c074323031332d30332d32315432303a30343a30305a", "c11a514b67b0",
+                          "d74401020304", "d818456449455446", "c000", "f90000", "f98000", "f93c00",
+                          "fb3ff199999999999a", "f97e00", "fa7fc00000", "fb7ff8000000000000",
+                          "fa47c35000", "f7", "f0", "e0", "f3", "f8ff", "f814", "f815", "f816",
+                          "f818", NULL},
                 -EBADMSG);
-        check_all((const char *const[]){"1c", "1d", "1e", "1f", "3c", "3f", "5c", "7c", "9c", "bc", "dc",
-                          "fc", "fd", "fe", NULL},
+        check_all((const char *const[]){"1c", "1d", "1e", "1f", "3c", "3f", "5c", "7c", "9c", "bc",
+                          "dc", "fc", "fd", "fe", NULL},
                 -EBADMSG);
 }
 
 TEST(text_is_utf_8) {
-        check_all((const char *const[]){"61ff", "6180", "61c3", "62c328", "62c0af", "62c1bf", "63e08080",
-                          "63e09fbf", "63eda080", "63edbfbf", "64f08080af", "64f08fbfbf", "64f4908080",
-                          "64f5808080", "65f888808080", "62e6b0", "a1 00 61ff", NULL},
+        check_all(
+                (const char *const[]){"61ff", "6180", "61c3", "62c328", "62c0af", "62c1bf",
+                        "63e08080", "63e09fbf", "63eda080", "63edbfbf", "64f08080af", "64f08fbfbf",
+                        "64f4908080", "64f5808080", "65f888808080", "62e6b0", "a1 00 61ff", NULL},
                 -EBADMSG);
-        check_all((const char *const[]){"6100", "61 7f", "62c280", "63ed9fbf", "63ee8080", "64f48fbfbf",
-                          "63efbfbf", NULL},
+        check_all((const char *const[]){"6100", "61 7f", "62c280", "63ed9fbf", "63ee8080",
+                          "64f48fbfbf", "63efbfbf", NULL},
                 0);
 }
 
@@ -129,15 +133,17 @@ TEST(what_is_cut_or_left_over_is_refused) {
                 CHECK_EQ(cbor_finish(&r, NULL, 0), -EBADMSG);
         }
         check_all((const char *const[]){"", "0000", "a000", "8000", "4000", "1801 00", "8100 00",
-                          "a1 00 00 00", "83 01 02", "a2 00 00", "42 00", "18", "1b 00000000000000", NULL},
+                          "a1 00 00 00", "83 01 02", "a2 00 00", "42 00", "18", "1b 00000000000000",
+                          NULL},
                 -EBADMSG);
 }
 
 /* What is announced is compared with what is there before anything is done with it. */
 TEST(huge_counts_are_refused_at_once) {
-        check_all((const char *const[]){"5bffffffffffffffff", "7bffffffffffffffff", "9bffffffffffffffff",
-                          "bbffffffffffffffff", "bb8000000000000000", "bb7fffffffffffffff 0000",
-                          "9a7fffffff 00", "5a7fffffff 00", "ba7fffffff 0000", NULL},
+        check_all((const char *const[]){"5bffffffffffffffff", "7bffffffffffffffff",
+                          "9bffffffffffffffff", "bbffffffffffffffff", "bb8000000000000000",
+                          "bb7fffffffffffffff 0000", "9a7fffffff 00", "5a7fffffff 00",
+                          "ba7fffffff 0000", NULL},
                 -EBADMSG);
 }
 
@@ -340,7 +346,8 @@ TEST(typed_reads_keep_to_their_bounds) {
 }
 
 TEST(typed_reads_take_their_type_only) {
-        static const char *const items[] = {"01", "20", "4101", "6161", "8100", "a10000", "f5", "f6"};
+        static const char *const items[] = {
+                "01", "20", "4101", "6161", "8100", "a10000", "f5", "f6"};
 
         for (size_t i = 0; i < ELEMENTSOF(items); i++)
                 for (int want = 0; want < 6; want++) {
@@ -402,10 +409,10 @@ TEST(required_and_unknown_keys) {
                 {"a1 00 00", 1, 0},
                 {"a1 00 00", 2, -EBADMSG},
                 {"a2 00 00 01 00", 3, 0},
-                {"a2 00 00 05 00", 1, -EBADMSG},            /* 5 is not known */
-                {"a2 00 00 183f 00", 1, -EBADMSG},          /* nor is 63 */
-                {"a2 00 00 1840 00", 1, 0},                 /* 64 may be ignored */
-                {"a2 00 00 1840 82a100f4 6161", 1, 0},      /* whatever it holds */
+                {"a2 00 00 05 00", 1, -EBADMSG}, /* 5 is not known */
+                {"a2 00 00 183f 00", 1, -EBADMSG}, /* nor is 63 */
+                {"a2 00 00 1840 00", 1, 0}, /* 64 may be ignored */
+                {"a2 00 00 1840 82a100f4 6161", 1, 0}, /* whatever it holds */
                 {"a2 00 00 1840 82a100f7 6161", 1, -EBADMSG}, /* as long as it is well-formed */
                 {"a1 1840 00", 1, -EBADMSG},
         };

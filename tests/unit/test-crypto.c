@@ -21,17 +21,17 @@ static const struct {
         const char *seed, *public, *message, *signature;
 } RFC8032[] = {
         {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
-         "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+                "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+                "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
         {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-         "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+                "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+                "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+                "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
         {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
-         "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
-         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"},
+                "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+                "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+                "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"},
 };
 
 /* The second implementation of Ed25519 in this process, which speaks TLS with the same keys. */
@@ -133,7 +133,8 @@ TEST(what_is_signed_is_context_zero_bytes) {
                         CHECK_OK(sign(&k, c, message, sizes[i], got));
                         CHECK(memcmp(want, got, sizeof(got)) == 0);
                         CHECK_OK(sign_verify(sign_key_public(&k), c, message, sizes[i], got));
-                        CHECK(gnutls_ed25519_verify(sign_key_public(&k), input, n + sizes[i], got) >= 0);
+                        CHECK(gnutls_ed25519_verify(
+                                      sign_key_public(&k), input, n + sizes[i], got) >= 0);
                 }
 }
 
@@ -174,11 +175,10 @@ TEST(any_changed_bit_is_noticed) {
         CHECK_OK(sign_verify(sign_key_public(&k), SIGN_MESSAGE, message, 40, s));
 }
 
-/* S + L instead of S verifies with who does not compare. One signature would then have two forms. */
+/* S + L instead of S verifies with who does not compare: a signature would have two forms. */
 TEST(a_signature_has_one_form) {
-        static const uint8_t order[32] = {
-                0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
-                0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+        static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6,
+                0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
         unsigned carry = 0;
         uint8_t s[64];
         SignKey k;
