@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "cli/message.h"
+
+#include "cli/chatc.h"
+#include "cli/print.h"
+#include "cli/value.h"
+
+static void print_mark(bool *any, const char *mark) {
+        fputs(*any ? ", " : " [", stdout);
+        print_safe(stdout, mark, NULL);
+        *any = true;
+}
+
+static void print_marks(const Value *m) {
+        static const char *const states[] = {"queued", "stored", "failed", "expired"};
+        static const char *const flags[] = {"late", "clock-ahead", "old-device"};
+        const char *state = value_string(m, "state"), *reason = value_string(m, "reason");
+        bool any = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++)
+                if (streq(state, states[i]))
+                        print_mark(&any, state);
+        if (any && *reason) {
+                fputs(": ", stdout);
+                print_safe(stdout, reason, NULL);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                if (value_bool(m, flags[i]))
+                        print_mark(&any, flags[i]);
+        if (any)
+                fputc(']', stdout);
+}
+
+static usec_t message_time(const Value *m) {
+        uint64_t sent = value_number(m, "sent");
+
+        return sent > 0 ? sent : value_number(m, "received");
+}
+
+void message_print(const Chatc *c, const Value *m) {
+        uint64_t gap = value_number(m, "gap-before");
+
+        if (gap > 0)
+                printf("        (%llu missing here)\n", (unsigned long long)gap);
+        print_time(stdout, message_time(m));
+        fputc(' ', stdout);
+        print_sender(c, stdout, value_string(m, "from"), value_string(m, "from-account"));
+        print_marks(m);
+        fputs(": ", stdout);
+        if (value_get(m, "text"))
+                print_safe(stdout, value_string(m, "text"), "\n        ");
+        else {
+                fputs("(a message of the kind '", stdout);
+                print_safe(stdout, value_string(m, "kind"), NULL);
+                fputs("', which this version does not show)", stdout);
+        }
+        fputc('\n', stdout);
+}

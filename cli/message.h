@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* One message as people see it. */
+
+#include "util/macro.h"
+
+typedef struct Chatc Chatc;
+typedef struct Value Value;
+
+/* "2026-01-02 03:04:05 bob: text"; further lines of the text are indented, so that no text can pass
+ * for a message of somebody else. What is out of the ordinary stands in brackets after the name. */
+void message_print(const Chatc *c, const Value *message);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "cli/bus.h"
+#include "cli/json.h"
+#include "cli/password.h"
+#include "cli/print.h"
+
+/* EXPECTED, if any, is the error that is not reported. */
+static int login(Chatc *c, const char *name, const char *password, const char *tracker,
+        const char *expected, char ret_error[static CALL_ERROR_SIZE]) {
+        Call call = {"Login", {name, password}, {{"tracker", .string = tracker}}, .secret = true,
+                .expected = expected};
+
+        return call_run(c, &call, NULL, ret_error);
+}
+
+/* An account that is kept on this device needs no password, and only the daemon knows which are:
+ * so a person is asked for one only after the empty one was refused. */
+static int login_interactive(Chatc *c, const char *name, const char *tracker) {
+        _cleanup_(password_freep) char *password = NULL;
+        bool can_ask = password_can_ask();
+        char error[CALL_ERROR_SIZE];
+        int r;
+
+        r = login(c, name, "", tracker, can_ask ? "BadPassword" : NULL, error);
+        if (r == 0 || !can_ask || !streq(error, "BadPassword"))
+                return r;
+        r = password_ask("Password", false, &password);
+        if (r > 0)
+                return r;
+        return login(c, name, password, tracker, NULL, error);
+}
+
+static int login_with_file(Chatc *c, const char *name, const char *tracker, const char *file) {
+        _cleanup_(password_freep) char *password = NULL;
+        char error[CALL_ERROR_SIZE];
+        int r;
+
+        r = password_read_file(file, &password);
+        if (r > 0)
+                return r;
+        return login(c, name, password, tracker, NULL, error);
+}
+
+int verb_login(Chatc *c, char **argv) {
+        const char *tracker = NULL, *password_file = NULL;
+        const Option options[] = {
+                {"--tracker", .value = &tracker},
+                {"--password-file", .value = &password_file},
+                {},
+        };
+        JsonLine j;
+        Args a;
+        int r;
+
+        r = chatc_args(c, argv, options, 1, 1, &a);
+        if (r > 0)
+                return r;
+        r = password_file ? login_with_file(c, a.words[0], tracker, password_file)
+                          : login_interactive(c, a.words[0], tracker);
+        if (r > 0)
+                return r;
+        if (c->json) {
+                j = json_begin(stdout);
+                json_member(&j, "name", a.words[0]);
+                json_end(&j);
+        } else if (!c->quiet) {
+                print_safe(stdout, a.words[0], NULL);
+                puts(" is logged in on this device.");
+        }
+        return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "cli/bus.h"
+#include "cli/json.h"
+#include "cli/print.h"
+
+static void print_field(const char *label, const Value *status, const char *key) {
+        const char *s = value_string(status, key);
+
+        if (*s == '\0')
+                return;
+        printf("%-12s ", label);
+        print_safe(stdout, s, NULL);
+        putchar('\n');
+}
+
+static void print_trackers(const Value *trackers) {
+        for (size_t i = 0; trackers && trackers->type == VALUE_LIST && i < trackers->n_items; i++) {
+                const Value *t = trackers->items[i];
+
+                printf("%-12s ", "tracker");
+                print_safe(stdout, value_string(t, "address"), NULL);
+                fputs("  ", stdout);
+                print_safe(stdout, value_string(t, "state"), NULL);
+                if (*value_string(t, "error")) {
+                        fputs(": ", stdout);
+                        print_safe(stdout, value_string(t, "error"), NULL);
+                }
+                putchar('\n');
+        }
+}
+
+static void print_problems(const Value *problems) {
+        for (size_t i = 0; problems && problems->type == VALUE_LIST && i < problems->n_items; i++) {
+                if (problems->items[i]->type != VALUE_STRING)
+                        continue;
+                printf("%-12s ", "problem");
+                print_safe(stdout, problems->items[i]->string, NULL);
+                putchar('\n');
+        }
+}
+
+static const char *next_step(const Value *status) {
+        if (streq(value_string(status, "state"), "replaced"))
+                return "chatc login NAME, to take the account back to this device";
+        if (value_number(status, "links") == 0)
+                return "chatc peers --all, to see whom one can write to";
+        return "chatc send NAME TEXT, chatc history NAME";
+}
+
+static void print_status(const Chatc *c, const Value *status, bool logged_in) {
+        print_field("version", status, "version");
+        print_field("name", status, "name");
+        print_field("account", status, "account");
+        print_field("fingerprint", status, "fingerprint");
+        print_field("state", status, "state");
+        if (logged_in) {
+                printf("%-12s %llu\n", "queued",
+                        (unsigned long long)value_number(status, "queued"));
+                printf("%-12s %llu\n", "links", (unsigned long long)value_number(status, "links"));
+        }
+        print_trackers(value_get(status, "trackers"));
+        print_problems(value_get(status, "problems"));
+        if (logged_in && c->bare)
+                printf("%-12s %s\n", "next", next_step(status));
+}
+
+int verb_status(Chatc *c, char **argv) {
+        _cleanup_(value_freep) Value *status = NULL;
+        bool logged_in;
+        Args a;
+        int r;
+
+        r = chatc_args(c, argv, NULL, 0, 0, &a);
+        if (r > 0)
+                return r;
+        r = call_value(c, &(Call){.method = "Status"}, &status);
+        if (r > 0)
+                return r;
+
+        logged_in = !streq(value_string(status, "state"), "logged-out");
+        if (c->json)
+                json_line(stdout, status);
+        else
+                print_status(c, status, logged_in);
+        if (!logged_in)
+                return chatc_fail(STATUS_NOT_LOGGED_IN, "NotLoggedIn",
+                        "no account is logged in; make one with 'chatc register NAME', or use the "
+                        "one you have with 'chatc login NAME'.");
+        return 0;
+}

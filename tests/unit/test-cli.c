@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "test.h"
+
+#include "util/macro.h"
+
+#include "cli/args.h"
+#include "cli/json.h"
+#include "cli/print.h"
+#include "cli/value.h"
+#include "cli/wait.h"
+
+/* The parser reorders the array and leaves the strings alone. */
+#define ARGV(...) ((char **)(const char *[]){__VA_ARGS__, NULL})
+
+static bool all, json;
+static const char *count, *id;
+
+static const Option own[] = {
+        {"--all", .flag = &all}, {"-n", .value = &count}, {"--id", .value = &id}, {}};
+static const Option common[] = {{"--json", .flag = &json}, {}};
+
+static int parse(char **argv, Args *ret) {
+        char error[ARGS_ERROR_SIZE] = "";
+        int r;
+
+        all = json = false;
+        count = id = NULL;
+        r = args_parse(argv, own, common, ret, error);
+        CHECK((r < 0) == (error[0] != '\0'));
+        return r;
+}
+
+TEST(options_stand_anywhere) {
+        Args a;
+
+        CHECK_OK(parse(ARGV("bob", "--json", "hi", "-n", "5", "--all", "there", "--id=x=y"), &a));
+        CHECK(all && json);
+        CHECK_STR(count, "5");
+        CHECK_STR(id, "x=y");
+        CHECK_EQ(a.n_words, 3);
+        CHECK_EQ(a.literal, 3);
+        CHECK_STR(a.words[2], "there");
+}
+
+TEST(double_dash_ends_options) {
+        Args a;
+
+        CHECK_OK(parse(ARGV("bob", "--", "--all", "--", "-n"), &a));
+        CHECK(!all && !count);
+        CHECK_EQ(a.n_words, 4);
+        CHECK_EQ(a.literal, 1);
+        CHECK_STR(a.words[1], "--all");
+        CHECK_STR(a.words[2], "--");
+}
+
+TEST(single_dash_is_a_word) {
+        Args a;
+
+        CHECK_OK(parse(ARGV("bob", "-"), &a));
+        CHECK_EQ(a.n_words, 2);
+        CHECK_OK(parse(ARGV("--id", "-"), &a));
+        CHECK_EQ(a.n_words, 0);
+        CHECK_STR(id, "-");
+}
+
+TEST(short_option_takes_attached_value) {
+        Args a;
+
+        CHECK_OK(parse(ARGV("-n12", "bob"), &a));
+        CHECK_STR(count, "12");
+}
+
+TEST(wrong_options_are_refused) {
+        Args a;
+
+        CHECK_EQ(parse(ARGV("--al"), &a), -EINVAL);
+        CHECK_EQ(parse(ARGV("--allx"), &a), -EINVAL);
+        CHECK_EQ(parse(ARGV("--all=yes"), &a), -EINVAL);
+        CHECK_EQ(parse(ARGV("bob", "-n"), &a), -EINVAL);
+        CHECK_EQ(parse(ARGV("-x"), &a), -EINVAL);
+}
+
+TEST(words_are_joined_untrimmed) {
+        _cleanup_(freep) char *s = NULL, *empty = NULL;
+        Args a;
+
+        CHECK_OK(parse(ARGV("bob", "  a ", "", "b "), &a));
+        s = args_join(&a, 1);
+        CHECK_STR(s, "  a   b ");
+        empty = args_join(&a, 4);
+        CHECK_STR(empty, "");
+}
+
+TEST(numbers) {
+        uint64_t n = 0;
+        usec_t t = 0;
+
+        CHECK_OK(parse_number("18446744073709551615", 1, UINT64_MAX, &n));
+        CHECK(n == UINT64_MAX);
+        CHECK_EQ(parse_number("18446744073709551616", 1, UINT64_MAX, &n), -EINVAL);
+        CHECK_EQ(parse_number("0", 1, 10, &n), -EINVAL);
+        CHECK_EQ(parse_number("11", 1, 10, &n), -EINVAL);
+        CHECK_EQ(parse_number("-1", 0, 10, &n), -EINVAL);
+        CHECK_EQ(parse_number("1x", 0, 10, &n), -EINVAL);
+        CHECK_EQ(parse_number("", 0, 10, &n), -EINVAL);
+
+        CHECK_OK(parse_seconds("30", &t));
+        CHECK(t == 30 * USEC_PER_SEC);
+        CHECK_OK(parse_seconds("0.25", &t));
+        CHECK(t == 250 * USEC_PER_MSEC);
+        CHECK_EQ(parse_seconds("1.", &t), -EINVAL);
+        CHECK_EQ(parse_seconds(".5", &t), -EINVAL);
+        CHECK_EQ(parse_seconds("1e3", &t), -EINVAL);
+        CHECK_EQ(parse_seconds("99999999999", &t), -EINVAL);
+        CHECK_EQ(parse_seconds("0.1234567", &t), -EINVAL);
+}
+
+static char shown[1024];
+
+static const char *safe(const char *s, const char *newline) {
+        FILE *f = fmemopen(shown, sizeof(shown), "w");
+
+        print_safe(f, s, newline);
+        fclose(f);
+        return shown;
+}
+
+static const char *quoted(const char *s) {
+        FILE *f = fmemopen(shown, sizeof(shown), "w");
+
+        json_string(f, s);
+        fclose(f);
+        return shown;
+}
+
+TEST(terminal_sees_no_control_characters) {
+        CHECK_STR(safe("plain, äöü € 😀", NULL), "plain, äöü € 😀");
+        CHECK_STR(safe("\x1b[2Ja\a\b\x7f", NULL), "\\u001b[2Ja\\u0007\\u0008\\u007f");
+        CHECK_STR(safe("a\tb\rc\nd", NULL), "a\\tb\\rc\\nd");
+        CHECK_STR(safe("a\nb", "\n    "), "a\n    b");
+        CHECK_STR(safe("\xc2\x9b"
+                       "31m\xc2\x80\xc2\xa0",
+                          NULL),
+                "\\u009b31m\\u0080\xc2\xa0");
+        CHECK_STR(safe("\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf", NULL), "\\u202a\\u202e\xe2\x80\xaf");
+        CHECK_STR(safe("\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", NULL),
+                "\xe2\x81\xa5\\u2066\\u2069\xe2\x81\xaa");
+        CHECK_STR(safe("\xe2\x80\xa8\xe2\x80\xa9", NULL), "\\u2028\\u2029");
+}
+
+TEST(terminal_sees_no_invalid_utf8) {
+        CHECK_STR(safe("a\xff\x9b", NULL), "a\\xff\\x9b");
+        CHECK_STR(safe("\xc0\x9b"
+                       "31m",
+                          NULL),
+                "\\xc0\\x9b31m");
+        CHECK_STR(safe("\xed\xa0\x80", NULL), "\\xed\\xa0\\x80");
+        CHECK_STR(safe("\xe2\x80", NULL), "\\xe2\\x80");
+}
+
+TEST(json_strings) {
+        CHECK_STR(quoted("a\"b\\c/\n\r\t\x01\x7f"), "\"a\\\"b\\\\c/\\n\\r\\t\\u0001\\u007f\"");
+        CHECK_STR(quoted("ä😀"), "\"ä😀\"");
+        CHECK_STR(quoted("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8"), "\"\\u009b\\u202e\\u2028\"");
+        CHECK_STR(quoted("\xff"), "\"\\ufffd\"");
+}
+
+static Value text(const char *s) {
+        return (Value){VALUE_STRING, .string = (char *)s};
+}
+
+TEST(json_lines) {
+        Value name = text("bob"), none = text(""), yes = {VALUE_BOOL, .boolean = true};
+        Value seen = {VALUE_U64, .number = UINT64_C(1700000000000001)}, never = {VALUE_U64};
+        Value count_of = {VALUE_NUMBER}, cursor = {VALUE_U64, .number = 7};
+        Value list = {VALUE_LIST},
+              *items[] = {&name, &none, &yes, &seen, &never, &count_of, &cursor, &list};
+        char *keys[] = {(char *)"name", (char *)"note", (char *)"contact", (char *)"last-seen",
+                (char *)"expires", (char *)"unread", (char *)"cursor", (char *)"via"};
+        Value dict = {VALUE_DICT, .items = items, .keys = keys, .n_items = 8};
+        FILE *f = fmemopen(shown, sizeof(shown), "w");
+
+        json_line(f, &dict);
+        fclose(f);
+        CHECK_STR(shown,
+                "{\"name\":\"bob\",\"contact\":true,\"last-seen\":\"2023-11-14T22:13:20.000001Z\","
+                "\"unread\":0,\"cursor\":7,\"via\":[]}\n");
+        CHECK_STR(value_string(&dict, "name"), "bob");
+        CHECK_STR(value_string(&dict, "contact"), "");
+        CHECK_STR(value_string(NULL, "name"), "");
+        CHECK_EQ(value_number(&dict, "missing"), 0);
+        CHECK(value_bool(&dict, "contact"));
+}
+
+TEST(page_mark_is_taken_off) {
+        Value *mark = calloc(1, sizeof(Value)), *yes = calloc(1, sizeof(Value));
+        Value **inner = calloc(1, sizeof(*inner));
+        char **key = calloc(1, sizeof(*key));
+        Value list = {VALUE_LIST, .items = &mark, .n_items = 1};
+
+        *yes = (Value){VALUE_BOOL, .boolean = true};
+        inner[0] = yes;
+        key[0] = strdup("more");
+        *mark = (Value){VALUE_DICT, .items = inner, .keys = key, .n_items = 1};
+        CHECK(value_take_more(&list));
+        CHECK_EQ(list.n_items, 0);
+        CHECK(!value_take_more(&list));
+}
+
+TEST(states_are_ordered) {
+        CHECK(message_state_from_string("queued") < message_state_from_string("stored"));
+        CHECK(message_state_from_string("stored") < message_state_from_string("delivered"));
+        CHECK(message_state_from_string("delivered") < message_state_from_string("read"));
+        CHECK(message_state_from_string("Read") < 0);
+}
