@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel knows of a process."""
+import os
+import pathlib
+import re
+
+
+def listening_ports(pid):
+    """TCP ports a process listens on."""
+    inodes = {match.group(1) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()
+              if (match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)))}
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                ports.add(int(fields[1].rsplit(":", 1)[1], 16))
+    return sorted(ports)
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def anonymous_memory(pid):
+    """Bytes of memory that is the process' own and no file's."""
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Anonymous:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
