@@ -19,7 +19,7 @@ NOT_BUILT = {
     "AddContact", "RemoveContact", "Block", "Unblock", "RenameContact", "ListRequests", "Verify",
     "Export", "Import", "Doctor", "Ring"}
 SIGNALS = {
-    "MessageReceived": "sssa{sv}", "MessageStateChanged": "sssa{sv}", "PeerChanged": "ssa{sv}",
+    "MessageReceived": "ssssa{sv}", "MessageStateChanged": "sssa{sv}", "PeerChanged": "ssa{sv}",
     "RoomChanged": "ssa{sv}", "RequestReceived": "ssa{sv}", "TypingChanged": "sba{sv}",
     "SessionReplaced": "a{sv}"}
 PROPERTIES = {"Version": "s", "Name": "s", "Account": "s", "Fingerprint": "s", "State": "s",
