@@ -409,6 +409,14 @@ int db_del(DbTxn *txn, unsigned table, const DbKey *key) {
         return 1;
 }
 
+uint64_t db_count(DbTxn *txn, unsigned table) {
+        MDB_stat st;
+
+        if (txn->error < 0 || mdb_stat(txn->txn, txn->db->tables[table], &st) != 0)
+                return 0;
+        return st.ms_entries;
+}
+
 /* Cursors */
 
 int db_cursor_open(DbTxn *txn, unsigned table, const DbKey *prefix, const DbKey *start,

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What the user means: one function for each thing a user can ask, and the events a user can see.
+ * This is the whole of the daemon as its front ends (the D-Bus API now) know it.
+ *
+ * A function that promises something completes through a callback, after the commit of what it
+ * promises; the callback may come before the function returns when the answer is a refusal. The
+ * strings and structs of a callback are valid during the call. Functions that only look answer at
+ * once, from what is committed.
+ *
+ * Names and texts are UTF-8 with a terminating zero. Times are µs, realtime, 0 where not known.
+ */
+
+#include "util/macro.h"
+#include "util/usec.h"
+
+typedef struct Chat Chat;
+
+#define CHAT_ERROR_TEXT_SIZE 320
+
+/* NAME is one of the error names of the API ("UnknownPeer"), TEXT one sentence that says what was
+ * wrong and what to do. */
+typedef struct ChatError {
+        const char *name;
+        char text[CHAT_ERROR_TEXT_SIZE];
+} ChatError;
+
+/* ERROR is NULL when all went well. */
+typedef void (*ChatDoneFn)(void *userdata, const ChatError *error);
+typedef void (*ChatIdFn)(void *userdata, const ChatError *error, const char *id);
+
+/* Completions for USERDATA will not come any more; what was asked goes on. */
+void chat_forget(Chat *c, void *userdata);
+
+/* Accounts */
+
+typedef struct ChatRegister {
+        const char *name;
+        const char *password; /* empty with no_password */
+        const char *tracker;  /* "host:port#key"; NULL: those of the configuration */
+        bool no_password, no_tracker;
+} ChatRegister;
+
+void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata);
+void chat_login(Chat *c, const char *name, const char *password, const char *tracker,
+        ChatDoneFn fn, void *userdata);
+void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
+
+/* Messages */
+
+typedef struct ChatSend {
+        const char *to;   /* name or @ACCOUNT */
+        const char *text; /* checked here: size, form */
+        const char *id;   /* NULL: made here */
+        const char *reply_to;
+        usec_t expires;   /* 0: default */
+} ChatSend;
+
+void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata);
+
+typedef struct ChatMessage {
+        const char *id, *from, *to, *from_account, *to_account;
+        const char *room;   /* NULL for a direct message */
+        const char *text;   /* "" where the kind is not known */
+        const char *kind;   /* "text", or "unsupported" */
+        const char *state;  /* of own messages; "received" or "read" of others' */
+        const char *reason; /* NULL unless failed or expired */
+        const char *reply_to;
+        usec_t sent, stored, received, expires;
+        uint64_t gap_before; /* entries known to be missing before this one */
+        bool late, clock_ahead, old_device;
+} ChatMessage;
+
+/* True to go on, false when no more fit. */
+typedef bool (*ChatMessageFn)(void *userdata, const ChatMessage *m);
+
+typedef struct ChatListMessages {
+        const char *with;
+        const char *before, *after; /* ids, or NULL; the newest page when both are */
+        unsigned limit;             /* 1 to 1000 */
+} ChatListMessages;
+
+/* Oldest first. RET_MORE: FN stopped it, or there are more in the direction that was asked for.
+ * Negative with ERROR filled in. */
+int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error);
+
+typedef struct ChatConversation {
+        const char *with, *account, *last_id;
+        const char *state; /* of the last message, if own */
+        usec_t last_time;
+        unsigned unread;
+} ChatConversation;
+
+typedef bool (*ChatConversationFn)(void *userdata, const ChatConversation *v);
+
+/* Newest first. AFTER: what `with` a page ended on. */
+int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
+        void *userdata, bool *ret_more, ChatError *error);
+
+/* People */
+
+typedef struct ChatPeer {
+        const char *name, *account, *presence, *note;
+        usec_t last_seen;
+        const char *const *endpoints; /* NULL-terminated */
+        const char *const *via;
+        bool verified, blocked, contact;
+} ChatPeer;
+
+/* True to go on. */
+typedef bool (*ChatPeerFn)(void *userdata, const ChatPeer *p);
+typedef void (*ChatPeersDoneFn)(void *userdata, const ChatError *error, bool more);
+
+typedef struct ChatListPeers {
+        bool all;          /* also offline people that are no contacts */
+        const char *after; /* account or name a page ended on, or NULL */
+        unsigned limit;
+} ChatListPeers;
+
+/* Asks the directory where there is one: FN may be called later, DONE always last. */
+void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
+        void *userdata);
+
+/* State */
+
+typedef struct ChatTracker {
+        const char *address, *state, *error; /* connected, connecting, unreachable, refused */
+} ChatTracker;
+
+typedef struct ChatStatus {
+        const char *name, *account, *fingerprint; /* "" while logged out */
+        const char *state; /* logged-out, connecting, online, offline, replaced */
+        unsigned queued, links;
+        const ChatTracker *trackers;
+        size_t n_trackers;
+        const char *const *problems; /* sentences, NULL-terminated */
+} ChatStatus;
+
+void chat_status(Chat *c, ChatStatus *ret);
+
+/* What changed, for properties. */
+typedef enum ChatProperty {
+        CHAT_NAME = 1,
+        CHAT_ACCOUNT = 2,
+        CHAT_FINGERPRINT = 4,
+        CHAT_STATE = 8,
+        CHAT_QUEUED = 16,
+        CHAT_TRACKERS = 32,
+} ChatProperty;
+
+/* Events, after the commit of what they tell. */
+typedef struct ChatEvents {
+        void (*message_received)(void *userdata, const ChatMessage *m, bool request);
+        void (*message_state_changed)(void *userdata, const char *id, const char *to,
+                const char *account, const char *state, const char *reason);
+        void (*peer_changed)(
+                void *userdata, const char *name, const char *account, const char *presence);
+        void (*properties_changed)(void *userdata, unsigned properties);
+} ChatEvents;
+
+void chat_set_events(Chat *c, const ChatEvents *events, void *userdata);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/contact.h"
+
+#include <stdio.h>
+
+#include "util/text.h"
+
+#define SUFFIX_LENGTH 4 /* of name~XXXX */
+
+static DbKey account_key(const uint8_t account[static KEY_SIZE]) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_bytes(&k, account, KEY_SIZE);
+        return k;
+}
+
+static DbKey number_key(uint32_t number) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u32(&k, number);
+        return k;
+}
+
+static DbKey name_key(const char *name) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_bytes(&k, name, strlen(name));
+        return k;
+}
+
+static DbKey claim_key(const char *name) {
+        DbKey k = name_key(name);
+
+        db_key_u8(&k, 0);
+        return k;
+}
+
+/* Contact rows: u32 number, u8 flags, blob name, u64 epoch, u64 record seq, u64 last seen, blob
+ * record */
+
+static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
+        RowReader row = row_begin(v);
+        Contact c = {};
+        Bytes name;
+        int r;
+
+        memcpy(c.account, account, KEY_SIZE);
+        c.number = row_u32(&row);
+        c.flags = row_u8(&row);
+        name = row_blob(&row);
+        c.epoch = row_u64(&row);
+        c.record_seq = row_u64(&row);
+        c.last_seen = row_u64(&row);
+        c.record = row_blob(&row);
+        r = row_end(&row);
+        if (r < 0 || name.size > NAME_MAX_LENGTH)
+                return r < 0 ? r : -EUCLEAN;
+        copy_bytes(c.name, name.data, name.size);
+        *ret = c;
+        return 1;
+}
+
+static int contact_write(Store *s, const Contact *c) {
+        DbKey k = account_key(c->account);
+
+        row_start(&s->row);
+        row_put_u32(&s->row, c->number);
+        row_put_u8(&s->row, c->flags);
+        row_put_blob(&s->row, (Bytes){.data = (const uint8_t *)c->name, .size = strlen(c->name)});
+        row_put_u64(&s->row, c->epoch);
+        row_put_u64(&s->row, c->record_seq);
+        row_put_u64(&s->row, c->last_seen);
+        row_put_blob(&s->row, c->record);
+        return row_write(db_write(s->db), TABLE_ACCOUNT, &k, &s->row);
+}
+
+int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret) {
+        DbKey k = account_key(account);
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_ACCOUNT, &k, &v);
+        return r <= 0 ? r : contact_read(account, v, ret);
+}
+
+int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret) {
+        DbKey k = number_key(number);
+        uint8_t account[KEY_SIZE];
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_ACCOUNT_KEY, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        row_bytes(&row, account, KEY_SIZE);
+        r = row_end(&row);
+        return r < 0 ? r : contact_get(txn, account, ret);
+}
+
+static int contact_number(Store *s, Contact *c) {
+        DbKey k;
+        int r;
+
+        r = store_next_number(s, "next-account", &c->number);
+        if (r < 0)
+                return r;
+        k = number_key(c->number);
+        row_start(&s->row);
+        row_put_bytes(&s->row, c->account, KEY_SIZE);
+        return row_write(db_write(s->db), TABLE_ACCOUNT_KEY, &k, &s->row);
+}
+
+static int claim_add(Store *s, const Contact *c) {
+        DbKey k = claim_key(c->name);
+
+        db_key_bytes(&k, c->account, KEY_SIZE);
+        row_start(&s->row);
+        return row_write(db_write(s->db), TABLE_CLAIM, &k, &s->row);
+}
+
+static int name_owner(DbTxn *txn, const char *name, uint8_t ret[static KEY_SIZE]) {
+        DbKey k = name_key(name);
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_NAME, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        row_bytes(&row, ret, KEY_SIZE);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+/* Nobody who has a plain name ever loses it to somebody else here. */
+static int name_give(Store *s, const Contact *c) {
+        uint8_t owner[KEY_SIZE];
+        DbKey k = name_key(c->name);
+        int r;
+
+        r = name_owner(db_write(s->db), c->name, owner);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        row_start(&s->row);
+        row_put_bytes(&s->row, c->account, KEY_SIZE);
+        return row_write(db_write(s->db), TABLE_NAME, &k, &s->row);
+}
+
+/* The newer of what is known and RECORD; an older epoch is a replayed past. */
+static int contact_take_record(Contact *c, const Record *record, Bytes outer) {
+        if (record->epoch < c->epoch)
+                return -ESTALE;
+        if (record->epoch == c->epoch && record->seq <= c->record_seq && c->record.size > 0)
+                return 0;
+        c->epoch = record->epoch;
+        c->record_seq = record->seq;
+        c->record = outer;
+        memcpy(c->name, record->name, NAME_SIZE);
+        return 1;
+}
+
+int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
+        Contact *ret) {
+        uint8_t copy[RECORD_MAX];
+        Contact c = {};
+        int r, changed;
+
+        r = contact_get(db_write(s->db), record->account, &c);
+        if (r < 0)
+                return r;
+        /* The row points into the map, which the writes below may move. */
+        if (c.record.size > sizeof(copy) || record_outer.size > sizeof(copy))
+                return -EUCLEAN;
+        copy_bytes(copy, c.record.data, c.record.size);
+        c.record.data = copy;
+
+        memcpy(c.account, record->account, KEY_SIZE);
+        changed = contact_take_record(&c, record, record_outer);
+        if (changed < 0)
+                return changed;
+        if (c.number == 0)
+                r = contact_number(s, &c);
+        if (r >= 0 && changed)
+                r = claim_add(s, &c);
+        if (r >= 0 && (confirmed || flags & CONTACT_PINNED))
+                r = name_give(s, &c);
+        if (r >= 0 && (changed || (c.flags | flags) != c.flags)) {
+                c.flags |= flags;
+                r = contact_write(s, &c);
+        }
+        return r < 0 ? r : contact_get(db_write(s->db), record->account, ret);
+}
+
+/* Reads, changes and writes a row whose record stays where it is. */
+static int contact_rewrite(Store *s, Contact *c) {
+        uint8_t copy[RECORD_MAX];
+
+        if (c->record.size > sizeof(copy))
+                return -EUCLEAN;
+        copy_bytes(copy, c->record.data, c->record.size);
+        c->record.data = copy;
+        return contact_write(s, c);
+}
+
+int contact_set_flags(
+        Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear) {
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(s->db), account, &c);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        if (((c.flags | set) & ~clear) == c.flags)
+                return 0;
+        c.flags = (uint8_t)((c.flags | set) & ~clear);
+        return contact_rewrite(s, &c);
+}
+
+int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime) {
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(s->db), account, &c);
+        if (r <= 0 || c.last_seen >= realtime)
+                return r < 0 ? r : 0;
+        c.last_seen = realtime;
+        return contact_rewrite(s, &c);
+}
+
+const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHOWN_NAME_SIZE]) {
+        char account[BASE32_KEY_SIZE + 1];
+        uint8_t owner[KEY_SIZE];
+
+        if (name_owner(txn, c->name, owner) > 0 && key_equal(owner, c->account)) {
+                snprintf(buf, SHOWN_NAME_SIZE, "%s", c->name);
+                return buf;
+        }
+        base32_encode_key(c->account, account);
+        snprintf(buf, SHOWN_NAME_SIZE, "%s~%.*s", c->name, SUFFIX_LENGTH, account);
+        return buf;
+}
+
+/* All claims of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL: any). */
+static int resolve_claims(
+        DbTxn *txn, const char *name, const char *suffix, uint8_t ret[static KEY_SIZE]) {
+        DbKey prefix = claim_key(name);
+        DbCursor cursor;
+        DbValue k, v;
+        int r, n = 0;
+
+        r = db_cursor_open(txn, TABLE_CLAIM, &prefix, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                char text[BASE32_KEY_SIZE + 1];
+
+                if (k.size != prefix.size + KEY_SIZE)
+                        continue;
+                base32_encode_key(k.data + prefix.size, text);
+                if (suffix && strncmp(text, suffix, SUFFIX_LENGTH) != 0)
+                        continue;
+                memcpy(ret, k.data + prefix.size, KEY_SIZE);
+                n++;
+        }
+        db_cursor_close(&cursor);
+        return r < 0 ? r : n > 1 ? -ENOTUNIQ : n;
+}
+
+int contact_resolve(DbTxn *txn, const char *text, uint8_t ret_account[static KEY_SIZE]) {
+        const char *tilde = strchr(text, '~');
+        char name[NAME_SIZE], suffix[SUFFIX_LENGTH + 1];
+        int r;
+
+        if (text[0] == '@')
+                return base32_decode_key(text + 1, strlen(text + 1), ret_account) < 0 ? -EINVAL : 1;
+        r = name_fold(text, tilde ? (size_t)(tilde - text) : strlen(text), name);
+        if (r < 0)
+                return r;
+        if (tilde) {
+                if (strlen(tilde + 1) != SUFFIX_LENGTH)
+                        return -EINVAL;
+                for (int i = 0; i <= SUFFIX_LENGTH; i++)
+                        suffix[i] = tilde[1 + i] >= 'A' && tilde[1 + i] <= 'Z'
+                                ? (char)(tilde[1 + i] - 'A' + 'a')
+                                : tilde[1 + i];
+                return resolve_claims(txn, name, suffix, ret_account);
+        }
+        r = name_owner(txn, name, ret_account);
+        return r != 0 ? r : resolve_claims(txn, name, NULL, ret_account);
+}
+
+int contact_each(DbTxn *txn, const uint8_t *after, ContactFn fn, void *userdata) {
+        DbKey none = DB_KEY_NULL, start = DB_KEY_NULL;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        if (after)
+                db_key_bytes(&start, after, KEY_SIZE);
+        r = db_cursor_open(txn, TABLE_ACCOUNT, &none, after ? &start : NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                Contact c;
+
+                if (k.size != KEY_SIZE || (after && memcmp(k.data, after, KEY_SIZE) == 0))
+                        continue;
+                r = contact_read(k.data, v, &c);
+                if (r < 0 || !fn(userdata, txn, &c))
+                        break;
+        }
+        db_cursor_close(&cursor);
+        return r < 0 ? r : 0;
+}
+
+/* Endpoint rows: u8 count, blobs */
+
+int store_get_endpoints(DbTxn *txn, uint32_t account, Endpoints *ret) {
+        DbKey k = number_key(account);
+        Endpoints e = {};
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_ENDPOINT, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        for (size_t n = row_u8(&row); e.n < n && n <= ENDPOINTS_MAX; e.n++) {
+                Bytes b = row_blob(&row);
+
+                if (b.size >= sizeof(e.text[0]))
+                        return -EUCLEAN;
+                copy_bytes(e.text[e.n], b.data, b.size);
+        }
+        r = row_end(&row);
+        if (r < 0)
+                return r;
+        *ret = e;
+        return 1;
+}
+
+int store_set_endpoints(Store *s, uint32_t account, const Endpoints *e) {
+        DbKey k = number_key(account);
+
+        row_start(&s->row);
+        row_put_u8(&s->row, (uint8_t)e->n);
+        for (size_t i = 0; i < e->n; i++)
+                row_put_blob(&s->row,
+                        (Bytes){.data = (const uint8_t *)e->text[i], .size = strlen(e->text[i])});
+        return row_write(db_write(s->db), TABLE_ENDPOINT, &k, &s->row);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/feed.h"
+
+static DbKey number_key(uint32_t number) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u32(&k, number);
+        return k;
+}
+
+/* Conversations: u32 peer, hash, u64 hlc, u64 last time, u32 unread, u32 stranger messages,
+ * u64 stranger bytes */
+
+int conversation_get(DbTxn *txn, uint32_t number, Conversation *ret) {
+        Conversation c = {.number = number};
+        DbKey k = number_key(number);
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_CONVERSATION, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        c.peer = row_u32(&row);
+        row_bytes(&row, c.hash, SHA256_SIZE);
+        c.hlc = row_u64(&row);
+        c.last_time = row_u64(&row);
+        c.unread = row_u32(&row);
+        c.stranger_messages = row_u32(&row);
+        c.stranger_bytes = row_u64(&row);
+        r = row_end(&row);
+        if (r < 0)
+                return r;
+        *ret = c;
+        return 1;
+}
+
+int conversation_write(Store *s, const Conversation *c) {
+        DbKey k = number_key(c->number);
+
+        row_start(&s->row);
+        row_put_u32(&s->row, c->peer);
+        row_put_bytes(&s->row, c->hash, SHA256_SIZE);
+        row_put_u64(&s->row, c->hlc);
+        row_put_u64(&s->row, c->last_time);
+        row_put_u32(&s->row, c->unread);
+        row_put_u32(&s->row, c->stranger_messages);
+        row_put_u64(&s->row, c->stranger_bytes);
+        return row_write(db_write(s->db), TABLE_CONVERSATION, &k, &s->row);
+}
+
+int conversation_find(DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Conversation *ret) {
+        DbKey k = DB_KEY_NULL;
+        uint32_t number;
+        RowReader row;
+        DbValue v;
+        int r;
+
+        db_key_bytes(&k, hash, SHA256_SIZE);
+        r = db_get(txn, TABLE_CONVERSATION_HASH, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        number = row_u32(&row);
+        r = row_end(&row);
+        return r < 0 ? r : conversation_get(txn, number, ret);
+}
+
+static int conversation_add(Store *s, Conversation *c) {
+        DbKey k = DB_KEY_NULL;
+        int r;
+
+        r = store_next_number(s, "next-conversation", &c->number);
+        if (r < 0)
+                return r;
+        db_key_bytes(&k, c->hash, SHA256_SIZE);
+        row_start(&s->row);
+        row_put_u32(&s->row, c->number);
+        r = row_write(db_write(s->db), TABLE_CONVERSATION_HASH, &k, &s->row);
+        return r < 0 ? r : conversation_write(s, c);
+}
+
+int conversation_open_direct(
+        Store *s, const uint8_t self[static KEY_SIZE], const Contact *peer, Conversation *ret) {
+        Conversation c = {.peer = peer->number};
+        int r;
+
+        conversation_direct(self, peer->account, c.hash);
+        r = conversation_find(db_write(s->db), c.hash, ret);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        r = conversation_add(s, &c);
+        if (r < 0)
+                return r;
+        *ret = c;
+        return 0;
+}
+
+/* Hybrid logical clock. A counter that overflows carries into the milliseconds by itself. */
+
+uint64_t hlc_next(uint64_t last, usec_t realtime) {
+        uint64_t now = realtime / USEC_PER_MSEC << 16;
+
+        return MAX(now, last + 1);
+}
+
+uint64_t hlc_merge(uint64_t last, uint64_t seen, usec_t realtime) {
+        if (hlc_time(seen) > usec_add(realtime, CLOCK_AHEAD_MAX))
+                return last;
+        return MAX(last, seen);
+}
+
+/* Ranges */
+
+/* Index of the first range that ends at or after SEQ. */
+static size_t ranges_search(const Ranges *r, uint64_t seq) {
+        size_t low = 0, high = r->n;
+
+        while (low < high) {
+                size_t mid = (low + high) / 2;
+
+                if (r->range[mid].last < seq)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return low;
+}
+
+bool ranges_have(const Ranges *r, uint64_t seq) {
+        size_t i = ranges_search(r, seq);
+
+        return i < r->n && r->range[i].first <= seq;
+}
+
+int ranges_add(Ranges *r, uint64_t first, uint64_t last) {
+        size_t i = ranges_search(r, first > 1 ? first - 1 : 1), k = i;
+
+        /* All that touch become one. */
+        while (k < r->n && r->range[k].first <= last + 1) {
+                first = MIN(first, r->range[k].first);
+                last = MAX(last, r->range[k].last);
+                k++;
+        }
+        if (k == i && r->n == RECEIPT_RANGES_MAX)
+                return -ENOBUFS;
+        memmove(&r->range[i + 1], &r->range[k], (r->n - k) * sizeof(r->range[0]));
+        r->n = r->n - (k - i) + 1;
+        r->range[i] = (SeqRange){.first = first, .last = last};
+        return 0;
+}
+
+uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) {
+        size_t i = ranges_search(r, seq);
+
+        if (i < r->n && r->range[i].first < seq)
+                return 0;
+        return seq - 1 - (i > 0 ? r->range[i - 1].last : 0);
+}
+
+void row_put_ranges(Buffer *out, const Ranges *r) {
+        row_put_u16(out, (uint16_t)r->n);
+        for (size_t i = 0; i < r->n; i++) {
+                row_put_u64(out, r->range[i].first);
+                row_put_u64(out, r->range[i].last);
+        }
+}
+
+void row_read_ranges(RowReader *row, Ranges *ret) {
+        ret->n = row_u16(row);
+        if (ret->n > RECEIPT_RANGES_MAX) {
+                row->error = -EUCLEAN;
+                ret->n = 0;
+        }
+        for (size_t i = 0; i < ret->n; i++) {
+                ret->range[i].first = row_u64(row);
+                ret->range[i].last = row_u64(row);
+        }
+}
+
+/* Feeds: u32 conversation, u32 account, u64 epoch, device, u64 seq, hash, ranges */
+
+int feed_get(DbTxn *txn, uint32_t number, Feed *ret) {
+        DbKey k = number_key(number);
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_FEED, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        ret->number = number;
+        ret->conversation = row_u32(&row);
+        ret->account = row_u32(&row);
+        ret->epoch = row_u64(&row);
+        row_bytes(&row, ret->device, KEY_SIZE);
+        ret->seq = row_u64(&row);
+        row_bytes(&row, ret->hash, SHA256_SIZE);
+        row_read_ranges(&row, &ret->have);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+int feed_write(Store *s, const Feed *f) {
+        DbKey k = number_key(f->number);
+
+        row_start(&s->row);
+        row_put_u32(&s->row, f->conversation);
+        row_put_u32(&s->row, f->account);
+        row_put_u64(&s->row, f->epoch);
+        row_put_bytes(&s->row, f->device, KEY_SIZE);
+        row_put_u64(&s->row, f->seq);
+        row_put_bytes(&s->row, f->hash, SHA256_SIZE);
+        row_put_ranges(&s->row, &f->have);
+        return row_write(db_write(s->db), TABLE_FEED, &k, &s->row);
+}
+
+static DbKey feed_author_key(uint32_t conversation, uint32_t account) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u32(&k, conversation);
+        db_key_u32(&k, account);
+        return k;
+}
+
+static int feed_number(DbTxn *txn, const DbKey *key, uint32_t *ret) {
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_FEED_KEY, key, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        *ret = row_u32(&row);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+int feed_find(DbTxn *txn, uint32_t conversation, uint32_t account, uint64_t epoch,
+        const uint8_t device[static KEY_SIZE], Feed *ret) {
+        DbKey k = feed_author_key(conversation, account);
+        uint32_t number;
+        int r;
+
+        db_key_u64(&k, epoch);
+        db_key_bytes(&k, device, KEY_SIZE);
+        r = feed_number(txn, &k, &number);
+        return r <= 0 ? r : feed_get(txn, number, ret);
+}
+
+int feed_open(Store *s, uint32_t conversation, uint32_t account, uint64_t epoch,
+        const uint8_t device[static KEY_SIZE], Feed *ret) {
+        DbTxn *txn = db_write(s->db);
+        Feed f = {.conversation = conversation, .account = account, .epoch = epoch};
+        DbKey k = feed_author_key(conversation, account);
+        int r;
+
+        r = feed_find(txn, conversation, account, epoch, device, ret);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        memcpy(f.device, device, KEY_SIZE);
+        r = store_next_number(s, "next-feed", &f.number);
+        if (r < 0)
+                return r;
+        db_key_u64(&k, epoch);
+        db_key_bytes(&k, device, KEY_SIZE);
+        row_start(&s->row);
+        row_put_u32(&s->row, f.number);
+        r = row_write(txn, TABLE_FEED_KEY, &k, &s->row);
+        if (r >= 0)
+                r = feed_write(s, &f);
+        if (r < 0)
+                return r;
+        *ret = f;
+        return 0;
+}
+
+int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, void *userdata) {
+        DbKey prefix = feed_author_key(conversation, account);
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_open(txn, TABLE_FEED_KEY, &prefix, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                RowReader row = row_begin(v);
+                uint32_t number = row_u32(&row);
+                Feed f;
+
+                r = row_end(&row);
+                if (r >= 0)
+                        r = feed_get(txn, number, &f);
+                if (r == 0)
+                        r = -EUCLEAN;
+                if (r > 0)
+                        r = fn(userdata, txn, &f);
+                if (r < 0)
+                        break;
+        }
+        db_cursor_close(&cursor);
+        return r < 0 ? r : 0;
+}

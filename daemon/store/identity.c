@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/identity.h"
+
+enum {
+        IDENTITY_CLAIMED = 1,
+        IDENTITY_LOGGED_IN = 2,
+};
+
+void identity_done(Identity *i) {
+        sign_key_wipe(&i->account);
+        sign_key_wipe(&i->device);
+        buffer_done(&i->certificate);
+        buffer_done(&i->record);
+        *i = (Identity){};
+}
+
+static int read_text(RowReader *row, char *to, size_t size) {
+        Bytes b = row_blob(row);
+
+        if (b.size >= size)
+                return -EUCLEAN;
+        copy_bytes(to, b.data, b.size);
+        to[b.size] = 0;
+        return 0;
+}
+
+static int read_buffer(RowReader *row, Buffer *to) {
+        Bytes b = row_blob(row);
+
+        return buffer_append(to, b.data, b.size);
+}
+
+static int identity_read(RowReader *row, Identity *i) {
+        uint8_t seed[KEY_SIZE], flags;
+        int r;
+
+        row_bytes(row, seed, sizeof(seed));
+        sign_key_from_seed(seed, &i->account);
+        row_bytes(row, seed, sizeof(seed));
+        sign_key_from_seed(seed, &i->device);
+        explicit_bzero(seed, sizeof(seed));
+        i->epoch = row_u64(row);
+        i->record_seq = row_u64(row);
+        flags = row_u8(row);
+        i->claimed = flags & IDENTITY_CLAIMED;
+        i->logged_in = flags & IDENTITY_LOGGED_IN;
+        r = read_text(row, i->name, sizeof(i->name));
+        if (r >= 0)
+                r = read_text(row, i->tracker, sizeof(i->tracker));
+        if (r >= 0)
+                r = read_buffer(row, &i->certificate);
+        if (r >= 0)
+                r = read_buffer(row, &i->record);
+        return r < 0 ? r : row_end(row);
+}
+
+int store_load_identity(Store *s, Identity *ret) {
+        Identity i = {};
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = store_meta_get(db_write(s->db), "identity", &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        r = identity_read(&row, &i);
+        if (r < 0) {
+                identity_done(&i);
+                return r;
+        }
+        *ret = i;
+        return 1;
+}
+
+static Bytes text_bytes(const char *s) {
+        return (Bytes){.data = (const uint8_t *)s, .size = strlen(s)};
+}
+
+static Bytes buffer_bytes(const Buffer *b) {
+        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
+}
+
+int store_save_identity(Store *s, const Identity *i) {
+        DbKey k = store_meta_key("identity");
+        int r;
+
+        row_start(&s->row);
+        row_put_bytes(&s->row, sign_key_seed(&i->account), KEY_SIZE);
+        row_put_bytes(&s->row, sign_key_seed(&i->device), KEY_SIZE);
+        row_put_u64(&s->row, i->epoch);
+        row_put_u64(&s->row, i->record_seq);
+        row_put_u8(&s->row,
+                (uint8_t)((i->claimed ? IDENTITY_CLAIMED : 0) |
+                        (i->logged_in ? IDENTITY_LOGGED_IN : 0)));
+        row_put_blob(&s->row, text_bytes(i->name));
+        row_put_blob(&s->row, text_bytes(i->tracker));
+        row_put_blob(&s->row, buffer_bytes(&i->certificate));
+        row_put_blob(&s->row, buffer_bytes(&i->record));
+        r = row_write(db_write(s->db), TABLE_META, &k, &s->row);
+        buffer_wipe(&s->row);
+        return r;
+}

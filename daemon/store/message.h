@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Messages: writing an own one, taking in somebody else's, what receipts and refusals make of them,
+ * and the outbox of what has not been delivered.
+ */
+
+#include "store/feed.h"
+#include "store/identity.h"
+
+/* As stored with the entry. `delivered` and `read` are not: they follow from receipts. */
+typedef enum EntryState {
+        ENTRY_QUEUED = 0,
+        ENTRY_STORED = 1,
+        ENTRY_FAILED = 2,
+        ENTRY_EXPIRED = 3,
+        ENTRY_RECEIVED = 4, /* somebody else's */
+} EntryState;
+
+typedef enum EntryFlags {
+        ENTRY_GAP = 1, /* came before its predecessor */
+        ENTRY_LATE = 2,
+        ENTRY_CLOCK_AHEAD = 4,
+        ENTRY_OLD_DEVICE = 8,
+        ENTRY_FORK = 16,
+} EntryFlags;
+
+typedef struct Entry {
+        uint32_t feed;
+        uint64_t seq;
+        EntryState state;
+        uint8_t flags;
+        Code reason;        /* of failed and expired */
+        usec_t stored, received;
+        Bytes signature;    /* others' entries that came signed; else empty */
+        Bytes inner;        /* in the map */
+} Entry;
+
+/* The own account has the number 0: contacts count from 1. */
+#define SELF_NUMBER 0
+
+int entry_get(DbTxn *txn, uint32_t feed, uint64_t seq, Entry *ret);
+
+#define MESSAGE_EXPIRES_DEFAULT (30 * USEC_PER_DAY)
+#define MESSAGE_EXPIRES_MAX (365 * USEC_PER_DAY)
+
+/* How long an id is remembered, beyond the expiry of others' messages or from the sending of own
+ * ones. */
+#define ID_KEEP_AFTER_EXPIRY (7 * USEC_PER_DAY)
+#define ID_KEEP_OWN (30 * USEC_PER_DAY)
+
+typedef struct NewMessage {
+        const Identity *self;
+        const Contact *to;
+        Uuid id;
+        bool has_reply_to;
+        Uuid reply_to;
+        Bytes text;
+        usec_t expires; /* 0: default */
+        usec_t now;     /* realtime */
+} NewMessage;
+
+/* Adds the message and its envelope. 1 when it has been sent before under this id, with the same
+ * content; -EEXIST: the id was used for another; else an error of the store. */
+int store_send(Store *s, const NewMessage *m);
+
+/* What became of an entry that was received and proven. */
+typedef enum Received {
+        RECEIVED_NEW,
+        RECEIVED_AGAIN,   /* held already, or its id: acknowledge again */
+        RECEIVED_EXPIRED, /* past its horizon: counts in the chain, is not kept */
+        RECEIVED_FORK,    /* another entry has its place in the feed */
+        RECEIVED_TOO_MANY, /* a stranger's share is used up, or the feed has too many holes */
+} Received;
+
+typedef struct NewEntry {
+        const Identity *self;
+        const Contact *from;
+        const Inner *inner;
+        Bytes bytes; /* of INNER */
+        const uint8_t *hash;
+        Bytes signature; /* may be empty */
+        bool old_device;
+        usec_t now; /* realtime */
+} NewEntry;
+
+#define STRANGER_MESSAGES_MAX 500
+#define STRANGER_BYTES_MAX (8 * 1024 * 1024)
+
+/* RET_FEED: the feed, for the receipt. */
+int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed);
+
+/* Keeps a certificate with the entries that it vouches for. */
+int store_keep_certificate(Store *s, const Certificate *c, Bytes outer);
+
+/* The cumulative receipt for a feed of somebody else's. 1, or 0 where nothing has been received. */
+int store_make_receipt(DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
+
+/* Called for each message whose state changed. */
+typedef void (*MessageStateFn)(
+        void *userdata, const Uuid *id, EntryState state, bool delivered, Code reason);
+
+/* What PEER has signed for of an own feed; no ranges where nothing was. */
+int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
+
+/* Takes a receipt of PEER's for an own feed in: the envelopes it covers go, FN is called for each.
+ * -EBADMSG: it is not about an own feed of this conversation, claims what was never written, or
+ * its hash is not that of the entry. */
+int store_take_receipt(Store *s, const Identity *self, const Contact *peer, const Receipt *rc,
+        MessageStateFn fn, void *userdata);
+
+/* The peer refuses a message for good, or its time is over: no more attempts. 1 when it was in the
+ * outbox. */
+int store_fail_message(
+        Store *s, const Identity *self, const Contact *peer, const Uuid *id, EntryState state, Code reason);
+
+/* The outbox */
+
+typedef struct OutboxPosition {
+        uint32_t feed;
+        uint64_t seq;
+} OutboxPosition;
+
+typedef struct OutboxRow {
+        uint32_t recipient;
+        OutboxPosition at;
+        Uuid id;
+        usec_t expires; /* realtime */
+} OutboxRow;
+
+/* The first row for a recipient after POSITION ({0, 0}: the first). 1 or 0. */
+int outbox_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxRow *ret);
+
+/* The first recipient with rows whose number is above AFTER. 1 or 0. */
+int outbox_next_recipient(DbTxn *txn, uint32_t after, uint32_t *ret);
+
+/* Rows in all. */
+uint64_t outbox_count(DbTxn *txn);
+int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
+
+/* Where the message with this id of this account is. 1 or 0. */
+int store_find_id(DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/store.h"
+
+#include <sys/statvfs.h>
+
+#include "util/fs.h"
+
+#define SCHEMA_NAME "p2pchatd"
+
+/* Address space, not disk: the file grows as it is used. */
+#define MAP_SIZE_MIN (UINT64_C(16) << 30)
+
+static const char *const TABLES[] = {
+        [TABLE_META] = "meta",
+        [TABLE_ACCOUNT] = "account",
+        [TABLE_ACCOUNT_KEY] = "account-key",
+        [TABLE_NAME] = "name",
+        [TABLE_CLAIM] = "claim",
+        [TABLE_CONVERSATION] = "conversation",
+        [TABLE_CONVERSATION_HASH] = "conversation-hash",
+        [TABLE_FEED] = "feed",
+        [TABLE_FEED_KEY] = "feed-key",
+        [TABLE_ENTRY] = "entry",
+        [TABLE_ORDER] = "order",
+        [TABLE_ID] = "id",
+        [TABLE_OUTBOX] = "outbox",
+        [TABLE_RECEIPT] = "receipt",
+        [TABLE_ENDPOINT] = "endpoint",
+        [TABLE_CERTIFICATE] = "certificate",
+        [_TABLE_MAX] = NULL,
+};
+
+DbKey store_meta_key(const char *key) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_bytes(&k, key, strlen(key));
+        return k;
+}
+
+int store_meta_get(DbTxn *txn, const char *key, DbValue *ret) {
+        DbKey k = store_meta_key(key);
+
+        return db_get(txn, TABLE_META, &k, ret);
+}
+
+/* The first row of a new store, and the question to an old one. */
+static int store_check_schema(Store *s) {
+        DbTxn *txn = db_write(s->db);
+        DbKey k = store_meta_key("schema");
+        RowReader row;
+        uint32_t version;
+        DbValue v;
+        Bytes name;
+        int r;
+
+        r = db_get(txn, TABLE_META, &k, &v);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                row_start(&s->row);
+                row_put_u32(&s->row, STORE_SCHEMA_VERSION);
+                row_put_blob(&s->row, (Bytes){.data = (const uint8_t *)SCHEMA_NAME, .size = STRLEN(SCHEMA_NAME)});
+                r = row_write(txn, TABLE_META, &k, &s->row);
+                return r < 0 ? r : db_commit(s->db);
+        }
+        row = row_begin(v);
+        version = row_u32(&row);
+        name = row_blob(&row);
+        if (row.error < 0)
+                return row.error;
+        if (name.size != STRLEN(SCHEMA_NAME) || memcmp(name.data, SCHEMA_NAME, name.size) != 0)
+                return -EMEDIUMTYPE;
+        return version > STORE_SCHEMA_VERSION ? -EPROTONOSUPPORT : 0;
+}
+
+static uint64_t map_size(const char *dir) {
+        struct statvfs f;
+        uint64_t size = statvfs(dir, &f) < 0 ? 0 : (uint64_t)f.f_blocks * f.f_frsize;
+
+        return MAX(size, MAP_SIZE_MIN) / 65536 * 65536;
+}
+
+int store_open(const char *dir, Loop *loop, Store **ret) {
+        _cleanup_(freep) char *path = fs_join(dir, "db");
+        Store *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!path || !s) {
+                free(s);
+                return -ENOMEM;
+        }
+        r = db_open(path,
+                &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = loop}, &s->db);
+        if (r >= 0)
+                r = store_check_schema(s);
+        if (r < 0) {
+                store_close(s);
+                return r;
+        }
+        *ret = s;
+        return 0;
+}
+
+Store *store_close(Store *s) {
+        if (!s)
+                return NULL;
+        db_close(s->db);
+        buffer_wipe(&s->row); /* may have held keys */
+        free(s);
+        return NULL;
+}
+
+int store_next_number(Store *s, const char *counter, uint32_t *ret) {
+        DbTxn *txn = db_write(s->db);
+        DbKey k = store_meta_key(counter);
+        uint32_t n = 0;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_META, &k, &v);
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                RowReader row = row_begin(v);
+
+                n = row_u32(&row);
+                r = row_end(&row);
+                if (r < 0)
+                        return r;
+        }
+        if (n == UINT32_MAX)
+                return -EOVERFLOW;
+        row_start(&s->row);
+        row_put_u32(&s->row, n + 1);
+        r = row_write(txn, TABLE_META, &k, &s->row);
+        if (r < 0)
+                return r;
+        *ret = n + 1;
+        return 0;
+}
+
+uint16_t store_port(Store *s) {
+        DbValue v;
+
+        if (store_meta_get(db_write(s->db), "port", &v) > 0) {
+                RowReader row = row_begin(v);
+                uint16_t port = row_u16(&row);
+
+                return row_end(&row) < 0 ? 0 : port;
+        }
+        return 0;
+}
+
+int store_set_port(Store *s, uint16_t port) {
+        DbKey k = store_meta_key("port");
+
+        row_start(&s->row);
+        row_put_u16(&s->row, port);
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What a user's daemon keeps. Tables of one LMDB environment; every write joins the open batch
+ * (db/db.h), so nothing here is durable before db_after_commit() says so.
+ *
+ * Functions that decide a write read in the batch; functions that answer a user take a snapshot.
+ * Accounts, conversations and feeds have numbers, given out once and never used again, which keep
+ * the keys of the many rows short.
+ */
+
+#include "store/row.h"
+
+/* Table: key -> value (after the head). Numbers in keys are big-endian. */
+enum {
+        TABLE_META,         /* text -> as its user says */
+        TABLE_ACCOUNT,      /* account key -> Contact */
+        TABLE_ACCOUNT_KEY,  /* u32 number -> account key */
+        TABLE_NAME,         /* name -> account key: who is shown under the plain name */
+        TABLE_CLAIM,        /* name, 0, account key -> nothing: everybody who claims it */
+        TABLE_CONVERSATION, /* u32 number -> Conversation */
+        TABLE_CONVERSATION_HASH, /* hash -> u32 number */
+        TABLE_FEED,         /* u32 number -> Feed */
+        TABLE_FEED_KEY,     /* u32 conversation, u32 account, u64 epoch, device -> u32 number */
+        TABLE_ENTRY,        /* u32 feed, u64 seq -> Entry with INNER */
+        TABLE_ORDER,        /* u32 conversation, u64 hlc, account, epoch, device, seq -> u32 feed */
+        TABLE_ID,           /* u32 account, id -> where the message is, what it was, until when */
+        TABLE_OUTBOX,       /* u32 recipient, u32 feed, u64 seq -> id, expires */
+        TABLE_RECEIPT,      /* u32 own feed -> ranges that the recipient has signed for */
+        TABLE_ENDPOINT,     /* u32 account -> endpoints */
+        TABLE_CERTIFICATE,  /* device key, u64 epoch -> certificate as signed */
+        _TABLE_MAX,
+};
+
+#define STORE_SCHEMA_VERSION 1
+
+typedef struct Store {
+        Db *db;
+        Buffer row; /* scratch for the row being written */
+} Store;
+
+/* DIR/db. -EPROTONOSUPPORT: written by a newer version; -EMEDIUMTYPE: not a store of p2pchatd;
+ * else as db_open(). A store that is refused is left as it is. */
+int store_open(const char *dir, Loop *loop, Store **ret);
+Store *store_close(Store *s);
+
+/* Rows of TABLE_META. store_meta_get(): 1 with the row, 0 without, or an error. */
+int store_meta_get(DbTxn *txn, const char *key, DbValue *ret);
+DbKey store_meta_key(const char *key);
+
+/* A counter of TABLE_META: the next number, from 1. */
+int store_next_number(Store *s, const char *counter, uint32_t *ret);
+
+/* The TCP port chosen at the first start, 0 if none was yet. */
+uint16_t store_port(Store *s);
+int store_set_port(Store *s, uint16_t port);
