@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * When a quiet connection is asked whether it is still there, and when it counts as gone. No I/O
+ * and no clock of its own: the owner keeps one timer at `next` and calls keepalive_step() when it
+ * fires; input needs no call. Times are monotonic.
+ *
+ * Silent for one interval: PING. Silent for two and a half: gone, but never without a PING before
+ * it, and never for time that the own loop has lost: whoever looks late gives the other end another
+ * half interval, so that what waits in the socket is read first.
+ */
+
+#include "util/macro.h"
+#include "util/usec.h"
+
+typedef enum KeepaliveAction {
+        KEEPALIVE_WAIT, /* set the timer again, nothing else */
+        KEEPALIVE_PING, /* send PING, set the timer again */
+        KEEPALIVE_GONE, /* end the connection */
+} KeepaliveAction;
+
+typedef struct Keepalive {
+        usec_t interval; /* the larger of both ends' */
+        usec_t heard;    /* the last input that was looked at */
+        usec_t next;     /* when to look again */
+        bool pinged;     /* since `heard` */
+} Keepalive;
+
+/* WAIT is the interval with jitter (loop_jitter()), so that many connections do not ping in step. */
+void keepalive_start(Keepalive *k, usec_t interval, usec_t wait, usec_t now);
+
+/* LAST_INPUT is the time of the last byte received, WAIT as above, for the silence after it. */
+KeepaliveAction keepalive_step(Keepalive *k, usec_t last_input, usec_t wait, usec_t now);
