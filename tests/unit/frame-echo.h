@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Decodes a frame by its type and encodes what came out again.
+ */
+
+#include "wire/hello.h"
+#include "wire/message.h"
+#include "wire/tracker.h"
+
+/* OK says nothing about which request it answers. */
+typedef enum EchoOk {
+        ECHO_OK_EMPTY,
+        ECHO_OK_LOOKUP,
+        ECHO_OK_LIST,
+        _ECHO_OK_MAX,
+} EchoOk;
+
+/* What frame_echo() returns when the frame was taken, but something of it has no place in the
+ * struct: an unknown code, a value that was brought into its range, a certificate. */
+#define ECHO_LOSSY 1
+
+static inline int echo_hello(Frame *f, Buffer *out) {
+        CborReader before = f->reader;
+        CborMap map = f->map;
+        uint64_t key, heartbeat = 0;
+        Hello h;
+        int r;
+
+        r = hello_decode(f, &h);
+        if (r < 0)
+                return r;
+        while (cbor_map_next(&before, &map, &key))
+                if (key == 8)
+                        heartbeat = cbor_read_uint(&before);
+                else
+                        cbor_skip(&before);
+        r = hello_encode(out, &h);
+        return r < 0 ? r : heartbeat != h.heartbeat ? ECHO_LOSSY : 0;
+}
+
+static inline int echo_refusal(Frame *f, Buffer *out) {
+        char text[REASON_TEXT_MAX + 1] = {};
+        Refusal x;
+        int r;
+
+        r = refusal_decode(f, &x);
+        if (r < 0)
+                return r;
+        memcpy(text, x.text.data, x.text.size);
+        if (f->type == FRAME_BYE)
+                r = bye_encode(out, x.code, text, x.record);
+        else
+                r = error_encode(out, f->request, x.code, text, x.retry_after);
+        if (r < 0)
+                return r;
+        return x.code == _CODE_MAX || strlen(text) != x.text.size ? ECHO_LOSSY : 0;
+}
+
+static inline int echo_statement(Frame *f, Buffer *out) {
+        Bytes object, certificate;
+        int r;
+
+        if (f->type == FRAME_RECEIPT)
+                r = receipt_frame_decode(f, &object, &certificate);
+        else
+                r = void_frame_decode(f, &object, &certificate);
+        if (r < 0)
+                return r;
+        r = f->type == FRAME_RECEIPT ? receipt_frame_encode(out, object)
+                                     : void_frame_encode(out, object);
+        return r < 0 ? r : certificate.size > 0 ? ECHO_LOSSY : 0;
+}
+
+static inline int echo_link(Frame *f, Buffer *out) {
+        static Uuid ids[ACK_IDS_MAX];
+        MessageFrame m;
+        Nack nack;
+        size_t n;
+        int r;
+
+        switch (f->type) {
+        case FRAME_MESSAGE:
+                r = message_decode(f, &m);
+                return r < 0 ? r : message_encode(out, &m);
+        case FRAME_ACK:
+                r = ack_decode(f, ids, &n);
+                return r < 0 ? r : ack_encode(out, ids, n);
+        case FRAME_NACK:
+                r = nack_decode(f, &nack);
+                if (r == 0)
+                        r = nack_encode(out, &nack);
+                return r < 0 ? r : nack.code == _CODE_MAX ? ECHO_LOSSY : 0;
+        default:
+                return echo_statement(f, out);
+        }
+}
+
+static inline int echo_list_peers(Frame *f, Buffer *out) {
+        CborReader before = f->reader;
+        CborMap map = f->map;
+        uint64_t key, limit = 0;
+        ListPeers l;
+        int r;
+
+        r = list_peers_decode(f, &l);
+        if (r < 0)
+                return r;
+        while (cbor_map_next(&before, &map, &key))
+                if (key == 4)
+                        limit = cbor_read_uint(&before);
+                else
+                        cbor_skip(&before);
+        r = list_peers_encode(out, f->request, &l);
+        return r < 0 ? r : limit != l.limit ? ECHO_LOSSY : 0;
+}
+
+static inline int echo_tracker(Frame *f, Buffer *out) {
+        static uint8_t accounts[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        PresencePush push;
+        Publish publish;
+        Lookup lookup;
+        Bytes record;
+        Watch watch;
+        int r;
+
+        switch (f->type) {
+        case FRAME_REGISTER:
+        case FRAME_RECORD:
+                r = record_frame_decode(f, &record);
+                return r < 0 ? r : record_frame_encode(out, (FrameType)f->type, f->request, record);
+        case FRAME_PUBLISH:
+                r = publish_decode(f, &publish);
+                return r < 0 ? r : publish_encode(out, f->request, &publish);
+        case FRAME_LOOKUP:
+                r = lookup_decode(f, &lookup);
+                return r < 0 ? r : lookup_encode(out, f->request, &lookup);
+        case FRAME_LIST_PEERS:
+                return echo_list_peers(f, out);
+        case FRAME_WATCH:
+                r = watch_decode(f, accounts, &watch);
+                return r < 0 ? r : watch_encode(out, f->request, &watch);
+        default:
+                r = presence_push_decode(f, &push);
+                return r < 0 ? r : presence_push_encode(out, &push);
+        }
+}
+
+static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
+        static ListPeersAnswer list;
+        LookupAnswer lookup;
+        int r;
+
+        switch (kind) {
+        case ECHO_OK_LOOKUP:
+                r = lookup_answer_decode(f, &lookup);
+                return r < 0 ? r : lookup_answer_encode(out, f->request, &lookup);
+        case ECHO_OK_LIST:
+                r = list_peers_answer_decode(f, &list);
+                return r < 0 ? r : list_peers_answer_encode(out, f->request, &list);
+        default:
+                r = frame_decode_empty(f);
+                return r < 0 ? r : frame_put_empty(out, FRAME_OK, f->request);
+        }
+}
+
+/* The error of the decoder; 0 with the frame as encoded again in OUT; or ECHO_LOSSY. */
+static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
+        HelloOk h;
+        int r;
+
+        switch (f->type) {
+        case FRAME_HELLO:
+                return echo_hello(f, out);
+        case FRAME_HELLO_OK:
+                r = hello_ok_decode(f, &h);
+                return r < 0 ? r : hello_ok_encode(out, &h);
+        case FRAME_BYE:
+        case FRAME_ERROR:
+                return echo_refusal(f, out);
+        case FRAME_OK:
+                return echo_ok(f, out, ok);
+        case FRAME_MESSAGE ... FRAME_VOID:
+                return echo_link(f, out);
+        case FRAME_REGISTER:
+        case FRAME_PUBLISH ... FRAME_WATCH:
+        case FRAME_PRESENCE:
+        case FRAME_RECORD:
+                return echo_tracker(f, out);
+        default:
+                r = frame_decode_empty(f);
+                return r < 0 ? r : frame_put_empty(out, (FrameType)f->type, f->request);
+        }
+}
