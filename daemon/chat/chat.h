@@ -161,4 +161,5 @@ typedef struct ChatEvents {
         void (*properties_changed)(void *userdata, unsigned properties);
 } ChatEvents;
 
+/* EVENTS must live as long as C does; NULL: nobody listens any more. */
 void chat_set_events(Chat *c, const ChatEvents *events, void *userdata);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* People. */
+
+#include "bus/bus-internal.h"
+
+#define PEER_ENTRIES 12
+
+static size_t peer_size(const ChatPeer *p) {
+        return (size_t)PEER_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(p->name) +
+                bus_string_size(p->account) + bus_string_size(p->presence) +
+                bus_string_size(p->note) + bus_strings_size(p->endpoints) +
+                bus_strings_size(p->via);
+}
+
+static bool on_peer(void *userdata, const ChatPeer *p) {
+        BusOp *o = userdata;
+        BusList *l = &o->list;
+        BusDict d;
+
+        if (!bus_list_takes(l, peer_size(p)))
+                return false;
+        d = bus_dict_open(l->reply);
+        bus_dict_string(&d, "name", p->name);
+        bus_dict_string(&d, "account", p->account);
+        bus_dict_string(&d, "presence", p->presence);
+        bus_dict_string(&d, "note", p->note);
+        bus_dict_time(&d, "last-seen", p->last_seen);
+        if (p->endpoints && *p->endpoints)
+                bus_dict_strings(&d, "endpoints", p->endpoints);
+        if (p->via && *p->via)
+                bus_dict_strings(&d, "via", p->via);
+        bus_dict_flag(&d, "verified", p->verified);
+        bus_dict_flag(&d, "blocked", p->blocked);
+        bus_dict_flag(&d, "contact", p->contact);
+        l->r = bus_dict_close(&d);
+        return l->r >= 0;
+}
+
+static void on_peers_done(void *userdata, const ChatError *error, bool more) {
+        BusOp *o = userdata;
+        int r;
+
+        if (error) {
+                bus_op_refuse(o, error);
+                return;
+        }
+        r = bus_list_end(&o->list, more);
+        if (r < 0)
+                bus_op_fail(o, r);
+        else
+                bus_op_reply(o, o->list.reply);
+}
+
+static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        ChatListPeers args = {};
+        BusLimit limit = {};
+        int all = false;
+        const BusOption options[] = {
+                {"all", 'b', &all},
+                {"after", 's', &args.after},
+                BUS_OPTION_LIMIT(&limit),
+                {},
+        };
+        BusOp *o;
+        int r;
+
+        r = bus_options_read(m, options, error);
+        if (r < 0)
+                return r;
+        r = bus_limit_check(&limit, error);
+        if (r < 0)
+                return r;
+        args.all = all;
+        args.limit = limit.rows;
+        r = bus_op_open(b, m, error, &o);
+        if (r < 0)
+                return r;
+        r = bus_list_begin(&o->list, m, &limit);
+        if (r < 0) {
+                bus_op_drop(o);
+                return r;
+        }
+        chat_list_peers(b->chat, &args, on_peer, on_peers_done, o);
+        return 1;
+}
+
+static int emit_changed(Bus *b, const char *name, const char *account, const char *presence) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
+        BusDict d;
+        int r;
+
+        r = bus_signal_new(b, "PeerChanged", &s);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(s, "ss", name, presence);
+        if (r < 0)
+                return r;
+        d = bus_dict_open(s);
+        bus_dict_string(&d, "account", account);
+        r = bus_dict_close(&d);
+        return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
+}
+
+void bus_on_peer_changed(
+        void *userdata, const char *name, const char *account, const char *presence) {
+        bus_sent(userdata, emit_changed(userdata, name, account, presence));
+}
+
+const sd_bus_vtable bus_peer_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_ARGS("a{sv}", options),
+                SD_BUS_RESULT("aa{sv}", peers), method_list_peers, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("SetPresence",
+                SD_BUS_ARGS("s", presence, "s", note, "a{sv}", options), SD_BUS_NO_RESULT,
+                bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("Accept", SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("AddContact", SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("RemoveContact", SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("Block", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_NO_RESULT,
+                bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("Unblock", SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("RenameContact",
+                SD_BUS_ARGS("s", name, "s", alias, "a{sv}", options), SD_BUS_NO_RESULT,
+                bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("ListRequests", SD_BUS_ARGS("a{sv}", options),
+                SD_BUS_RESULT("aa{sv}", requests), bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_RESULT("a{sv}", result), bus_method_not_built, BUS_ANYBODY),
+        SD_BUS_SIGNAL_WITH_ARGS(
+                "PeerChanged", SD_BUS_ARGS("s", name, "s", presence, "a{sv}", details), 0),
+        SD_BUS_SIGNAL_WITH_ARGS(
+                "RequestReceived", SD_BUS_ARGS("s", name, "s", text, "a{sv}", details), 0),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "bus/bus-internal.h"
+
+#include <systemd/sd-event.h>
+#include <utlist.h>
+
+#include "util/log.h"
+
+static const sd_bus_vtable *const vtables[] = {
+        bus_account_vtable,
+        bus_message_vtable,
+        bus_peer_vtable,
+        bus_room_vtable,
+        bus_status_vtable,
+};
+
+static const ChatEvents chat_events = {
+        .message_received = bus_on_message_received,
+        .message_state_changed = bus_on_message_state_changed,
+        .peer_changed = bus_on_peer_changed,
+        .properties_changed = bus_on_properties_changed,
+};
+
+int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return sd_bus_reply_method_errorf(m, BUS_ERROR_PREFIX "NotSupported",
+                "%s is not built yet; it comes with a later version.",
+                sd_bus_message_get_member(m));
+}
+
+void bus_drop_vtables(sd_bus_slot **slots) {
+        for (size_t i = 0; slots && i < ELEMENTSOF(vtables); i++)
+                sd_bus_slot_unref(slots[i]);
+        free(slots);
+}
+
+int bus_add_vtables(sd_bus *connection, Bus *b, sd_bus_slot ***ret) {
+        sd_bus_slot **slots = calloc(ELEMENTSOF(vtables), sizeof(*slots));
+        int r = 0;
+
+        if (!slots)
+                return -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(vtables); i++)
+                r = sd_bus_add_object_vtable(
+                        connection, &slots[i], BUS_PATH, BUS_INTERFACE, vtables[i], b);
+        if (r < 0) {
+                bus_drop_vtables(slots);
+                return r;
+        }
+        *ret = slots;
+        return 0;
+}
+
+/* What cannot be sent is lost: the bus does not read, or is gone. Saying so for each of thousands
+ * would only make it worse. */
+void bus_sent(Bus *b, int r) {
+        if (r >= 0 || b->complained)
+                return;
+        b->complained = true;
+        if (r == -ENOBUFS)
+                log_warning(
+                        "The session bus takes messages slower than they come; signals and answers "
+                        "are lost. Clients see all messages in the history.");
+        else
+                log_error_errno(r, "Cannot send on the session bus");
+}
+
+int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret) {
+        return sd_bus_message_new_signal(b->connection, ret, BUS_PATH, BUS_INTERFACE, member);
+}
+
+int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus **ret) {
+        _cleanup_(bus_freep) Bus *b = calloc(1, sizeof(*b));
+        int r;
+
+        if (!b)
+                return -ENOMEM;
+        b->loop = loop;
+        b->chat = chat;
+        b->connection = sd_bus_ref(connection);
+        r = loop_timer_new(loop, bus_on_properties_timer, b, &b->properties_timer);
+        if (r < 0)
+                return r;
+        r = bus_add_vtables(connection, b, &b->slots);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(connection, event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        chat_set_events(chat, &chat_events, b);
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+int bus_new(sd_event *event, Loop *loop, Chat *chat, Bus **ret) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *connection = NULL;
+        _cleanup_(bus_freep) Bus *b = NULL;
+        int r;
+
+        r = sd_bus_open_user_with_description(&connection, "session");
+        if (r < 0)
+                return r;
+        r = sd_bus_set_exit_on_disconnect(connection, true);
+        if (r < 0)
+                return r;
+        r = bus_new_on(connection, event, loop, chat, &b);
+        if (r < 0)
+                return r;
+        connection = sd_bus_unref(connection);
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+int bus_request_name(Bus *b) {
+        int r;
+
+        r = sd_bus_request_name(b->connection, BUS_NAME, 0);
+        return r < 0 ? r : 0;
+}
+
+Bus *bus_free(Bus *b) {
+        BusOp *o, *next;
+
+        if (!b)
+                return NULL;
+        DL_FOREACH_SAFE (b->ops, o, next) {
+                chat_forget(b->chat, o);
+                bus_op_drop(o);
+        }
+        chat_set_events(b->chat, NULL, NULL);
+        loop_timer_free(b->properties_timer);
+        bus_drop_vtables(b->slots);
+        sd_bus_flush_close_unref(b->connection);
+        free(b);
+        return NULL;
+}

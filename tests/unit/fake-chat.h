@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * chat.h for tests of what stands in front of it: it writes down what it was asked, leaves the
+ * answer to the test, and lists what the test gave it.
+ */
+
+#include <stdio.h>
+
+#include "chat/chat.h"
+
+#define FAKE_OPEN_MAX 8192
+#define FAKE_TEXT_SIZE 256
+
+typedef struct FakeCall {
+        ChatDoneFn done;
+        ChatIdFn id;
+        ChatPeerFn peer;
+        ChatPeersDoneFn peers_done;
+        void *userdata;
+} FakeCall;
+
+struct Chat {
+        unsigned n_calls; /* that came through to here */
+        char asked[FAKE_TEXT_SIZE]; /* the last one, its arguments joined by '|' */
+        bool refuse; /* at once, within the call */
+        FakeCall open[FAKE_OPEN_MAX];
+        unsigned n_open, n_forgotten;
+
+        const ChatMessage *messages;
+        const ChatConversation *conversations;
+        size_t n_messages, n_conversations;
+        unsigned n_reads; /* of the history */
+
+        const ChatEvents *events;
+        void *events_userdata;
+        ChatStatus status;
+};
+
+static const ChatError fake_refusal = {"UnknownPeer", "Nobody here is called that."};
+
+static void fake_asked(Chat *c, const char *what, const char *a, const char *b, const char *d) {
+        c->n_calls++;
+        snprintf(c->asked, sizeof(c->asked), "%s|%s|%s|%s", what, a ?: "-", b ?: "-", d ?: "-");
+}
+
+static void fake_open(Chat *c, FakeCall call) {
+        if (c->n_open < FAKE_OPEN_MAX)
+                c->open[c->n_open++] = call;
+}
+
+void chat_forget(Chat *c, void *userdata) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < c->n_open; i++)
+                if (c->open[i].userdata != userdata)
+                        c->open[n++] = c->open[i];
+        c->n_forgotten += c->n_open - n;
+        c->n_open = n;
+}
+
+void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata) {
+        char flags[64];
+
+        snprintf(flags, sizeof(flags), "%s|%d%d", args->tracker ?: "-", args->no_password,
+                args->no_tracker);
+        fake_asked(c, "register", args->name, args->password, flags);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_login(Chat *c, const char *name, const char *password, const char *tracker, ChatDoneFn fn,
+        void *userdata) {
+        fake_asked(c, "login", name, password, tracker);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_logout(Chat *c, ChatDoneFn fn, void *userdata) {
+        fake_asked(c, "logout", NULL, NULL, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata) {
+        char more[128];
+
+        snprintf(more, sizeof(more), "%s|%s|%llu", args->id ?: "-", args->reply_to ?: "-",
+                (unsigned long long)args->expires);
+        fake_asked(c, "send", args->to, args->text, more);
+        if (c->refuse)
+                fn(userdata, &fake_refusal, NULL);
+        else
+                fake_open(c, (FakeCall){.id = fn, .userdata = userdata});
+}
+
+static size_t fake_find(const Chat *c, const char *id) {
+        size_t i = 0;
+
+        while (i < c->n_messages && !streq(c->messages[i].id, id))
+                i++;
+        return i;
+}
+
+int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error) {
+        size_t from = 0, to = c->n_messages;
+
+        c->n_calls++;
+        c->n_reads++;
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        if (args->before)
+                to = fake_find(c, args->before);
+        if (args->after)
+                from = fake_find(c, args->after) + 1;
+        *ret_more = to - from > args->limit;
+        if (*ret_more && args->after)
+                to = from + args->limit;
+        else if (*ret_more)
+                from = to - args->limit;
+        for (; from < to; from++)
+                if (!fn(userdata, &c->messages[from])) {
+                        *ret_more = true;
+                        break;
+                }
+        return 0;
+}
+
+int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
+        void *userdata, bool *ret_more, ChatError *error) {
+        c->n_calls++;
+        *ret_more = c->n_conversations > limit;
+        for (size_t i = 0; i < MIN(c->n_conversations, (size_t)limit); i++)
+                if (!fn(userdata, &c->conversations[i])) {
+                        *ret_more = true;
+                        break;
+                }
+        return 0;
+}
+
+void chat_list_peers(
+        Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata) {
+        char flags[32];
+
+        snprintf(flags, sizeof(flags), "%d|%u", args->all, args->limit);
+        fake_asked(c, "peers", args->after, flags, NULL);
+        fake_open(c, (FakeCall){.peer = fn, .peers_done = done, .userdata = userdata});
+}
+
+void chat_status(Chat *c, ChatStatus *ret) {
+        *ret = c->status;
+}
+
+void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {
+        c->events = events;
+        c->events_userdata = userdata;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Calls, signals and properties of the D-Bus API. */
+
+#include "bus-fixture.h"
+
+/* Accounts */
+
+TEST(register_is_answered_when_chat_says_so) {
+        set_up();
+        call_until_open(CALL("Register", "ssa{sv}", "alice", "secret", 3, "tracker", "s", "t:1#k",
+                "no-password", "b", 1, "no-tracker", "b", 1));
+        CHECK_STR(f->chat.asked, "register|alice|secret|t:1#k|11");
+        settle();
+        CHECK_EQ(f->n_replies, 0);
+        FakeCall c = take_open();
+        c.done(c.userdata, NULL);
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        check_empty_answer();
+        tear_down();
+}
+
+TEST(login_and_logout_answer_the_error_of_chat) {
+        set_up();
+        call_until_open(CALL("Login", "ssa{sv}", "alice", "", 0));
+        CHECK_STR(f->chat.asked, "login|alice||-");
+        FakeCall c = take_open();
+        c.done(c.userdata, &(ChatError){"BadPassword", "The password is wrong."});
+        settle();
+        check_error(BUS_ERROR_PREFIX "BadPassword", "The password is wrong.");
+        call_until_open(CALL("Logout", "a{sv}", 0));
+        CHECK_STR(f->chat.asked, "logout|-|-|-");
+        c = take_open();
+        c.done(c.userdata, NULL);
+        settle();
+        CHECK_EQ(f->n_replies, 2);
+        check_empty_answer();
+        tear_down();
+}
+
+/* Sending */
+
+TEST(send_answers_the_id_once) {
+        const char *id;
+
+        set_up();
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "hi \xe2\x9c\x93", 3, "id", "s", "i",
+                "reply-to", "s", "r", "expires", "t", (uint64_t)7));
+        CHECK_STR(f->chat.asked, "send|bob|hi \xe2\x9c\x93|i|r|7");
+        FakeCall c = take_open();
+        c.id(c.userdata, NULL, "the-id");
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        CHECK(sd_bus_message_read(f->reply, "s", &id) > 0);
+        CHECK_STR(id, "the-id");
+        tear_down();
+}
+
+TEST(send_can_be_refused_at_once) {
+        set_up();
+        f->chat.refuse = true;
+        call_wait(CALL("Send", "ssa{sv}", "nobody", "hi", 0));
+        check_error(BUS_ERROR_PREFIX "UnknownPeer", fake_refusal.text);
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        tear_down();
+}
+
+TEST(answers_come_in_the_order_of_chat) {
+        const char *id;
+
+        set_up();
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "one", 0));
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "two", 0));
+        FakeCall two = take_open(), one = take_open();
+        two.id(two.userdata, NULL, "2");
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        CHECK(sd_bus_message_read(f->reply, "s", &id) > 0);
+        CHECK_STR(id, "2");
+        one.id(one.userdata, NULL, "1");
+        settle();
+        CHECK_EQ(f->n_replies, 2);
+        tear_down();
+}
+
+TEST(unknown_options_are_ignored) {
+        set_up();
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "hi", 3, "no-such", "u", 5, "other", "as", 1,
+                "x", "more", "a{sv}", 1, "id", "s", "inner"));
+        CHECK_STR(f->chat.asked, "send|bob|hi|-|-|0");
+        tear_down();
+}
+
+TEST(options_of_another_type_are_refused_by_name) {
+        static const char invalid[] = BUS_ERROR_PREFIX "InvalidArgs";
+
+        set_up();
+        call_wait(CALL("Send", "ssa{sv}", "bob", "hi", 1, "id", "u", 5));
+        check_error(invalid, "'id'");
+        call_wait(CALL("Send", "ssa{sv}", "bob", "hi", 1, "expires", "u", 5));
+        check_error(invalid, "'expires'");
+        call_wait(CALL("Send", "ssa{sv}", "bob", "hi", 1, "reply-to", "as", 0));
+        check_error(invalid, "'reply-to'");
+        call_wait(CALL("Register", "ssa{sv}", "a", "", 1, "no-password", "s", "yes"));
+        check_error(invalid, "'no-password'");
+        call_wait(CALL("Login", "ssa{sv}", "a", "", 1, "tracker", "b", 1));
+        check_error(invalid, "'tracker'");
+        call_wait(CALL("ListMessages", "sa{sv}", "a", 1, "before", "u", 1));
+        check_error(invalid, "'before'");
+        call_wait(CALL("ListConversations", "a{sv}", 1, "limit", "i", 1));
+        check_error(invalid, "'limit'");
+        call_wait(CALL("ListPeers", "a{sv}", 1, "all", "u", 1));
+        check_error(invalid, "'all'");
+        CHECK_EQ(f->chat.n_calls, 0);
+        tear_down();
+}
+
+TEST(wrong_signatures_are_refused) {
+        set_up();
+        call_wait(CALL("Send", "ss", "bob", "hi"));
+        check_error(SD_BUS_ERROR_INVALID_ARGS, "");
+        call_wait(CALL("Status", "u", 5));
+        check_error(SD_BUS_ERROR_INVALID_ARGS, "");
+        CHECK_EQ(f->chat.n_calls, 0);
+        tear_down();
+}
+
+static void sample_append(sd_bus_message *m, const char *signature) {
+        for (const char *t = signature; *t; t++)
+                switch (*t) {
+                case 's':
+                        CHECK(sd_bus_message_append(m, "s", "bob") >= 0);
+                        break;
+                case 't':
+                        CHECK(sd_bus_message_append(m, "t", (uint64_t)0) >= 0);
+                        break;
+                case 'u':
+                case 'b':
+                        CHECK(sd_bus_message_append_basic(m, *t, &(int){0}) >= 0);
+                        break;
+                case 'h':
+                        CHECK(sd_bus_message_append(m, "h", STDERR_FILENO) >= 0);
+                        break;
+                }
+        CHECK(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+}
+
+TEST(what_is_not_built_says_so) {
+        static const struct {
+                const char *member, *signature; /* without the options */
+        } table[] = {
+                {"ChangePassword", "ss"},
+                {"DeleteAccount", "s"},
+                {"ListEvents", "tu"},
+                {"AckEvents", "st"},
+                {"CreateRoom", "s"},
+                {"JoinRoom", "s"},
+                {"LeaveRoom", "s"},
+                {"DeleteRoom", "s"},
+                {"Invite", "ss"},
+                {"Kick", "ss"},
+                {"SetTopic", "ss"},
+                {"SetRole", "sss"},
+                {"ListRooms", ""},
+                {"ListMembers", "s"},
+                {"MarkRead", "s"},
+                {"ListOutbox", ""},
+                {"Cancel", "s"},
+                {"Search", "s"},
+                {"SetPresence", "ss"},
+                {"SetTyping", "sb"},
+                {"Accept", "s"},
+                {"AddContact", "s"},
+                {"RemoveContact", "s"},
+                {"Block", "s"},
+                {"Unblock", "s"},
+                {"RenameContact", "ss"},
+                {"ListRequests", ""},
+                {"Verify", "s"},
+                {"Doctor", ""},
+                {"Ring", ""},
+        };
+
+        set_up();
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                sd_bus_message *m = call_new(BUS_INTERFACE, table[i].member);
+
+                sample_append(m, table[i].signature);
+                call_wait(m);
+                check_error(BUS_ERROR_PREFIX "NotSupported", table[i].member);
+        }
+        CHECK_EQ(f->chat.n_calls, 0);
+        tear_down();
+}
+
+/* Open calls */
+
+TEST(open_calls_are_bounded) {
+        set_up();
+        for (unsigned i = 0; i < BUS_OPEN_PER_CLIENT_MAX; i++)
+                call_send(CALL("Send", "ssa{sv}", "bob", "hi", 0));
+        call_wait(CALL("Send", "ssa{sv}", "bob", "one too many", 0));
+        check_error(BUS_ERROR_PREFIX "TooMany", "4096");
+        CHECK_EQ(f->chat.n_open, BUS_OPEN_PER_CLIENT_MAX);
+        FakeCall c = take_open();
+        c.id(c.userdata, NULL, "1");
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "fits again", 0));
+        CHECK_EQ(f->n_replies, 2);
+        while (f->chat.n_open > 0) {
+                c = take_open();
+                c.id(c.userdata, NULL, "1");
+        }
+        while (f->n_replies < BUS_OPEN_PER_CLIENT_MAX + 2)
+                turn();
+        settle();
+        CHECK_EQ(f->n_replies, BUS_OPEN_PER_CLIENT_MAX + 2);
+        tear_down();
+}
+
+TEST(open_calls_are_forgotten_at_the_end) {
+        set_up();
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "hi", 0));
+        call_until_open(CALL("ListPeers", "a{sv}", 0));
+        call_until_open(CALL("Logout", "a{sv}", 0));
+        f->bus = bus_free(f->bus);
+        CHECK_EQ(f->chat.n_forgotten, 3);
+        CHECK_EQ(f->chat.n_open, 0);
+        tear_down();
+}
+
+/* Signals and properties */
+
+/* The event loop must have the time before the bus asks for it, as it has in a handler. */
+static int on_defer(sd_event_source *s, void *userdata) {
+        void (*fn)(void) = (void (*)(void))userdata;
+
+        fn();
+        return 0;
+}
+
+static void in_handler(void (*fn)(void)) {
+        sd_event_source *s;
+
+        CHECK(sd_event_add_defer(f->event, &s, on_defer, (void *)fn) >= 0);
+        turn();
+        sd_event_source_unref(s);
+}
+
+static const char *details_key(const char *arguments, const char *key) {
+        CHECK(sd_bus_message_rewind(f->signal, true) >= 0);
+        CHECK(sd_bus_message_skip(f->signal, arguments) >= 0);
+        return find_key(f->signal, key);
+}
+
+TEST(a_received_message_is_told_with_its_details) {
+        const ChatMessage m = {.id = "i",
+                .from = "alice",
+                .from_account = "aaaa",
+                .text = "hi",
+                .kind = "text",
+                .sent = 5,
+                .received = 6,
+                .gap_before = 2};
+        const char *id, *from, *room, *text;
+
+        set_up();
+        settle();
+        f->chat.events->message_received(f->chat.events_userdata, &m, true);
+        while (f->n_signals == 0)
+                turn();
+        CHECK(sd_bus_message_is_signal(f->signal, BUS_INTERFACE, "MessageReceived") > 0);
+        CHECK(sd_bus_message_has_signature(f->signal, "ssssa{sv}") > 0);
+        CHECK(sd_bus_message_read(f->signal, "ssss", &id, &from, &room, &text) > 0);
+        CHECK_STR(id, "i");
+        CHECK_STR(from, "alice");
+        CHECK_STR(room, "");
+        CHECK_STR(text, "hi");
+        CHECK_STR(details_key("ssss", "account"), "aaaa");
+        CHECK_STR(details_key("ssss", "sent"), "t5");
+        CHECK_STR(details_key("ssss", "received"), "t6");
+        CHECK_STR(details_key("ssss", "gap-before"), "u2");
+        CHECK_STR(details_key("ssss", "request"), "true");
+        CHECK(!details_key("ssss", "kind"));
+        tear_down();
+}
+
+TEST(states_and_peers_are_told) {
+        const char *id, *to, *state;
+
+        set_up();
+        settle();
+        f->chat.events->message_state_changed(
+                f->chat.events_userdata, "i", "bob", "bbbb", "failed", "refused");
+        while (f->n_signals == 0)
+                turn();
+        CHECK(sd_bus_message_is_signal(f->signal, BUS_INTERFACE, "MessageStateChanged") > 0);
+        CHECK(sd_bus_message_read(f->signal, "sss", &id, &to, &state) > 0);
+        CHECK_STR(id, "i");
+        CHECK_STR(to, "bob");
+        CHECK_STR(state, "failed");
+        CHECK_STR(details_key("sss", "account"), "bbbb");
+        CHECK_STR(details_key("sss", "reason"), "refused");
+        f->chat.events->peer_changed(f->chat.events_userdata, "bob", "bbbb", "online");
+        while (f->n_signals == 1)
+                turn();
+        CHECK(sd_bus_message_is_signal(f->signal, BUS_INTERFACE, "PeerChanged") > 0);
+        CHECK_STR(details_key("ss", "account"), "bbbb");
+        tear_down();
+}
+
+static void log_in(void) {
+        static const ChatTracker tracker = {"t:1#k", "refused", "another key"};
+        static const char *const problems[] = {"The clock is wrong.", NULL};
+
+        f->chat.status = (ChatStatus){.name = "alice",
+                .account = "aaaa",
+                .fingerprint = "ffff",
+                .state = "online",
+                .queued = 3,
+                .links = 2,
+                .trackers = &tracker,
+                .n_trackers = 1,
+                .problems = problems};
+}
+
+TEST(status_is_what_chat_says) {
+        set_up();
+        call_wait(CALL("Status", "a{sv}", 0));
+        CHECK_STR(find_key(f->reply, "state"), "logged-out");
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        CHECK(!find_key(f->reply, "name"));
+        log_in();
+        call_wait(CALL("Status", "a{sv}", 0));
+        static const char *const expected[][2] = {{"version", P2PCHAT_VERSION}, {"name", "alice"},
+                {"account", "aaaa"}, {"fingerprint", "ffff"}, {"state", "online"}, {"queued", "u3"},
+                {"links", "u2"}, {"trackers", "aa{sv}"}, {"problems", "as"}};
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+                CHECK_STR(find_key(f->reply, expected[i][0]), expected[i][1]);
+        }
+        tear_down();
+}
+
+TEST(properties_can_be_read_and_not_set) {
+        static const char *const types[] = {"s", "s", "s", "s", "s", "u", "aa{sv}", "a{sv}", NULL};
+        static const char *const names[] = {"Version", "Name", "Account", "Fingerprint", "State",
+                "Queued", "Trackers", "HandOver", NULL};
+        sd_bus_message *m;
+
+        set_up();
+        log_in();
+        for (size_t i = 0; names[i]; i++) {
+                m = call_new("org.freedesktop.DBus.Properties", "Get");
+                CHECK(sd_bus_message_append(m, "ss", BUS_INTERFACE, names[i]) >= 0);
+                call_wait(m);
+                CHECK(!sd_bus_message_get_error(f->reply));
+                CHECK(sd_bus_message_verify_type(f->reply, 'v', types[i]) > 0);
+        }
+        m = call_new("org.freedesktop.DBus.Properties", "Set");
+        CHECK(sd_bus_message_append(m, "ssv", BUS_INTERFACE, "Name", "s", "bob") >= 0);
+        call_wait(m);
+        CHECK(sd_bus_message_get_error(f->reply));
+        m = call_new("org.freedesktop.DBus.Properties", "GetAll");
+        CHECK(sd_bus_message_append(m, "s", BUS_INTERFACE) >= 0);
+        call_wait(m);
+        CHECK_STR(find_key(f->reply, "Fingerprint"), "ffff");
+        tear_down();
+}
+
+static void change_much(void) {
+        const ChatEvents *e = f->chat.events;
+
+        for (unsigned i = 1; i <= 100; i++) {
+                f->chat.status.queued = i;
+                e->properties_changed(f->chat.events_userdata, CHAT_QUEUED);
+        }
+        f->chat.status.state = "online";
+        e->properties_changed(f->chat.events_userdata, CHAT_STATE);
+}
+
+static void change_queued(void) {
+        f->chat.status.queued++;
+        f->chat.events->properties_changed(f->chat.events_userdata, CHAT_QUEUED);
+}
+
+TEST(changes_of_properties_are_told_together) {
+        uint64_t start, end;
+
+        set_up();
+        settle();
+        in_handler(change_much);
+        while (f->n_signals == 0)
+                turn();
+        CHECK(sd_bus_message_is_signal(
+                      f->signal, "org.freedesktop.DBus.Properties", "PropertiesChanged") > 0);
+        CHECK_STR(details_key("s", "Queued"), "u100");
+        CHECK_STR(details_key("s", "State"), "online");
+        CHECK(!details_key("s", "Name"));
+        settle();
+        CHECK_EQ(f->n_signals, 1);
+
+        /* One after the other: at most one signal in 20 ms, and the last value is told. */
+        CHECK(sd_event_now(f->event, CLOCK_MONOTONIC, &start) >= 0);
+        for (unsigned i = 0; i < 500; i++)
+                in_handler(change_queued);
+        while (!streq(details_key("s", "Queued") ?: "", "u600"))
+                turn();
+        CHECK(sd_event_now(f->event, CLOCK_MONOTONIC, &end) >= 0);
+        CHECK(f->n_signals <= 2 + (end - start) / (20 * USEC_PER_MSEC));
+        CHECK(!details_key("s", "State"));
+        tear_down();
+}
+
+TEST(introspection_needs_no_bus) {
+        _cleanup_(freep) char *xml = NULL;
+        size_t n;
+        FILE *out = open_memstream(&xml, &n);
+
+        CHECK(out);
+        CHECK_OK(bus_introspect(out));
+        CHECK_OK(fclose(out));
+        CHECK(strstr(xml, "<interface name=\"org.p2pchat.Chat1\">"));
+        CHECK(strstr(xml, "<method name=\"Send\">"));
+        CHECK(strstr(xml, "<arg type=\"s\" name=\"text\" direction=\"in\"/>"));
+        CHECK(strstr(xml, "<property name=\"Trackers\" type=\"aa{sv}\" access=\"read\">"));
+}
