@@ -41,9 +41,14 @@ const char *code_name(Code c) {
 }
 
 Code code_from_name(const char *name, size_t n) {
-        /* Nobody refuses with OK. */
-        for (Code c = CODE_OK + 1; c < _CODE_MAX; c++)
+        for (Code c = 0; c < _CODE_MAX; c++)
                 if (strlen(NAMES[c]) == n && memcmp(NAMES[c], name, n) == 0)
                         return c;
         return _CODE_MAX;
+}
+
+Code code_of_refusal(const char *name, size_t n) {
+        Code c = code_from_name(name, n);
+
+        return c == CODE_OK ? _CODE_MAX : c;
 }

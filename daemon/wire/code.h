@@ -46,8 +46,11 @@ typedef enum Code {
 /* "NameTaken"; never NULL. */
 const char *code_name(Code c);
 
-/* _CODE_MAX for a name that is not known, or is no refusal: OK. */
+/* _CODE_MAX for a name that is not known. */
 Code code_from_name(const char *name, size_t n);
+
+/* The same, and for OK: what refuses must not look like success. */
+Code code_of_refusal(const char *name, size_t n);
 
 /* Longest name that is accepted from outside. */
 #define CODE_NAME_MAX 32

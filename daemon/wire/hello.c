@@ -222,7 +222,9 @@ int refusal_decode(Frame *f, Refusal *ret) {
                 switch (key) {
                 case 3:
                         b = cbor_read_text(r, CODE_NAME_MAX);
-                        x.code = code_from_name((const char *)b.data, b.size);
+                        x.code = f->type == FRAME_BYE
+                                ? code_from_name((const char *)b.data, b.size)
+                                : code_of_refusal((const char *)b.data, b.size);
                         break;
                 case 4:
                         x.text = cbor_read_text(r, REASON_TEXT_MAX);

@@ -67,7 +67,8 @@ int hello_ok_decode(Frame *f, HelloOk *ret);
 
 #define REASON_TEXT_MAX 512
 
-/* BYE and ERROR: an unknown code is _CODE_MAX, its text is kept. */
+/* BYE and ERROR: an unknown code is _CODE_MAX, its text is kept. OK is a code of BYE only, where
+ * nothing was wrong. */
 typedef struct Refusal {
         Code code;
         Bytes text;          /* a sentence for people; at most REASON_TEXT_MAX */

@@ -253,7 +253,7 @@ int nack_decode(Frame *f, Nack *ret) {
                         break;
                 case 4:
                         b = cbor_read_text(&f->reader, CODE_NAME_MAX);
-                        n.code = code_from_name((const char *)b.data, b.size);
+                        n.code = code_of_refusal((const char *)b.data, b.size);
                         break;
                 case 5:
                         n.permanent = cbor_read_bool(&f->reader);

@@ -190,7 +190,7 @@ TEST(bye_and_error) {
 }
 
 TEST(refusals_of_a_newer_version_keep_their_text) {
-        _cleanup_(buffer_done) Buffer b = BUFFER_NULL, newer = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer newer = BUFFER_NULL;
         CborWriter w = frame_begin(&newer, FRAME_ERROR, 1);
         Refusal x;
         Frame f;
@@ -203,10 +203,26 @@ TEST(refusals_of_a_newer_version_keep_their_text) {
         CHECK_EQ(x.code, _CODE_MAX);
         CHECK(bytes_equal(x.text, sample_text("wait for clouds")));
 
-        CHECK_OK(error_encode(&b, 1, CODE_OK, "no refusal", 0));
-        open_frame(&b, FRAME_ERROR, 1, &f);
+}
+
+TEST(ok_ends_a_conversation_and_refuses_nothing) {
+        _cleanup_(buffer_done) Buffer bye = BUFFER_NULL, error = BUFFER_NULL, nack = BUFFER_NULL;
+        Nack n = {.id.bytes = {1}, .code = CODE_OK}, got;
+        Refusal x;
+        Frame f;
+
+        CHECK_OK(bye_encode(&bye, CODE_OK, "superseded", (Bytes){}));
+        open_frame(&bye, FRAME_BYE, 0, &f);
+        CHECK_OK(refusal_decode(&f, &x));
+        CHECK_EQ(x.code, CODE_OK);
+        CHECK_OK(error_encode(&error, 1, CODE_OK, "no refusal", 0));
+        open_frame(&error, FRAME_ERROR, 1, &f);
         CHECK_OK(refusal_decode(&f, &x));
         CHECK_EQ(x.code, _CODE_MAX);
+        CHECK_OK(nack_encode(&nack, &n));
+        open_frame(&nack, FRAME_NACK, 0, &f);
+        CHECK_OK(nack_decode(&f, &got));
+        CHECK_EQ(got.code, _CODE_MAX);
 }
 
 TEST(a_long_reason_is_cut_between_characters) {
@@ -225,8 +241,7 @@ TEST(a_long_reason_is_cut_between_characters) {
 }
 
 TEST(every_code_has_a_name_and_comes_back) {
-        CHECK_EQ(code_from_name("OK", 2), _CODE_MAX);
-        for (Code c = CODE_OK + 1; c < _CODE_MAX; c++) {
+        for (Code c = 0; c < _CODE_MAX; c++) {
                 CHECK(strlen(code_name(c)) <= CODE_NAME_MAX);
                 CHECK_EQ(code_from_name(code_name(c), strlen(code_name(c))), c);
                 CHECK_EQ(code_from_name(code_name(c), strlen(code_name(c)) - 1), _CODE_MAX);
