@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Signed objects. The low bits of the first byte choose the decoder. Without SIGN the rest is the
+ * object as it came; with it the rest is a body that fixed keys sign, so that the decoders behind
+ * the signature are reached too. */
+
+#include "fuzz.h"
+
+#include "../unit/cbor-echo.h"
+#include "../unit/wire-sample.h"
+
+enum {
+        WHICH_CERTIFICATE,
+        WHICH_RECORD,
+        WHICH_PRESENCE,
+        WHICH_RECEIPT,
+        WHICH_VOID,
+        _WHICH_MAX,
+        SIGN = 0x80,
+};
+
+static SignKey account, device;
+
+static bool is_plain(Bytes body) {
+        _cleanup_(buffer_done) Buffer out = BUFFER_NULL;
+        CborReader r = cbor_reader(body.data, body.size);
+
+        return echo_item(&r, &out) < CBOR_KEY_IGNORABLE;
+}
+
+/* What was decoded, encoded with the keys that signed it, is what came. */
+static void check_same(int r, const Buffer *again, Bytes outer) {
+        MUST(r == 0);
+        MUST(buffer_size(again) == outer.size);
+        MUST(memcmp(buffer_data(again), outer.data, outer.size) == 0);
+}
+
+static bool is_ours(const uint8_t *key, const SignKey *k) {
+        return key_equal(key, sign_key_public(k));
+}
+
+static int try_certificate(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        Certificate c;
+        int r;
+
+        r = certificate_decode(outer, &c);
+        if (r < 0)
+                return r;
+        MUST(c.expires > c.issued && key_is_valid(c.account) && key_is_valid(c.device));
+        MUST(!certificate_is_valid_at(&c, c.expires));
+        if (is_plain(body) && is_ours(c.account, &account) && is_ours(c.device, &device))
+                check_same(certificate_encode(&c, &account, &device, &again), &again, outer);
+        return 0;
+}
+
+/* Version 1 writes neither prekeys nor a successor. */
+static bool record_is_rewritable(const Record *rec, Bytes body) {
+        const uint8_t *end_of_devices = rec->certificate.data + rec->certificate.size;
+        CborReader r = cbor_reader(body.data, body.size);
+        bool successor = false;
+        uint64_t key;
+        CborMap m;
+
+        cbor_read_map(&r, &m);
+        while (cbor_map_next(&r, &m, &key)) {
+                successor |= key == 10;
+                cbor_skip(&r);
+        }
+        return !successor && end_of_devices[0] == 1 && end_of_devices[1] == 0x80;
+}
+
+static int try_record(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        Record rec;
+        int r;
+
+        r = record_decode(outer, &rec);
+        if (r < 0)
+                return r;
+        MUST(name_is_canonical((const uint8_t *)rec.name, strlen(rec.name)));
+        MUST(rec.epoch == rec.device.epoch && key_equal(rec.account, rec.device.account));
+        MUST(rec.n_suites <= RECORD_SUITES_MAX && rec.n_changes <= RECORD_CHANGES_MAX);
+        MUST(rec.presence < _VISIBILITY_MAX && rec.endpoints < VISIBLE_NOBODY);
+        MUST(record_compare(&rec, outer, &rec, outer) == 0);
+        if (is_plain(body) && is_ours(rec.account, &account) && record_is_rewritable(&rec, body))
+                check_same(record_encode(&rec, &account, &again), &again, outer);
+        return 0;
+}
+
+static int try_presence(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        PresenceRecord p;
+        uint64_t key;
+        CborReader r;
+        CborMap m;
+        int e;
+
+        e = presence_decode(outer, &p);
+        if (e < 0)
+                return e;
+        MUST(p.presence < _PRESENCE_MAX && p.n_endpoints <= PRESENCE_ENDPOINTS_MAX);
+        MUST(p.note.size <= PRESENCE_NOTE_MAX);
+        r = cbor_reader(body.data, body.size);
+        cbor_read_map(&r, &m);
+        while (cbor_map_next(&r, &m, &key)) {
+                if (key == 8) /* sealed endpoints, which version 1 does not write */
+                        return 0;
+                cbor_skip(&r);
+        }
+        if (is_plain(body) && is_ours(p.device, &device))
+                check_same(presence_encode(&p, &device, &again), &again, outer);
+        return 0;
+}
+
+static void check_ranges(const SeqRange *ranges, size_t n) {
+        MUST(n >= 1 && n <= RECEIPT_RANGES_MAX);
+        for (size_t i = 0; i < n; i++) {
+                MUST(ranges[i].first >= 1 && ranges[i].first <= ranges[i].last);
+                MUST(i == 0 || ranges[i - 1].last < ranges[i].first - 1);
+        }
+}
+
+static int try_receipt(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        static Receipt rc;
+        int r;
+
+        r = receipt_decode(outer, sign_key_public(&device), &rc);
+        if (r < 0)
+                return r;
+        check_ranges(rc.ranges, rc.n_ranges);
+        MUST(rc.state == RECEIPT_DELIVERED || rc.state == RECEIPT_READ);
+        if (is_plain(body))
+                check_same(receipt_encode(&again, &rc, &device), &again, outer);
+        return 0;
+}
+
+static int try_void(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        static Void v;
+        int r;
+
+        r = void_decode(outer, sign_key_public(&device), &v);
+        if (r < 0)
+                return r;
+        check_ranges(v.ranges, v.n_ranges);
+        if (is_plain(body))
+                check_same(void_encode(&again, &v, &device), &again, outer);
+        return 0;
+}
+
+/* As the object's own kind would be signed. */
+static int seal(unsigned which, Bytes body, Buffer *out) {
+        switch (which) {
+        case WHICH_CERTIFICATE:
+                return signed_encode(out, SIGN_DEVICE, body, &account, &device);
+        case WHICH_RECORD:
+                return signed_encode(out, SIGN_RECORD, body, &account, NULL);
+        case WHICH_PRESENCE:
+                return signed_encode(out, SIGN_PRESENCE, body, &device, NULL);
+        case WHICH_RECEIPT:
+                return signed_encode(out, SIGN_RECEIPT, body, &device, NULL);
+        default:
+                return signed_encode(out, SIGN_VOID, body, &device, NULL);
+        }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        static int (*const tries[_WHICH_MAX])(Bytes outer, Bytes body) = {
+                [WHICH_CERTIFICATE] = try_certificate,
+                [WHICH_RECORD] = try_record,
+                [WHICH_PRESENCE] = try_presence,
+                [WHICH_RECEIPT] = try_receipt,
+                [WHICH_VOID] = try_void,
+        };
+        _cleanup_(buffer_done) Buffer sealed = BUFFER_NULL;
+        Signed s = {};
+        unsigned which;
+        Bytes outer;
+        int r;
+
+        if (size == 0)
+                return 0;
+        account = sample_key(1);
+        device = sample_key(2);
+        which = (data[0] & ~(unsigned)SIGN) % _WHICH_MAX;
+        outer = (Bytes){.data = data + 1, .size = size - 1};
+        if (data[0] & SIGN) {
+                MUST(seal(which, outer, &sealed) == 0);
+                outer = sample_bytes(&sealed);
+        }
+        r = signed_decode(outer, &s);
+        MUST(r == 0 || r == -EBADMSG);
+        r = tries[which](outer, s.body);
+        MUST(r == 0 || r == -EBADMSG || r == -EKEYREJECTED);
+        return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* make-corpus DIR: writes one input for each object and frame of the protocol into the folders
+ * cbor, frame, messages and identity of DIR, and some that are refused. For the first corpora, and
+ * for new ones when the format grows. */
+
+#include <stdio.h>
+
+#include "../unit/frame-echo.h"
+#include "../unit/wire-sample.h"
+#include "util/fs.h"
+
+static const char *dir;
+
+static void write_input(const char *fuzzer, const char *name, int first, Bytes rest) {
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        char path[4096];
+        uint8_t byte = (uint8_t)first;
+        FILE *f;
+
+        if (first >= 0)
+                sample_must(buffer_append(&b, &byte, 1));
+        sample_must(buffer_append(&b, rest.data, rest.size));
+        snprintf(path, sizeof(path), "%s/%s", dir, fuzzer);
+        sample_must(fs_mkdir_p(path));
+        snprintf(path, sizeof(path), "%s/%s/%s", dir, fuzzer, name);
+        f = fopen(path, "w");
+        if (!f || fwrite(b.data, 1, b.end, f) != b.end || fclose(f) != 0) {
+                perror(path);
+                exit(1);
+        }
+}
+
+/* Takes the frame. */
+static void frame(const char *name, EchoOk ok, int r, Buffer *b) {
+        Bytes all = sample_bytes(b),
+              body = {.data = all.data + FRAME_HEAD_SIZE, .size = all.size - FRAME_HEAD_SIZE};
+
+        sample_must(r);
+        write_input("messages", name, (int)ok, all);
+        write_input("frame", name, -1, all);
+        write_input("cbor", name, -1, body);
+        buffer_done(b);
+}
+
+static void object(const char *name, int which, const Buffer *b) {
+        char text[64];
+        Signed s;
+
+        sample_must(signed_decode(sample_bytes(b), &s));
+        write_input("identity", name, which, sample_bytes(b));
+        snprintf(text, sizeof(text), "%s-body", name);
+        write_input("identity", text, which | 0x80, s.body);
+        write_input("cbor", text, -1, s.body);
+}
+
+static void write_objects(const Buffer *certificate, const Buffer *record, const Buffer *presence) {
+        _cleanup_(buffer_done) Buffer rc = BUFFER_NULL, v = BUFFER_NULL;
+        SignKey device = sample_key(2);
+        Receipt receipt = sample_receipt();
+        Void voided = sample_void();
+
+        sample_must(receipt_encode(&rc, &receipt, &device));
+        sample_must(void_encode(&v, &voided, &device));
+        object("certificate", 0, certificate);
+        object("record", 1, record);
+        object("presence", 2, presence);
+        object("receipt", 3, &rc);
+        object("void", 4, &v);
+}
+
+static void write_link_frames(Bytes certificate, Bytes record, Bytes presence) {
+        static const uint8_t signature[SIGNATURE_SIZE] = {5};
+        _cleanup_(buffer_done) Buffer in = BUFFER_NULL;
+        Hello hello = sample_hello(certificate, record);
+        HelloOk ok = sample_hello_ok(sample_text("receipt"), presence);
+        Inner inner = sample_inner_full(1, 3);
+        Nack nack = {.id.bytes = {1}, .code = CODE_FORK, .retry_after = 60};
+        Uuid ids[2] = {{{1}}, {{2}}};
+        Buffer b = BUFFER_NULL;
+        MessageFrame m;
+
+        sample_must(inner_encode(&in, &inner));
+        m = sample_message(sample_bytes(&in), signature, certificate);
+        frame("hello", 0, hello_encode(&b, &hello), &b);
+        frame("hello-ok", 0, hello_ok_encode(&b, &ok), &b);
+        frame("bye", 0, bye_encode(&b, CODE_REPLACED, "elsewhere", record), &b);
+        frame("error", 0, error_encode(&b, 9, CODE_RATE_LIMITED, "slower", 300), &b);
+        frame("ping", 0, frame_put_empty(&b, FRAME_PING, 0), &b);
+        frame("ok", 0, frame_put_empty(&b, FRAME_OK, 1), &b);
+        frame("message", 0, message_encode(&b, &m), &b);
+        frame("ack", 0, ack_encode(&b, ids, ELEMENTSOF(ids)), &b);
+        frame("nack", 0, nack_encode(&b, &nack), &b);
+        frame("receipt", 0, receipt_frame_encode(&b, sample_text("receipt")), &b);
+        frame("void", 0, void_frame_encode(&b, sample_text("void")), &b);
+}
+
+static void write_tracker_frames(Bytes record, Bytes presence) {
+        static ListPeersAnswer list;
+        static const uint8_t accounts[3][KEY_SIZE] = {{1}, {2}, {3}};
+        Publish publish = {.presence = presence, .record = record};
+        Lookup by_name = {.name = "bob"}, by_account = {.account = {1}};
+        LookupAnswer answer = {.record = record, .presence = presence, .last_seen = SAMPLE_TIME};
+        ListPeers ask = {.after = sample_text("alice"), .limit = 50, .online = true};
+        Watch watch = {.add = {.data = accounts[0], .size = (size_t)2 * KEY_SIZE},
+                .remove = {.data = accounts[2], .size = KEY_SIZE}};
+        PresencePush push = {.account = {1}, .online = true, .last_seen = 5, .presence = presence};
+        Buffer b = BUFFER_NULL;
+
+        list = (ListPeersAnswer){.n_peers = 2, .after = sample_text("bob")};
+        list.peers[0].record = list.peers[1].record = record;
+        list.peers[1].presence = presence;
+        frame("register", 0, record_frame_encode(&b, FRAME_REGISTER, 1, record), &b);
+        frame("push-record", 0, record_frame_encode(&b, FRAME_RECORD, 0, record), &b);
+        frame("publish", 0, publish_encode(&b, 2, &publish), &b);
+        frame("lookup-name", 0, lookup_encode(&b, 3, &by_name), &b);
+        frame("lookup-account", 0, lookup_encode(&b, 4, &by_account), &b);
+        frame("lookup-answer", ECHO_OK_LOOKUP, lookup_answer_encode(&b, 4, &answer), &b);
+        frame("list", 0, list_peers_encode(&b, 5, &ask), &b);
+        frame("list-answer", ECHO_OK_LIST, list_peers_answer_encode(&b, 5, &list), &b);
+        frame("watch", 0, watch_encode(&b, 6, &watch), &b);
+        frame("push-presence", 0, presence_push_encode(&b, &push), &b);
+}
+
+#define LITERAL(s) ((Bytes){.data = (const uint8_t *)(s), .size = sizeof(s) - 1})
+
+static void write_refused(void) {
+        write_input("cbor", "all-types", -1,
+                LITERAL("\x88\x18\x64\x38\x63\x42\1\2\x62\xc3\xbc\xf4\xf5\xf6\xa0"));
+        write_input("cbor", "deep", -1, LITERAL("\x81\x81\x81\x81\x81\x81\x81\x81\x80"));
+        write_input("cbor", "long-head", -1, LITERAL("\x19\x00\x17"));
+        write_input("cbor", "indefinite", -1, LITERAL("\x9f\x01\xff"));
+        write_input("cbor", "huge", -1, LITERAL("\xbb\x80\0\0\0\0\0\0\0"));
+        write_input("cbor", "duplicate", -1, LITERAL("\xa2\x01\x00\x01\x00"));
+        write_input(
+                "frame", "two", -1, LITERAL("\0\0\0\x03\xa1\0\x03\0\0\0\x05\xa2\0\x04\x01\x07"));
+        write_input("frame", "ignorable", -1, LITERAL("\0\0\0\x07\xa2\0\x18\x80\x18\x40\x05"));
+        write_input("frame", "unknown", -1, LITERAL("\0\0\0\x04\xa1\0\x18\x7f"));
+        write_input("frame", "over-cap", -1, LITERAL("\0\x01\0\x01\xa1\0\x03"));
+        write_input("messages", "ignorable", 0, LITERAL("\0\0\0\x06\xa2\0\x03\x18\x40\x05"));
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(buffer_done) Buffer c = sample_certificate_object(1);
+        _cleanup_(buffer_done) Buffer rec = sample_record_object(1);
+        _cleanup_(buffer_done) Buffer p = sample_presence_object(1);
+
+        if (argc != 2) {
+                fprintf(stderr, "usage: make-corpus DIR\n");
+                return 2;
+        }
+        dir = argv[1];
+        write_objects(&c, &rec, &p);
+        write_link_frames(sample_bytes(&c), sample_bytes(&rec), sample_bytes(&p));
+        write_tracker_frames(sample_bytes(&rec), sample_bytes(&p));
+        write_refused();
+        return 0;
+}
