@@ -34,7 +34,7 @@ def wait_problem(user, word, timeout=120):
 
     status = harness.wait_until(look, timeout, f"{user.name}'s status speaks of {word}")
     entry, = status["trackers"]
-    assert entry["state"] != "online" and entry["error"]
+    assert entry["state"] != "connected" and entry["error"]
     assert user.property("Trackers")[0]["error"]
     return status
 
@@ -42,7 +42,7 @@ def wait_problem(user, word, timeout=120):
 def wait_healed(user, timeout=120):
     def healed():
         status = user.status()
-        return status["state"] == "online" and status["trackers"][0]["state"] == "online" and \
+        return status["state"] == "online" and status["trackers"][0]["state"] == "connected" and \
             not any("tracker" in problem for problem in status["problems"])
 
     harness.wait_until(healed, timeout, f"{user.name} found the tracker again")

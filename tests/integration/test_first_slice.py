@@ -29,11 +29,12 @@ def test_both_have_the_message_and_the_sender_knows(alice, bob):
     rows = alice.history("bob"), bob.history("alice")
     assert len(rows[0]) == len(rows[1]) == 1
     for row in rows[0] + rows[1]:
-        assert (row["id"], row["from"], row["to"], row["text"], row["kind"], row["state"]) == \
-            (sent, "alice", "bob", "hi", "text", "delivered")
+        assert (row["id"], row["from"], row["to"], row["text"], row["kind"]) == \
+            (sent, "alice", "bob", "hi", "text")
         assert row["from-account"] == alice.property("Account")
         assert row["to-account"] == bob.property("Account")
         assert 0 < row["sent"] < row["expires"]
+    assert (rows[0][0]["state"], rows[1][0]["state"]) == ("delivered", "received")
     assert rows[0][0]["sent"] == rows[1][0]["sent"]
     assert rows[1][0]["received"] > 0
     assert alice.property("Queued") == 0
@@ -142,7 +143,7 @@ def test_status_and_properties_say_who_and_how(lab, tracker):
     assert alice.property("Version")
     assert alice.property("HandOver") is not None
     entry, = alice.property("Trackers")
-    assert (entry["address"], entry["state"]) == (tracker.address(), "online")
+    assert (entry["address"], entry["state"]) == (tracker.address(), "connected")
     status = alice.status()
     assert (status["name"], status["account"], status["state"], status["queued"]) == \
         ("alice", account, "online", 0)
@@ -262,7 +263,7 @@ def test_chatc_takes_two_people_from_nothing_to_an_answer(lab, tracker):
     assert UUID.fullmatch(sent.out.removesuffix("\n")) and sent.out.endswith("\n")
     row, = bob.chatc_json("history", "alice")
     assert (row["id"], row["from"], row["text"]) == (sent.out.strip(), "alice", "hi there")
-    assert row["state"] == "delivered"
+    assert row["state"] == "received"
     assert TIME.fullmatch(row["sent"]) and TIME.fullmatch(row["received"])
     answer, = bob.chatc_json("send", "--wait=delivered", "alice", "hi", "yourself")
     assert [row["id"] for row in alice.chatc_json("history", "bob")] == \
@@ -280,7 +281,7 @@ def test_chatc_shows_status_peers_and_chats(alice, bob):
         status, = alice.chatc_json(*verb)
         assert (status["name"], status["state"], status["queued"]) == ("alice", "online", 0)
         assert status["account"] == alice.property("Account")
-        assert status["trackers"][0]["state"] == "online"
+        assert status["trackers"][0]["state"] == "connected"
     assert alice.chatc().rc == 0
     assert "bob" in alice.chatc("peers").out
     peer = next(p for p in alice.chatc_json("peers") if p["name"] == "bob")
