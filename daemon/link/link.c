@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "link/link.h"
+
+#include <assert.h>
+
+#include <utlist.h>
+
+#include "net/keepalive.h"
+
+#define LINK_ALPN "p2pchat-link/1"
+
+/* How long an open link may take to answer when the other end opens another beside it. */
+#define LINK_PROBE_TIME (2 * USEC_PER_SEC)
+
+typedef enum LinkState {
+        LINK_TLS,     /* until the handshake is done */
+        LINK_HELLO,   /* HELLO sent, the other's not here */
+        LINK_PROBING, /* waits for an older link to answer or not */
+        LINK_ASKED,   /* the owner decides */
+        LINK_WAITING, /* HELLO_OK sent, the other's not here */
+        LINK_OPEN,
+} LinkState;
+
+struct LinkPool {
+        Net *net;
+        const LocalIdentity *self;
+        unsigned handshake;
+        const LinkCallbacks *callbacks;
+        void *userdata;
+        Link *links;
+        unsigned n_open;
+};
+
+struct Link {
+        LinkPool *pool;
+        Conn *conn;
+        LinkState state;
+        bool outgoing, has_hello;
+        bool peer_ok; /* the other end has sent HELLO_OK */
+        uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
+        uint8_t tls_key[KEY_SIZE];
+        uint8_t boot_nonce[BOOT_NONCE_SIZE];
+        Certificate certificate;
+        Buffer hello; /* certificate, then record, as they came */
+        size_t certificate_size;
+        uint32_t heartbeat;
+        Keepalive keepalive;
+        LoopTimer *timer; /* handshake, probe, then keepalive */
+        Link *probed;     /* of LINK_PROBING: the open link that was asked */
+        usec_t probe_sent;
+        void *userdata;
+        Link *prev, *next;
+};
+
+static Loop *link_loop(const Link *l) {
+        return net_loop(l->pool->net);
+}
+
+/* Only the account's own: the pool is small, and a user has as many links as people to talk to. */
+static Link *pool_find(LinkPool *p, const uint8_t *account, LinkState least, const Link *but) {
+        Link *l;
+
+        DL_FOREACH(p->links, l)
+                if (l != but && l->state >= least && key_equal(l->account, account))
+                        return l;
+        return NULL;
+}
+
+/* Ends */
+
+static void link_unlink(Link *l) {
+        Link *other;
+
+        DL_DELETE(l->pool->links, l);
+        if (l->state == LINK_OPEN)
+                l->pool->n_open--;
+        DL_FOREACH(l->pool->links, other)
+                if (other->probed == l) {
+                        /* The question has answered itself: the timer looks at once. */
+                        other->probed = NULL;
+                        loop_timer_set(other->timer, loop_now(link_loop(l)));
+                }
+}
+
+static Link *link_free(Link *l) {
+        if (!l)
+                return NULL;
+        loop_timer_free(l->timer);
+        conn_free(l->conn);
+        buffer_done(&l->hello);
+        free(l);
+        return NULL;
+}
+
+static void link_say_bye(Link *l, Code code, const char *text, Bytes record) {
+        if (l->state >= LINK_HELLO) {
+                (void)bye_encode(conn_output(l->conn), code, text, record);
+                conn_queued(l->conn);
+                l->conn = conn_shutdown(l->conn);
+        } else
+                l->conn = conn_free(l->conn);
+}
+
+void link_close(Link *l, Code code, const char *text) {
+        link_unlink(l);
+        link_say_bye(l, code, text, (Bytes){});
+        link_free(l);
+}
+
+/* The link ends by itself or by a rule of this file: the owner is told, if it has heard of it. */
+static void link_lost(Link *l, Code code, const char *text) {
+        LinkPool *p = l->pool;
+
+        link_unlink(l);
+        l->state = LINK_TLS;
+        if (l->outgoing || l->has_hello)
+                p->callbacks->closed(p->userdata, l, code, text);
+        link_free(l);
+}
+
+static void link_end(Link *l, Code code, const char *text) {
+        LinkPool *p = l->pool;
+        LinkState state = l->state;
+
+        link_unlink(l);
+        l->state = state == LINK_OPEN ? LINK_WAITING : state;
+        link_say_bye(l, code, text, (Bytes){});
+        l->state = LINK_TLS;
+        if (l->outgoing || l->has_hello)
+                p->callbacks->closed(p->userdata, l, code, text);
+        link_free(l);
+}
+
+void link_refuse(Link *l, Code code, const char *text) {
+        link_close(l, code, text);
+}
+
+/* Opening */
+
+static void link_start_keepalive(Link *l) {
+        usec_t interval = l->heartbeat * USEC_PER_SEC, now = loop_now(link_loop(l));
+
+        keepalive_start(&l->keepalive, interval, loop_jitter(link_loop(l), interval), now);
+        loop_timer_set(l->timer, l->keepalive.next);
+}
+
+static void link_open_if_ready(Link *l) {
+        LinkPool *p = l->pool;
+        Link *older;
+
+        if (l->state != LINK_WAITING || !l->peer_ok)
+                return;
+        older = pool_find(p, l->account, LINK_OPEN, l);
+        if (older)
+                link_end(older, CODE_OK, "superseded by a newer link");
+        l->state = LINK_OPEN;
+        p->n_open++;
+        link_start_keepalive(l);
+        p->callbacks->open(p->userdata, l);
+}
+
+/* The other end has so long for what it has to say next. */
+static void link_await(Link *l) {
+        if (l->pool->handshake > 0)
+                loop_timer_set(l->timer, loop_now(link_loop(l)) + l->pool->handshake * USEC_PER_SEC);
+}
+
+void link_confirm(Link *l, const HelloOk *ok) {
+        assert(l->state == LINK_ASKED);
+        if (hello_ok_encode(conn_output(l->conn), ok) < 0) {
+                link_end(l, CODE_STORAGE, "out of memory");
+                return;
+        }
+        conn_queued(l->conn);
+        l->state = LINK_WAITING;
+        link_await(l);
+        link_open_if_ready(l);
+}
+
+static void link_ask_owner(Link *l) {
+        LinkPool *p = l->pool;
+        Greeting g = {};
+
+        l->state = LINK_ASKED;
+        g.certificate = l->certificate;
+        if (record_decode(link_record_outer(l), &g.record) < 0) {
+                link_end(l, CODE_INVALID_ARGS, "the record does not hold");
+                return;
+        }
+        p->callbacks->hello(p->userdata, l, &g, link_record_outer(l));
+}
+
+/* The device that opened a link. */
+static const uint8_t *link_opener(const Link *l) {
+        return l->outgoing ? sign_key_public(l->pool->self->device) : l->certificate.device;
+}
+
+static void link_probe(Link *l, Link *older) {
+        l->state = LINK_PROBING;
+        l->probed = older;
+        l->probe_sent = loop_now(link_loop(l));
+        (void)frame_put_empty(conn_output(older->conn), FRAME_PING, 0);
+        conn_queued(older->conn);
+        loop_timer_set(l->timer, l->probe_sent + LINK_PROBE_TIME);
+}
+
+/* True when L may go on; false when it is gone or waits. */
+static bool link_settle_with(Link *l, Link *other) {
+        bool same_boot = other->has_hello && memcmp(other->boot_nonce, l->boot_nonce, BOOT_NONCE_SIZE) == 0;
+
+        /* Nothing was heard of the other yet: if it is only being dialled, it may never come up. */
+        if (!other->has_hello && other->state < LINK_HELLO) {
+                link_end(other, CODE_OK, "superseded by a link from the other end");
+                return true;
+        }
+        if (other->has_hello && (!same_boot || other->outgoing == l->outgoing)) {
+                link_end(other, CODE_OK, "superseded by a newer link");
+                return true;
+        }
+        if (other->state == LINK_OPEN) {
+                link_probe(l, other);
+                return false;
+        }
+        if (memcmp(link_opener(l), link_opener(other), KEY_SIZE) < 0) {
+                link_end(other, CODE_OK, "the other end's link stays");
+                return true;
+        }
+        link_end(l, CODE_OK, "the other link stays");
+        return false;
+}
+
+static void link_settle(Link *l) {
+        Link *other, *tmp;
+
+        DL_FOREACH_SAFE(l->pool->links, other, tmp) {
+                if (other == l || !key_equal(other->account, l->account))
+                        continue;
+                if (!other->has_hello && !other->outgoing)
+                        continue;
+                if (other->state == LINK_PROBING) {
+                        link_end(l, CODE_OK, "another link is being opened");
+                        return;
+                }
+                if (!link_settle_with(l, other))
+                        return;
+        }
+        link_ask_owner(l);
+}
+
+static int link_take_hello(Link *l, Frame *f) {
+        LinkPool *p = l->pool;
+        const char *text;
+        Greeting g;
+        Hello h;
+        Code code;
+        int r;
+
+        r = hello_decode(f, &h);
+        if (r < 0)
+                return r;
+        code = greeting_check(&h, l->tls_key, sign_key_public(p->self->account),
+                l->outgoing ? l->account : NULL, loop_realtime(link_loop(l)), &g, &text);
+        if (code == CODE_OK && key_equal(g.certificate.account, sign_key_public(p->self->account))) {
+                code = CODE_NOT_ALLOWED;
+                text = "this is the same account";
+        }
+        if (code != CODE_OK) {
+                link_end(l, code, text);
+                return 0;
+        }
+        r = buffer_append(&l->hello, h.certificate.data, h.certificate.size);
+        if (r >= 0)
+                r = buffer_append(&l->hello, h.record.data, h.record.size);
+        if (r < 0)
+                return r;
+        l->certificate_size = h.certificate.size;
+        memcpy(l->account, g.certificate.account, KEY_SIZE);
+        memcpy(l->boot_nonce, h.boot_nonce, BOOT_NONCE_SIZE);
+        l->certificate = g.certificate;
+        l->heartbeat = MAX(h.heartbeat, p->self->heartbeat);
+        l->has_hello = true;
+        link_settle(l);
+        return 0;
+}
+
+static int link_take_hello_ok(Link *l, Frame *f) {
+        LinkPool *p = l->pool;
+        HelloOk ok;
+        int r;
+
+        r = hello_ok_decode(f, &ok);
+        if (r < 0)
+                return r;
+        l->peer_ok = true;
+        p->callbacks->hello_ok(p->userdata, l, &ok);
+        link_open_if_ready(l);
+        return 0;
+}
+
+static int link_take_bye(Link *l, Frame *f) {
+        char text[REASON_TEXT_MAX + 1];
+        Refusal x;
+        int r;
+
+        r = refusal_decode(f, &x);
+        if (r < 0)
+                return r;
+        copy_bytes(text, x.text.data, x.text.size);
+        text[x.text.size] = 0;
+        link_lost(l, x.code, text);
+        return 0;
+}
+
+/* Connection callbacks */
+
+static void on_conn_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
+        Link *l = userdata;
+
+        memcpy(l->tls_key, key, KEY_SIZE);
+        l->state = LINK_HELLO;
+        if (greeting_send(l->conn, l->pool->self, l->outgoing ? l->account : NULL) < 0)
+                link_end(l, CODE_STORAGE, "out of memory");
+}
+
+static int on_conn_frame(void *userdata, Frame *f) {
+        Link *l = userdata;
+        LinkPool *p = l->pool;
+
+        switch (f->type) {
+        case FRAME_HELLO:
+                return l->state == LINK_HELLO && !l->has_hello ? link_take_hello(l, f) : -EPROTO;
+        case FRAME_BYE:
+                return link_take_bye(l, f);
+        case FRAME_PING:
+                if (frame_decode_empty(f) < 0)
+                        return -EBADMSG;
+                (void)frame_put_empty(conn_output(l->conn), FRAME_PONG, f->request);
+                conn_queued(l->conn);
+                return 0;
+        case FRAME_PONG:
+                return frame_decode_empty(f);
+        case FRAME_HELLO_OK:
+                return l->has_hello && !l->peer_ok ? link_take_hello_ok(l, f) : -EPROTO;
+        default:
+                if (f->type >= FRAME_IGNORABLE)
+                        return 0;
+                return l->state == LINK_OPEN ? p->callbacks->frame(p->userdata, l, f) : -EPROTO;
+        }
+}
+
+static void on_conn_drained(void *userdata) {
+        Link *l = userdata;
+
+        if (l->state == LINK_OPEN)
+                l->pool->callbacks->drained(l->pool->userdata, l);
+}
+
+static void on_conn_closed(void *userdata, int error, const char *text) {
+        Link *l = userdata;
+
+        link_lost(l, error == -EKEYREJECTED ? CODE_KEY_CHANGED : CODE_OK, text);
+}
+
+static const ConnCallbacks conn_callbacks = {
+        .open = on_conn_open,
+        .frame = on_conn_frame,
+        .drained = on_conn_drained,
+        .closed = on_conn_closed,
+};
+
+static void link_probe_ends(Link *l) {
+        Link *older = TAKE_PTR(l->probed);
+
+        if (older && conn_last_input(older->conn) > l->probe_sent) {
+                link_end(l, CODE_OK, "the older link is alive and stays");
+                return;
+        }
+        if (older)
+                link_end(older, CODE_OK, "superseded by a newer link");
+        link_ask_owner(l);
+}
+
+static void link_keep_alive(Link *l) {
+        usec_t wait = loop_jitter(link_loop(l), l->heartbeat * USEC_PER_SEC);
+
+        switch (keepalive_step(&l->keepalive, conn_last_input(l->conn), wait, loop_now(link_loop(l)))) {
+        case KEEPALIVE_GONE:
+                link_end(l, CODE_TIMEOUT, "nothing was heard for two and a half heartbeats");
+                return;
+        case KEEPALIVE_PING:
+                (void)frame_put_empty(conn_output(l->conn), FRAME_PING, 0);
+                conn_queued(l->conn);
+                break;
+        case KEEPALIVE_WAIT:
+                break;
+        }
+        loop_timer_set(l->timer, l->keepalive.next);
+}
+
+static void on_link_timer(void *userdata) {
+        Link *l = userdata;
+
+        if (l->state == LINK_OPEN)
+                link_keep_alive(l);
+        else if (l->state == LINK_PROBING)
+                link_probe_ends(l);
+        else if (l->state != LINK_ASKED)
+                link_end(l, CODE_TIMEOUT, "HELLO did not come in time");
+}
+
+/* The pool */
+
+int link_pool_new(Net *net, const LocalIdentity *self, unsigned handshake,
+        const LinkCallbacks *callbacks, void *userdata, LinkPool **ret) {
+        LinkPool *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        *p = (LinkPool){.net = net,
+                .self = self,
+                .handshake = handshake,
+                .callbacks = callbacks,
+                .userdata = userdata};
+        *ret = p;
+        return 0;
+}
+
+LinkPool *link_pool_free(LinkPool *p) {
+        Link *l, *tmp;
+
+        if (!p)
+                return NULL;
+        DL_FOREACH_SAFE(p->links, l, tmp) {
+                DL_DELETE(p->links, l);
+                link_free(l);
+        }
+        free(p);
+        return NULL;
+}
+
+void link_pool_bye(LinkPool *p, Code code, const char *text) {
+        while (p->links)
+                link_close(p->links, code, text);
+}
+
+void link_pool_set_handshake(LinkPool *p, unsigned handshake) {
+        p->handshake = handshake;
+}
+
+unsigned link_pool_count_open(const LinkPool *p) {
+        return p->n_open;
+}
+
+static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **ret) {
+        Link *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l) {
+                transport_free(t);
+                return -ENOMEM;
+        }
+        *l = (Link){.pool = p, .outgoing = account != NULL};
+        if (account)
+                memcpy(l->account, account, KEY_SIZE);
+        r = conn_new(p->net, t, p->self->tls, account ? TLS_CLIENT : TLS_SERVER, LINK_ALPN,
+                &conn_callbacks, l, &l->conn);
+        if (r >= 0)
+                r = loop_timer_new(net_loop(p->net), on_link_timer, l, &l->timer);
+        if (r < 0) {
+                link_free(l);
+                return r;
+        }
+        link_await(l);
+        DL_APPEND(p->links, l);
+        *ret = l;
+        return 0;
+}
+
+void link_accept(LinkPool *p, Transport *t) {
+        Link *l;
+
+        /* Without memory the caller on the other end sees a connection that closes. */
+        (void)link_new(p, t, NULL, &l);
+}
+
+int link_dialled(
+        LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret) {
+        return link_new(p, t, account, ret);
+}
+
+Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]) {
+        return pool_find(p, account, LINK_OPEN, NULL);
+}
+
+/* One link */
+
+Buffer *link_output(Link *l) {
+        return conn_output(l->conn);
+}
+
+void link_queued(Link *l) {
+        conn_queued(l->conn);
+}
+
+bool link_is_full(Link *l) {
+        return conn_is_full(l->conn);
+}
+
+bool link_is_open(const Link *l) {
+        return l->state == LINK_OPEN;
+}
+
+bool link_is_outgoing(const Link *l) {
+        return l->outgoing;
+}
+
+const uint8_t *link_account(const Link *l) {
+        return l->account;
+}
+
+const Certificate *link_certificate(const Link *l) {
+        return &l->certificate;
+}
+
+Bytes link_certificate_outer(const Link *l) {
+        return (Bytes){.data = buffer_data(&l->hello), .size = l->certificate_size};
+}
+
+Bytes link_record_outer(const Link *l) {
+        return (Bytes){.data = buffer_data(&l->hello) + l->certificate_size,
+                .size = buffer_size(&l->hello) - l->certificate_size};
+}
+
+const SockAddr *link_peer(const Link *l) {
+        return conn_peer(l->conn);
+}
+
+void link_set_userdata(Link *l, void *userdata) {
+        l->userdata = userdata;
+}
+
+void *link_userdata(const Link *l) {
+        return l->userdata;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Peer links: connections that have proved to be account X, at most one open per account.
+ *
+ * Either end opens with HELLO. When it holds, the owner is asked (`hello`) and answers at once or
+ * later with link_confirm() or link_refuse(); the link is open when both ends have said HELLO_OK.
+ *
+ * Two links between the same devices: a new boot nonce supersedes every older link; the same opener
+ * again supersedes; if both dialled at once, the link of the smaller device id stays. An open link
+ * that the other end opens beside may be dead on its side or the other may be about to go: it is
+ * asked by PING, and gives way when nothing comes back.
+ */
+
+#include "net/greeting.h"
+
+typedef struct LinkPool LinkPool;
+typedef struct Link Link;
+
+typedef struct LinkCallbacks {
+        /* The other end has proved to be G's account and device; G is valid during the call. */
+        void (*hello)(void *userdata, Link *l, const Greeting *g, Bytes record);
+
+        /* The other end's HELLO_OK. */
+        void (*hello_ok)(void *userdata, Link *l, const HelloOk *ok);
+        void (*open)(void *userdata, Link *l);
+
+        /* MESSAGE and everything else that the link does not understand itself, once open. As in
+         * ConnCallbacks. */
+        int (*frame)(void *userdata, Link *l, Frame *f);
+        void (*drained)(void *userdata, Link *l);
+
+        /* The link is gone when this returns. CODE is what the other end said in BYE, or why this
+         * end refused it; CODE_OK where the connection just ended. Not called for links that the
+         * owner closed. */
+        void (*closed)(void *userdata, Link *l, Code code, const char *text);
+} LinkCallbacks;
+
+/* SELF and the callbacks outlive the pool. HANDSHAKE: s until HELLO, 0 for no limit. */
+int link_pool_new(Net *net, const LocalIdentity *self, unsigned handshake,
+        const LinkCallbacks *callbacks, void *userdata, LinkPool **ret);
+
+/* Ends all links at once, without callbacks. */
+LinkPool *link_pool_free(LinkPool *p);
+
+/* Says BYE on all links and ends them, without callbacks. */
+void link_pool_bye(LinkPool *p, Code code, const char *text);
+void link_pool_set_handshake(LinkPool *p, unsigned handshake);
+unsigned link_pool_count_open(const LinkPool *p);
+
+/* Both take the transport over. A dialled link expects ACCOUNT at the other end. */
+void link_accept(LinkPool *p, Transport *t);
+int link_dialled(
+        LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret);
+
+/* The open link to an account, or NULL. */
+Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
+
+/* Answers to `hello`. OK is encoded at once. */
+void link_confirm(Link *l, const HelloOk *ok);
+void link_refuse(Link *l, Code code, const char *text);
+
+/* Ends a link of which the owner wants no more. */
+void link_close(Link *l, Code code, const char *text);
+
+/* Where frames for an open link are appended; link_queued() after. */
+Buffer *link_output(Link *l);
+void link_queued(Link *l);
+bool link_is_full(Link *l);
+
+bool link_is_open(const Link *l);
+bool link_is_outgoing(const Link *l);
+
+/* After `hello`. The account is known from the start on dialled links. */
+const uint8_t *link_account(const Link *l);
+const Certificate *link_certificate(const Link *l);
+Bytes link_certificate_outer(const Link *l);
+Bytes link_record_outer(const Link *l);
+const SockAddr *link_peer(const Link *l);
+
+/* For the owner. */
+void link_set_userdata(Link *l, void *userdata);
+void *link_userdata(const Link *l);

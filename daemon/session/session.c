@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "session/session.h"
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "net/keepalive.h"
+#include "net/tcp.h"
+#include "util/backoff.h"
+
+#define SESSION_ALPN "p2pchat-tracker/1"
+#define CONNECT_TIME (10 * USEC_PER_SEC)
+#define RETRY_FIRST (500 * USEC_PER_MSEC)
+#define RETRY_LAST (30 * USEC_PER_SEC)
+
+typedef struct Request {
+        uint64_t id;
+        usec_t deadline;
+        SessionAnswerFn fn;
+        void *userdata;
+        struct Request *prev, *next;
+} Request;
+
+typedef enum Phase {
+        PHASE_WAITING, /* for the next attempt */
+        PHASE_DIALLING,
+        PHASE_TLS,
+        PHASE_HELLO,
+        PHASE_READY,
+} Phase;
+
+struct Session {
+        Net *net;
+        EndpointKey tracker;
+        const LocalIdentity *self;
+        const SessionCallbacks *callbacks;
+        void *userdata;
+        SessionState state;
+        Phase phase;
+        char error[SESSION_ERROR_SIZE];
+        Dial *dial;
+        Conn *conn;
+        bool has_hello;
+        LoopTimer *timer;          /* next attempt, hand-shake, keepalive: by phase */
+        LoopTimer *request_timer;
+        Backoff backoff;
+        Keepalive keepalive;
+        usec_t interval;
+        Request *requests; /* in the order of their deadlines, which is that of their ids */
+        unsigned n_requests;
+        uint64_t last_id;
+        bool *freed; /* set while callbacks run */
+};
+
+static Loop *session_loop(const Session *s) {
+        return net_loop(s->net);
+}
+
+static void session_connect(Session *s);
+
+/* False when the callback has freed the session. */
+static bool session_set_state(Session *s, SessionState state, const char *error) {
+        bool freed = false, *outer = s->freed;
+
+        if (s->state == state && streq(s->error, error))
+                return true;
+        s->state = state;
+        snprintf(s->error, sizeof(s->error), "%s", error);
+        s->freed = &freed;
+        s->callbacks->state(s->userdata, s);
+        if (freed) {
+                if (outer)
+                        *outer = true;
+                return false;
+        }
+        s->freed = outer;
+        return true;
+}
+
+static void request_free(Session *s, Request *q) {
+        DL_DELETE(s->requests, q);
+        s->n_requests--;
+        free(q);
+}
+
+static bool request_answer(Session *s, Request *q, Code code, const char *text, Frame *ok) {
+        SessionAnswerFn fn = q->fn;
+        void *userdata = q->userdata;
+        bool freed = false, *outer = s->freed;
+
+        request_free(s, q);
+        if (!fn)
+                return true;
+        s->freed = &freed;
+        fn(userdata, code, text, ok);
+        if (freed) {
+                if (outer)
+                        *outer = true;
+                return false;
+        }
+        s->freed = outer;
+        return true;
+}
+
+static bool requests_fail(Session *s) {
+        while (s->requests)
+                if (!request_answer(s, s->requests, CODE_TRACKER_UNREACHABLE,
+                            "the connection to the tracker was lost", NULL))
+                        return false;
+        return true;
+}
+
+/* The attempt or the connection is over: tell why, try again later. */
+static void session_lose(Session *s, SessionState state, const char *error) {
+        usec_t wait = backoff_next(&s->backoff, session_loop(s));
+
+        s->dial = dial_free(s->dial);
+        s->conn = conn_free(s->conn);
+        s->phase = PHASE_WAITING;
+        s->has_hello = false;
+        loop_timer_set(s->timer, loop_now(session_loop(s)) + wait);
+        loop_timer_set(s->request_timer, USEC_INFINITY);
+        if (requests_fail(s))
+                (void)session_set_state(s, state, error);
+}
+
+/* Requests */
+
+static void request_arm_timer(Session *s) {
+        loop_timer_set(s->request_timer, s->requests ? s->requests->deadline : USEC_INFINITY);
+}
+
+static void on_request_timer(void *userdata) {
+        Session *s = userdata;
+
+        while (s->requests && s->requests->deadline <= loop_now(session_loop(s)))
+                if (!request_answer(s, s->requests, CODE_TIMEOUT, "the tracker did not answer in time", NULL))
+                        return;
+        request_arm_timer(s);
+}
+
+static int request_new(Session *s, SessionAnswerFn fn, void *userdata, uint64_t *ret_id) {
+        Request *q;
+
+        if (s->phase != PHASE_READY)
+                return -ENOTCONN;
+        if (s->n_requests >= SESSION_REQUESTS_MAX)
+                return -EBUSY;
+        q = malloc(sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        *q = (Request){.id = ++s->last_id,
+                .deadline = loop_now(session_loop(s)) + SESSION_REQUEST_TIME,
+                .fn = fn,
+                .userdata = userdata};
+        DL_APPEND(s->requests, q);
+        s->n_requests++;
+        request_arm_timer(s);
+        *ret_id = q->id;
+        return 0;
+}
+
+/* R is what the encoder said. A request that was not written is not open. */
+static int request_send(Session *s, int r) {
+        if (r < 0)
+                request_free(s, s->requests->prev); /* the last one, in utlist's lists */
+        else
+                conn_queued(s->conn);
+        return r;
+}
+
+int session_register(Session *s, Bytes record, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, record_frame_encode(conn_output(s->conn), FRAME_REGISTER, id, record));
+}
+
+int session_publish(Session *s, const Publish *p, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, publish_encode(conn_output(s->conn), id, p));
+}
+
+int session_lookup(Session *s, const Lookup *l, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, lookup_encode(conn_output(s->conn), id, l));
+}
+
+int session_list_peers(Session *s, const ListPeers *l, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, list_peers_encode(conn_output(s->conn), id, l));
+}
+
+int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, watch_encode(conn_output(s->conn), id, w));
+}
+
+void session_forget(Session *s, void *userdata) {
+        Request *q;
+
+        DL_FOREACH(s->requests, q)
+                if (q->userdata == userdata)
+                        q->fn = NULL;
+}
+
+/* What comes in */
+
+static const char *refusal_text(const Refusal *x, char buf[static SESSION_ERROR_SIZE]) {
+        snprintf(buf, SESSION_ERROR_SIZE, "%.*s", (int)MIN(x->text.size, (size_t)SESSION_ERROR_SIZE - 1),
+                x->text.size > 0 ? (const char *)x->text.data : "");
+        return buf;
+}
+
+static int take_answer(Session *s, Frame *f) {
+        char text[SESSION_ERROR_SIZE];
+        Request *q;
+        Refusal x;
+        int r;
+
+        DL_FOREACH(s->requests, q)
+                if (q->id == f->request)
+                        break;
+        if (!q)
+                return 0; /* its time was over */
+        if (f->type == FRAME_OK) {
+                if (request_answer(s, q, CODE_OK, "", f))
+                        request_arm_timer(s);
+                return 0;
+        }
+        r = refusal_decode(f, &x);
+        if (r < 0)
+                return r;
+        if (request_answer(s, q, x.code, refusal_text(&x, text), NULL))
+                request_arm_timer(s);
+        return 0;
+}
+
+static void session_ready(Session *s, const Hello *h) {
+        usec_t now = loop_now(session_loop(s));
+
+        s->phase = PHASE_READY;
+        s->interval = MAX(h->heartbeat, s->self->heartbeat) * USEC_PER_SEC;
+        keepalive_start(&s->keepalive, s->interval, loop_jitter(session_loop(s), s->interval), now);
+        loop_timer_set(s->timer, s->keepalive.next);
+        backoff_reset(&s->backoff);
+}
+
+static int take_hello(Session *s, Frame *f) {
+        Hello h;
+        int r;
+
+        if (s->phase != PHASE_HELLO || s->has_hello)
+                return -EPROTO;
+        r = hello_decode(f, &h);
+        if (r < 0)
+                return r;
+        if (!hello_has_version(&h, PROTOCOL_VERSION)) {
+                session_lose(s, SESSION_REFUSED, "the tracker speaks no protocol version in common");
+                return 0;
+        }
+        s->has_hello = true;
+        s->interval = h.heartbeat * USEC_PER_SEC;
+        return 0;
+}
+
+static int take_hello_ok(Session *s, Frame *f) {
+        HelloOk ok;
+        int r;
+
+        if (s->phase != PHASE_HELLO || !s->has_hello)
+                return -EPROTO;
+        r = hello_ok_decode(f, &ok);
+        if (r < 0)
+                return r;
+        session_ready(s, &(Hello){.heartbeat = (uint32_t)(s->interval / USEC_PER_SEC)});
+        (void)session_set_state(s, SESSION_CONNECTED, "");
+        return 0;
+}
+
+static int take_bye(Session *s, Frame *f) {
+        char text[SESSION_ERROR_SIZE];
+        bool freed = false, *outer = s->freed;
+        Refusal x;
+        int r;
+
+        r = refusal_decode(f, &x);
+        if (r < 0)
+                return r;
+        if (x.code == CODE_REPLACED && x.record.size > 0) {
+                s->freed = &freed;
+                s->callbacks->replaced(s->userdata, s, x.record);
+                if (freed) {
+                        if (outer)
+                                *outer = true;
+                        return 0;
+                }
+                s->freed = outer;
+        }
+        session_lose(s, SESSION_REFUSED, refusal_text(&x, text));
+        return 0;
+}
+
+static int take_push(Session *s, Frame *f) {
+        PresencePush p;
+        Bytes record;
+        int r;
+
+        if (s->phase != PHASE_READY)
+                return -EPROTO;
+        if (f->type == FRAME_PRESENCE) {
+                r = presence_push_decode(f, &p);
+                if (r >= 0)
+                        s->callbacks->presence(s->userdata, s, &p);
+                return r;
+        }
+        r = record_frame_decode(f, &record);
+        if (r >= 0 && f->type == FRAME_RECORD)
+                s->callbacks->record(s->userdata, s, record);
+        else if (r >= 0)
+                s->callbacks->replaced(s->userdata, s, record);
+        return r;
+}
+
+static int on_frame(void *userdata, Frame *f) {
+        Session *s = userdata;
+
+        switch (f->type) {
+        case FRAME_HELLO:
+                return take_hello(s, f);
+        case FRAME_HELLO_OK:
+                return take_hello_ok(s, f);
+        case FRAME_BYE:
+                return take_bye(s, f);
+        case FRAME_OK:
+        case FRAME_ERROR:
+                return take_answer(s, f);
+        case FRAME_PING:
+                if (frame_decode_empty(f) < 0)
+                        return -EBADMSG;
+                (void)frame_put_empty(conn_output(s->conn), FRAME_PONG, f->request);
+                conn_queued(s->conn);
+                return 0;
+        case FRAME_PONG:
+                return frame_decode_empty(f);
+        case FRAME_PRESENCE:
+        case FRAME_RECORD:
+        case FRAME_SESSION_REPLACED:
+                return take_push(s, f);
+        default:
+                return f->type >= FRAME_IGNORABLE ? 0 : -EPROTO;
+        }
+}
+
+/* Connecting */
+
+static void on_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
+        Session *s = userdata;
+
+        if (!key_equal(key, s->tracker.key)) {
+                session_lose(s, SESSION_REFUSED,
+                        "another key answers at this address: compare the key in the tracker's "
+                        "address with what p2pchat-tracker --print-address says");
+                return;
+        }
+        s->phase = PHASE_HELLO;
+        if (greeting_send(s->conn, s->self, NULL) < 0)
+                session_lose(s, SESSION_UNREACHABLE, "out of memory");
+}
+
+static void on_closed(void *userdata, int error, const char *text) {
+        Session *s = userdata;
+
+        session_lose(s, SESSION_UNREACHABLE, text);
+}
+
+static const ConnCallbacks conn_callbacks = {
+        .open = on_open,
+        .frame = on_frame,
+        .closed = on_closed,
+};
+
+static void on_dialled(void *userdata, int fd, const SockAddr *peer) {
+        Session *s = userdata;
+        char text[SESSION_ERROR_SIZE];
+        Transport *t;
+        int r = fd;
+
+        s->dial = dial_free(s->dial);
+        if (r >= 0)
+                r = tcp_transport_new(session_loop(s), fd, peer, NULL, &t);
+        if (r >= 0)
+                r = conn_new(s->net, t, s->self->tls, TLS_CLIENT, SESSION_ALPN, &conn_callbacks, s, &s->conn);
+        if (r < 0) {
+                if (r == -EHOSTUNREACH)
+                        snprintf(text, sizeof(text), "the name does not resolve, or there is no route");
+                else
+                        snprintf(text, sizeof(text), "connecting failed: %s", strerror(-r));
+                session_lose(s, SESSION_UNREACHABLE, text);
+                return;
+        }
+        s->phase = PHASE_TLS;
+}
+
+static void session_connect(Session *s) {
+        usec_t now = loop_now(session_loop(s));
+        int r;
+
+        s->phase = PHASE_DIALLING;
+        loop_timer_set(s->timer, now + CONNECT_TIME);
+        r = dial_new(session_loop(s), s->tracker.host, s->tracker.port, CONNECT_TIME, on_dialled, s, &s->dial);
+        if (r < 0)
+                session_lose(s, SESSION_UNREACHABLE, strerror(-r));
+}
+
+static void session_keep_alive(Session *s) {
+        usec_t wait = loop_jitter(session_loop(s), s->interval), now = loop_now(session_loop(s));
+
+        switch (keepalive_step(&s->keepalive, conn_last_input(s->conn), wait, now)) {
+        case KEEPALIVE_GONE:
+                session_lose(s, SESSION_UNREACHABLE, "nothing was heard for two and a half heartbeats");
+                return;
+        case KEEPALIVE_PING:
+                (void)frame_put_empty(conn_output(s->conn), FRAME_PING, 0);
+                conn_queued(s->conn);
+                break;
+        case KEEPALIVE_WAIT:
+                break;
+        }
+        loop_timer_set(s->timer, s->keepalive.next);
+}
+
+static void on_timer(void *userdata) {
+        Session *s = userdata;
+
+        if (s->phase == PHASE_WAITING)
+                session_connect(s);
+        else if (s->phase == PHASE_READY)
+                session_keep_alive(s);
+        else
+                session_lose(s, SESSION_UNREACHABLE, "the tracker did not answer in time");
+}
+
+void session_wake(Session *s) {
+        if (s->phase != PHASE_WAITING)
+                return;
+        backoff_reset(&s->backoff);
+        loop_timer_set(s->timer, loop_now(session_loop(s)));
+}
+
+int session_new(Net *net, const EndpointKey *tracker, const LocalIdentity *self,
+        const SessionCallbacks *callbacks, void *userdata, Session **ret) {
+        Session *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        *s = (Session){.net = net,
+                .tracker = *tracker,
+                .self = self,
+                .callbacks = callbacks,
+                .userdata = userdata,
+                .backoff = BACKOFF_INIT(RETRY_FIRST, RETRY_LAST)};
+        r = loop_timer_new(net_loop(net), on_timer, s, &s->timer);
+        if (r >= 0)
+                r = loop_timer_new(net_loop(net), on_request_timer, s, &s->request_timer);
+        if (r < 0) {
+                session_free(s);
+                return r;
+        }
+        loop_timer_set(s->timer, loop_now(net_loop(net)));
+        *ret = s;
+        return 0;
+}
+
+void session_fail_requests(Session *s) {
+        (void)requests_fail(s);
+}
+
+Session *session_free(Session *s) {
+        Request *q, *tmp;
+
+        if (!s)
+                return NULL;
+        if (s->freed)
+                *s->freed = true;
+        DL_FOREACH_SAFE(s->requests, q, tmp)
+                request_free(s, q);
+        dial_free(s->dial);
+        conn_shutdown(s->conn);
+        loop_timer_free(s->timer);
+        loop_timer_free(s->request_timer);
+        free(s);
+        return NULL;
+}
+
+SessionState session_state(const Session *s) {
+        return s->state;
+}
+
+const char *session_state_name(const Session *s) {
+        static const char *const names[] = {
+                [SESSION_CONNECTING] = "connecting",
+                [SESSION_CONNECTED] = "connected",
+                [SESSION_UNREACHABLE] = "unreachable",
+                [SESSION_REFUSED] = "refused",
+        };
+
+        return names[s->state];
+}
+
+const char *session_error(const Session *s) {
+        return s->error;
+}
+
+const EndpointKey *session_tracker(const Session *s) {
+        return &s->tracker;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * The session with a tracker: connects, says HELLO, asks and is answered, takes pushes, and comes
+ * back by itself when it was lost, with back-off and jitter so that a tracker that restarts does
+ * not meet everybody at once.
+ */
+
+#include "net/greeting.h"
+#include "util/endpoint-key.h"
+#include "wire/tracker.h"
+
+typedef enum SessionState {
+        SESSION_CONNECTING,
+        SESSION_CONNECTED,   /* HELLO_OK was exchanged */
+        SESSION_UNREACHABLE, /* the last attempt failed; another will follow */
+        SESSION_REFUSED,     /* another key answers there, or the tracker refuses this account */
+} SessionState;
+
+#define SESSION_ERROR_SIZE 256
+
+typedef struct Session Session;
+
+typedef struct SessionCallbacks {
+        /* session_state() has changed. After CONNECTED it is time to publish and to watch. */
+        void (*state)(void *userdata, Session *s);
+        void (*presence)(void *userdata, Session *s, const PresencePush *p);
+        void (*record)(void *userdata, Session *s, Bytes record);
+
+        /* RECORD shows that another device is active now; not verified. */
+        void (*replaced)(void *userdata, Session *s, Bytes record);
+} SessionCallbacks;
+
+/* Starts to connect. SELF and the callbacks outlive the session. */
+int session_new(Net *net, const EndpointKey *tracker, const LocalIdentity *self,
+        const SessionCallbacks *callbacks, void *userdata, Session **ret);
+
+/* Open requests are answered by nobody any more; session_fail_requests() before answers them. */
+Session *session_free(Session *s);
+void session_fail_requests(Session *s);
+
+SessionState session_state(const Session *s);
+const char *session_state_name(const Session *s);
+
+/* Why it is not connected, a sentence; "" when it is. */
+const char *session_error(const Session *s);
+const EndpointKey *session_tracker(const Session *s);
+
+/* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
+ * back. */
+void session_wake(Session *s);
+
+/* The answer: CODE_OK with the OK frame, which the caller decodes; or a code with a sentence and no
+ * frame. CODE_TRACKER_UNREACHABLE when the session is or goes down, CODE_TIMEOUT. */
+typedef void (*SessionAnswerFn)(void *userdata, Code code, const char *text, Frame *ok);
+
+#define SESSION_REQUESTS_MAX 64
+#define SESSION_REQUEST_TIME (5 * USEC_PER_SEC)
+
+/* Each sends a request when connected, and calls FN once, later; FN may be NULL. -ENOTCONN and
+ * -EBUSY (too many open) without a call. */
+int session_register(Session *s, Bytes record, SessionAnswerFn fn, void *userdata);
+int session_publish(Session *s, const Publish *p, SessionAnswerFn fn, void *userdata);
+int session_lookup(Session *s, const Lookup *l, SessionAnswerFn fn, void *userdata);
+int session_list_peers(Session *s, const ListPeers *l, SessionAnswerFn fn, void *userdata);
+int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata);
+
+/* Answers for USERDATA will not be called any more. */
+void session_forget(Session *s, void *userdata);
