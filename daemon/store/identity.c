@@ -74,14 +74,6 @@ int store_load_identity(Store *s, Identity *ret) {
         return 1;
 }
 
-static Bytes text_bytes(const char *s) {
-        return (Bytes){.data = (const uint8_t *)s, .size = strlen(s)};
-}
-
-static Bytes buffer_bytes(const Buffer *b) {
-        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
-}
-
 int store_save_identity(Store *s, const Identity *i) {
         DbKey k = store_meta_key("identity");
         int r;

@@ -24,6 +24,14 @@ typedef struct Bytes {
         size_t size;
 } Bytes;
 
+static inline Bytes buffer_bytes(const Buffer *b) {
+        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
+}
+
+static inline Bytes text_bytes(const char *s) {
+        return (Bytes){.data = (const uint8_t *)s, .size = strlen(s)};
+}
+
 typedef struct CborWriter {
         Buffer *out;
         int error;

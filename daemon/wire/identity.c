@@ -5,10 +5,6 @@
 #include "util/sockaddr.h"
 #include "util/usec.h"
 
-static Bytes buffer_bytes(const Buffer *b) {
-        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
-}
-
 /* Appends an object that readers take only up to MAX bytes. */
 static int signed_encode_max(
         Buffer *out, SignContext context, const Buffer *body, const SignKey *key, size_t max) {

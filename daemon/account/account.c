@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "account/account.h"
+
+#include <stdio.h>
+
+typedef enum Operation {
+        OPERATION_NONE,
+        OPERATION_BEGUN,    /* nothing to wait for yet */
+        OPERATION_REGISTER, /* waits for a tracker, then for its answer */
+        OPERATION_COMMIT,   /* all decided; waits for the disk */
+} Operation;
+
+struct Account {
+        Store *store;
+        Loop *loop;
+        Directory *directory;
+        const AccountCallbacks *callbacks;
+        void *userdata;
+        Identity identity;
+        TlsIdentity *tls;
+        LocalIdentity local;
+        Endpoints endpoints;
+        bool published;
+        Buffer presence;
+        uint64_t presence_seq;
+        LoopTimer *renewal;
+
+        /* What a caller waits for. */
+        Operation operation;
+        bool asked;       /* the tracker has the claim */
+        bool want_active; /* what the commit makes true */
+        AccountDoneFn fn;
+        void *fn_userdata;
+        LoopTimer *deadline;
+};
+
+bool account_exists(const Account *a) {
+        return a->identity.claimed;
+}
+
+bool account_is_active(const Account *a) {
+        return a->identity.claimed && a->identity.logged_in;
+}
+
+const LocalIdentity *account_local(const Account *a) {
+        return &a->local;
+}
+
+const Identity *account_identity(const Account *a) {
+        return &a->identity;
+}
+
+Bytes account_presence(const Account *a) {
+        return buffer_bytes(&a->presence);
+}
+
+/* Certificate and record */
+
+static int make_certificate(Account *a, usec_t now) {
+        Identity *i = &a->identity;
+        Certificate c = {.epoch = i->epoch, .issued = now, .expires = now + IDENTITY_LIFETIME};
+
+        memcpy(c.account, sign_key_public(&i->account), KEY_SIZE);
+        memcpy(c.device, sign_key_public(&i->device), KEY_SIZE);
+        buffer_clear(&i->certificate);
+        return certificate_encode(&c, &i->account, &i->device, &i->certificate);
+}
+
+/* seq = max(last + 1, ms): a store that was restored never goes back behind what it published. */
+static int make_record(Account *a, usec_t now) {
+        Identity *i = &a->identity;
+        Record rec = {.epoch = i->epoch,
+                .seq = MAX(i->record_seq + 1, now / USEC_PER_MSEC),
+                .issued = now,
+                .expires = now + IDENTITY_LIFETIME,
+                .listed = true};
+        int r;
+
+        memcpy(rec.account, sign_key_public(&i->account), KEY_SIZE);
+        memcpy(rec.name, i->name, NAME_SIZE);
+        rec.certificate = buffer_bytes(&i->certificate);
+        buffer_clear(&i->record);
+        r = record_encode(&rec, &i->account, &i->record);
+        if (r < 0)
+                return r;
+        i->record_seq = rec.seq;
+        return 0;
+}
+
+static void account_set_local(Account *a) {
+        a->local.certificate = buffer_bytes(&a->identity.certificate);
+        a->local.record = buffer_bytes(&a->identity.record);
+}
+
+static int account_renew(Account *a) {
+        usec_t now = loop_realtime(a->loop);
+        int r;
+
+        r = make_certificate(a, now);
+        if (r >= 0)
+                r = make_record(a, now);
+        if (r >= 0)
+                r = store_save_identity(a->store, &a->identity);
+        if (r >= 0)
+                account_set_local(a);
+        return r;
+}
+
+static usec_t account_renewal_due(const Account *a) {
+        Certificate c;
+
+        if (certificate_decode(buffer_bytes(&a->identity.certificate), &c) < 0)
+                return 0;
+        return c.issued + IDENTITY_RENEWAL;
+}
+
+/* The wall clock may step: looked at once a day, not trusted to be a week from now. */
+static void on_renewal(void *userdata) {
+        Account *a = userdata;
+
+        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
+        if (!account_is_active(a) || loop_realtime(a->loop) < account_renewal_due(a))
+                return;
+        if (account_renew(a) >= 0)
+                account_publish(a, &a->endpoints);
+}
+
+/* Presence */
+
+static int make_presence(Account *a, Presence presence) {
+        PresenceRecord p = {.epoch = a->identity.epoch,
+                .presence = presence,
+                .n_endpoints = a->endpoints.n,
+                .seq = MAX(a->presence_seq + 1, loop_realtime(a->loop) / USEC_PER_MSEC)};
+
+        memcpy(p.account, sign_key_public(&a->identity.account), KEY_SIZE);
+        memcpy(p.device, sign_key_public(&a->identity.device), KEY_SIZE);
+        for (size_t i = 0; i < a->endpoints.n; i++)
+                p.endpoints[i] = text_bytes(a->endpoints.text[i]);
+        a->presence_seq = p.seq;
+        buffer_clear(&a->presence);
+        return presence_encode(&p, &a->identity.device, &a->presence);
+}
+
+void account_publish(Account *a, const Endpoints *endpoints) {
+        if (endpoints != &a->endpoints)
+                a->endpoints = *endpoints;
+        a->published = true;
+        if (make_presence(a, PRESENCE_ONLINE) < 0)
+                buffer_clear(&a->presence);
+        directory_announce(a->directory, account_is_active(a), buffer_bytes(&a->presence));
+}
+
+/* Operations */
+
+static void operation_end(Account *a, Code code, const char *text) {
+        AccountDoneFn fn = a->fn;
+
+        a->operation = OPERATION_NONE;
+        a->fn = NULL;
+        loop_timer_set(a->deadline, USEC_INFINITY);
+        if (fn)
+                fn(a->fn_userdata, code, text);
+}
+
+static void operation_fail(Account *a, Code code, const char *text) {
+        a->operation = OPERATION_BEGUN; /* what the directory says while it stops is no news */
+        if (!account_is_active(a))
+                directory_stop(a->directory);
+        operation_end(a, code, text);
+}
+
+/* True when nobody else is being served. */
+static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
+        if (a->operation != OPERATION_NONE) {
+                fn(userdata, CODE_TOO_MANY, "another account operation is under way: wait for its answer");
+                return false;
+        }
+        a->operation = OPERATION_BEGUN;
+        a->fn = fn;
+        a->fn_userdata = userdata;
+        return true;
+}
+
+static void on_committed(void *userdata, int error) {
+        Account *a = userdata;
+
+        if (a->operation != OPERATION_COMMIT)
+                return;
+        if (error < 0) {
+                /* What is in memory must be what is on disk. */
+                identity_done(&a->identity);
+                if (store_load_identity(a->store, &a->identity) > 0)
+                        account_set_local(a);
+                operation_end(a, CODE_STORAGE, "the account could not be written to disk");
+                return;
+        }
+        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
+        a->callbacks->active(a->userdata, a->want_active);
+        if (!a->want_active)
+                directory_stop(a->directory);
+        operation_end(a, CODE_OK, "");
+}
+
+static void operation_commit(Account *a, bool active) {
+        int r;
+
+        a->operation = OPERATION_COMMIT;
+        a->want_active = active;
+        a->identity.logged_in = active;
+        r = store_save_identity(a->store, &a->identity);
+        if (r >= 0)
+                r = db_after_commit(a->store->db, on_committed, a);
+        if (r < 0)
+                on_committed(a, r);
+}
+
+static void on_registered(void *userdata, Code code, const char *text) {
+        Account *a = userdata;
+
+        if (a->operation != OPERATION_REGISTER)
+                return;
+        a->asked = false;
+        if (code == CODE_TRACKER_UNREACHABLE || code == CODE_TIMEOUT)
+                return; /* another attempt follows until the deadline */
+        if (code != CODE_OK) {
+                operation_fail(a, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
+                return;
+        }
+        a->identity.claimed = true;
+        operation_commit(a, true);
+}
+
+static void register_go_on(Account *a) {
+        char text[SESSION_ERROR_SIZE + 64];
+
+        if (a->operation != OPERATION_REGISTER || a->asked)
+                return;
+        if (directory_is_connected(a->directory)) {
+                a->asked = directory_register(a->directory, on_registered, a) >= 0;
+                return;
+        }
+        if (!directory_has_failed(a->directory))
+                return;
+        snprintf(text, sizeof(text), "no tracker could be reached: %s", directory_error(a->directory));
+        operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
+}
+
+void account_trackers_changed(Account *a) {
+        register_go_on(a);
+}
+
+static void on_deadline(void *userdata) {
+        Account *a = userdata;
+        char text[SESSION_ERROR_SIZE + 64];
+
+        snprintf(text, sizeof(text), "no answer from a tracker in time: %s",
+                directory_error(a->directory));
+        operation_fail(a, CODE_TIMEOUT, text);
+}
+
+static bool tracker_is_good(const char *tracker) {
+        EndpointKey e;
+
+        return !tracker || !tracker[0] ||
+                (strlen(tracker) < TRACKER_TEXT_MAX && endpoint_key_parse(tracker, &e) >= 0 &&
+                        key_is_valid(e.key));
+}
+
+static void account_use_tracker(Account *a, const char *tracker) {
+        if (tracker && tracker[0])
+                snprintf(a->identity.tracker, TRACKER_TEXT_MAX, "%s", tracker);
+        a->callbacks->use_tracker(a->userdata, a->identity.tracker);
+}
+
+#define BAD_TRACKER                                                                                \
+        "a tracker's address is host:port#key, as p2pchat-tracker --print-address prints it"
+
+void account_register(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+        char folded[NAME_SIZE];
+
+        if (name_fold(name, strlen(name), folded) < 0) {
+                fn(userdata, CODE_BAD_NAME,
+                        "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit");
+                return;
+        }
+        if (!tracker_is_good(tracker)) {
+                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
+                return;
+        }
+        if (account_exists(a)) {
+                fn(userdata, CODE_ACCOUNT_EXISTS,
+                        "there is an account on this device already: chatc login NAME activates it");
+                return;
+        }
+        if (!operation_begin(a, fn, userdata))
+                return;
+        account_use_tracker(a, tracker);
+        if (directory_n_trackers(a->directory) == 0) {
+                operation_end(a, CODE_TRACKER_UNREACHABLE,
+                        "no tracker is known: give one with --tracker host:port#key, or name it in "
+                        "p2pchatd.conf");
+                return;
+        }
+        memcpy(a->identity.name, folded, NAME_SIZE);
+        if (account_renew(a) < 0) {
+                operation_end(a, CODE_STORAGE, "the account could not be written to disk");
+                return;
+        }
+        a->asked = false;
+        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
+        directory_stop(a->directory); /* sessions say HELLO with the record of the new name */
+        directory_start(a->directory);
+        a->operation = OPERATION_REGISTER;
+}
+
+void account_login(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+        char folded[NAME_SIZE];
+
+        if (name_fold(name, strlen(name), folded) < 0)
+                fn(userdata, CODE_BAD_NAME,
+                        "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit");
+        else if (!tracker_is_good(tracker))
+                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
+        else if (!account_exists(a))
+                fn(userdata, CODE_NOT_LOGGED_IN,
+                        "no account is kept on this device: chatc register NAME makes one");
+        else if (!streq(folded, a->identity.name))
+                fn(userdata, CODE_ACCOUNT_EXISTS,
+                        "the account that is kept on this device has another name");
+        else if (operation_begin(a, fn, userdata)) {
+                account_use_tracker(a, tracker);
+                operation_commit(a, true);
+        }
+}
+
+void account_logout(Account *a, AccountDoneFn fn, void *userdata) {
+        if (!account_is_active(a))
+                fn(userdata, CODE_NOT_LOGGED_IN, "no account is logged in");
+        else if (operation_begin(a, fn, userdata))
+                operation_commit(a, false);
+}
+
+void account_forget(Account *a, void *userdata) {
+        if (a->fn_userdata == userdata)
+                a->fn = NULL;
+}
+
+/* Start and end */
+
+static int account_load(Account *a) {
+        int r;
+
+        r = store_load_identity(a->store, &a->identity);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        sign_key_generate(&a->identity.account);
+        sign_key_generate(&a->identity.device);
+        a->identity.epoch = 1;
+        return store_save_identity(a->store, &a->identity);
+}
+
+int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallbacks *callbacks,
+        void *userdata, Account **ret) {
+        Account *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        *a = (Account){.store = store, .loop = loop, .callbacks = callbacks, .userdata = userdata};
+        r = account_load(a);
+        if (r >= 0)
+                r = tls_identity_new(&a->identity.device, &a->tls);
+        if (r >= 0)
+                r = loop_timer_new(loop, on_deadline, a, &a->deadline);
+        if (r >= 0)
+                r = loop_timer_new(loop, on_renewal, a, &a->renewal);
+        if (r < 0) {
+                account_free(a);
+                return r;
+        }
+        a->local = (LocalIdentity){.tls = a->tls,
+                .account = &a->identity.account,
+                .device = &a->identity.device,
+                .heartbeat = heartbeat};
+        loop_random(loop, a->local.boot_nonce, BOOT_NONCE_SIZE);
+        account_set_local(a);
+        *ret = a;
+        return 0;
+}
+
+Account *account_free(Account *a) {
+        if (!a)
+                return NULL;
+        db_forget(a->store->db, a);
+        loop_timer_free(a->deadline);
+        loop_timer_free(a->renewal);
+        tls_identity_free(a->tls);
+        identity_done(&a->identity);
+        buffer_done(&a->presence);
+        free(a);
+        return NULL;
+}
+
+void account_set_directory(Account *a, Directory *d) {
+        a->directory = d;
+}
+
+void account_start(Account *a) {
+        a->callbacks->use_tracker(a->userdata, a->identity.tracker);
+        if (!account_is_active(a))
+                return;
+        if (loop_realtime(a->loop) >= account_renewal_due(a))
+                (void)account_renew(a);
+        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
+        a->callbacks->active(a->userdata, true);
+}

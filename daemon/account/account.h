@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * The account of this device: making it and claiming its name, logging in and out, renewing its
+ * certificate and record, saying where it can be reached.
+ *
+ * At most one account is kept. Until its name is claimed it is a draft, which another Register
+ * replaces; the keys stay the same, so that a claim whose answer was lost is found again.
+ */
+
+#include "directory/directory.h"
+#include "store/contact.h"
+#include "store/identity.h"
+
+typedef struct Account Account;
+
+typedef struct AccountCallbacks {
+        /* Logged in or out, durably; listening and links follow. */
+        void (*active)(void *userdata, bool active);
+
+        /* The trackers to use: the configuration's, or the one given with Register or Login. */
+        void (*use_tracker)(void *userdata, const char *address);
+} AccountCallbacks;
+
+/* Loads what is kept. HEARTBEAT in s. The callbacks are first called from account_start(). */
+int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallbacks *callbacks,
+        void *userdata, Account **ret);
+Account *account_free(Account *a);
+
+/* The directory needs account_local(), so it comes later. */
+void account_set_directory(Account *a, Directory *d);
+void account_start(Account *a);
+
+/* Keys are made at the first start, so there is always something to show to a tracker; an account
+ * it becomes by registering. */
+const LocalIdentity *account_local(const Account *a);
+const Identity *account_identity(const Account *a);
+bool account_exists(const Account *a);
+bool account_is_active(const Account *a);
+
+/* Where this device listens, told to the directory as presence. Texts "host:port". */
+void account_publish(Account *a, const Endpoints *endpoints);
+
+/* The newest presence record, signed; empty before the first. */
+Bytes account_presence(const Account *a);
+
+#define ACCOUNT_ANSWER_TIME (18 * USEC_PER_SEC)
+
+/* CODE_OK after the commit, or a code with a sentence. Called once, possibly at once. */
+typedef void (*AccountDoneFn)(void *userdata, Code code, const char *text);
+
+/* TRACKER NULL or "": those that are configured. A second one at the same time is refused. */
+void account_register(Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+void account_login(Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+void account_logout(Account *a, AccountDoneFn fn, void *userdata);
+
+/* The directory has news: its sessions changed. */
+void account_trackers_changed(Account *a);
+void account_forget(Account *a, void *userdata);

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "directory/directory.h"
+
+#include "directory/private.h"
+
+/* Watched accounts */
+
+static Watched *watched_find(const Directory *d, const uint8_t *account) {
+        Watched *w;
+
+        HASH_FIND(hh, d->watched, account, KEY_SIZE, w);
+        return w;
+}
+
+bool directory_is_watched(const Directory *d, const uint8_t account[static KEY_SIZE]) {
+        return watched_find(d, account) != NULL;
+}
+
+const KnownPresence *directory_presence(
+        const Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watched *w = watched_find(d, account);
+
+        return w && w->heard ? &w->known : NULL;
+}
+
+static void session_watch_accounts(Session *s, const uint8_t *accounts, size_t n) {
+        if (n > 0)
+                (void)session_watch(s,
+                        &(Watch){.add = {.data = accounts, .size = n * KEY_SIZE}}, NULL, NULL);
+}
+
+static void session_watch_all(Directory *d, Session *s) {
+        uint8_t (*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
+        Watched *w, *tmp;
+        size_t n = 0;
+
+        if (!accounts)
+                return;
+        HASH_ITER(hh, d->watched, w, tmp) {
+                memcpy(accounts[n++], w->account, KEY_SIZE);
+                if (n == WATCH_ACCOUNTS_MAX) {
+                        session_watch_accounts(s, accounts[0], n);
+                        n = 0;
+                }
+        }
+        session_watch_accounts(s, accounts[0], n);
+        free(accounts);
+}
+
+int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watched *w;
+
+        if (watched_find(d, account))
+                return 0;
+        if (HASH_COUNT(d->watched) >= DIRECTORY_WATCHED_MAX)
+                return -ENOBUFS;
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        memcpy(w->account, account, KEY_SIZE);
+        HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session && session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        session_watch_accounts(d->trackers[i].session, w->account, 1);
+        return 0;
+}
+
+/* The newer of what is known and P. */
+static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
+        KnownPresence *k = &w->known;
+
+        if (w->heard && (p->epoch < k->epoch || (p->epoch == k->epoch && p->seq < k->seq)))
+                return -ESTALE;
+        *k = (KnownPresence){.online = p->presence != PRESENCE_OFFLINE,
+                .presence = p->presence,
+                .last_seen = now,
+                .epoch = p->epoch,
+                .seq = p->seq};
+        copy_bytes(k->note, p->note.data, p->note.size);
+        for (size_t i = 0; i < p->n_endpoints; i++)
+                if (p->endpoints[i].size < sizeof(k->endpoints[0]))
+                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data, p->endpoints[i].size);
+        w->heard = true;
+        return 0;
+}
+
+int directory_take_presence(
+        Directory *d, const uint8_t account[static KEY_SIZE], Bytes presence, usec_t now) {
+        Watched *w = watched_find(d, account);
+        PresenceRecord p;
+        int r;
+
+        r = presence_decode(presence, &p);
+        if (r < 0 || !key_equal(p.account, account))
+                return -EBADMSG;
+        if (!w)
+                return 0;
+        r = watched_take(w, &p, now);
+        if (r >= 0)
+                d->callbacks->presence(d->userdata, account, w->known.online, now, &p);
+        return r;
+}
+
+/* Session callbacks */
+
+static void announce_to(Directory *d, Session *s);
+
+static void on_session_state(void *userdata, Session *s) {
+        Directory *d = userdata;
+
+        if (session_state(s) == SESSION_CONNECTED)
+                announce_to(d, s);
+        d->callbacks->trackers_changed(d->userdata);
+}
+
+/* A tracker may say that somebody is gone; that somebody is here needs the device's signature. */
+static void on_session_presence(void *userdata, Session *s, const PresencePush *push) {
+        Directory *d = userdata;
+        Watched *w = watched_find(d, push->account);
+        PresenceRecord p;
+        bool have = false;
+
+        if (!w)
+                return;
+        if (push->presence.size > 0) {
+                if (presence_decode(push->presence, &p) < 0 || !key_equal(p.account, w->account))
+                        return;
+                if (watched_take(w, &p, push->last_seen) < 0)
+                        return;
+                have = true;
+        } else if (push->online)
+                return;
+        w->heard = true;
+        w->known.last_seen = push->last_seen;
+        if (!push->online) {
+                w->known.online = false;
+                w->known.presence = PRESENCE_OFFLINE;
+        }
+        d->callbacks->presence(
+                d->userdata, w->account, w->known.online, push->last_seen, have ? &p : NULL);
+}
+
+static void on_session_record(void *userdata, Session *s, Bytes outer) {
+        Directory *d = userdata;
+        Record record;
+
+        if (record_decode(outer, &record) >= 0 && watched_find(d, record.account))
+                d->callbacks->record(d->userdata, &record, outer);
+}
+
+/* Believed only when the record verifies, is this account's, and is newer: a push alone cannot log
+ * anyone out. Acting on it comes with accounts on several devices. */
+static void on_session_replaced(void *userdata, Session *s, Bytes outer) {
+        Directory *d = userdata;
+        Record record;
+
+        if (record_decode(outer, &record) >= 0 &&
+                key_equal(record.account, sign_key_public(d->self->account)))
+                d->callbacks->record(d->userdata, &record, outer);
+}
+
+static const SessionCallbacks session_callbacks = {
+        .state = on_session_state,
+        .presence = on_session_presence,
+        .record = on_session_record,
+        .replaced = on_session_replaced,
+};
+
+/* The list of trackers */
+
+static void tracker_start(Directory *d, Tracker *t) {
+        if (!t->session && session_new(d->net, &t->address, d->self, &session_callbacks, d, &t->session) < 0)
+                t->session = NULL; /* shown as unreachable; tried again with the next start */
+}
+
+/* Whoever waits for an answer gets one. */
+static void tracker_end(Tracker *t) {
+        Session *s = TAKE_PTR(t->session);
+
+        if (s)
+                session_fail_requests(s);
+        session_free(s);
+}
+
+void directory_start(Directory *d) {
+        d->started = true;
+        for (size_t i = 0; i < d->n; i++)
+                tracker_start(d, &d->trackers[i]);
+}
+
+void directory_stop(Directory *d) {
+        d->started = false;
+        for (size_t i = 0; i < d->n; i++)
+                tracker_end(&d->trackers[i]);
+        d->callbacks->trackers_changed(d->userdata);
+}
+
+static bool same_tracker(const EndpointKey *a, const EndpointKey *b) {
+        return streq(a->host, b->host) && a->port == b->port && key_equal(a->key, b->key);
+}
+
+int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) {
+        Tracker list[DIRECTORY_TRACKERS_MAX] = {};
+
+        if (n > DIRECTORY_TRACKERS_MAX)
+                return -E2BIG;
+        for (size_t i = 0; i < n; i++) {
+                list[i].address = trackers[i];
+                for (size_t k = 0; k < d->n; k++)
+                        if (d->trackers[k].session && same_tracker(&trackers[i], &d->trackers[k].address))
+                                list[i].session = TAKE_PTR(d->trackers[k].session);
+        }
+        for (size_t k = 0; k < d->n; k++)
+                tracker_end(&d->trackers[k]);
+        memcpy(d->trackers, list, sizeof(list));
+        d->n = n;
+        if (d->started)
+                directory_start(d);
+        d->callbacks->trackers_changed(d->userdata);
+        return 0;
+}
+
+size_t directory_n_trackers(const Directory *d) {
+        return d->n;
+}
+
+const Session *directory_session(const Directory *d, size_t i) {
+        return d->trackers[i].session;
+}
+
+const EndpointKey *directory_tracker(const Directory *d, size_t i) {
+        return &d->trackers[i].address;
+}
+
+Session *directory_connected_session(const Directory *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session && session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        return d->trackers[i].session;
+        return NULL;
+}
+
+bool directory_is_connected(const Directory *d) {
+        return directory_connected_session(d) != NULL;
+}
+
+bool directory_has_failed(const Directory *d) {
+        for (size_t i = 0; i < d->n; i++) {
+                const Session *s = d->trackers[i].session;
+
+                if (s && (session_state(s) == SESSION_CONNECTED || session_state(s) == SESSION_CONNECTING))
+                        return false;
+        }
+        return true;
+}
+
+const char *directory_error(const Directory *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session && session_error(d->trackers[i].session)[0])
+                        return session_error(d->trackers[i].session);
+        return d->n == 0 ? "no tracker is configured" : "no tracker has answered yet";
+}
+
+void directory_wake(Directory *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session)
+                        session_wake(d->trackers[i].session);
+}
+
+/* Announcing */
+
+static void on_registered(void *userdata, Code code, const char *text, Frame *ok) {
+        Directory *d = userdata;
+
+        if (code == CODE_NAME_TAKEN || code == CODE_BAD_NAME)
+                d->callbacks->name_refused(d->userdata, code, text);
+}
+
+static void announce_to(Directory *d, Session *s) {
+        if (d->claimed)
+                (void)session_register(s, d->self->record, on_registered, d);
+        if (d->claimed && buffer_size(&d->presence) > 0) {
+                Publish p = {.presence = {
+                                     .data = buffer_data(&d->presence),
+                                     .size = buffer_size(&d->presence)}};
+
+                (void)session_publish(s, &p, NULL, NULL);
+        }
+        session_watch_all(d, s);
+}
+
+void directory_announce(Directory *d, bool claimed, Bytes presence) {
+        bool first = claimed && !d->claimed;
+
+        d->claimed = claimed;
+        buffer_clear(&d->presence);
+        if (buffer_append(&d->presence, presence.data, presence.size) < 0 || !claimed)
+                return;
+        for (size_t i = 0; i < d->n; i++) {
+                Session *s = d->trackers[i].session;
+
+                if (!s || session_state(s) != SESSION_CONNECTED)
+                        continue;
+                if (first)
+                        (void)session_register(s, d->self->record, on_registered, d);
+                (void)session_publish(s, &(Publish){.presence = presence}, NULL, NULL);
+        }
+}
+
+int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks *callbacks,
+        void *userdata, Directory **ret) {
+        Directory *d = calloc(1, sizeof(*d));
+
+        if (!d)
+                return -ENOMEM;
+        *d = (Directory){.net = net, .self = self, .callbacks = callbacks, .userdata = userdata};
+        *ret = d;
+        return 0;
+}
+
+Directory *directory_free(Directory *d) {
+        Watched *w, *tmp;
+
+        if (!d)
+                return NULL;
+        for (size_t i = 0; i < d->n; i++)
+                session_free(d->trackers[i].session);
+        queries_free(d);
+        HASH_ITER(hh, d->watched, w, tmp) {
+                HASH_DEL(d->watched, w);
+                free(w);
+        }
+        buffer_done(&d->presence);
+        free(d);
+        return NULL;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * "Where is X, which keys has X?": one interface over the sources that know. Trackers now; the
+ * LAN joins as another source. Everything that comes from a source is verified here, before anybody
+ * hears of it.
+ *
+ * There is a session with every tracker of the list; questions go to the first that is connected.
+ */
+
+#include "session/session.h"
+
+#define DIRECTORY_TRACKERS_MAX 8
+#define DIRECTORY_WATCHED_MAX 10000
+
+typedef struct Directory Directory;
+
+typedef struct DirectoryCallbacks {
+        /* A session came up or went down, or has another error. */
+        void (*trackers_changed)(void *userdata);
+
+        /* A watched account has a new record. */
+        void (*record)(void *userdata, const Record *record, Bytes outer);
+
+        /* A watched account's presence. P is NULL where nothing but `online` is known. */
+        void (*presence)(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
+                usec_t last_seen, const PresenceRecord *p);
+
+        /* A tracker refused to register this account's name. */
+        void (*name_refused)(void *userdata, Code code, const char *text);
+} DirectoryCallbacks;
+
+int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks *callbacks,
+        void *userdata, Directory **ret);
+Directory *directory_free(Directory *d);
+
+/* Replaces the list; sessions with trackers that stay are kept. */
+int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n);
+
+/* With an account there is somebody to be at the trackers. Without one there are no sessions. */
+void directory_start(Directory *d);
+void directory_stop(Directory *d);
+
+size_t directory_n_trackers(const Directory *d);
+const EndpointKey *directory_tracker(const Directory *d, size_t i);
+
+/* NULL while stopped. */
+const Session *directory_session(const Directory *d, size_t i);
+
+/* One is connected. */
+bool directory_is_connected(const Directory *d);
+
+/* None is connected, none is being connected for the first time: waiting will not help soon. */
+bool directory_has_failed(const Directory *d);
+
+/* A sentence on why no tracker answers, for errors. */
+const char *directory_error(const Directory *d);
+
+/* Tries unreachable trackers again at once. */
+void directory_wake(Directory *d);
+
+/* What is said at every tracker after connecting: register (where the account is claimed), publish,
+ * watch. Calling again says it now. The bytes are copied. */
+void directory_announce(Directory *d, bool claimed, Bytes presence);
+
+typedef void (*DirectoryDoneFn)(void *userdata, Code code, const char *text);
+
+/* Claims the name of the local record at the first tracker that is connected. -ENOTCONN. */
+int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata);
+
+/* RECORD is NULL unless CODE_OK; the name it has is the one looked for, and confirmed. PRESENCE is
+ * NULL for who is not online. CODE_UNKNOWN_PEER, CODE_TRACKER_UNREACHABLE, CODE_TIMEOUT. */
+typedef void (*DirectoryLookupFn)(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence);
+
+/* By name, or by account where NAME is NULL. The answer comes later, once, within 5 s. */
+int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
+        void *userdata);
+
+/* Listed people, a page; FN for each, then DONE. AFTER is what DONE said before. */
+typedef void (*DirectoryPeerFn)(
+        void *userdata, const Record *record, const PresenceRecord *presence);
+typedef void (*DirectoryListFn)(void *userdata, Code code, Bytes after);
+
+int directory_list(Directory *d, bool online, Bytes after, DirectoryPeerFn fn, DirectoryListFn done,
+        void *userdata);
+
+/* Tells of an account's record and presence from now on. */
+int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]);
+bool directory_is_watched(const Directory *d, const uint8_t account[static KEY_SIZE]);
+
+/* Presence of a watched account, as last heard. */
+typedef struct KnownPresence {
+        bool online;
+        Presence presence;
+        usec_t last_seen;
+        char note[PRESENCE_NOTE_MAX + 1];
+        char endpoints[PRESENCE_ENDPOINTS_MAX][64];
+        size_t n_endpoints;
+        uint64_t epoch, seq;
+} KnownPresence;
+
+/* NULL where nothing was heard. */
+const KnownPresence *directory_presence(
+        const Directory *d, const uint8_t account[static KEY_SIZE]);
+
+/* A presence record that came another way (HELLO_OK): verified and kept like a pushed one.
+ * -EBADMSG, -ESTALE. */
+int directory_take_presence(
+        Directory *d, const uint8_t account[static KEY_SIZE], Bytes presence, usec_t now);
+
+/* Answers for USERDATA will not come any more. */
+void directory_forget(Directory *d, void *userdata);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the files of directory/ share. */
+
+#include <uthash.h>
+
+#include "directory/directory.h"
+
+typedef struct Tracker {
+        EndpointKey address;
+        Session *session;
+} Tracker;
+
+typedef struct Watched {
+        uint8_t account[KEY_SIZE];
+        bool heard;
+        KnownPresence known;
+        UT_hash_handle hh;
+} Watched;
+
+/* A question that a session is to answer. */
+typedef struct Query {
+        Directory *directory;
+        char name[NAME_SIZE];
+        uint8_t account[KEY_SIZE];
+        DirectoryLookupFn lookup;
+        DirectoryPeerFn peer;
+        DirectoryListFn list;
+        DirectoryDoneFn done;
+        void *userdata; /* NULL functions: nobody waits any more */
+        struct Query *prev, *next;
+} Query;
+
+struct Directory {
+        Net *net;
+        const LocalIdentity *self;
+        const DirectoryCallbacks *callbacks;
+        void *userdata;
+        Tracker trackers[DIRECTORY_TRACKERS_MAX];
+        size_t n;
+        bool started, claimed;
+        Buffer presence; /* as announced */
+        Watched *watched;
+        Query *queries;
+};
+
+Session *directory_connected_session(const Directory *d);
+
+void queries_free(Directory *d);

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Questions to a tracker: look-ups, lists, the claim of a name. */
+
+#include <utlist.h>
+
+#include "directory/private.h"
+
+static Query *query_new(Directory *d, void *userdata) {
+        Query *q = calloc(1, sizeof(*q));
+
+        if (!q)
+                return NULL;
+        q->directory = d;
+        q->userdata = userdata;
+        DL_APPEND(d->queries, q);
+        return q;
+}
+
+static void query_free(Query *q) {
+        DL_DELETE(q->directory->queries, q);
+        free(q);
+}
+
+/* R is what the session said to the request. */
+static int query_sent(Query *q, int r) {
+        if (r < 0)
+                query_free(q);
+        return r;
+}
+
+/* Takes the query off before it calls, so that callbacks may ask again or end everything. */
+static void query_answer(Query *q, Code code, const char *text, const Record *record, Bytes outer,
+        const PresenceRecord *presence, Bytes after) {
+        Query copy = *q;
+
+        query_free(q);
+        if (copy.lookup)
+                copy.lookup(copy.userdata, code, record, outer, presence);
+        if (copy.list)
+                copy.list(copy.userdata, code, after);
+        if (copy.done)
+                copy.done(copy.userdata, code, text);
+}
+
+static void query_refuse(Query *q, Code code, const char *text) {
+        query_answer(q, code, text, NULL, (Bytes){}, NULL, (Bytes){});
+}
+
+void queries_free(Directory *d) {
+        while (d->queries)
+                query_free(d->queries);
+}
+
+void directory_forget(Directory *d, void *userdata) {
+        Query *q;
+
+        DL_FOREACH(d->queries, q)
+                if (q->userdata == userdata) {
+                        q->lookup = NULL;
+                        q->peer = NULL;
+                        q->list = NULL;
+                        q->done = NULL;
+                }
+}
+
+/* Claiming */
+
+static void on_done(void *userdata, Code code, const char *text, Frame *ok) {
+        query_refuse(userdata, code, text); /* CODE_OK is an answer without content as well */
+}
+
+int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata) {
+        Session *s = directory_connected_session(d);
+        Query *q;
+
+        if (!s)
+                return -ENOTCONN;
+        q = query_new(d, userdata);
+        if (!q)
+                return -ENOMEM;
+        q->done = fn;
+        return query_sent(q, session_register(s, d->self->record, on_done, q));
+}
+
+/* Looking up */
+
+/* A presence that does not verify is no presence; who is online without one cannot be reached. */
+static const PresenceRecord *presence_of(
+        Bytes outer, const Record *record, PresenceRecord *buf) {
+        if (outer.size == 0 || presence_decode(outer, buf) < 0 ||
+                !key_equal(buf->account, record->account) ||
+                !key_equal(buf->device, record->device.device) ||
+                buf->presence == PRESENCE_OFFLINE)
+                return NULL;
+        return buf;
+}
+
+static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
+        Query *q = userdata;
+        PresenceRecord presence;
+        LookupAnswer a;
+        Record record;
+
+        if (code != CODE_OK) {
+                query_refuse(q, code, text);
+                return;
+        }
+        if (lookup_answer_decode(ok, &a) < 0 || record_decode(a.record, &record) < 0 ||
+                (q->name[0] ? !streq(record.name, q->name) : !key_equal(record.account, q->account))) {
+                query_refuse(q, CODE_TRACKER_UNREACHABLE, "the tracker's answer does not hold");
+                return;
+        }
+        query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence), (Bytes){});
+}
+
+int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
+        void *userdata) {
+        Session *s = directory_connected_session(d);
+        Lookup l = {};
+        Query *q;
+
+        if (!s)
+                return -ENOTCONN;
+        q = query_new(d, userdata);
+        if (!q)
+                return -ENOMEM;
+        q->lookup = fn;
+        if (name)
+                memcpy(l.name, name, strnlen(name, NAME_MAX_LENGTH));
+        else
+                memcpy(l.account, account, KEY_SIZE);
+        memcpy(q->name, l.name, NAME_SIZE);
+        memcpy(q->account, l.account, KEY_SIZE);
+        return query_sent(q, session_lookup(s, &l, on_lookup, q));
+}
+
+/* Listing */
+
+static void on_list(void *userdata, Code code, const char *text, Frame *ok) {
+        Query *q = userdata;
+        _cleanup_(freep) ListPeersAnswer *a = NULL;
+
+        if (code != CODE_OK) {
+                query_refuse(q, code, text);
+                return;
+        }
+        a = malloc(sizeof(*a));
+        if (!a || list_peers_answer_decode(ok, a) < 0) {
+                query_refuse(q, CODE_TRACKER_UNREACHABLE, "the tracker's answer does not hold");
+                return;
+        }
+        for (size_t i = 0; i < a->n_peers && q->peer; i++) {
+                PresenceRecord presence;
+                Record record;
+
+                if (record_decode(a->peers[i].record, &record) >= 0)
+                        q->peer(q->userdata, &record, presence_of(a->peers[i].presence, &record, &presence));
+        }
+        query_answer(q, CODE_OK, "", NULL, (Bytes){}, NULL, a->after);
+}
+
+int directory_list(Directory *d, bool online, Bytes after, DirectoryPeerFn fn, DirectoryListFn done,
+        void *userdata) {
+        Session *s = directory_connected_session(d);
+        Query *q;
+
+        if (!s)
+                return -ENOTCONN;
+        q = query_new(d, userdata);
+        if (!q)
+                return -ENOMEM;
+        q->peer = fn;
+        q->list = done;
+        return query_sent(q,
+                session_list_peers(s,
+                        &(ListPeers){.after = after, .limit = LIST_PEERS_MAX, .online = online},
+                        on_list, q));
+}
