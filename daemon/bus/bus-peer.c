@@ -60,6 +60,7 @@ static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *er
         const BusOption options[] = {
                 {"all", 'b', &all},
                 {"after", 's', &args.after},
+                {"name", 's', &args.name},
                 BUS_OPTION_LIMIT(&limit),
                 {},
         };

@@ -116,6 +116,7 @@ typedef void (*ChatPeersDoneFn)(void *userdata, const ChatError *error, bool mor
 
 typedef struct ChatListPeers {
         bool all;          /* also offline people that are no contacts */
+        const char *name;  /* only this one (name or @ACCOUNT), whoever it is; or NULL */
         const char *after; /* account or name a page ended on, or NULL */
         unsigned limit;
 } ChatListPeers;

@@ -419,11 +419,33 @@ uint64_t db_count(DbTxn *txn, unsigned table) {
 
 /* Cursors */
 
+/* The first key of the same length that is behind all that begin with PREFIX; empty: there is
+ * none. */
+static DbKey prefix_end(const DbKey *prefix) {
+        DbKey end = *prefix;
+
+        while (end.size > 0 && ++end.data[end.size - 1] == 0)
+                end.size--;
+        return end;
+}
+
+/* Puts a backwards cursor on the first row that does not belong any more. When there is none, the
+ * first step leads to the last row of all. */
+static int cursor_seek_behind(DbCursor *c, const DbKey *end) {
+        MDB_val k = key_val(end), v;
+        int e = MDB_NOTFOUND;
+
+        if (end->size > 0)
+                e = mdb_cursor_get(c->cursor, &k, &v, MDB_SET_RANGE);
+        c->started = e == 0;
+        return e == MDB_NOTFOUND ? 0 : e;
+}
+
 int db_cursor_open(DbTxn *txn, unsigned table, const DbKey *prefix, const DbKey *start,
         bool backwards, DbCursor *ret) {
         DbCursor c = {.txn = txn, .prefix = *prefix, .backwards = backwards};
+        DbKey end = prefix_end(prefix);
         MDB_cursor *cursor;
-        MDB_val k, v;
         int e;
 
         if (txn->error < 0)
@@ -432,38 +454,14 @@ int db_cursor_open(DbTxn *txn, unsigned table, const DbKey *prefix, const DbKey 
         if (e)
                 return txn_fail(txn, e);
         c.cursor = cursor;
-        if (!backwards) {
+        if (!backwards)
                 db_cursor_seek(&c, start ?: prefix);
-                *ret = c;
-                return 0;
-        }
-        /* Backwards the cursor stands on the first row that does not belong any more; the end of a
-         * prefix is before the next one of the same length. */
-        if (start)
-                k = key_val(start);
-        else {
-                DbKey end = *prefix;
-                size_t i = end.size;
-
-                while (i > 0 && ++end.data[i - 1] == 0)
-                        i--;
-                end.size = i;
-                k = key_val(&end);
-                e = i == 0 ? MDB_NOTFOUND : 0;
-        }
-        if (e == 0)
-                e = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-        if (e == MDB_NOTFOUND) {
-                /* Nothing behind: the next step back leads to the last row of all. */
-                c.started = false;
-                *ret = c;
-                return 0;
-        }
+        else
+                e = cursor_seek_behind(&c, start ?: &end);
         if (e) {
                 mdb_cursor_close(cursor);
                 return txn_fail(txn, e);
         }
-        c.started = true;
         *ret = c;
         return 0;
 }

@@ -180,7 +180,8 @@ void row_read_ranges(RowReader *row, Ranges *ret) {
         }
 }
 
-/* Feeds: u32 conversation, u32 account, u64 epoch, device, u64 seq, hash, ranges */
+/* Feeds: u32 conversation, u32 account, u64 epoch, device, u64 seq, hash, ranges, hash of
+ * the last entry in them */
 
 int feed_get(DbTxn *txn, uint32_t number, Feed *ret) {
         DbKey k = number_key(number);
@@ -200,6 +201,7 @@ int feed_get(DbTxn *txn, uint32_t number, Feed *ret) {
         ret->seq = row_u64(&row);
         row_bytes(&row, ret->hash, SHA256_SIZE);
         row_read_ranges(&row, &ret->have);
+        row_bytes(&row, ret->have_hash, SHA256_SIZE);
         r = row_end(&row);
         return r < 0 ? r : 1;
 }
@@ -215,6 +217,7 @@ int feed_write(Store *s, const Feed *f) {
         row_put_u64(&s->row, f->seq);
         row_put_bytes(&s->row, f->hash, SHA256_SIZE);
         row_put_ranges(&s->row, &f->have);
+        row_put_bytes(&s->row, f->have_hash, SHA256_SIZE);
         return row_write(db_write(s->db), TABLE_FEED, &k, &s->row);
 }
 

@@ -63,9 +63,10 @@ typedef struct Feed {
         uint32_t conversation, account;
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
-        uint64_t seq; /* the head; 0: nothing yet */
+        uint64_t seq; /* the head, refused entries included; 0: nothing yet */
         uint8_t hash[SHA256_SIZE];
-        Ranges have; /* others' feeds only */
+        Ranges have; /* others' feeds only: what is on this disk */
+        uint8_t have_hash[SHA256_SIZE]; /* of the last entry in `have` */
 } Feed;
 
 int feed_get(DbTxn *txn, uint32_t number, Feed *ret);

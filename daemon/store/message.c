@@ -247,13 +247,18 @@ static bool fits_predecessor(const Feed *f, const NewEntry *e) {
         return e->inner->seq != f->seq + 1 || memcmp(e->inner->prev, f->hash, SHA256_SIZE) == 0;
 }
 
-/* Moves head and ranges on, whatever becomes of the entry's content. */
-static int feed_advance(Store *s, Feed *f, const NewEntry *e) {
+/* Moves the head on; a refused entry counts in the chain, but no receipt will speak of it. */
+static int feed_advance(Store *s, Feed *f, const NewEntry *e, bool kept) {
+        bool last = f->have.n == 0 || e->inner->seq > f->have.range[f->have.n - 1].last;
         int r;
 
-        r = ranges_add(&f->have, e->inner->seq, e->inner->seq);
-        if (r < 0)
-                return r;
+        if (kept) {
+                r = ranges_add(&f->have, e->inner->seq, e->inner->seq);
+                if (r < 0)
+                        return r;
+                if (last)
+                        memcpy(f->have_hash, e->hash, SHA256_SIZE);
+        }
         if (e->inner->seq > f->seq) {
                 f->seq = e->inner->seq;
                 memcpy(f->hash, e->hash, SHA256_SIZE);
@@ -356,7 +361,7 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
                 return r;
         if (r > 0)
                 return *ret == RECEIVED_AGAIN && !ranges_have(&f.have, e->inner->seq)
-                        ? feed_advance(s, &f, e)
+                        ? feed_advance(s, &f, e, true)
                         : 0;
         if (!fits_predecessor(&f, e)) {
                 *ret = RECEIVED_FORK;
@@ -372,13 +377,13 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
         }
         if (e->inner->expires <= e->now) {
                 *ret = RECEIVED_EXPIRED;
-                return feed_advance(s, &f, e);
+                return feed_advance(s, &f, e, false);
         }
         r = foreign_entry_write(s, e, &v, &f, foreign_flags(&v, &f, e, !fits));
         if (r < 0)
                 return r;
         *ret = RECEIVED_NEW;
-        return feed_advance(s, &f, e);
+        return feed_advance(s, &f, e, true);
 }
 
 int store_keep_certificate(Store *s, const Certificate *c, Bytes outer) {
@@ -420,7 +425,7 @@ int store_make_receipt(DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_
         memcpy(ret->author, author.account, KEY_SIZE);
         memcpy(ret->device, f.device, KEY_SIZE);
         memcpy(ret->ranges, f.have.range, f.have.n * sizeof(SeqRange));
-        memcpy(ret->hash, f.hash, SHA256_SIZE);
+        memcpy(ret->hash, f.have_hash, SHA256_SIZE);
         memcpy(ret->reader, self, KEY_SIZE);
         return 1;
 }

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* The parts put together: state, problems, events. */
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "chat/private.h"
+
+int chat_error(ChatError *error, Code code, const char *format, ...) {
+        va_list ap;
+
+        error->name = code_name(code);
+        va_start(ap, format);
+        vsnprintf(error->text, sizeof(error->text), format, ap);
+        va_end(ap);
+        return -ECANCELED;
+}
+
+int chat_require_login(Chat *c, ChatError *error) {
+        if (account_is_active(c->parts.account))
+                return 0;
+        if (account_exists(c->parts.account))
+                return chat_error(error, CODE_NOT_LOGGED_IN, "Nobody is logged in: chatc login %s",
+                        chat_self(c)->name);
+        return chat_error(error, CODE_NOT_LOGGED_IN,
+                "There is no account on this device yet: chatc register NAME --no-password");
+}
+
+const Identity *chat_self(const Chat *c) {
+        return account_identity(c->parts.account);
+}
+
+void chat_properties_changed(Chat *c, unsigned properties) {
+        if (c->events)
+                c->events->properties_changed(c->events_userdata, properties);
+}
+
+void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {
+        c->events = events;
+        c->events_userdata = userdata;
+}
+
+void chat_set_problem(Chat *c, const char *text) {
+        snprintf(c->set_problem, sizeof(c->set_problem), "%s", text ?: "");
+}
+
+/* Events from below */
+
+static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
+        Chat *c = userdata;
+
+        if (k->flags & CONTACT_PINNED)
+                (void)directory_watch(c->parts.directory, k->account);
+        return true;
+}
+
+void chat_on_active(Chat *c, bool active) {
+        DbTxn *txn;
+
+        c->name_problem[0] = 0;
+        if (active && db_read_begin(c->parts.store->db, &txn) >= 0) {
+                (void)contact_each(txn, NULL, on_contact, c);
+                db_read_end(txn);
+        }
+        chat_properties_changed(c, CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED);
+}
+
+void chat_on_trackers_changed(Chat *c) {
+        chat_properties_changed(c, CHAT_TRACKERS | CHAT_STATE);
+}
+
+void chat_on_name_refused(Chat *c, Code code, const char *text) {
+        snprintf(c->name_problem, sizeof(c->name_problem),
+                "A tracker does not register the name %s: %.200s", chat_self(c)->name, text);
+}
+
+void chat_on_received(Chat *c, uint32_t feed, uint64_t seq) {
+        _cleanup_(freep) MessageView *view = NULL;
+        HistoryRow row;
+        Contact peer;
+        DbTxn *txn;
+        bool request;
+
+        if (!c->events || db_read_begin(c->parts.store->db, &txn) < 0)
+                return;
+        view = malloc(sizeof(*view));
+        if (!view || history_get(txn, feed, seq, &row) <= 0 ||
+                contact_get(txn, row.inner.account, &peer) <= 0) {
+                db_read_end(txn);
+                return;
+        }
+        chat_view_message(c, txn, &row, &peer, view);
+        request = !(peer.flags & CONTACT_PINNED);
+        db_read_end(txn);
+        c->events->message_received(c->events_userdata, &view->message, request);
+}
+
+void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
+        const char *state, Code reason) {
+        char id_text[UUID_TEXT_SIZE], account_text[BASE32_KEY_SIZE + 1], name[SHOWN_NAME_SIZE];
+        Contact peer;
+        DbTxn *txn;
+        int r;
+
+        if (!c->events || db_read_begin(c->parts.store->db, &txn) < 0)
+                return;
+        r = contact_get(txn, account, &peer);
+        if (r > 0)
+                contact_shown_name(txn, &peer, name);
+        db_read_end(txn);
+        if (r <= 0)
+                return;
+        uuid_format(id, id_text);
+        base32_encode_key(account, account_text);
+        c->events->message_state_changed(c->events_userdata, id_text, name, account_text, state,
+                reason == CODE_OK ? NULL : code_name(reason));
+        c->events->properties_changed(c->events_userdata, CHAT_QUEUED);
+}
+
+/* Status */
+
+/* The key in groups that can be read out. */
+static void format_fingerprint(const char *account, char *buf) {
+        for (size_t i = 0; i < BASE32_KEY_SIZE; i++) {
+                if (i > 0 && i % 4 == 0)
+                        *buf++ = ' ';
+                *buf++ = account[i];
+        }
+        *buf = 0;
+}
+
+static const char *chat_state(const Chat *c) {
+        const Directory *d = c->parts.directory;
+
+        if (!account_is_active(c->parts.account))
+                return "logged-out";
+        if (directory_is_connected(d))
+                return "online";
+        return directory_n_trackers(d) > 0 && !directory_has_failed(d) ? "connecting" : "offline";
+}
+
+static void add_problem(Chat *c, size_t *n, const char *text) {
+        if (!text[0] || *n >= PROBLEMS_MAX)
+                return;
+        snprintf(c->problem_text[*n], PROBLEM_SIZE, "%.*s", PROBLEM_SIZE - 1, text);
+        c->problems[*n] = c->problem_text[*n];
+        (*n)++;
+}
+
+static void fill_trackers(Chat *c, ChatStatus *s, size_t *n_problems) {
+        const Directory *d = c->parts.directory;
+        char text[PROBLEM_SIZE + ENDPOINT_KEY_SIZE];
+
+        s->n_trackers = directory_n_trackers(d);
+        s->trackers = c->trackers;
+        for (size_t i = 0; i < s->n_trackers; i++) {
+                const Session *session = directory_session(d, i);
+                char endpoint[ENDPOINT_SIZE];
+                const EndpointKey *e = directory_tracker(d, i);
+
+                endpoint_key_format(e, c->addresses[i]);
+                c->trackers[i] = (ChatTracker){.address = c->addresses[i],
+                        .state = session ? session_state_name(session) : "unreachable",
+                        .error = session ? session_error(session) : ""};
+                if (!c->trackers[i].error[0])
+                        continue;
+                snprintf(text, sizeof(text), "Tracker %s: %s",
+                        endpoint_format(e->host, e->port, endpoint), c->trackers[i].error);
+                add_problem(c, n_problems, text);
+        }
+}
+
+static unsigned count_queued(Chat *c) {
+        uint64_t n;
+        DbTxn *txn;
+
+        if (db_read_begin(c->parts.store->db, &txn) < 0)
+                return 0;
+        n = outbox_count(txn);
+        db_read_end(txn);
+        return (unsigned)MIN(n, (uint64_t)UINT32_MAX);
+}
+
+void chat_status(Chat *c, ChatStatus *ret) {
+        bool active = account_is_active(c->parts.account);
+        ChatStatus s = {.state = chat_state(c), .problems = c->problems};
+        int error = db_stats(c->parts.store->db)->last_error;
+        size_t n = 0;
+
+        s.name = s.account = s.fingerprint = "";
+        if (active) {
+                snprintf(c->name, sizeof(c->name), "%s", chat_self(c)->name);
+                base32_encode_key(sign_key_public(&chat_self(c)->account), c->account);
+                format_fingerprint(c->account, c->fingerprint);
+                s.name = c->name;
+                s.account = c->account;
+                s.fingerprint = c->fingerprint;
+                fill_trackers(c, &s, &n);
+        }
+        s.queued = count_queued(c);
+        s.links = delivery_count_links(c->parts.delivery);
+        if (error == -ENOSPC)
+                add_problem(c, &n, "The disk is full: nothing can be accepted until there is room again.");
+        else if (error < 0)
+                add_problem(c, &n, "The last write to disk failed: see the journal.");
+        add_problem(c, &n, c->set_problem);
+        add_problem(c, &n, c->name_problem);
+        c->problems[n] = NULL;
+        *ret = s;
+}
+
+/* Making and ending */
+
+int chat_new(const ChatParts *parts, Chat **ret) {
+        Chat *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        c->parts = *parts;
+        *ret = c;
+        return 0;
+}
+
+Chat *chat_free(Chat *c) {
+        Operation *o, *tmp;
+
+        if (!c)
+                return NULL;
+        db_forget(c->parts.store->db, c);
+        pending_free_all(c);
+        peer_lists_free_all(c);
+        DL_FOREACH_SAFE(c->operations, o, tmp) {
+                account_forget(c->parts.account, o);
+                DL_DELETE(c->operations, o);
+                free(o);
+        }
+        free(c->accepted);
+        free(c);
+        return NULL;
+}
+
+void chat_forget(Chat *c, void *userdata) {
+        Operation *o;
+
+        DL_FOREACH(c->operations, o)
+                if (o->userdata == userdata)
+                        o->fn = NULL;
+        for (size_t i = 0; i < c->n_accepted; i++)
+                if (c->accepted[i].userdata == userdata)
+                        c->accepted[i].fn = NULL;
+        pending_forget(c, userdata);
+        peer_lists_forget(c, userdata);
+}

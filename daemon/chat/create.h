@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* For whoever puts the daemon together: what Chat is made of, and what it is told. */
+
+#include "account/account.h"
+#include "chat/chat.h"
+#include "delivery/delivery.h"
+
+typedef struct ChatParts {
+        Loop *loop;
+        Store *store;
+        Account *account;
+        Directory *directory;
+        Delivery *delivery;
+} ChatParts;
+
+int chat_new(const ChatParts *parts, Chat **ret);
+Chat *chat_free(Chat *c);
+
+/* Callbacks of the parts, handed on by the manager. */
+void chat_on_active(Chat *c, bool active);
+void chat_on_trackers_changed(Chat *c);
+void chat_on_name_refused(Chat *c, Code code, const char *text);
+void chat_on_record(Chat *c, const Record *record, Bytes outer);
+void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool online,
+        usec_t last_seen, const PresenceRecord *p);
+void chat_on_received(Chat *c, uint32_t feed, uint64_t seq);
+void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
+        const char *state, Code reason);
+void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
+
+/* A sentence for `problems`, until it is taken back with NULL. */
+void chat_set_problem(Chat *c, const char *text);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Looking at conversations. */
+
+#include <stdio.h>
+
+#include "chat/private.h"
+
+static const char *own_state(const HistoryRow *row) {
+        static const char *const names[] = {
+                [ENTRY_QUEUED] = "queued",
+                [ENTRY_STORED] = "stored",
+                [ENTRY_FAILED] = "failed",
+                [ENTRY_EXPIRED] = "expired",
+                [ENTRY_RECEIVED] = "received",
+        };
+
+        if (row->read)
+                return "read";
+        if (row->delivered)
+                return "delivered";
+        return (size_t)row->entry.state < ELEMENTSOF(names) ? names[row->entry.state] : "queued";
+}
+
+static void view_text(const HistoryRow *row, MessageView *v) {
+        bool known = row->inner.kind == KIND_TEXT && utf8_is_valid(row->inner.body.data, row->inner.body.size) &&
+                !(row->inner.body.size > 0 && memchr(row->inner.body.data, 0, row->inner.body.size));
+
+        v->message.kind = known ? "text" : "unsupported";
+        v->message.text = v->text;
+        if (known)
+                copy_bytes(v->text, row->inner.body.data, row->inner.body.size);
+        v->text[known ? row->inner.body.size : 0] = 0;
+}
+
+void chat_view_message(
+        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v) {
+        ChatMessage *m = &v->message;
+
+        *m = (ChatMessage){.id = uuid_format(&row->inner.id, v->id),
+                .state = own_state(row),
+                .sent = row->inner.sent,
+                .stored = row->entry.stored,
+                .received = row->entry.received,
+                .expires = row->inner.expires,
+                .gap_before = row->gap_before,
+                .late = row->entry.flags & ENTRY_LATE,
+                .clock_ahead = row->entry.flags & ENTRY_CLOCK_AHEAD,
+                .old_device = row->entry.flags & ENTRY_OLD_DEVICE};
+        contact_shown_name(txn, peer, v->peer_name);
+        base32_encode_key(peer->account, v->peer_account);
+        base32_encode_key(sign_key_public(&chat_self(c)->account), v->self_account);
+        m->from = row->own ? chat_self(c)->name : v->peer_name;
+        m->to = row->own ? v->peer_name : chat_self(c)->name;
+        m->from_account = row->own ? v->self_account : v->peer_account;
+        m->to_account = row->own ? v->peer_account : v->self_account;
+        if (row->inner.has_reply_to)
+                m->reply_to = uuid_format(&row->inner.reply_to, v->reply_to);
+        if (row->own && !row->delivered && (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
+                m->reason = code_name(row->entry.reason);
+        view_text(row, v);
+}
+
+typedef struct Reading {
+        Chat *chat;
+        const Contact *peer;
+        MessageView *view;
+        ChatMessageFn fn;
+        void *userdata;
+} Reading;
+
+static bool on_row(void *userdata, DbTxn *txn, const HistoryRow *row) {
+        Reading *r = userdata;
+
+        chat_view_message(r->chat, txn, row, r->peer, r->view);
+        return r->fn(r->userdata, &r->view->message);
+}
+
+static int parse_id(const char *text, const char *what, Uuid *ret, ChatError *error) {
+        if (text && uuid_parse(text, ret) < 0)
+                return chat_error(error, CODE_INVALID_ARGS, "%s must be the id of a message.", what);
+        return 0;
+}
+
+static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMessageFn fn,
+        void *userdata, bool *ret_more, ChatError *error) {
+        _cleanup_(freep) MessageView *view = malloc(sizeof(*view));
+        Reading reading = {.chat = c, .view = view, .fn = fn, .userdata = userdata};
+        HistoryPage page = {.limit = args->limit};
+        uint8_t hash[SHA256_SIZE];
+        Uuid before, after;
+        Conversation v;
+        Contact peer;
+        int r;
+
+        r = parse_id(args->before, "before", &before, error);
+        if (r >= 0)
+                r = parse_id(args->after, "after", &after, error);
+        if (r < 0)
+                return r;
+        r = chat_find_contact(txn, args->with, &peer, error);
+        if (r <= 0)
+                return r; /* nobody known: nothing to show */
+        conversation_direct(sign_key_public(&chat_self(c)->account), peer.account, hash);
+        r = conversation_find(txn, hash, &v);
+        if (r <= 0 || !view)
+                return r < 0 || !view ? chat_error(error, CODE_STORAGE, "The store could not be read.") : 0;
+        reading.peer = &peer;
+        page.conversation = v.number;
+        page.peer = peer.number;
+        page.before = args->before ? &before : NULL;
+        page.after = args->after ? &after : NULL;
+        r = history_read(txn, &page, on_row, &reading, ret_more);
+        if (r == -ENOENT)
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "before and after must name messages of this conversation.");
+        if (r < 0)
+                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+        return 0;
+}
+
+int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error) {
+        _cleanup_(db_read_endp) DbTxn *txn = NULL;
+        int r;
+
+        *ret_more = false;
+        r = chat_require_login(c, error);
+        if (r < 0)
+                return r;
+        r = db_read_begin(c->parts.store->db, &txn);
+        if (r < 0)
+                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+        return read_page(c, txn, args, fn, userdata, ret_more, error);
+}
+
+/* Conversations, newest first. They are as many as the people one has written with: sorted in
+ * memory, by number and time only. */
+
+typedef struct ConversationItem {
+        uint32_t number;
+        usec_t last_time;
+} ConversationItem;
+
+typedef struct ConversationList {
+        ConversationItem *items;
+        size_t n, allocated;
+        bool failed;
+} ConversationList;
+
+static bool on_conversation(void *userdata, DbTxn *txn, const Conversation *v) {
+        ConversationList *l = userdata;
+
+        if (l->n == l->allocated) {
+                size_t n = MAX(2 * l->allocated, (size_t)64);
+                ConversationItem *items = reallocarray(l->items, n, sizeof(*items));
+
+                if (!items) {
+                        l->failed = true;
+                        return false;
+                }
+                l->items = items;
+                l->allocated = n;
+        }
+        l->items[l->n++] = (ConversationItem){.number = v->number, .last_time = v->last_time};
+        return true;
+}
+
+static int newest_first(const void *a, const void *b) {
+        const ConversationItem *x = a, *y = b;
+
+        if (x->last_time != y->last_time)
+                return x->last_time < y->last_time ? 1 : -1;
+        return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static bool show_conversation(DbTxn *txn, uint32_t number, const char *after, bool *found,
+        ChatConversationFn fn, void *userdata) {
+        char id[UUID_TEXT_SIZE], account[BASE32_KEY_SIZE + 1], name[SHOWN_NAME_SIZE];
+        Conversation v;
+        HistoryRow last;
+        Contact peer;
+
+        if (conversation_get(txn, number, &v) <= 0 || contact_get_by_number(txn, v.peer, &peer) <= 0)
+                return true;
+        contact_shown_name(txn, &peer, name);
+        if (after && !*found) {
+                *found = streq(name, after);
+                return true;
+        }
+        if (history_last(txn, number, &last) <= 0)
+                return true;
+        return fn(userdata,
+                &(ChatConversation){.with = name,
+                        .account = base32_encode_key(peer.account, account),
+                        .last_id = uuid_format(&last.inner.id, id),
+                        .state = own_state(&last),
+                        .last_time = v.last_time,
+                        .unread = v.unread});
+}
+
+int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
+        void *userdata, bool *ret_more, ChatError *error) {
+        _cleanup_(db_read_endp) DbTxn *txn = NULL;
+        ConversationList list = {};
+        bool found = false;
+        unsigned shown = 0;
+        int r;
+
+        *ret_more = false;
+        r = chat_require_login(c, error);
+        if (r < 0)
+                return r;
+        r = db_read_begin(c->parts.store->db, &txn);
+        if (r >= 0)
+                r = conversation_each(txn, on_conversation, &list);
+        if (r < 0 || list.failed) {
+                free(list.items);
+                return chat_error(error, CODE_STORAGE, "The store could not be read.");
+        }
+        qsort(list.items, list.n, sizeof(*list.items), newest_first);
+        for (size_t i = 0; i < list.n; i++) {
+                bool before = found || !after;
+
+                if (shown >= limit ||
+                        !show_conversation(txn, list.items[i].number, after, &found, fn, userdata)) {
+                        *ret_more = true;
+                        break;
+                }
+                shown += before;
+        }
+        free(list.items);
+        return 0;
+}

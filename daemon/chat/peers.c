@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* People: who is known here, who is listed at the directory, who is there. */
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "chat/private.h"
+
+#define LISTED_MAX 2000 /* people of the directory in one answer */
+
+typedef struct PeerView {
+        ChatPeer peer;
+        char name[SHOWN_NAME_SIZE], account[BASE32_KEY_SIZE + 1], note[PRESENCE_NOTE_MAX + 1];
+        char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
+        const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
+        const char *via[3];
+} PeerView;
+
+/* One call of ListPeers, from the local rows to the last page of the directory. */
+struct PeerList {
+        Chat *chat;
+        bool all;
+        char *after, *name;
+        unsigned limit;
+        PeerView **views;
+        size_t n, allocated, listed;
+        ChatPeerFn fn;
+        ChatPeersDoneFn done;
+        void *userdata;
+        PeerList *prev, *next;
+};
+
+static void list_free(PeerList *l) {
+        DL_DELETE(l->chat->peer_lists, l);
+        directory_forget(l->chat->parts.directory, l);
+        for (size_t i = 0; i < l->n; i++)
+                free(l->views[i]);
+        free(l->views);
+        free(l->after);
+        free(l->name);
+        free(l);
+}
+
+void peer_lists_free_all(Chat *c) {
+        while (c->peer_lists)
+                list_free(c->peer_lists);
+}
+
+void peer_lists_forget(Chat *c, void *userdata) {
+        PeerList *l, *tmp;
+
+        DL_FOREACH_SAFE(c->peer_lists, l, tmp)
+                if (l->userdata == userdata)
+                        list_free(l);
+}
+
+static PeerView *list_add(PeerList *l) {
+        PeerView *v;
+
+        if (l->n == l->allocated) {
+                size_t n = MAX(2 * l->allocated, (size_t)16);
+                PeerView **views = reallocarray(l->views, n, sizeof(*views));
+
+                if (!views)
+                        return NULL;
+                l->views = views;
+                l->allocated = n;
+        }
+        v = calloc(1, sizeof(*v));
+        if (v)
+                l->views[l->n++] = v;
+        return v;
+}
+
+static void view_add_endpoint(PeerView *v, size_t *n, const char *text, size_t size) {
+        if (*n >= PRESENCE_ENDPOINTS_MAX || size >= sizeof(v->endpoint_text[0]))
+                return;
+        copy_bytes(v->endpoint_text[*n], text, size);
+        v->endpoints[*n] = v->endpoint_text[*n];
+        (*n)++;
+}
+
+static void view_add_via(PeerView *v, const char *via) {
+        size_t n = 0;
+
+        while (v->via[n])
+                n++;
+        if (n < ELEMENTSOF(v->via) - 1)
+                v->via[n] = via;
+}
+
+static void view_finish(PeerView *v) {
+        v->peer.name = v->name;
+        v->peer.account = v->account;
+        v->peer.endpoints = v->endpoints;
+        v->peer.via = v->via;
+        v->peer.note = v->note[0] ? v->note : NULL;
+}
+
+/* People with a row of their own. What was last heard of somebody through a tracker counts only
+ * while there is one. */
+static void view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
+        const KnownPresence *known = directory_presence(c->parts.directory, k->account);
+        bool heard = known && known->online && directory_is_connected(c->parts.directory);
+        bool link = delivery_has_link(c->parts.delivery, k->account);
+        Endpoints cached = {};
+        size_t n = 0;
+
+        v->peer = (ChatPeer){.contact = k->flags & CONTACT_PINNED,
+                .blocked = k->flags & CONTACT_BLOCKED,
+                .verified = k->flags & CONTACT_VERIFIED,
+                .last_seen = MAX(k->last_seen, known ? known->last_seen : 0)};
+        contact_shown_name(txn, k, v->name);
+        base32_encode_key(k->account, v->account);
+        v->peer.presence = heard ? presence_name(known->presence) : link ? "online" : "offline";
+        if (heard)
+                snprintf(v->note, sizeof(v->note), "%s", known->note);
+        for (size_t i = 0; heard && i < known->n_endpoints; i++)
+                view_add_endpoint(v, &n, known->endpoints[i], strlen(known->endpoints[i]));
+        if (link)
+                view_add_via(v, "link");
+        if (heard)
+                view_add_via(v, "tracker");
+        (void)store_get_endpoints(txn, k->number, &cached);
+        if (n == 0 && cached.n > 0)
+                view_add_via(v, "cache");
+        for (size_t i = 0; !heard && i < cached.n; i++)
+                view_add_endpoint(v, &n, cached.text[i], strlen(cached.text[i]));
+        view_finish(v);
+}
+
+static bool list_wants(const PeerList *l, const PeerView *v) {
+        if (l->name)
+                return strcasecmp(v->name, l->name) == 0 ||
+                        (l->name[0] == '@' && strcasecmp(v->account, l->name + 1) == 0);
+        return l->all || v->peer.contact || !streq(v->peer.presence, "offline");
+}
+
+static void list_drop_last(PeerList *l) {
+        free(l->views[--l->n]);
+}
+
+static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
+        PeerList *l = userdata;
+        PeerView *v = list_add(l);
+
+        if (!v)
+                return false;
+        view_contact(l->chat, txn, k, v);
+        if (!list_wants(l, v))
+                list_drop_last(l);
+        return true;
+}
+
+/* People of the directory without a row here. */
+static void on_listed(void *userdata, const Record *record, const PresenceRecord *presence) {
+        PeerList *l = userdata;
+        PeerView *v;
+        size_t n = 0;
+
+        l->listed++;
+        if (key_equal(record->account, sign_key_public(&chat_self(l->chat)->account)))
+                return;
+        v = list_add(l);
+        if (!v)
+                return;
+        base32_encode_key(record->account, v->account);
+        for (size_t i = 0; i + 1 < l->n; i++)
+                if (streq(l->views[i]->account, v->account)) {
+                        list_drop_last(l);
+                        return;
+                }
+        snprintf(v->name, sizeof(v->name), "%s", record->name);
+        v->peer.presence = presence ? presence_name(presence->presence) : "offline";
+        for (size_t i = 0; presence && i < presence->n_endpoints; i++)
+                view_add_endpoint(v, &n, (const char *)presence->endpoints[i].data, presence->endpoints[i].size);
+        if (presence)
+                snprintf(v->note, sizeof(v->note), "%.*s", (int)presence->note.size,
+                        (const char *)presence->note.data);
+        view_add_via(v, "tracker");
+        view_finish(v);
+        if (!list_wants(l, v))
+                list_drop_last(l);
+}
+
+static int by_name(const void *a, const void *b) {
+        const PeerView *const *x = a, *const *y = b;
+        int c = strcmp((*x)->name, (*y)->name);
+
+        return c != 0 ? c : strcmp((*x)->account, (*y)->account);
+}
+
+/* AFTER is the name or the account that the page before ended on. */
+static size_t list_start(const PeerList *l) {
+        if (!l->after)
+                return 0;
+        for (size_t i = 0; i < l->n; i++)
+                if (streq(l->views[i]->name, l->after) || streq(l->views[i]->account, l->after))
+                        return i + 1;
+        for (size_t i = 0; i < l->n; i++)
+                if (strcmp(l->views[i]->name, l->after) > 0)
+                        return i;
+        return l->n;
+}
+
+static void list_answer(PeerList *l) {
+        ChatPeersDoneFn done = l->done;
+        void *userdata = l->userdata;
+        unsigned shown = 0;
+        bool more = false;
+
+        qsort(l->views, l->n, sizeof(*l->views), by_name);
+        for (size_t i = list_start(l); i < l->n; i++) {
+                if (shown++ >= l->limit || !l->fn(userdata, &l->views[i]->peer)) {
+                        more = true;
+                        break;
+                }
+        }
+        list_free(l);
+        done(userdata, NULL, more);
+}
+
+static void on_page(void *userdata, Code code, Bytes after) {
+        PeerList *l = userdata;
+
+        /* What the directory does not say is left out: the local rows are an answer as well. */
+        if (code != CODE_OK || after.size == 0 || l->listed >= LISTED_MAX ||
+                directory_list(l->chat->parts.directory, !l->all, after, on_listed, on_page, l) < 0)
+                list_answer(l);
+}
+
+static PeerList *list_new(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
+        void *userdata) {
+        PeerList *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return NULL;
+        *l = (PeerList){.chat = c,
+                .all = args->all,
+                .limit = args->limit,
+                .fn = fn,
+                .done = done,
+                .userdata = userdata};
+        DL_APPEND(c->peer_lists, l);
+        l->after = args->after ? strdup(args->after) : NULL;
+        l->name = args->name ? strdup(args->name) : NULL;
+        return l;
+}
+
+void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
+        void *userdata) {
+        ChatError e;
+        PeerList *l;
+        DbTxn *txn;
+        int r;
+
+        if (chat_require_login(c, &e) < 0) {
+                done(userdata, &e, false);
+                return;
+        }
+        l = list_new(c, args, fn, done, userdata);
+        r = l ? db_read_begin(c->parts.store->db, &txn) : -ENOMEM;
+        if (r >= 0) {
+                r = contact_each(txn, NULL, on_contact, l);
+                db_read_end(txn);
+        }
+        if (r < 0) {
+                if (l)
+                        list_free(l);
+                chat_error(&e, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                done(userdata, &e, false);
+                return;
+        }
+        if ((l->name && l->n > 0) ||
+                directory_list(c->parts.directory, !l->all && !l->name, (Bytes){}, on_listed, on_page, l) < 0)
+                list_answer(l);
+}
+
+/* Events */
+
+static void tell_peer(Chat *c, const Contact *k, DbTxn *txn) {
+        _cleanup_(freep) PeerView *v = calloc(1, sizeof(*v));
+
+        if (!v || !c->events)
+                return;
+        view_contact(c, txn, k, v);
+        c->events->peer_changed(c->events_userdata, v->name, v->account, v->peer.presence);
+}
+
+static void tell_account(Chat *c, const uint8_t *account) {
+        DbTxn *txn;
+        Contact k;
+
+        if (db_read_begin(c->parts.store->db, &txn) < 0)
+                return;
+        if (contact_get(txn, account, &k) > 0)
+                tell_peer(c, &k, txn);
+        db_read_end(txn);
+}
+
+void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up) {
+        if (!up)
+                (void)contact_set_last_seen(c->parts.store, account, loop_realtime(c->parts.loop));
+        tell_account(c, account);
+}
+
+void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool online,
+        usec_t last_seen, const PresenceRecord *p) {
+        if (online)
+                delivery_appeared(c->parts.delivery, account);
+        tell_account(c, account);
+}
+
+/* A contact's record was renewed. One with an older epoch is a replay, and ignored. */
+void chat_on_record(Chat *c, const Record *record, Bytes outer) {
+        Contact k;
+
+        if (!key_equal(record->account, sign_key_public(&chat_self(c)->account)) &&
+                contact_get(db_write(c->parts.store->db), record->account, &k) > 0)
+                (void)contact_learn(c->parts.store, record, outer, 0, false, &k);
+}

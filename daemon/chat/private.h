@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the files of chat/ share. */
+
+#include <uthash.h>
+
+#include "chat/create.h"
+#include "store/history.h"
+
+#define PROBLEM_SIZE 400
+#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 3)
+
+/* A question to the directory on behalf of a caller. */
+typedef struct Pending Pending;
+typedef struct PeerList PeerList;
+
+/* Account operations, at most a few at once. */
+typedef struct Operation {
+        Chat *chat;
+        ChatDoneFn fn;
+        void *userdata;
+        struct Operation *prev, *next;
+} Operation;
+
+/* A message whose commit is awaited. */
+typedef struct Accepted {
+        ChatIdFn fn;
+        void *userdata;
+        Uuid id;
+        uint8_t account[KEY_SIZE];
+        bool again; /* known before: nothing new to deliver */
+} Accepted;
+
+struct Chat {
+        ChatParts parts;
+        const ChatEvents *events;
+        void *events_userdata;
+        Operation *operations;
+        Pending *pending;
+        PeerList *peer_lists;
+        Accepted *accepted;
+        size_t n_accepted, allocated_accepted;
+        bool committing;
+
+        /* For chat_status(), rebuilt on each call. */
+        char name[NAME_SIZE], account[BASE32_KEY_SIZE + 1], fingerprint[80];
+        char addresses[DIRECTORY_TRACKERS_MAX][ENDPOINT_KEY_SIZE];
+        ChatTracker trackers[DIRECTORY_TRACKERS_MAX];
+        char problem_text[PROBLEMS_MAX][PROBLEM_SIZE];
+        const char *problems[PROBLEMS_MAX + 1];
+        char set_problem[PROBLEM_SIZE];
+        char name_problem[PROBLEM_SIZE];
+};
+
+/* Fills ERROR in and returns -ECANCELED, so that callers can return what they refuse with. */
+int chat_error(ChatError *error, Code code, const char *format, ...) _printf_(3, 4);
+
+/* 0 when somebody is logged in. */
+int chat_require_login(Chat *c, ChatError *error);
+const Identity *chat_self(const Chat *c);
+
+void chat_properties_changed(Chat *c, unsigned properties);
+
+/* Strings of a ChatMessage, which points into it. */
+typedef struct MessageView {
+        ChatMessage message;
+        char id[UUID_TEXT_SIZE], reply_to[UUID_TEXT_SIZE];
+        char peer_account[BASE32_KEY_SIZE + 1], self_account[BASE32_KEY_SIZE + 1];
+        char peer_name[SHOWN_NAME_SIZE];
+        char text[TEXT_SIZE_MAX + 1];
+} MessageView;
+
+/* PEER is the other one of the conversation. */
+void chat_view_message(
+        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *ret);
+
+/* What the user typed, in what is known here. 1 with the contact, 0 where it is not known, or an
+ * error that is filled in. */
+int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error);
+void pending_free_all(Chat *c);
+void pending_forget(Chat *c, void *userdata);
+void peer_lists_free_all(Chat *c);
+void peer_lists_forget(Chat *c, void *userdata);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Accepting a message: whom it is for, and that it is on disk. */
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "chat/private.h"
+
+/* Sends that wait for a look-up are bounded: each holds its text. */
+#define PENDING_MAX 256
+
+struct Pending {
+        Chat *chat;
+        char to[128];
+        char *text;
+        Uuid id;
+        bool has_reply_to;
+        Uuid reply_to;
+        usec_t expires;
+        ChatIdFn fn;
+        void *userdata;
+        Pending *prev, *next;
+};
+
+static void pending_free(Pending *p) {
+        DL_DELETE(p->chat->pending, p);
+        directory_forget(p->chat->parts.directory, p);
+        free(p->text);
+        free(p);
+}
+
+void pending_free_all(Chat *c) {
+        while (c->pending)
+                pending_free(c->pending);
+}
+
+void pending_forget(Chat *c, void *userdata) {
+        Pending *p;
+
+        DL_FOREACH(c->pending, p)
+                if (p->userdata == userdata)
+                        p->fn = NULL;
+}
+
+int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error) {
+        uint8_t account[KEY_SIZE];
+        int r;
+
+        if (text[0] == '#')
+                return chat_error(error, CODE_NOT_SUPPORTED, "Rooms are not built yet.");
+        r = contact_resolve(txn, text, account);
+        if (r > 0)
+                r = contact_get(txn, account, ret);
+        if (r == -EINVAL)
+                return chat_error(error, CODE_BAD_NAME,
+                        "A name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit; an "
+                        "account is @ and its 52 characters.");
+        if (r == -ENOTUNIQ)
+                return chat_error(error, CODE_AMBIGUOUS_NAME,
+                        "Several accounts claim the name %.40s: write to name~XXXX or @ACCOUNT, as "
+                        "chatc peers --all shows them.", text);
+        if (r < 0)
+                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+        return r;
+}
+
+/* After the commit */
+
+static void on_committed(void *userdata, int error) {
+        Chat *c = userdata;
+        Accepted *list = TAKE_PTR(c->accepted);
+        size_t n = c->n_accepted;
+        ChatError e;
+
+        c->n_accepted = c->allocated_accepted = 0;
+        c->committing = false;
+        if (error < 0)
+                chat_error(&e, CODE_STORAGE,
+                        "%s: the message may or may not have been kept; repeat it with the same id.",
+                        error == -ENOSPC ? "The disk is full" : "The disk could not be written");
+        for (size_t i = 0; i < n; i++) {
+                char id[UUID_TEXT_SIZE];
+
+                if (list[i].fn)
+                        list[i].fn(list[i].userdata, error < 0 ? &e : NULL, uuid_format(&list[i].id, id));
+        }
+        /* A batch usually has one recipient; waking it once is enough. */
+        for (size_t i = 0; error >= 0 && i < n; i++)
+                if (!list[i].again && (i == 0 || !key_equal(list[i].account, list[i - 1].account)))
+                        delivery_wake(c->parts.delivery, list[i].account);
+        if (error >= 0)
+                chat_properties_changed(c, CHAT_QUEUED);
+        free(list);
+}
+
+static int accept_after_commit(Chat *c, const Pending *p, const uint8_t *account, bool again) {
+        int r = 0;
+
+        if (c->n_accepted == c->allocated_accepted) {
+                size_t n = MAX(2 * c->allocated_accepted, (size_t)64);
+                Accepted *list = reallocarray(c->accepted, n, sizeof(*list));
+
+                if (!list)
+                        return -ENOMEM;
+                c->accepted = list;
+                c->allocated_accepted = n;
+        }
+        if (!c->committing)
+                r = db_after_commit(c->parts.store->db, on_committed, c);
+        if (r < 0)
+                return r;
+        c->committing = true;
+        c->accepted[c->n_accepted] =
+                (Accepted){.fn = p->fn, .userdata = p->userdata, .id = p->id, .again = again};
+        memcpy(c->accepted[c->n_accepted++].account, account, KEY_SIZE);
+        return 0;
+}
+
+/* The recipient is known: write the message, answer when it is on disk. Writing to somebody makes
+ * them a contact. */
+static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *error) {
+        Store *s = c->parts.store;
+        NewMessage m = {.self = chat_self(c),
+                .to = to,
+                .id = p->id,
+                .has_reply_to = p->has_reply_to,
+                .reply_to = p->reply_to,
+                .text = text_bytes(p->text),
+                .expires = p->expires,
+                .now = loop_realtime(c->parts.loop)};
+        int r;
+
+        if (to->flags & CONTACT_BLOCKED)
+                return chat_error(error, CODE_BLOCKED, "You have blocked %s: chatc unblock first.", to->name);
+        r = store_send(s, &m);
+        if (r == -EEXIST)
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "This id was used for another message: choose a new one.");
+        if (r >= 0 && !(to->flags & CONTACT_PINNED))
+                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST) < 0 ? -EIO : r;
+        if (r >= 0)
+                r = accept_after_commit(c, p, to->account, r > 0);
+        if (r < 0)
+                return chat_error(error, CODE_STORAGE, "The message was not kept: %s.",
+                        r == -ENOSPC ? "the disk is full" : strerror(-r));
+        (void)directory_watch(c->parts.directory, to->account);
+        return 0;
+}
+
+/* A name never seen before */
+
+static void pending_answer(Pending *p, const ChatError *e) {
+        ChatIdFn fn = p->fn;
+        void *userdata = p->userdata;
+
+        pending_free(p);
+        if (fn)
+                fn(userdata, e, NULL);
+}
+
+static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        Pending *p = userdata;
+        Chat *c = p->chat;
+        ChatError e;
+        Contact to;
+        int r;
+
+        if (code == CODE_OK && key_equal(record->account, sign_key_public(&chat_self(c)->account)))
+                r = chat_error(&e, CODE_INVALID_ARGS, "That is you yourself.");
+        else if (code == CODE_OK) {
+                r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
+                if (r == -ESTALE)
+                        r = chat_error(&e, CODE_KEY_CHANGED,
+                                "The tracker shows an older device of %s than was seen before.", p->to);
+                else if (r < 0)
+                        r = chat_error(&e, CODE_STORAGE, "The contact was not kept: %s.", strerror(-r));
+                else
+                        r = send_to(c, p, &to, &e);
+        } else if (code == CODE_UNKNOWN_PEER)
+                r = chat_error(&e, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", p->to);
+        else if (code == CODE_RATE_LIMITED)
+                r = chat_error(&e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
+        else
+                r = chat_error(&e, CODE_TRACKER_UNREACHABLE,
+                        "No tracker could say who %s is: %s. Nothing was kept.", p->to,
+                        directory_error(c->parts.directory));
+        if (r < 0)
+                pending_answer(p, &e);
+        else
+                pending_free(p); /* the answer comes with the commit */
+}
+
+static int look_up(Chat *c, const Pending *args, ChatError *error) {
+        char name[NAME_SIZE];
+        uint8_t account[KEY_SIZE];
+        bool by_account = args->to[0] == '@';
+        Pending *p, *other;
+        unsigned n;
+        int r;
+
+        DL_COUNT(c->pending, other, n);
+        if (n >= PENDING_MAX)
+                return chat_error(error, CODE_TOO_MANY, "Too many names are being looked up: wait for answers.");
+        if (strchr(args->to, '~'))
+                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", args->to);
+        if (by_account)
+                (void)base32_decode_key(args->to + 1, strlen(args->to + 1), account);
+        else
+                (void)name_fold(args->to, strlen(args->to), name);
+        p = malloc(sizeof(*p));
+        if (!p)
+                return chat_error(error, CODE_STORAGE, "Out of memory.");
+        *p = *args;
+        p->text = strdup(args->text);
+        DL_APPEND(c->pending, p);
+        r = p->text ? directory_lookup(c->parts.directory, by_account ? NULL : name, account, on_lookup, p)
+                    : -ENOMEM;
+        if (r >= 0)
+                return 0;
+        pending_free(p);
+        directory_wake(c->parts.directory);
+        return chat_error(error, CODE_TRACKER_UNREACHABLE,
+                "No tracker is connected to look up %s: %s. Nothing was kept.", args->to,
+                directory_error(c->parts.directory));
+}
+
+static int check_text(const char *text, ChatError *error) {
+        size_t n = strlen(text);
+
+        if (n == 0)
+                return chat_error(error, CODE_INVALID_ARGS, "The text is empty.");
+        if (n > TEXT_SIZE_MAX)
+                return chat_error(error, CODE_TOO_LONG,
+                        "The text has %zu bytes; at most 65,536 fit into a message.", n);
+        if (!utf8_is_valid(text, n))
+                return chat_error(error, CODE_INVALID_ARGS, "The text is not valid UTF-8.");
+        return 0;
+}
+
+static int check_expires(Chat *c, usec_t expires, ChatError *error) {
+        usec_t now = loop_realtime(c->parts.loop);
+
+        if (expires != 0 && (expires <= now || expires > now + MESSAGE_EXPIRES_MAX))
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "expires must be in the future, at most 365 days from now.");
+        return 0;
+}
+
+static int read_ids(Chat *c, const ChatSend *args, Pending *p, ChatError *error) {
+        uint8_t random[10];
+
+        loop_random(c->parts.loop, random, sizeof(random));
+        p->id = uuid_make_v7(loop_realtime(c->parts.loop), random);
+        if (args->id && uuid_parse(args->id, &p->id) < 0)
+                return chat_error(error, CODE_INVALID_ARGS, "id must be a UUID such as %s.",
+                        "018f0000-0000-7000-8000-000000000000");
+        if (args->reply_to && uuid_parse(args->reply_to, &p->reply_to) < 0)
+                return chat_error(error, CODE_INVALID_ARGS, "reply-to must be the id of a message.");
+        p->has_reply_to = args->reply_to != NULL;
+        return 0;
+}
+
+static int send_message(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata, ChatError *error) {
+        Pending p = {.chat = c, .text = (char *)args->text, .expires = args->expires, .fn = fn, .userdata = userdata};
+        Contact to;
+        int r;
+
+        r = chat_require_login(c, error);
+        if (r >= 0)
+                r = check_text(args->text, error);
+        if (r >= 0)
+                r = check_expires(c, args->expires, error);
+        if (r >= 0)
+                r = read_ids(c, args, &p, error);
+        if (r < 0)
+                return r;
+        if (strlen(args->to) >= sizeof(p.to))
+                return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
+        snprintf(p.to, sizeof(p.to), "%s", args->to);
+        r = chat_find_contact(db_write(c->parts.store->db), args->to, &to, error);
+        if (r < 0)
+                return r;
+        return r > 0 ? send_to(c, &p, &to, error) : look_up(c, &p, error);
+}
+
+void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata) {
+        ChatError e;
+
+        if (send_message(c, args, fn, userdata, &e) < 0)
+                fn(userdata, &e, NULL);
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "delivery/private.h"
+
+#include <utlist.h>
+
+/* A receipt larger than this goes as a frame of its own instead of in HELLO_OK. */
+#define GREETING_RECEIPT_MAX 3072
+
+/* Peers */
+
+Peer *peer_find(const Delivery *d, const uint8_t *account) {
+        Peer *p;
+
+        HASH_FIND(hh, d->peers, account, KEY_SIZE, p);
+        return p;
+}
+
+static void on_peer_timer(void *userdata) {
+        Peer *p = userdata;
+
+        if (p->link && link_is_open(p->link)) {
+                /* After a NACK that was not for good: everything unacknowledged once more. */
+                outbox_link_lost(p);
+                outbox_pump(p);
+        } else
+                peer_want_link(p);
+}
+
+Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
+        Peer *p = peer_find(d, account);
+
+        if (p)
+                return p;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return NULL;
+        p->delivery = d;
+        p->number = number;
+        p->backoff = BACKOFF_INIT(RETRY_FIRST, RETRY_LAST);
+        memcpy(p->account, account, KEY_SIZE);
+        if (loop_timer_new(d->loop, on_peer_timer, p, &p->timer) < 0) {
+                free(p);
+                return NULL;
+        }
+        HASH_ADD(hh, d->peers, account, KEY_SIZE, p);
+        return p;
+}
+
+static void peer_free(Peer *p) {
+        HASH_DEL(p->delivery->peers, p);
+        peer_stop_dialling(p);
+        inbox_drop_held(p);
+        loop_timer_free(p->timer);
+        free(p->in_flight);
+        free(p);
+}
+
+/* After the commit */
+
+static void events_tell(Delivery *d, const Events *events) {
+        for (size_t i = 0; i < events->n; i++) {
+                const Event *e = &events->list[i];
+
+                if (e->received)
+                        d->callbacks->received(d->userdata, e->feed, e->seq);
+                else
+                        d->callbacks->state(d->userdata, &e->id, e->account, e->state, e->reason);
+        }
+}
+
+/* What was owed to peers and to the user leaves together; of a failed batch nothing is told, and
+ * the peers hear that it was not kept. */
+static void on_batch(void *userdata, int error) {
+        Delivery *d = userdata;
+        Events events = d->events;
+        Peer *p, *tmp;
+
+        d->events = (Events){};
+        d->committing = false;
+        HASH_ITER(hh, d->peers, p, tmp)
+                if (p->owes)
+                        inbox_settle(p, error);
+        if (error >= 0)
+                events_tell(d, &events);
+        free(events.list);
+}
+
+int delivery_await_commit(Delivery *d) {
+        int r;
+
+        if (d->committing)
+                return 0;
+        r = db_after_commit(d->store->db, on_batch, d);
+        d->committing = r >= 0;
+        return r;
+}
+
+Event *delivery_add_event(Delivery *d) {
+        Events *v = &d->events;
+
+        if (v->n == v->allocated) {
+                size_t n = MAX(2 * v->allocated, (size_t)64);
+                Event *list = reallocarray(v->list, n, sizeof(*list));
+
+                if (!list)
+                        return NULL;
+                v->list = list;
+                v->allocated = n;
+        }
+        return &v->list[v->n++];
+}
+
+/* Links */
+
+static void confirming_end(Confirming *c) {
+        directory_forget(c->delivery->directory, c);
+        DL_DELETE(c->delivery->confirming, c);
+        free(c);
+}
+
+static void confirming_drop(Delivery *d, const Link *l) {
+        Confirming *c, *tmp;
+
+        DL_FOREACH_SAFE(d->confirming, c, tmp)
+                if (c->link == l)
+                        confirming_end(c);
+}
+
+/* The other end is who it says and may come in. */
+static void link_welcome(Delivery *d, Link *l, const Contact *c) {
+        Peer *p = peer_get(d, c->account, c->number);
+        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
+        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL;
+        HelloOk ok = {.presence = buffer_bytes(&d->presence)};
+
+        if (!p || !rc) {
+                link_refuse(l, CODE_STORAGE, "out of memory");
+                return;
+        }
+        if (p->link != l) {
+                /* Being dialled at the same time: the pool has settled which one stays. */
+                peer_stop_dialling(p);
+                p->link = l;
+        }
+        link_set_userdata(l, p);
+        (void)directory_watch(d->directory, p->account);
+        inbox_greet(p, &ok, rc, &buf);
+        if (ok.receipt.size > GREETING_RECEIPT_MAX)
+                ok.receipt = (Bytes){};
+        link_confirm(l, &ok);
+}
+
+static void learn_and_welcome(Delivery *d, Link *l, const Record *record, Bytes outer, bool confirmed) {
+        uint8_t flags = d->settings.accept_all ? CONTACT_PINNED : 0;
+        Contact c;
+        int r;
+
+        r = contact_learn(d->store, record, outer, flags, confirmed, &c);
+        if (r == -ESTALE)
+                link_refuse(l, CODE_REPLACED, "this account has been active on a newer device");
+        else if (r < 0)
+                link_refuse(l, CODE_PEER_STORAGE, "the account could not be stored; try again later");
+        else if (c.flags & CONTACT_BLOCKED)
+                link_refuse(l, CODE_BLOCKED, "not wanted here");
+        else
+                link_welcome(d, l, &c);
+}
+
+/* The directory has said whose name it is; without an answer the name is shown with a suffix. */
+static void on_confirmed(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        Confirming *c = userdata;
+        Delivery *d = c->delivery;
+        Link *l = c->link;
+        bool confirmed = code == CODE_OK && key_equal(record->account, link_account(l));
+        Bytes own = link_record_outer(l);
+        Record r;
+
+        confirming_end(c);
+        if (record_decode(own, &r) < 0) {
+                link_refuse(l, CODE_INVALID_ARGS, "the record does not hold");
+                return;
+        }
+        learn_and_welcome(d, l, &r, own, confirmed);
+}
+
+/* A stranger's name is confirmed before the first message is shown. */
+static bool confirm_name(Delivery *d, Link *l, const Record *record) {
+        Confirming *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return false;
+        *c = (Confirming){.delivery = d, .link = l};
+        DL_APPEND(d->confirming, c);
+        if (directory_lookup(d->directory, record->name, NULL, on_confirmed, c) < 0) {
+                confirming_end(c);
+                return false;
+        }
+        return true;
+}
+
+static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes record) {
+        Delivery *d = userdata;
+        char shown[SHOWN_NAME_SIZE];
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(d->store->db), g->record.account, &c);
+        if (r > 0 && streq(contact_shown_name(db_write(d->store->db), &c, shown), g->record.name))
+                learn_and_welcome(d, l, &g->record, record, false);
+        else if (r < 0 || !confirm_name(d, l, &g->record))
+                learn_and_welcome(d, l, &g->record, record, false);
+}
+
+static void on_link_hello_ok(void *userdata, Link *l, const HelloOk *ok) {
+        Delivery *d = userdata;
+        Peer *p = peer_find(d, link_account(l));
+
+        if (ok->presence.size > 0)
+                (void)directory_take_presence(
+                        d->directory, link_account(l), ok->presence, loop_realtime(d->loop));
+        if (ok->receipt.size > 0 && p)
+                (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
+}
+
+static void on_link_open(void *userdata, Link *l) {
+        Delivery *d = userdata;
+        Peer *p = link_userdata(l);
+
+        p->link = l;
+        p->up = true;
+        outbox_link_lost(p); /* nothing has been sent over this one */
+        peer_reached(p);
+        d->callbacks->link_changed(d->userdata, p->account, true);
+        if (p->link == l)
+                outbox_pump(p);
+}
+
+static int on_link_frame(void *userdata, Link *l, Frame *f) {
+        Peer *p = link_userdata(l);
+
+        switch (f->type) {
+        case FRAME_MESSAGE:
+                return inbox_take_message(p, f);
+        case FRAME_ACK:
+                return outbox_take_ack(p, f);
+        case FRAME_NACK:
+                return outbox_take_nack(p, f);
+        case FRAME_RECEIPT:
+                return outbox_take_receipt(p, f);
+        default:
+                /* Reserved for what a newer version does; this one has announced no feature that
+                 * would make the other end send it. */
+                return -EPROTONOSUPPORT;
+        }
+}
+
+static void on_link_drained(void *userdata, Link *l) {
+        outbox_pump(link_userdata(l));
+}
+
+static void on_link_closed(void *userdata, Link *l, Code code, const char *text) {
+        Delivery *d = userdata;
+        Peer *p = peer_find(d, link_account(l));
+        bool was_up;
+
+        confirming_drop(d, l);
+        if (!p || p->link != l)
+                return;
+        was_up = p->up;
+        p->up = false;
+        p->link = NULL;
+        inbox_drop_held(p);
+        p->n_acks = p->n_receipts = 0;
+        p->owes = false;
+        outbox_link_lost(p);
+        log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
+        if (was_up)
+                d->callbacks->link_changed(d->userdata, p->account, false);
+        if (!peer_has_rows(p))
+                return;
+        if (!was_up && p->next_candidate < p->candidates.n)
+                peer_try_next(p);
+        else
+                peer_retry_later(p);
+}
+
+static const LinkCallbacks link_callbacks = {
+        .hello = on_link_hello,
+        .hello_ok = on_link_hello_ok,
+        .open = on_link_open,
+        .frame = on_link_frame,
+        .drained = on_link_drained,
+        .closed = on_link_closed,
+};
+
+/* The owner's side */
+
+int delivery_new(Store *store, Net *net, Directory *directory, const Identity *self,
+        const LocalIdentity *local, const DeliverySettings *settings,
+        const DeliveryCallbacks *callbacks, void *userdata, Delivery **ret) {
+        Delivery *d = calloc(1, sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        *d = (Delivery){.store = store,
+                .net = net,
+                .loop = net_loop(net),
+                .directory = directory,
+                .self = self,
+                .local = local,
+                .settings = *settings,
+                .callbacks = callbacks,
+                .userdata = userdata};
+        r = link_pool_new(net, local, settings->handshake, &link_callbacks, d, &d->links);
+        if (r < 0) {
+                free(d);
+                return r;
+        }
+        *ret = d;
+        return 0;
+}
+
+void delivery_stop(Delivery *d) {
+        Peer *p, *tmp;
+
+        d->started = false;
+        while (d->confirming)
+                confirming_end(d->confirming);
+        link_pool_bye(d->links, CODE_OK, "logged out or stopped");
+        HASH_ITER(hh, d->peers, p, tmp)
+                peer_free(p);
+}
+
+Delivery *delivery_free(Delivery *d) {
+        if (!d)
+                return NULL;
+        delivery_stop(d);
+        db_forget(d->store->db, d);
+        link_pool_free(d->links);
+        buffer_done(&d->presence);
+        free(d->events.list);
+        free(d);
+        return NULL;
+}
+
+static void wake_number(Delivery *d, uint32_t number) {
+        Contact c;
+        Peer *p;
+
+        if (contact_get_by_number(db_write(d->store->db), number, &c) <= 0)
+                return;
+        p = peer_get(d, c.account, number);
+        if (!p)
+                return;
+        p->pending = true;
+        peer_want_link(p);
+}
+
+void delivery_start(Delivery *d) {
+        uint32_t number = 0;
+
+        d->started = true;
+        while (outbox_next_recipient(db_write(d->store->db), number, &number) > 0)
+                wake_number(d, number);
+}
+
+void delivery_set_settings(Delivery *d, const DeliverySettings *settings) {
+        d->settings = *settings;
+        link_pool_set_handshake(d->links, settings->handshake);
+}
+
+void delivery_set_presence(Delivery *d, Bytes presence) {
+        buffer_clear(&d->presence);
+        if (buffer_append(&d->presence, presence.data, presence.size) < 0)
+                buffer_clear(&d->presence);
+}
+
+void delivery_accept(Delivery *d, Transport *t) {
+        if (d->started)
+                link_accept(d->links, t);
+        else
+                transport_free(t);
+}
+
+void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        Peer *p = peer_find(d, account);
+        Contact c;
+
+        if (!d->started)
+                return;
+        if (!p && contact_get(db_write(d->store->db), account, &c) > 0)
+                p = peer_get(d, account, c.number);
+        if (!p)
+                return;
+        p->pending = true;
+        if (p->link)
+                outbox_pump(p);
+        else
+                peer_want_link(p);
+}
+
+void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        Peer *p = peer_find(d, account);
+
+        if (!d->started || !p || p->link || !peer_has_rows(p))
+                return;
+        backoff_reset(&p->backoff);
+        peer_want_link(p);
+}
+
+unsigned delivery_count_links(const Delivery *d) {
+        return link_pool_count_open(d->links);
+}
+
+bool delivery_has_link(const Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        return link_find(d->links, account) != NULL;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Brings what is in the outbox to whom it is for, and takes in what others bring.
+ *
+ * Sending: each recipient with envelopes is a peer with a link, an attempt to get one, or a time of
+ * the next attempt. What goes over a link is read from committed rows only, in feed order, in
+ * bursts that are signed once; it stays in the outbox until the recipient's signed receipt.
+ *
+ * Receiving: an entry is taken when it is authenticated, by its own signature or by that of an
+ * entry after it without a hole. It is acknowledged, receipted and shown after the commit.
+ */
+
+#include "directory/directory.h"
+#include "link/link.h"
+#include "store/message.h"
+
+typedef struct Delivery Delivery;
+
+typedef struct DeliveryCallbacks {
+        /* A message of somebody else's is on disk. */
+        void (*received)(void *userdata, uint32_t feed, uint64_t seq);
+
+        /* An own message's state has changed, durably. */
+        void (*state)(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
+                const char *state, Code reason);
+
+        /* The link to somebody is up or down. */
+        void (*link_changed)(void *userdata, const uint8_t account[static KEY_SIZE], bool up);
+} DeliveryCallbacks;
+
+typedef struct DeliverySettings {
+        bool accept_all;    /* strangers are contacts at once */
+        unsigned handshake; /* s until HELLO; 0: no limit */
+} DeliverySettings;
+
+int delivery_new(Store *store, Net *net, Directory *directory, const Identity *self,
+        const LocalIdentity *local, const DeliverySettings *settings,
+        const DeliveryCallbacks *callbacks, void *userdata, Delivery **ret);
+Delivery *delivery_free(Delivery *d);
+
+/* While started there are links; stopping ends them with BYE. Starting walks the outbox. */
+void delivery_start(Delivery *d);
+void delivery_stop(Delivery *d);
+
+void delivery_set_settings(Delivery *d, const DeliverySettings *settings);
+
+/* The presence record of this device, for HELLO_OK. */
+void delivery_set_presence(Delivery *d, Bytes presence);
+
+/* A connection that was accepted; the transport is taken over. */
+void delivery_accept(Delivery *d, Transport *t);
+
+/* Committed rows for ACCOUNT have been added to the outbox. */
+void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* ACCOUNT was heard of: no more waiting before the next attempt. */
+void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+unsigned delivery_count_links(const Delivery *d);
+bool delivery_has_link(const Delivery *d, const uint8_t account[static KEY_SIZE]);

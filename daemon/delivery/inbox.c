@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Receiving: authenticate, dedupe, commit, and only then acknowledge. */
+
+#include "delivery/private.h"
+
+void inbox_drop_held(Peer *p) {
+        for (size_t i = 0; i < p->n_held; i++)
+                buffer_done(&p->held[i].bytes);
+        p->held = mfree(p->held);
+        p->n_held = p->held_bytes = 0;
+}
+
+/* What an entry on this link must be, whatever it says. Negative closes the link: the other end
+ * signs for nothing that it has not written itself. */
+static int check_entry(const Peer *p, const Inner *m) {
+        uint8_t conversation[SHA256_SIZE];
+
+        conversation_direct(sign_key_public(&p->delivery->self->account), p->account, conversation);
+        if (memcmp(conversation, m->conversation, SHA256_SIZE) != 0 ||
+                !key_equal(m->account, p->account))
+                return -EBADMSG;
+        return 0;
+}
+
+/* Same feed, next seq, and built on the one before. */
+static bool continues(const Held *before, const Inner *m) {
+        return m->epoch == before->inner.epoch && key_equal(m->device, before->inner.device) &&
+                m->seq == before->inner.seq + 1 && memcmp(m->prev, before->hash, SHA256_SIZE) == 0;
+}
+
+static int hold(Peer *p, const Inner *m, Bytes bytes, const uint8_t *hash) {
+        Held *h;
+        int r;
+
+        if (p->n_held >= BURST_ENTRIES_MAX || p->held_bytes + bytes.size > BURST_BYTES_MAX)
+                return -EPROTO;
+        if (!p->held) {
+                p->held = calloc(BURST_ENTRIES_MAX, sizeof(*p->held));
+                if (!p->held)
+                        return -ENOMEM;
+        }
+        h = &p->held[p->n_held];
+        h->bytes = BUFFER_NULL;
+        r = buffer_append(&h->bytes, bytes.data, bytes.size);
+        if (r < 0)
+                return r;
+        r = inner_decode(buffer_bytes(&h->bytes), &h->inner);
+        if (r < 0)
+                return r;
+        memcpy(h->hash, hash, SHA256_SIZE);
+        p->n_held++;
+        p->held_bytes += bytes.size;
+        return 0;
+}
+
+/* The certificate whose device signed: the link's, or the one beside the entry, which must be the
+ * same account's and have been valid when the entry was written. */
+static int find_signer(const Peer *p, const Inner *m, Bytes outer, Certificate *ret, bool *ret_old) {
+        const Certificate *own = link_certificate(p->link);
+        Certificate c;
+
+        *ret_old = false;
+        if (outer.size == 0) {
+                *ret = *own;
+                if (m->epoch == own->epoch && key_equal(m->device, own->device))
+                        return 0;
+                /* Handed-over entries are signed again by the account's newest device. */
+                *ret_old = true;
+                return m->epoch < own->epoch ? 0 : -EBADMSG;
+        }
+        if (certificate_decode(outer, &c) < 0 || !key_equal(c.account, p->account) ||
+                c.epoch != m->epoch || !key_equal(c.device, m->device) || m->sent >= c.expires)
+                return -EBADMSG;
+        *ret_old = c.epoch < own->epoch;
+        if (*ret_old && m->sent >= own->issued)
+                return -EBADMSG;
+        *ret = c;
+        return 0;
+}
+
+static void nack(Peer *p, const Uuid *id, Code code, bool permanent) {
+        if (!p->link || !link_is_open(p->link))
+                return;
+        (void)nack_encode(link_output(p->link),
+                &(Nack){.id = *id, .code = code, .permanent = permanent, .retry_after = permanent ? 0 : 30});
+        link_queued(p->link);
+}
+
+static void owe_receipt(Peer *p, uint32_t feed) {
+        for (size_t i = 0; i < p->n_receipts; i++)
+                if (p->receipts[i] == feed)
+                        return;
+        /* More feeds at once than there is room for: the next batch speaks of them again. */
+        if (p->n_receipts < ELEMENTSOF(p->receipts))
+                p->receipts[p->n_receipts++] = feed;
+}
+
+static void owe_ack(Peer *p, const Uuid *id, uint32_t feed) {
+        if (p->n_acks == ACK_IDS_MAX)
+                (void)db_commit(p->delivery->store->db); /* and with it inbox_settle() */
+        p->acks[p->n_acks++] = *id;
+        p->owes = true;
+        owe_receipt(p, feed);
+}
+
+static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes, const uint8_t *hash,
+        Bytes signature, bool old_device) {
+        Delivery *d = p->delivery;
+        NewEntry e = {.self = d->self,
+                .from = from,
+                .inner = m,
+                .bytes = bytes,
+                .hash = hash,
+                .signature = signature,
+                .old_device = old_device,
+                .now = loop_realtime(d->loop)};
+        Received what;
+        uint32_t feed;
+        Event *event;
+        int r;
+
+        r = store_receive(d->store, &e, &what, &feed);
+        if (r < 0) {
+                nack(p, &m->id, CODE_PEER_STORAGE, false);
+                return r;
+        }
+        switch (what) {
+        case RECEIVED_NEW:
+                event = delivery_add_event(d);
+                if (event)
+                        *event = (Event){.received = true, .feed = feed, .seq = m->seq};
+                owe_ack(p, &m->id, feed);
+                break;
+        case RECEIVED_AGAIN:
+                owe_ack(p, &m->id, feed);
+                break;
+        case RECEIVED_EXPIRED:
+                nack(p, &m->id, CODE_EXPIRED, true);
+                break;
+        case RECEIVED_FORK:
+                nack(p, &m->id, CODE_FORK, false);
+                break;
+        case RECEIVED_TOO_MANY:
+                nack(p, &m->id, CODE_TOO_MANY, true);
+                break;
+        }
+        return delivery_await_commit(d);
+}
+
+/* All that is held, then the signed entry itself. */
+static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint8_t *hash) {
+        Delivery *d = p->delivery;
+        Certificate signer;
+        Contact from;
+        bool old;
+        int r;
+
+        r = find_signer(p, m, f->certificate, &signer, &old);
+        if (r >= 0)
+                r = entry_verify(signer.device, hash, f->signature.data);
+        if (r < 0)
+                return r;
+        r = contact_get(db_write(d->store->db), p->account, &from);
+        if (r == 0)
+                r = -ENOENT;
+        if (r > 0)
+                r = store_keep_certificate(d->store, &signer,
+                        f->certificate.size > 0 ? f->certificate : link_certificate_outer(p->link));
+        for (size_t i = 0; r >= 0 && i < p->n_held; i++)
+                r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
+                        p->held[i].hash, (Bytes){}, old);
+        if (r >= 0)
+                r = take_entry(p, &from, m, f->inner, hash, f->signature, old);
+        inbox_drop_held(p);
+        if (r < 0)
+                log_warning("A message could not be stored: %s", strerror(-r));
+        return 0; /* the sender keeps it and will come again */
+}
+
+int inbox_take_message(Peer *p, Frame *f) {
+        uint8_t hash[SHA256_SIZE];
+        MessageFrame frame;
+        Inner m;
+        int r;
+
+        r = message_decode(f, &frame);
+        if (r >= 0)
+                r = inner_decode(frame.inner, &m);
+        if (r >= 0)
+                r = check_entry(p, &m);
+        if (r < 0)
+                return r;
+        sha256(frame.inner.data, frame.inner.size, hash);
+        if (p->n_held > 0 && !continues(&p->held[p->n_held - 1], &m))
+                return -EPROTO; /* the entry before a hole must be signed */
+        if (frame.signature.size == 0)
+                return hold(p, &m, frame.inner, hash);
+        return take_burst(p, &m, &frame, hash);
+}
+
+/* After the commit */
+
+static void send_receipt(Peer *p, uint32_t feed) {
+        Delivery *d = p->delivery;
+        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
+        _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
+        DbTxn *txn;
+        int r;
+
+        if (!rc || db_read_begin(d->store->db, &txn) < 0)
+                return;
+        r = store_make_receipt(txn, feed, sign_key_public(&d->self->account), rc);
+        db_read_end(txn);
+        if (r <= 0 || receipt_encode(&object, rc, &d->self->device) < 0)
+                return; /* said again at the next link */
+        (void)receipt_frame_encode(link_output(p->link), buffer_bytes(&object));
+}
+
+void inbox_settle(Peer *p, int error) {
+        size_t n_acks = p->n_acks, n_receipts = p->n_receipts;
+
+        p->n_acks = p->n_receipts = 0;
+        p->owes = false;
+        if (!p->link || !link_is_open(p->link))
+                return;
+        if (error < 0) {
+                for (size_t i = 0; i < n_acks; i++)
+                        nack(p, &p->acks[i], CODE_PEER_STORAGE, false);
+                return;
+        }
+        if (n_acks > 0)
+                (void)ack_encode(link_output(p->link), p->acks, n_acks);
+        for (size_t i = 0; i < n_receipts; i++)
+                send_receipt(p, p->receipts[i]);
+        link_queued(p->link);
+}
+
+/* What is held of the other's feed, for HELLO_OK. BUF keeps the receipt's bytes. */
+void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
+        Delivery *d = p->delivery;
+        const Certificate *c = link_certificate(p->link);
+        uint8_t hash[SHA256_SIZE];
+        Conversation v;
+        DbTxn *txn;
+        Feed f;
+        int r;
+
+        if (db_read_begin(d->store->db, &txn) < 0)
+                return;
+        conversation_direct(sign_key_public(&d->self->account), p->account, hash);
+        r = conversation_find(txn, hash, &v);
+        if (r > 0)
+                r = feed_find(txn, v.number, p->number, c->epoch, c->device, &f);
+        if (r > 0 && f.seq > 0) {
+                ok->has_head = true;
+                ok->head = (FeedHead){.epoch = f.epoch, .seq = f.seq};
+                memcpy(ok->head.device, f.device, KEY_SIZE);
+                memcpy(ok->head.hash, f.hash, SHA256_SIZE);
+                r = store_make_receipt(txn, f.number, sign_key_public(&d->self->account), rc);
+        }
+        db_read_end(txn);
+        if (r > 0 && ok->has_head && receipt_encode(buf, rc, &d->self->device) >= 0)
+                ok->receipt = buffer_bytes(buf);
+}

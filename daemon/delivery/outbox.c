@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Sending: from committed rows to frames, and what comes back. */
+
+#include "delivery/private.h"
+
+/* The window: what was sent and not acknowledged, in order. Acks come in order as well, so the
+ * search ends at once. */
+
+static bool window_is_full(const Peer *p) {
+        return p->in_flight_n >= WINDOW_ENTRIES || p->in_flight_bytes >= WINDOW_BYTES;
+}
+
+static int window_add(Peer *p, const Uuid *id, size_t size) {
+        if (!p->in_flight) {
+                p->in_flight = calloc(WINDOW_ENTRIES, sizeof(*p->in_flight));
+                if (!p->in_flight)
+                        return -ENOMEM;
+        }
+        p->in_flight[(p->in_flight_first + p->in_flight_n++) % WINDOW_ENTRIES] =
+                (Sent){.id = *id, .size = size};
+        p->in_flight_bytes += size;
+        return 0;
+}
+
+static bool window_remove(Peer *p, const Uuid *id) {
+        for (size_t i = 0; i < p->in_flight_n; i++) {
+                Sent *s = &p->in_flight[(p->in_flight_first + i) % WINDOW_ENTRIES];
+
+                if (!uuid_equal(&s->id, id))
+                        continue;
+                p->in_flight_bytes -= s->size;
+                /* What is before it moves up; usually nothing is. */
+                for (; i > 0; i--)
+                        p->in_flight[(p->in_flight_first + i) % WINDOW_ENTRIES] =
+                                p->in_flight[(p->in_flight_first + i - 1) % WINDOW_ENTRIES];
+                p->in_flight_first = (p->in_flight_first + 1) % WINDOW_ENTRIES;
+                p->in_flight_n--;
+                return true;
+        }
+        return false;
+}
+
+void outbox_link_lost(Peer *p) {
+        p->in_flight = mfree(p->in_flight);
+        p->in_flight_first = p->in_flight_n = p->in_flight_bytes = 0;
+        p->sent = (OutboxPosition){};
+        p->pending = true;
+}
+
+bool peer_has_rows(Peer *p) {
+        OutboxRow row;
+
+        return outbox_next(db_write(p->delivery->store->db), p->number, (OutboxPosition){}, &row) > 0;
+}
+
+/* Bursts */
+
+typedef struct Burst {
+        Peer *peer;
+        DbTxn *txn;
+        unsigned entries; /* sent since the last signature */
+        size_t bytes;
+} Burst;
+
+/* The certificate goes along where it is not the link's own: entries of an earlier epoch. */
+static Bytes own_certificate(const Burst *b, const Inner *m) {
+        const Identity *self = b->peer->delivery->self;
+        DbKey k = DB_KEY_NULL;
+        DbValue v;
+
+        if (m->epoch == self->epoch && key_equal(m->device, sign_key_public(&self->device)))
+                return (Bytes){};
+        db_key_bytes(&k, m->device, KEY_SIZE);
+        db_key_u64(&k, m->epoch);
+        if (db_get(b->txn, TABLE_CERTIFICATE, &k, &v) <= 0)
+                return (Bytes){};
+        return (Bytes){.data = v.data + ROW_HEAD_SIZE, .size = v.size - ROW_HEAD_SIZE};
+}
+
+static int burst_send(Burst *b, const Entry *e, bool sign_it) {
+        uint8_t hash[SHA256_SIZE], signature[SIGNATURE_SIZE];
+        Peer *p = b->peer;
+        MessageFrame m = {.inner = e->inner};
+        Inner inner;
+        int r;
+
+        r = inner_decode(e->inner, &inner);
+        if (r < 0)
+                return r;
+        if (sign_it) {
+                sha256(e->inner.data, e->inner.size, hash);
+                r = entry_sign(&p->delivery->self->device, hash, signature);
+                if (r < 0)
+                        return r;
+                m.signature = (Bytes){.data = signature, .size = sizeof(signature)};
+                m.certificate = own_certificate(b, &inner);
+        }
+        r = message_encode(link_output(p->link), &m);
+        return r < 0 ? r : window_add(p, &inner.id, e->inner.size);
+}
+
+/* CUR continues into NEXT without a hole, and the burst may grow. */
+static bool burst_goes_on(const Burst *b, const OutboxRow *cur, const OutboxRow *next, size_t next_size) {
+        return next->at.feed == cur->at.feed && next->at.seq == cur->at.seq + 1 &&
+                b->entries < BURST_ENTRIES_MAX && b->bytes + next_size <= BURST_BYTES_MAX &&
+                !window_is_full(b->peer) && !link_is_full(b->peer->link);
+}
+
+/* The next row that is still to be sent, with its entry. Rows whose time is over are left for
+ * outbox_expire(). */
+static int next_row(Burst *b, OutboxPosition after, usec_t now, OutboxRow *ret, Entry *ret_entry,
+        bool *ret_expired) {
+        int r;
+
+        while ((r = outbox_next(b->txn, b->peer->number, after, ret)) > 0) {
+                if (ret->expires > now) {
+                        r = entry_get(b->txn, ret->at.feed, ret->at.seq, ret_entry);
+                        return r == 0 ? -EUCLEAN : r;
+                }
+                *ret_expired = true;
+                after = ret->at;
+        }
+        return r;
+}
+
+static int pump(Burst *b, usec_t now, bool *ret_expired) {
+        Peer *p = b->peer;
+        Entry entry, next_entry;
+        OutboxRow cur, next;
+        int r, more;
+
+        more = next_row(b, p->sent, now, &cur, &entry, ret_expired);
+        while (more > 0 && !window_is_full(p) && !link_is_full(p->link)) {
+                bool goes_on;
+
+                b->entries++;
+                b->bytes += entry.inner.size;
+                more = next_row(b, cur.at, now, &next, &next_entry, ret_expired);
+                goes_on = more > 0 && burst_goes_on(b, &cur, &next, next_entry.inner.size);
+                r = burst_send(b, &entry, !goes_on);
+                if (r < 0)
+                        return r;
+                p->sent = cur.at;
+                if (!goes_on)
+                        b->entries = b->bytes = 0;
+                cur = next;
+                entry = next_entry;
+        }
+        p->pending = more > 0;
+        return more < 0 ? more : 0;
+}
+
+/* Messages whose time is over before they could be delivered. */
+static void outbox_expire(Peer *p, usec_t now) {
+        Delivery *d = p->delivery;
+        OutboxPosition at = {};
+        OutboxRow row;
+
+        while (outbox_next(db_write(d->store->db), p->number, at, &row) > 0) {
+                Contact c = {.number = p->number};
+                Event *e;
+
+                at = row.at;
+                if (row.expires > now)
+                        continue;
+                if (store_fail_message(d->store, d->self, &c, &row.id, ENTRY_EXPIRED, CODE_EXPIRED) <= 0)
+                        return;
+                e = delivery_add_event(d);
+                if (e) {
+                        *e = (Event){.id = row.id, .state = "expired", .reason = CODE_EXPIRED};
+                        memcpy(e->account, p->account, KEY_SIZE);
+                }
+        }
+        (void)delivery_await_commit(d);
+}
+
+void outbox_pump(Peer *p) {
+        Delivery *d = p->delivery;
+        usec_t now = loop_realtime(d->loop);
+        Burst b = {.peer = p};
+        bool expired = false;
+        int r;
+
+        if (!p->pending || !p->link || !link_is_open(p->link) || window_is_full(p) || link_is_full(p->link))
+                return;
+        r = db_read_begin(d->store->db, &b.txn);
+        if (r < 0)
+                return; /* the store is being reopened; the next wake tries again */
+        r = pump(&b, now, &expired);
+        db_read_end(b.txn);
+        link_queued(p->link);
+        if (expired)
+                outbox_expire(p, now);
+        if (r < 0)
+                log_warning("An outgoing message could not be read from the store: %s", strerror(-r));
+}
+
+/* Answers */
+
+int outbox_take_ack(Peer *p, Frame *f) {
+        Uuid ids[ACK_IDS_MAX];
+        size_t n;
+        int r;
+
+        r = ack_decode(f, ids, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                (void)window_remove(p, &ids[i]);
+        outbox_pump(p);
+        return 0;
+}
+
+static int outbox_fail(Peer *p, const Nack *n) {
+        Delivery *d = p->delivery;
+        Contact c = {.number = p->number};
+        EntryState state = n->code == CODE_EXPIRED ? ENTRY_EXPIRED : ENTRY_FAILED;
+        Code reason = n->code == _CODE_MAX ? CODE_NOT_ALLOWED : n->code;
+        Event *e;
+        int r;
+
+        r = store_fail_message(d->store, d->self, &c, &n->id, state, reason);
+        if (r <= 0)
+                return r;
+        e = delivery_add_event(d);
+        if (!e)
+                return -ENOMEM;
+        *e = (Event){.id = n->id, .state = state == ENTRY_EXPIRED ? "expired" : "failed", .reason = reason};
+        memcpy(e->account, p->account, KEY_SIZE);
+        return delivery_await_commit(d);
+}
+
+int outbox_take_nack(Peer *p, Frame *f) {
+        Nack n;
+        int r;
+
+        r = nack_decode(f, &n);
+        if (r < 0)
+                return r;
+        if (!window_remove(p, &n.id))
+                return 0; /* about nothing that was asked */
+        if (n.permanent) {
+                r = outbox_fail(p, &n);
+                if (r < 0)
+                        log_warning("A refused message could not be marked: %s", strerror(-r));
+        } else {
+                /* Stays in the outbox; sent again over the next link, or when the peer can. */
+                loop_timer_set(p->timer,
+                        loop_now(p->delivery->loop) +
+                                loop_jitter(p->delivery->loop,
+                                        CLAMP(n.retry_after, 5, 3600) * USEC_PER_SEC));
+        }
+        outbox_pump(p);
+        return 0;
+}
+
+static void on_delivered(
+        void *userdata, const Uuid *id, EntryState state, bool delivered, Code reason) {
+        Peer *p = userdata;
+        Event *e = delivery_add_event(p->delivery);
+
+        (void)window_remove(p, id);
+        if (!e)
+                return; /* the state is on disk; the event is not told */
+        *e = (Event){.id = *id, .state = "delivered"};
+        memcpy(e->account, p->account, KEY_SIZE);
+}
+
+int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
+        Delivery *d = p->delivery;
+        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
+        Contact peer = {.number = p->number};
+        int r;
+
+        if (!rc)
+                return -ENOMEM;
+        memcpy(peer.account, p->account, KEY_SIZE);
+        r = receipt_decode(outer, device, rc);
+        if (r < 0)
+                return r;
+        r = store_take_receipt(d->store, d->self, &peer, rc, on_delivered, p);
+        if (r < 0 && r != -EBADMSG)
+                log_warning("A receipt could not be kept: %s", strerror(-r));
+        return r < 0 ? r : delivery_await_commit(d);
+}
+
+int outbox_take_receipt(Peer *p, Frame *f) {
+        Bytes outer, certificate;
+        int r;
+
+        r = receipt_frame_decode(f, &outer, &certificate);
+        if (r < 0)
+                return r;
+        r = outbox_take_receipt_object(p, outer, link_certificate(p->link)->device);
+        outbox_pump(p);
+        return r == -EBADMSG ? r : 0;
+}
