@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "manager.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "bus/bus.h"
+#include "chat/create.h"
+#include "net/loop-sd-event.h"
+#include "net/tcp.h"
+#include "util/fs.h"
+#include "util/log.h"
+
+/* A port that is taken is tried again after this. */
+#define LISTEN_RETRY (10 * USEC_PER_SEC)
+
+/* Changes of the status line in between are joined. */
+#define STATUS_DELAY (500 * USEC_PER_MSEC)
+
+struct Manager {
+        sd_event *event;
+        char *config_path;
+        DaemonConfig config;
+        int lock_fd;
+        Loop *loop;
+        Net *net;
+        Store *store;
+        Account *account;
+        Directory *directory;
+        Delivery *delivery;
+        Chat *chat;
+        Bus *bus;
+        Admission *admission;
+        Listener *listener;
+        LoopTimer *listen_retry, *status_timer;
+        sd_event_source *signals[3];
+};
+
+static void status_later(Manager *m) {
+        if (m->status_timer && getenv("NOTIFY_SOCKET"))
+                loop_timer_set(m->status_timer, loop_now(m->loop) + STATUS_DELAY);
+}
+
+static void on_status_timer(void *userdata) {
+        Manager *m = userdata;
+        ChatStatus s;
+
+        chat_status(m->chat, &s);
+        if (s.name[0])
+                sd_notifyf(0, "STATUS=%s as %s, %u links, %u queued", s.state, s.name, s.links, s.queued);
+        else
+                sd_notify(0, "STATUS=no account is logged in");
+}
+
+/* Listening */
+
+static void on_connection(void *userdata, int fd, const SockAddr *peer) {
+        Manager *m = userdata;
+        Transport *t;
+
+        if (tcp_transport_new(m->loop, fd, peer, m->admission, &t) >= 0)
+                delivery_accept(m->delivery, t);
+}
+
+/* Port 0 is chosen once and kept, so that cached endpoints stay good. */
+static int listen_somewhere(Manager *m) {
+        uint16_t port = (uint16_t)m->config.listen.port, kept = store_port(m->store);
+        SockAddr a;
+        int r;
+
+        r = sockaddr_parse_ip(m->config.listen.address, port ?: kept, &a);
+        if (r < 0)
+                return r;
+        r = listener_new(m->loop, &a, on_connection, m, &m->listener);
+        if (r == -EADDRINUSE && port == 0 && kept != 0) {
+                sockaddr_set_port(&a, 0);
+                r = listener_new(m->loop, &a, on_connection, m, &m->listener);
+        }
+        if (r < 0)
+                return r;
+        if (port == 0 && sockaddr_port(listener_address(m->listener)) != kept)
+                r = store_set_port(m->store, sockaddr_port(listener_address(m->listener)));
+        return r;
+}
+
+static void endpoints_add(Endpoints *e, const char *text) {
+        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
+                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
+}
+
+/* What is published: what the configuration says, the address listened on, or all there are. */
+static void collect_endpoints(Manager *m, Endpoints *ret) {
+        const struct ConfigListen *c = &m->config.listen;
+        const SockAddr *bound = listener_address(m->listener);
+        SockAddr local[ENDPOINTS_MAX];
+        char text[ENDPOINT_SIZE];
+        size_t n;
+
+        *ret = (Endpoints){};
+        for (size_t i = 0; i < c->advertise.n; i++)
+                endpoints_add(ret, endpoint_format(c->advertise.items[i].host, c->advertise.items[i].port, text));
+        if (c->advertise.n > 0)
+                return;
+        if (!sockaddr_is_any(bound)) {
+                endpoints_add(ret, sockaddr_format(bound, text));
+                return;
+        }
+        n = local_addresses(local, ELEMENTSOF(local));
+        for (size_t i = 0; i < n; i++) {
+                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
+                        continue;
+                sockaddr_set_port(&local[i], sockaddr_port(bound));
+                endpoints_add(ret, sockaddr_format(&local[i], text));
+        }
+}
+
+static void listening_start(Manager *m) {
+        char text[256];
+        Endpoints e;
+        int r;
+
+        if (m->listener)
+                return;
+        r = listen_somewhere(m);
+        if (r < 0) {
+                snprintf(text, sizeof(text), "Listening on %s port %u failed: %s. Nobody can connect to this device.",
+                        m->config.listen.address, m->config.listen.port, strerror(-r));
+                log_error("%s", text);
+                chat_set_problem(m->chat, text);
+                m->listener = listener_free(m->listener);
+                loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
+                account_publish(m->account, &(Endpoints){});
+        } else {
+                chat_set_problem(m->chat, NULL);
+                collect_endpoints(m, &e);
+                account_publish(m->account, &e);
+        }
+        delivery_set_presence(m->delivery, account_presence(m->account));
+}
+
+static void on_listen_retry(void *userdata) {
+        Manager *m = userdata;
+
+        if (account_is_active(m->account))
+                listening_start(m);
+}
+
+static void listening_stop(Manager *m) {
+        loop_timer_set(m->listen_retry, USEC_INFINITY);
+        m->listener = listener_free(m->listener);
+}
+
+/* Callbacks of the account */
+
+static void on_active(void *userdata, bool active) {
+        Manager *m = userdata;
+
+        if (active) {
+                listening_start(m);
+                directory_start(m->directory);
+                delivery_start(m->delivery);
+        } else {
+                delivery_stop(m->delivery);
+                listening_stop(m);
+                directory_announce(m->directory, false, (Bytes){});
+        }
+        chat_on_active(m->chat, active);
+        status_later(m);
+}
+
+/* The tracker that was given with the account wins over the file. */
+static void on_use_tracker(void *userdata, const char *address) {
+        Manager *m = userdata;
+        EndpointKey e;
+        int r;
+
+        if (address[0] && endpoint_key_parse(address, &e) >= 0)
+                r = directory_set_trackers(m->directory, &e, 1);
+        else
+                r = directory_set_trackers(m->directory, m->config.trackers.items, m->config.trackers.n);
+        if (r < 0)
+                log_warning("More than %d trackers are configured: none is used", DIRECTORY_TRACKERS_MAX);
+}
+
+static const AccountCallbacks account_callbacks = {
+        .active = on_active,
+        .use_tracker = on_use_tracker,
+};
+
+/* Callbacks of the directory */
+
+static void on_trackers_changed(void *userdata) {
+        Manager *m = userdata;
+
+        account_trackers_changed(m->account);
+        if (m->chat)
+                chat_on_trackers_changed(m->chat);
+        status_later(m);
+}
+
+static void on_record(void *userdata, const Record *record, Bytes outer) {
+        Manager *m = userdata;
+
+        chat_on_record(m->chat, record, outer);
+}
+
+static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
+        usec_t last_seen, const PresenceRecord *p) {
+        Manager *m = userdata;
+
+        chat_on_presence(m->chat, account, online, last_seen, p);
+}
+
+static void on_name_refused(void *userdata, Code code, const char *text) {
+        Manager *m = userdata;
+
+        log_warning("A tracker does not register this account's name: %s", text);
+        chat_on_name_refused(m->chat, code, text);
+}
+
+static const DirectoryCallbacks directory_callbacks = {
+        .trackers_changed = on_trackers_changed,
+        .record = on_record,
+        .presence = on_presence,
+        .name_refused = on_name_refused,
+};
+
+/* Callbacks of delivery */
+
+static void on_received(void *userdata, uint32_t feed, uint64_t seq) {
+        Manager *m = userdata;
+
+        chat_on_received(m->chat, feed, seq);
+}
+
+static void on_state(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
+        const char *state, Code reason) {
+        Manager *m = userdata;
+
+        chat_on_state(m->chat, id, account, state, reason);
+        status_later(m);
+}
+
+static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
+        Manager *m = userdata;
+
+        chat_on_link_changed(m->chat, account, up);
+        status_later(m);
+}
+
+static const DeliveryCallbacks delivery_callbacks = {
+        .received = on_received,
+        .state = on_state,
+        .link_changed = on_link_changed,
+};
+
+/* Signals */
+
+static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        Manager *m = userdata;
+
+        sd_notify(0, "STOPPING=1");
+        return sd_event_exit(m->event, 0);
+}
+
+static uint64_t monotonic_now(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* A fresh struct, swapped in only when all of it is good. Links and sessions stay. */
+static void manager_reload(Manager *m) {
+        DaemonConfig config;
+        ConfigError error;
+        bool moved;
+
+        if (config_load(&config_schema_daemon, m->config_path, &config, &error) < 0) {
+                log_error("%s; the configuration stays as it was", error.text);
+                return;
+        }
+        moved = !streq(config.listen.address, m->config.listen.address) ||
+                config.listen.port != m->config.listen.port;
+        config_free(&config_schema_daemon, &m->config);
+        m->config = config;
+        admission_set_limits(m->admission, config.limits.connections, config.limits.per_address);
+        delivery_set_settings(m->delivery,
+                &(DeliverySettings){.accept_all = config.contacts.accept == CONFIG_ACCEPT_ALL,
+                        .handshake = config.limits.handshake});
+        on_use_tracker(m, account_identity(m->account)->tracker);
+        if (account_is_active(m->account) && moved) {
+                listening_stop(m);
+                listening_start(m);
+        }
+        log_info("The configuration was read again");
+}
+
+static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        Manager *m = userdata;
+
+        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)monotonic_now());
+        manager_reload(m);
+        sd_notify(0, "READY=1");
+        return 0;
+}
+
+static int manager_add_signals(Manager *m) {
+        sigset_t mask;
+        int r;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        signal(SIGPIPE, SIG_IGN);
+        r = sd_event_add_signal(m->event, &m->signals[0], SIGTERM, on_stop_signal, m);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, &m->signals[1], SIGINT, on_stop_signal, m);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, &m->signals[2], SIGHUP, on_reload_signal, m);
+        return r;
+}
+
+/* Putting it together */
+
+static int manager_load_config(Manager *m, const char *path) {
+        ConfigError error;
+        int r;
+
+        if (path) {
+                m->config_path = strdup(path);
+                if (!m->config_path)
+                        return -ENOMEM;
+        }
+        r = config_load(&config_schema_daemon, path, &m->config, &error);
+        if (r < 0)
+                log_error("%s", error.text);
+        return r;
+}
+
+static int manager_lock(Manager *m, const char *dir) {
+        int r;
+
+        r = fs_mkdir_p(dir);
+        if (r < 0)
+                return log_error_errno(r, "The state directory %s cannot be made", dir);
+        r = fs_lock_dir(dir, &m->lock_fd);
+        if (r == -EWOULDBLOCK) {
+                log_error("Another p2pchatd uses the state directory %s already", dir);
+                return r;
+        }
+        return r < 0 ? log_error_errno(r, "The state directory %s cannot be locked", dir) : 0;
+}
+
+static int manager_open_store(Manager *m, const char *dir) {
+        int r;
+
+        r = store_open(dir, m->loop, &m->store);
+        if (r == -EPROTONOSUPPORT)
+                log_error("NewerVersion: the store in %s/db was written by a newer version of p2pchat; "
+                          "install that version again. It was left as it is", dir);
+        else if (r == -EMEDIUMTYPE)
+                log_error("%s/db is not a store of p2pchatd; move it away. It was left as it is", dir);
+        else if (r == -EUCLEAN)
+                log_error("The store in %s/db is damaged; restore %s from a backup, or move it away to "
+                          "begin anew. It was left as it is", dir, dir);
+        else if (r < 0)
+                log_error_errno(r, "The store in %s/db cannot be opened", dir);
+        return r;
+}
+
+static int manager_make_parts(Manager *m) {
+        const struct ConfigLimits *limits = &m->config.limits;
+        DeliverySettings settings = {.accept_all = m->config.contacts.accept == CONFIG_ACCEPT_ALL,
+                .handshake = limits->handshake};
+        int r;
+
+        m->admission = admission_new(limits->connections, limits->per_address);
+        r = m->admission ? net_new(m->loop, &m->net) : -ENOMEM;
+        if (r >= 0)
+                r = account_new(m->store, m->loop, m->config.heartbeat.interval, &account_callbacks, m, &m->account);
+        if (r >= 0)
+                r = directory_new(m->net, account_local(m->account), &directory_callbacks, m, &m->directory);
+        if (r >= 0)
+                r = delivery_new(m->store, m->net, m->directory, account_identity(m->account),
+                        account_local(m->account), &settings, &delivery_callbacks, m, &m->delivery);
+        if (r >= 0)
+                r = chat_new(&(ChatParts){.loop = m->loop,
+                                     .store = m->store,
+                                     .account = m->account,
+                                     .directory = m->directory,
+                                     .delivery = m->delivery},
+                        &m->chat);
+        if (r >= 0)
+                r = loop_timer_new(m->loop, on_listen_retry, m, &m->listen_retry);
+        if (r >= 0)
+                r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
+        if (r < 0)
+                return log_error_errno(r, "Starting failed");
+        account_set_directory(m->account, m->directory);
+        return 0;
+}
+
+static int manager_join_bus(Manager *m) {
+        int r;
+
+        r = bus_new(m->event, m->loop, m->chat, &m->bus);
+        if (r < 0)
+                return log_error_errno(r, "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS)");
+        account_start(m->account);
+        r = bus_request_name(m->bus);
+        if (r == -EEXIST)
+                log_error("Another p2pchatd runs on this session bus already");
+        else if (r < 0)
+                log_error_errno(r, "The bus name cannot be taken");
+        return r;
+}
+
+int manager_new(const ManagerArgs *args, Manager **ret) {
+        _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->lock_fd = -EBADF;
+        m->event = sd_event_ref(args->event);
+        r = crypto_init();
+        if (r >= 0)
+                r = manager_load_config(m, args->config_path);
+        if (r >= 0)
+                r = manager_lock(m, args->state_dir);
+        if (r >= 0)
+                r = manager_add_signals(m);
+        if (r >= 0)
+                r = loop_sd_event_new(m->event, &m->loop);
+        if (r >= 0)
+                r = manager_open_store(m, args->state_dir);
+        if (r >= 0)
+                r = manager_make_parts(m);
+        if (r >= 0)
+                r = manager_join_bus(m);
+        if (r < 0)
+                return r;
+        (void)sd_event_set_watchdog(m->event, true);
+        sd_notify(0, "READY=1");
+        on_status_timer(m);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+        /* What is accepted and not answered yet is committed and answered first. */
+        if (m->store)
+                (void)db_commit(m->store->db);
+        bus_free(m->bus);
+        listener_free(m->listener);
+        chat_free(m->chat);
+        delivery_free(m->delivery);
+        directory_free(m->directory);
+        net_free(m->net);
+        account_free(m->account);
+        store_close(m->store);
+        if (m->admission)
+                admission_free(m->admission);
+        loop_timer_free(m->listen_retry);
+        loop_timer_free(m->status_timer);
+        loop_sd_event_free(m->loop);
+        for (size_t i = 0; i < ELEMENTSOF(m->signals); i++)
+                sd_event_source_disable_unref(m->signals[i]);
+        sd_event_unref(m->event);
+        config_free(&config_schema_daemon, &m->config);
+        safe_close(m->lock_fd);
+        free(m->config_path);
+        free(m);
+        return NULL;
+}
