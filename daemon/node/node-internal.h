@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What the files of node/ share. One subject a file: sessions (node-client.c), HELLO
+ * (node-hello.c), people in memory (node-person.c), presence and last-seen (node-presence.c),
+ * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c) and
+ * LIST_PEERS (node-list.c).
+ */
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "net/keepalive.h"
+#include "node/key-hash.h"
+#include "node/node.h"
+#include "util/quota.h"
+#include "wire/hello.h"
+#include "wire/tracker.h"
+
+/* Of one session. Over FRAMES or BYTES it is ended; what it asks beyond the others is refused. */
+#define CLIENT_FRAMES 2000
+#define CLIENT_BYTES (8 * 1024 * 1024)
+#define CLIENT_QUOTA_INTERVAL (10 * USEC_PER_SEC)
+#define CLIENT_REQUESTS_MAX 64
+#define CLIENT_WATCHES_MAX 10000
+
+/* Of all sessions together: about 300 bytes each. */
+#define NODE_WATCHES_MAX (4 * 1024 * 1024)
+
+/* Addresses whose new names are counted. */
+#define NODE_PREFIXES_MAX 65536
+
+/* A last-seen time is on disk this much later, with all the others of that time in one commit. */
+#define SEEN_DELAY USEC_PER_MINUTE
+#define SEEN_AT_ONCE 1000
+
+/* After a start, for so many heartbeats, who is not back yet does not count as offline. */
+#define SETTLE_HEARTBEATS 3
+
+typedef struct Person Person;
+typedef struct Client Client;
+typedef struct ClientRequest ClientRequest;
+typedef struct Watcher Watcher;
+typedef struct Prefix Prefix;
+
+typedef struct OnlineSlot {
+        uint64_t serial;
+        Person *person; /* NULL: gone */
+} OnlineSlot;
+
+struct Node {
+        Net *net;
+        Loop *loop;
+        DStore *store;
+        const NodeLimits *limits;
+        uint8_t key[KEY_SIZE];
+        TlsIdentity *tls;
+        uint8_t boot_nonce[BOOT_NONCE_SIZE];
+        KeyHash hash;
+        NodeStats stats;
+
+        Client *clients;
+        Person *people;
+        Watcher *watchers;
+        size_t n_watchers;
+        Client *pushing;  /* with something to push */
+        LoopDefer *push;   /* once per turn of the loop */
+        LoopTimer *settle; /* the end of the time after the start */
+        bool settled;
+
+        Person *unsaved; /* whose last-seen time is newer than on disk */
+        LoopTimer *save;
+
+        OnlineSlot *online; /* in order of their serials; some may be gone */
+        size_t n_online_slots, allocated_online_slots;
+        uint64_t online_serial;
+
+        Prefix *prefixes;
+};
+
+/* Somebody of interest: has a session, is watched, or left a moment ago. */
+struct Person {
+        Node *node;
+        uint8_t key[KEY_SIZE];
+        unsigned refs;
+        DStoreWatch *watch;
+
+        /* What the newest record says. */
+        bool registered, visible, listed;
+        uint64_t epoch;
+        uint8_t device[KEY_SIZE];
+
+        Client *client;  /* that speaks for it */
+        uint8_t *presence; /* as it was signed; NULL: not online */
+        size_t presence_size;
+        size_t online_slot;
+        usec_t last_seen; /* realtime */
+        bool is_unsaved;
+        Person *unsaved_prev, *unsaved_next;
+        Watcher *watchers;
+        unsigned n_watchers;
+        UT_hash_handle hh;
+};
+
+typedef enum ClientState {
+        CLIENT_CONNECTED, /* HELLO has not come yet */
+        CLIENT_CHECKING,  /* it has, and the store is asked */
+        CLIENT_OPEN,
+} ClientState;
+
+struct Client {
+        Node *node;
+        Conn *conn;
+        ClientState state;
+        LoopTimer *timer; /* until HELLO its deadline, then the keep-alive */
+        Keepalive keepalive;
+        Quota frames, bytes;
+        uint8_t key[KEY_SIZE]; /* the device'c, proved by TLS */
+        uint32_t heartbeat;    /* s, of the client's HELLO */
+        Person *person;      /* NULL: it did not say who it is */
+        uint64_t epoch;
+        uint8_t *record; /* of HELLO, until the store has it or a newer one */
+        size_t record_size;
+        ClientRequest *requests;
+        unsigned n_requests;
+        Watcher *watchers;
+        unsigned n_watchers;
+        Watcher *pushes;
+        bool is_pushing;
+        Client *pushing_prev, *pushing_next;
+        Client *prev, *next;
+};
+
+/* A request that waits for the store. First member of what the request needs besides. */
+struct ClientRequest {
+        Client *client;
+        uint64_t id;                /* 0: nobody waits for an answer */
+        void (*clear)(ClientRequest *rq); /* frees what it holds; may be NULL */
+        ClientRequest *prev, *next;
+};
+
+static inline Bytes client_record(const Client *c) {
+        return (Bytes){.data = c->record, .size = c->record_size};
+}
+
+static inline Bytes person_presence(const Person *a) {
+        return (Bytes){.data = a->presence, .size = a->presence_size};
+}
+
+/* Online as far as others may know. */
+static inline bool person_is_shown(const Person *a) {
+        return a->presence && a->visible;
+}
+
+/* Sessions. After client_bye() and client_free() there is no session any more. */
+void client_new(Node *n, Transport *t);
+Client *client_free(Client *c);
+void client_bye(Client *c, Code code, const char *text, Bytes record);
+void client_opened(Client *c);
+
+/* The end of each encoder: R is what it returned. */
+void client_queued(Client *c, int r);
+
+/* The store has the record of its HELLO, or a newer one. */
+void client_drop_record(Client *c);
+void client_ok(Client *c, uint64_t id);
+void client_error(Client *c, uint64_t id, Code code, const char *text, uint64_t retry_after);
+
+/* For a frame that is in canonical form but not what its type says. */
+void client_malformed(Client *c);
+
+/* SIZE is that of the struct that begins with ClientRequest. NULL: it was refused, with an answer. */
+void *client_request_new(Client *c, uint64_t id, size_t size);
+void client_request_free(ClientRequest *rq);
+
+/* Answer and free. */
+void client_request_ok(ClientRequest *rq);
+void client_request_error(ClientRequest *rq, Code code, const char *text, uint64_t retry_after);
+
+/* HELLO */
+void client_hello(Client *c, Frame *f);
+
+/* The newest record of an account beats this session's device. */
+bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE], uint64_t newest_epoch,
+        const uint8_t newest_device[static KEY_SIZE]);
+void client_replace(Client *c, Bytes record);
+
+/* Accounts. person_get() makes one and takes a reference. */
+int person_get(Node *n, const uint8_t key[static KEY_SIZE], Person **ret);
+Person *person_find(Node *n, const uint8_t key[static KEY_SIZE]);
+Person *person_unref(Person *a);
+
+/* Presence */
+void person_online(Person *a, uint8_t *presence, size_t size); /* takes the memory */
+void person_offline(Person *a);
+void node_save_seen(Node *n, bool all);
+size_t node_online_find(const Node *n, uint64_t serial);
+int node_seen_decode(Bytes blob, usec_t *ret);
+
+/* Watching */
+enum {
+        PUSH_RECORD = 1,
+        PUSH_PRESENCE = 2,
+};
+
+void client_watch(Client *c, Frame *f);
+void person_changed(Person *a, unsigned what);
+void client_unwatch(Client *c);
+void node_settle(Node *n);
+void node_push(Node *n);
+void client_drained(Client *c);
+
+/* Claims and records */
+void client_register(Client *c, Frame *f);
+void client_publish(Client *c, Frame *f);
+void client_refresh(Client *c); /* with the record of its HELLO */
+void node_prefixes_free(Node *n);
+
+/* Reading */
+void client_lookup(Client *c, Frame *f);
+void client_list(Client *c, Frame *f);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Records that come in: REGISTER claims the name, PUBLISH and HELLO renew a record whose name the
+ * account has already.
+ */
+
+#include "node/node-internal.h"
+#include "ring/peek.h"
+#include "util/log.h"
+
+/* New names by address */
+
+struct Prefix {
+        uint8_t address[16];
+        Quota quota;
+        UT_hash_handle hh;
+};
+
+static void prefix_free(Node *n, Prefix *p) {
+        HASH_DEL(n->prefixes, p);
+        free(p);
+}
+
+void node_prefixes_free(Node *n) {
+        while (n->prefixes)
+                prefix_free(n, n->prefixes);
+}
+
+/* The table is in order of arrival: the oldest go when they owe nothing, or for want of room. */
+static void prefixes_trim(Node *n, usec_t now) {
+        while (n->prefixes && (quota_is_full(&n->prefixes->quota, now) ||
+                                      HASH_COUNT(n->prefixes) >= NODE_PREFIXES_MAX))
+                prefix_free(n, n->prefixes);
+}
+
+/* Charges a new name to the address of the session. */
+static bool claim_charge(Client *c) {
+        unsigned limit = c->node->limits->registrations_per_hour;
+        usec_t now = loop_now(c->node->loop);
+        Node *n = c->node;
+        uint8_t address[16];
+        unsigned hash;
+        Prefix *p;
+
+        if (limit == 0)
+                return true;
+        sockaddr_prefix(conn_peer(c->conn), address);
+        hash = key_hash(&n->hash, address, sizeof(address));
+        HASH_FIND_BYHASHVALUE(hh, n->prefixes, address, sizeof(address), hash, p);
+        if (!p) {
+                prefixes_trim(n, now);
+                p = calloc(1, sizeof(*p));
+                if (!p)
+                        return false;
+                memcpy(p->address, address, sizeof(address));
+                p->quota = QUOTA_INIT(limit, USEC_PER_HOUR);
+                HASH_ADD_KEYPTR_BYHASHVALUE(
+                        hh, n->prefixes, p->address, sizeof(p->address), hash, p);
+        }
+        p->quota.burst = limit;
+        return quota_take(&p->quota, 1, now);
+}
+
+/* A record on its way into the store */
+
+typedef struct Intake {
+        ClientRequest request;
+        bool claims; /* the name may be new to the account */
+        bool is_new; /* it is */
+        uint8_t *blob;
+        Record record; /* points into `blob` */
+        DStoreMerge merges[2];
+} Intake;
+
+static void intake_clear(ClientRequest *rq) {
+        free(CONTAINER_OF(rq, Intake, request)->blob);
+}
+
+/* Why the newest record known is higher than this one. */
+static void intake_answer_stale(Intake *in) {
+        Person *a = in->request.client->person;
+        const Record *rec = &in->record;
+
+        if (node_device_is_older(rec->epoch, rec->device.device, a->epoch, a->device))
+                client_request_error(&in->request, CODE_REPLACED,
+                        "this account is used on another device", 0);
+        else if (in->is_new)
+                client_request_error(&in->request, CODE_INVALID_ARGS,
+                        "a newer record of this account is known already", 0);
+        else {
+                client_drop_record(in->request.client);
+                client_request_ok(&in->request);
+        }
+}
+
+static void on_intake_merged(void *userdata, int error, const MergeResult *results) {
+        Intake *in = userdata;
+        Client *c = in->request.client;
+
+        if (error < 0)
+                client_request_error(&in->request, CODE_STORAGE,
+                        "the tracker could not keep the record; try again later", 60);
+        else if (results[0] == MERGE_STALE)
+                client_request_error(&in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+        else if (results[1] == MERGE_STALE)
+                intake_answer_stale(in);
+        else {
+                if (in->is_new && results[0] == MERGE_STORED) {
+                        c->node->stats.registrations++;
+                        log_info("%s is registered", in->record.name);
+                }
+                client_drop_record(c);
+                client_request_ok(&in->request);
+        }
+}
+
+static void intake_merge(Intake *in) {
+        Node *n = in->request.client->node;
+        Bytes blob = in->merges[0].blob;
+
+        in->merges[0].kind = DIRECTORY_NAME;
+        in->merges[0].merge = merge_name;
+        in->merges[1] = (DStoreMerge){.kind = DIRECTORY_USER, .merge = merge_user, .blob = blob};
+        directory_key_account(DIRECTORY_USER, in->record.account, in->merges[1].key);
+        n->store->ops->rec_merge(n->store, in->merges, 2, on_intake_merged, in);
+}
+
+static void intake_claim(Intake *in) {
+        Client *c = in->request.client;
+        unsigned limit = c->node->limits->registrations_per_hour;
+
+        in->is_new = true;
+        if (!in->claims)
+                client_request_error(&in->request, CODE_INVALID_ARGS,
+                        "the name of the record is not registered for this account", 0);
+        else if (!claim_charge(c))
+                client_request_error(&in->request, CODE_RATE_LIMITED,
+                        "too many new names came from this address", MAX(3600 / limit, 1U));
+        else
+                intake_merge(in);
+}
+
+static void on_intake_name(void *userdata, int error, Bytes blob) {
+        Intake *in = userdata;
+        Client *c = in->request.client;
+        Record holder;
+
+        if (error < 0 || (blob.size > 0 && record_peek(blob, &holder) < 0))
+                client_request_error(
+                        &in->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
+        else if (blob.size > 0 && key_equal(holder.account, in->record.account))
+                intake_merge(in);
+        else if (blob.size > 0 && holder.expires > loop_realtime(c->node->loop))
+                client_request_error(&in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+        else
+                intake_claim(in);
+}
+
+/* RECORD was decoded from BLOB and checked. */
+static void intake_start(Client *c, uint64_t id, bool claims, Bytes blob) {
+        Node *n = c->node;
+        Intake *in;
+
+        in = client_request_new(c, id, sizeof(*in));
+        if (!in)
+                return;
+        in->request.clear = intake_clear;
+        in->claims = claims;
+        in->blob = malloc(blob.size);
+        if (!in->blob) {
+                client_request_error(&in->request, CODE_STORAGE, "the tracker is out of memory", 1);
+                return;
+        }
+        memcpy(in->blob, blob.data, blob.size);
+        in->merges[0].blob = (Bytes){.data = in->blob, .size = blob.size};
+        if (record_peek(in->merges[0].blob, &in->record) < 0) {
+                client_request_error(&in->request, CODE_INVALID_ARGS, "the record is ill-formed", 0);
+                return;
+        }
+        directory_key_name(in->record.name, in->merges[0].key);
+        n->store->ops->rec_get(
+                n->store, DIRECTORY_NAME, in->merges[0].key, on_intake_name, in);
+}
+
+/* NULL, or what is wrong with the times of a record. */
+static const char *record_time_error(const Record *rec, uint64_t now) {
+        if (rec->expires <= now || !certificate_is_valid_at(&rec->device, now))
+                return "the record or its certificate has expired";
+        if (record_is_ahead(rec, now) ||
+                rec->expires > now + IDENTITY_LIFETIME + USEC_PER_DAY)
+                return "the record is from the future: the clock of this device may be wrong";
+        return NULL;
+}
+
+/* A record that the session brings must be its own. */
+static const char *client_record_error(Client *c, Bytes blob) {
+        Bytes known = client_record(c);
+        Record rec;
+        int r;
+
+        /* What came with HELLO has been verified. */
+        if (blob.size > 0 && blob.size == known.size && memcmp(blob.data, known.data, known.size) == 0)
+                r = record_peek(blob, &rec);
+        else
+                r = record_decode(blob, &rec);
+        if (r < 0)
+                return "the record does not hold: bad form, key or signature";
+        if (!key_equal(rec.account, c->person->key) || !key_equal(rec.device.device, c->key) ||
+                rec.epoch < c->epoch)
+                return "the record is of another account or device than this session";
+        return record_time_error(&rec, loop_realtime(c->node->loop));
+}
+
+void client_register(Client *c, Frame *f) {
+        const char *wrong;
+        Bytes blob;
+
+        if (record_frame_decode(f, &blob) < 0) {
+                client_malformed(c);
+                return;
+        }
+        if (!c->person) {
+                client_error(c, f->request, CODE_NOT_LOGGED_IN,
+                        "HELLO came without a certificate: who wants the name?", 0);
+                return;
+        }
+        wrong = client_record_error(c, blob);
+        if (wrong)
+                client_error(c, f->request, CODE_INVALID_ARGS, wrong, 0);
+        else
+                intake_start(c, f->request, true, blob);
+}
+
+void client_refresh(Client *c) {
+        if (!client_record_error(c, client_record(c)))
+                intake_start(c, 0, false, client_record(c));
+}
+
+/* PUBLISH */
+
+static const char *presence_error(Client *c, Bytes blob, PresenceRecord *ret) {
+        Person *a = c->person;
+        MergeResult result;
+
+        if (presence_decode(blob, ret) < 0)
+                return "the presence does not hold: bad form, key or signature";
+        if (!key_equal(ret->account, a->key) || !key_equal(ret->device, c->key) ||
+                ret->epoch != c->epoch)
+                return "the presence is of another account, device or epoch than this session";
+        if (merge_presence(person_presence(a), blob, loop_realtime(a->node->loop), &result) < 0 ||
+                result == MERGE_STALE)
+                return "a newer presence is known already";
+        return NULL;
+}
+
+/* Everybody who watches costs a push. */
+static bool publish_charge(Client *c) {
+        unsigned cost = MIN(c->person->n_watchers / 64, CLIENT_FRAMES / 4U);
+
+        return quota_take(&c->frames, cost, loop_now(c->node->loop));
+}
+
+static const char *publish_presence(Client *c, Bytes blob) {
+        const char *wrong;
+        PresenceRecord p;
+        uint8_t *copy;
+
+        wrong = presence_error(c, blob, &p);
+        if (wrong)
+                return wrong;
+        if (p.presence == PRESENCE_OFFLINE) {
+                person_offline(c->person);
+                return NULL;
+        }
+        copy = malloc(blob.size);
+        if (!copy)
+                return "the tracker is out of memory";
+        memcpy(copy, blob.data, blob.size);
+        person_online(c->person, copy, blob.size);
+        return NULL;
+}
+
+void client_publish(Client *c, Frame *f) {
+        const char *wrong = NULL;
+        Publish p;
+
+        if (publish_decode(f, &p) < 0) {
+                client_malformed(c);
+                return;
+        }
+        if (!c->person || !c->person->registered) {
+                client_error(c, f->request, CODE_NOT_LOGGED_IN,
+                        "this session is of no registered account", 0);
+                return;
+        }
+        if (!publish_charge(c)) {
+                client_error(c, f->request, CODE_RATE_LIMITED,
+                        "too many changes for so many watchers", 10);
+                return;
+        }
+        if (p.record.size > 0)
+                wrong = client_record_error(c, p.record);
+        if (!wrong && p.presence.size > 0)
+                wrong = publish_presence(c, p.presence);
+        if (wrong)
+                client_error(c, f->request, CODE_INVALID_ARGS, wrong, 0);
+        else if (p.record.size > 0)
+                intake_start(c, f->request, false, p.record);
+        else
+                client_ok(c, f->request);
+}

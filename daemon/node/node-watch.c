@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Watching accounts. What changed is noted per watcher and pushed once per turn of the loop, as it
+ * is then; to a client that does not take its output, when it does again. So a push never queues up
+ * behind an older one about the same account.
+ */
+
+#include "node/node-internal.h"
+
+/* What the client has been told since it watches. */
+typedef enum Told {
+        TOLD_NOTHING,
+        TOLD_ONLINE,
+        TOLD_OFFLINE,
+} Told;
+
+typedef struct WatcherKey {
+        Client *client;
+        Person *person;
+} WatcherKey;
+
+struct Watcher {
+        WatcherKey key;
+        uint8_t pending; /* PUSH_… */
+        uint8_t told;
+        bool is_queued;
+        bool is_asking; /* the store, for the record */
+        Watcher *client_prev, *client_next;
+        Watcher *person_prev, *person_next;
+        Watcher *queue_prev, *queue_next;
+        UT_hash_handle hh;
+};
+
+static Watcher *watcher_find(Client *c, Person *a) {
+        WatcherKey key = {.client = c, .person = a};
+        Watcher *w;
+
+        HASH_FIND(hh, c->node->watchers, &key, sizeof(key), w);
+        return w;
+}
+
+static void client_stop_pushing(Client *c) {
+        if (!c->is_pushing)
+                return;
+        c->is_pushing = false;
+        DL_DELETE2(c->node->pushing, c, pushing_prev, pushing_next);
+}
+
+static void client_start_pushing(Client *c) {
+        if (c->is_pushing)
+                return;
+        c->is_pushing = true;
+        DL_APPEND2(c->node->pushing, c, pushing_prev, pushing_next);
+        loop_defer_arm(c->node->push, true);
+}
+
+static void watcher_push(Watcher *w, unsigned what) {
+        Client *c = w->key.client;
+
+        w->pending |= (uint8_t)what;
+        if (w->is_queued)
+                return;
+        w->is_queued = true;
+        DL_APPEND2(c->pushes, w, queue_prev, queue_next);
+        client_start_pushing(c);
+}
+
+static void watcher_dequeue(Watcher *w) {
+        if (!w->is_queued)
+                return;
+        w->is_queued = false;
+        DL_DELETE2(w->key.client->pushes, w, queue_prev, queue_next);
+}
+
+static void watcher_free(Watcher *w) {
+        Client *c = w->key.client;
+        Person *a = w->key.person;
+        Node *n = c->node;
+
+        if (w->is_asking)
+                n->store->ops->forget(n->store, w);
+        watcher_dequeue(w);
+        DL_DELETE2(c->watchers, w, client_prev, client_next);
+        c->n_watchers--;
+        DL_DELETE2(a->watchers, w, person_prev, person_next);
+        a->n_watchers--;
+        HASH_DEL(n->watchers, w);
+        n->n_watchers--;
+        free(w);
+        person_unref(a);
+}
+
+void client_unwatch(Client *c) {
+        while (c->watchers)
+                watcher_free(c->watchers);
+        client_stop_pushing(c);
+}
+
+/* Pushing */
+
+static void on_push_record(void *userdata, int error, Bytes blob) {
+        Watcher *w = userdata;
+        Client *c = w->key.client;
+
+        w->is_asking = false;
+        if (error >= 0 && blob.size > 0)
+                client_queued(c, record_frame_encode(conn_output(c->conn), FRAME_RECORD, 0, blob));
+}
+
+static void push_record(Watcher *w) {
+        Node *n = w->key.client->node;
+        uint8_t key[SHA256_SIZE];
+
+        w->is_asking = true;
+        directory_key_account(DIRECTORY_USER, w->key.person->key, key);
+        n->store->ops->rec_get(n->store, DIRECTORY_USER, key, on_push_record, w);
+}
+
+/* That somebody is away is worth a word to who was told the contrary. To who has just begun to
+ * watch as well, as what he knew before may be wrong; but not before everybody had the time to come
+ * back after a restart. */
+static bool push_is_due(const Watcher *w) {
+        const Person *a = w->key.person;
+
+        if (person_is_shown(a) || w->told == TOLD_ONLINE)
+                return true;
+        return w->told == TOLD_NOTHING && a->registered && a->node->settled;
+}
+
+static void push_presence(Watcher *w) {
+        Person *a = w->key.person;
+        Client *c = w->key.client;
+        PresencePush p = {.online = person_is_shown(a)};
+
+        if (!push_is_due(w))
+                return;
+        memcpy(p.account, a->key, KEY_SIZE);
+        if (p.online) {
+                p.presence = person_presence(a);
+                p.last_seen = loop_realtime(a->node->loop);
+        } else if (a->visible)
+                p.last_seen = a->last_seen;
+        w->told = p.online ? TOLD_ONLINE : TOLD_OFFLINE;
+        client_queued(c, presence_push_encode(conn_output(c->conn), &p));
+}
+
+/* True when all was pushed; else the rest follows when the output has drained. */
+static bool client_push(Client *c) {
+        while (c->pushes) {
+                Watcher *w = c->pushes;
+                unsigned what = w->pending;
+
+                if (conn_is_full(c->conn))
+                        return false;
+                watcher_dequeue(w);
+                w->pending = 0;
+                if (what & PUSH_RECORD)
+                        push_record(w);
+                if (what & PUSH_PRESENCE)
+                        push_presence(w);
+        }
+        return true;
+}
+
+void node_push(Node *n) {
+        while (n->pushing) {
+                Client *c = n->pushing;
+
+                client_stop_pushing(c);
+                (void)client_push(c);
+        }
+}
+
+void client_drained(Client *c) {
+        if (c->pushes)
+                client_start_pushing(c);
+}
+
+void person_changed(Person *a, unsigned what) {
+        Watcher *w;
+
+        if (what == 0)
+                return;
+        for (w = a->watchers; w; w = w->person_next)
+                watcher_push(w, what);
+}
+
+void node_settle(Node *n) {
+        for (Watcher *w = n->watchers; w; w = w->hh.next)
+                if (w->told == TOLD_NOTHING)
+                        watcher_push(w, PUSH_PRESENCE);
+}
+
+/* WATCH */
+
+static int watch_add(Client *c, const uint8_t key[static KEY_SIZE]) {
+        Node *n = c->node;
+        Person *a;
+        Watcher *w;
+        int r;
+
+        r = person_get(n, key, &a);
+        if (r < 0)
+                return r;
+        if (watcher_find(c, a)) {
+                person_unref(a);
+                return 0;
+        }
+        w = calloc(1, sizeof(*w));
+        if (!w) {
+                person_unref(a);
+                return -ENOMEM;
+        }
+        w->key = (WatcherKey){.client = c, .person = a};
+        DL_APPEND2(c->watchers, w, client_prev, client_next);
+        c->n_watchers++;
+        DL_APPEND2(a->watchers, w, person_prev, person_next);
+        a->n_watchers++;
+        HASH_ADD(hh, n->watchers, key, sizeof(w->key), w);
+        n->n_watchers++;
+        watcher_push(w, person_is_shown(a) ? PUSH_RECORD | PUSH_PRESENCE : PUSH_PRESENCE);
+        return 0;
+}
+
+static void watch_remove(Client *c, const uint8_t key[static KEY_SIZE]) {
+        Person *a = person_find(c->node, key);
+        Watcher *w = a ? watcher_find(c, a) : NULL;
+
+        if (w)
+                watcher_free(w);
+}
+
+static bool watch_has_room(const Client *c, size_t n) {
+        return n <= CLIENT_WATCHES_MAX - c->n_watchers &&
+                n <= NODE_WATCHES_MAX - c->node->n_watchers;
+}
+
+void client_watch(Client *c, Frame *f) {
+        uint8_t buf[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        Watch watch;
+        int r = 0;
+
+        if (watch_decode(f, buf, &watch) < 0) {
+                client_malformed(c);
+                return;
+        }
+        for (size_t i = 0; i < watch.remove.size; i += KEY_SIZE)
+                watch_remove(c, watch.remove.data + i);
+        if (!watch_has_room(c, watch.add.size / KEY_SIZE)) {
+                client_error(c, f->request, CODE_TOO_MANY, "too many accounts are watched", 0);
+                return;
+        }
+        for (size_t i = 0; i < watch.add.size && r >= 0; i += KEY_SIZE)
+                r = watch_add(c, watch.add.data + i);
+        if (r < 0)
+                client_error(c, f->request, CODE_STORAGE, "the tracker is out of memory", 1);
+        else
+                client_ok(c, f->request);
+}

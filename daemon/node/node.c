@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "node/node-internal.h"
+
+static void on_push(void *userdata) {
+        node_push(userdata);
+}
+
+static void on_settle(void *userdata) {
+        Node *n = userdata;
+
+        n->settled = true;
+        node_settle(n);
+}
+
+static void on_save(void *userdata) {
+        node_save_seen(userdata, false);
+}
+
+int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limits, Node **ret) {
+        Node *n = calloc(1, sizeof(*n));
+        int r;
+
+        if (!n)
+                return -ENOMEM;
+        *n = (Node){.net = net, .loop = net_loop(net), .store = store, .limits = limits};
+        memcpy(n->key, sign_key_public(key), KEY_SIZE);
+        loop_random(n->loop, n->boot_nonce, sizeof(n->boot_nonce));
+        loop_random(n->loop, &n->hash, sizeof(n->hash));
+        r = tls_identity_new(key, &n->tls);
+        if (r >= 0)
+                r = loop_defer_new(n->loop, LOOP_DEFER_SOON, on_push, n, &n->push);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_settle, n, &n->settle);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_save, n, &n->save);
+        if (r < 0) {
+                node_free(n);
+                return r;
+        }
+        loop_timer_set(n->settle,
+                loop_now(n->loop) + SETTLE_HEARTBEATS * limits->heartbeat * USEC_PER_SEC);
+        *ret = n;
+        return 0;
+}
+
+Node *node_free(Node *n) {
+        if (!n)
+                return NULL;
+        while (n->clients)
+                client_free(n->clients);
+        node_save_seen(n, true);
+        node_prefixes_free(n);
+        loop_defer_free(n->push);
+        loop_timer_free(n->settle);
+        loop_timer_free(n->save);
+        tls_identity_free(n->tls);
+        free(n->online);
+        free(n);
+        return NULL;
+}
+
+void node_accept(Node *n, Transport *t) {
+        client_new(n, t);
+}
+
+const NodeStats *node_stats(const Node *n) {
+        return &n->stats;
+}

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* p2pchat-tracker: a directory node as a program of its own. See p2pchat-tracker(8). */
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "config/config.h"
+#include "net/loop-sd-event.h"
+#include "net/tcp.h"
+#include "node/address.h"
+#include "node/key-file.h"
+#include "node/node.h"
+#include "util/fs.h"
+#include "util/log.h"
+#include "util/quota.h"
+
+#define PROGRAM "p2pchat-tracker"
+#define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
+#define LISTENERS_MAX 64
+#define STATUS_INTERVAL (10 * USEC_PER_SEC)
+
+typedef enum Action {
+        ACTION_RUN,
+        ACTION_CHECK_CONFIG,
+        ACTION_PRINT_ADDRESS,
+} Action;
+
+static Action arg_action = ACTION_RUN;
+static const char *arg_config, *arg_state_dir;
+
+typedef struct Door {
+        Endpoint endpoint; /* as configured */
+        Listener *listener;
+} Door;
+
+typedef struct Tracker {
+        char *config_path; /* NULL: defaults */
+        TrackerConfig config;
+        const char *state_dir;
+        int lock;
+        SignKey key;
+        char address[ENDPOINT_KEY_SIZE];
+
+        sd_event *event;
+        Loop *loop;
+        Net *net;
+        DStore *store;
+        Admission *admission;
+        NodeLimits limits;
+        Node *node;
+        Door doors[LISTENERS_MAX];
+        size_t n_doors;
+        LoopTimer *status_timer;
+        char status[ENDPOINT_KEY_SIZE + 128];
+        Quota complaints;
+} Tracker;
+
+/* One sentence for whoever started the program. */
+static int fail(const char *format, ...) _printf_(1, 2);
+
+static int fail(const char *format, ...) {
+        va_list ap;
+
+        fprintf(stderr, PROGRAM ": ");
+        va_start(ap, format);
+        vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        return -EIO;
+}
+
+/* State directory and key */
+
+static const char *state_dir(void) {
+        static char first[4096];
+        const char *e = getenv("STATE_DIRECTORY");
+        size_t n;
+
+        if (arg_state_dir)
+                return arg_state_dir;
+        if (!e || !e[0])
+                return STATE_DIR_DEFAULT;
+        n = strcspn(e, ":"); /* one for each StateDirectory=; this program's comes first */
+        snprintf(first, sizeof(first), "%.*s", (int)MIN(n, sizeof(first) - 1), e);
+        return first;
+}
+
+static int state_lock(Tracker *t) {
+        int r;
+
+        r = fs_mkdir_p(t->state_dir);
+        if (r < 0)
+                return fail("cannot make the state directory %s: %s", t->state_dir, strerror(-r));
+        r = fs_lock_dir(t->state_dir, &t->lock);
+        if (r == -EWOULDBLOCK)
+                return fail("another " PROGRAM " uses %s", t->state_dir);
+        if (r < 0)
+                return fail("cannot use the state directory %s: %s", t->state_dir, strerror(-r));
+        return 0;
+}
+
+/* Root would make files that the service's own user cannot read. */
+static int state_check_owner(Tracker *t) {
+        struct stat st;
+
+        if (geteuid() == 0 && stat(t->state_dir, &st) >= 0 && st.st_uid != 0)
+                return fail("%s holds no key yet and belongs to the service: start that once, "
+                            "it makes the key", t->state_dir);
+        return 0;
+}
+
+/* 0, 1 when there is none yet, or an error that was told. */
+static int key_read(Tracker *t) {
+        int r = node_key_read(t->state_dir, &t->key);
+
+        if (r == -ENOENT)
+                return 1;
+        if (r == -EBADMSG)
+                return fail("%s/key is damaged: restore it from a backup, or remove it and give "
+                            "everybody the new address", t->state_dir);
+        if (r < 0)
+                return fail("cannot read %s/key: %s", t->state_dir, strerror(-r));
+        return 0;
+}
+
+static int key_create(Tracker *t) {
+        int r;
+
+        r = node_key_create(t->state_dir, &t->key);
+        if (r < 0)
+                return fail("cannot write %s/key: %s", t->state_dir, strerror(-r));
+        return 0;
+}
+
+static void set_address(Tracker *t) {
+        EndpointKey e;
+
+        node_address(&t->config, sign_key_public(&t->key), &e);
+        endpoint_key_format(&e, t->address);
+}
+
+static int print_address(Tracker *t) {
+        int r;
+
+        r = key_read(t);
+        if (r > 0) {
+                r = state_check_owner(t);
+                if (r >= 0)
+                        r = state_lock(t);
+                if (r >= 0)
+                        r = key_read(t); /* somebody may have been faster */
+                if (r > 0)
+                        r = key_create(t);
+        }
+        if (r < 0)
+                return r;
+        set_address(t);
+        if (printf("%s\n", t->address) < 0 || fflush(stdout) != 0)
+                return fail("cannot write the address: %s", strerror(errno));
+        return 0;
+}
+
+/* Listening */
+
+static void on_connection(void *userdata, int fd, const SockAddr *peer) {
+        Tracker *t = userdata;
+        Transport *transport;
+        int r;
+
+        r = tcp_transport_new(t->loop, fd, peer, t->admission, &transport);
+        if (r >= 0)
+                node_accept(t->node, transport);
+        else if (quota_take(&t->complaints, 1, loop_now(t->loop)))
+                log_warning("a connection was refused: %s", r == -EUSERS
+                                ? "limits.connections or limits.per-address is reached"
+                                : strerror(-r));
+}
+
+static Door *door_find(Door *doors, size_t n, const Endpoint *e) {
+        for (size_t i = 0; i < n; i++)
+                if (doors[i].endpoint.port == e->port && streq(doors[i].endpoint.host, e->host))
+                        return &doors[i];
+        return NULL;
+}
+
+static void doors_close(Door *doors, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                doors[i].listener = listener_free(doors[i].listener);
+}
+
+static int door_open(Tracker *t, const Endpoint *e, Door *ret) {
+        char text[ENDPOINT_SIZE];
+        Door d = {.endpoint = *e};
+        SockAddr a;
+        int r;
+
+        r = sockaddr_parse_ip(e->host, e->port, &a);
+        if (r >= 0)
+                r = listener_new(t->loop, &a, on_connection, t, &d.listener);
+        if (r < 0)
+                return fail("cannot listen on %s: %s", endpoint_format(e->host, e->port, text),
+                        strerror(-r));
+        *ret = d;
+        return 0;
+}
+
+/* Opens what CONFIG names and is not open yet, then closes the others; or leaves all as it was. */
+static int doors_open(Tracker *t, const TrackerConfig *config) {
+        Door opened[LISTENERS_MAX] = {}, kept[LISTENERS_MAX];
+        size_t n_opened = 0, n_kept = 0;
+
+        for (size_t i = 0; i < config->listen.n; i++) {
+                const Endpoint *e = &config->listen.items[i];
+
+                if (door_find(t->doors, t->n_doors, e) || door_find(opened, n_opened, e))
+                        continue;
+                assert(n_opened < LISTENERS_MAX);
+                if (door_open(t, e, &opened[n_opened]) < 0) {
+                        doors_close(opened, n_opened);
+                        return -EIO;
+                }
+                n_opened++;
+        }
+        for (size_t i = 0; i < config->listen.n; i++) {
+                Door *old = door_find(t->doors, t->n_doors, &config->listen.items[i]);
+
+                if (!old || !old->listener)
+                        continue;
+                kept[n_kept++] = *old;
+                old->listener = NULL;
+        }
+        doors_close(t->doors, t->n_doors);
+        memcpy(t->doors, kept, n_kept * sizeof(*kept));
+        memcpy(t->doors + n_kept, opened, n_opened * sizeof(*opened));
+        t->n_doors = n_kept + n_opened;
+        return 0;
+}
+
+/* A connection is a descriptor. */
+static void raise_descriptor_limit(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return;
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* Status */
+
+static void set_status(Tracker *t) {
+        const NodeStats *s = node_stats(t->node);
+        char text[sizeof(t->status)];
+
+        snprintf(text, sizeof(text), "%s: %u connections, %u sessions, %u online, %llu new names",
+                t->address, admission_count(t->admission), s->sessions, s->online,
+                (unsigned long long)s->registrations);
+        if (streq(text, t->status))
+                return;
+        memcpy(t->status, text, sizeof(text));
+        (void)sd_notifyf(0, "STATUS=%s", text);
+}
+
+static void on_status(void *userdata) {
+        Tracker *t = userdata;
+
+        set_status(t);
+        loop_timer_set(t->status_timer, loop_now(t->loop) + STATUS_INTERVAL);
+}
+
+/* Configuration */
+
+static int config_read(Tracker *t, TrackerConfig *ret) {
+        ConfigError e;
+
+        if (config_load(&config_schema_tracker, t->config_path, ret, &e) < 0)
+                return fail("%s", e.text);
+        return 0;
+}
+
+static void apply_limits(Tracker *t) {
+        t->limits = (NodeLimits){
+                .heartbeat = t->config.heartbeat.interval,
+                .handshake = t->config.limits.handshake,
+                .registrations_per_hour = t->config.limits.registrations_per_hour,
+        };
+        admission_set_limits(
+                t->admission, t->config.limits.connections, t->config.limits.per_address);
+}
+
+/* All of the new settings or none. */
+static void reload(Tracker *t) {
+        TrackerConfig config;
+
+        if (config_read(t, &config) < 0)
+                return;
+        if (doors_open(t, &config) < 0) {
+                config_free(&config_schema_tracker, &config);
+                return;
+        }
+        config_free(&config_schema_tracker, &t->config);
+        t->config = config;
+        apply_limits(t);
+        set_address(t);
+        log_info("settings were read again; the address is %s", t->address);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Tracker *t = userdata;
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                (unsigned long long)now.tv_sec * USEC_PER_SEC +
+                        (unsigned long long)now.tv_nsec / 1000);
+        reload(t);
+        (void)sd_notify(0, "READY=1");
+        set_status(t);
+        return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Tracker *t = userdata;
+
+        (void)sd_notify(0, "STOPPING=1");
+        return sd_event_exit(t->event, 0);
+}
+
+/* Starting */
+
+static int open_store(Tracker *t) {
+        _cleanup_(freep) char *path = fs_join(t->state_dir, "directory");
+        int r;
+
+        r = path ? dstore_lmdb_open(t->loop, path, &t->store) : -ENOMEM;
+        if (r >= 0)
+                return 0;
+        if (r == -EPROTONOSUPPORT)
+                return fail("%s was written by a newer version: install that, or move the directory "
+                            "away to start with an empty one", path);
+        if (r == -EMEDIUMTYPE || r == -EUCLEAN)
+                return fail("%s %s: restore it from a backup, or move it away to start with an empty "
+                            "one; names are then claimed again as people connect", path,
+                        r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
+        return fail("cannot open %s: %s", path ?: t->state_dir, strerror(-r));
+}
+
+static int watch_signals(Tracker *t) {
+        sigset_t set;
+        int r;
+
+        signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        r = sd_event_add_signal(t->event, NULL, SIGTERM, on_stop, t);
+        if (r >= 0)
+                r = sd_event_add_signal(t->event, NULL, SIGINT, on_stop, t);
+        if (r >= 0)
+                r = sd_event_add_signal(t->event, NULL, SIGHUP, on_reload, t);
+        return r;
+}
+
+static int set_up_loop(Tracker *t) {
+        int r;
+
+        r = sd_event_new(&t->event);
+        if (r >= 0)
+                r = watch_signals(t);
+        if (r >= 0)
+                r = sd_event_set_watchdog(t->event, 1);
+        if (r >= 0)
+                r = loop_sd_event_new(t->event, &t->loop);
+        if (r >= 0)
+                r = net_new(t->loop, &t->net);
+        if (r >= 0)
+                r = loop_timer_new(t->loop, on_status, t, &t->status_timer);
+        return r < 0 ? fail("cannot start: %s", strerror(-r)) : 0;
+}
+
+static int set_up_node(Tracker *t) {
+        int r;
+
+        t->admission = admission_new(0, 0);
+        if (!t->admission)
+                return fail("cannot start: %s", strerror(ENOMEM));
+        apply_limits(t);
+        r = node_new(t->net, t->store, &t->key, &t->limits, &t->node);
+        return r < 0 ? fail("cannot start: %s", strerror(-r)) : 0;
+}
+
+static int set_up(Tracker *t) {
+        int r;
+
+        r = state_lock(t);
+        if (r >= 0)
+                r = key_read(t);
+        if (r > 0) {
+                r = state_check_owner(t);
+                if (r >= 0)
+                        r = key_create(t);
+        }
+        if (r >= 0)
+                r = set_up_loop(t);
+        if (r >= 0)
+                r = open_store(t);
+        if (r >= 0)
+                r = set_up_node(t);
+        if (r >= 0)
+                r = doors_open(t, &t->config);
+        return r;
+}
+
+/* In the reverse order of set_up(), of which any part may be missing. */
+static void tear_down(Tracker *t) {
+        doors_close(t->doors, t->n_doors);
+        loop_timer_free(t->status_timer);
+        node_free(t->node);
+        dstore_close(t->store); /* commits */
+        net_free(t->net);
+        admission_free(t->admission);
+        loop_sd_event_free(t->loop);
+        sd_event_unref(t->event);
+        sign_key_wipe(&t->key);
+        safe_close(t->lock);
+}
+
+static int run(Tracker *t) {
+        int r;
+
+        raise_descriptor_limit();
+        r = set_up(t);
+        if (r < 0)
+                return r;
+        set_address(t);
+        log_info("the address of this tracker is %s", t->address);
+        (void)sd_notify(0, "READY=1");
+        on_status(t);
+        r = sd_event_loop(t->event);
+        return r < 0 ? fail("the event loop failed: %s", strerror(-r)) : r;
+}
+
+/* The command line */
+
+static void print_help(void) {
+        printf("Usage: " PROGRAM " [OPTION]…\n"
+               "The directory node of p2pchat.\n\n"
+               "  --config FILE     read this configuration file\n"
+               "  --state-dir DIR   keep key and directory here\n"
+               "  --check-config    check the configuration and exit\n"
+               "  --print-address   print the address for users' configuration and exit\n"
+               "  --version         print the version and exit\n"
+               "  --help            print this and exit\n\n"
+               "See p2pchat-tracker(8).\n");
+}
+
+/* 0: go on; 1: all is done; negative: wrong. */
+static int parse_argv(int argc, char **argv) {
+        enum {
+                ARG_CONFIG = 256,
+                ARG_STATE_DIR,
+                ARG_CHECK_CONFIG,
+                ARG_PRINT_ADDRESS,
+                ARG_VERSION,
+                ARG_HELP,
+        };
+        static const struct option options[] = {
+                {"config", required_argument, NULL, ARG_CONFIG},
+                {"state-dir", required_argument, NULL, ARG_STATE_DIR},
+                {"check-config", no_argument, NULL, ARG_CHECK_CONFIG},
+                {"print-address", no_argument, NULL, ARG_PRINT_ADDRESS},
+                {"version", no_argument, NULL, ARG_VERSION},
+                {"help", no_argument, NULL, ARG_HELP},
+                {},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case ARG_CONFIG:
+                        arg_config = optarg;
+                        break;
+                case ARG_STATE_DIR:
+                        arg_state_dir = optarg;
+                        break;
+                case ARG_CHECK_CONFIG:
+                        arg_action = ACTION_CHECK_CONFIG;
+                        break;
+                case ARG_PRINT_ADDRESS:
+                        arg_action = ACTION_PRINT_ADDRESS;
+                        break;
+                case ARG_VERSION:
+                        printf(PROGRAM " " P2PCHAT_VERSION "\n");
+                        return 1;
+                case ARG_HELP:
+                        print_help();
+                        return 1;
+                default:
+                        return -EINVAL;
+                }
+        if (optind < argc)
+                return fail("unexpected argument: %s", argv[optind]);
+        return 0;
+}
+
+static int find_config(Tracker *t) {
+        int r = 0;
+
+        if (arg_config)
+                t->config_path = strdup(arg_config);
+        else
+                r = config_path_tracker(&t->config_path);
+        if (r < 0 || (arg_config && !t->config_path))
+                return fail("cannot start: %s", strerror(ENOMEM));
+        return config_read(t, &t->config);
+}
+
+static int act(Tracker *t) {
+        switch (arg_action) {
+        case ACTION_CHECK_CONFIG:
+                (void)config_print_unbuilt(&config_schema_tracker, &t->config, stdout);
+                return 0;
+        case ACTION_PRINT_ADDRESS:
+                return print_address(t);
+        case ACTION_RUN:
+                return run(t);
+        }
+        return -EINVAL;
+}
+
+int main(int argc, char **argv) {
+        Tracker t = {.lock = -EBADF, .complaints = QUOTA_INIT(1, USEC_PER_MINUTE)};
+        int r;
+
+        log_init();
+        r = parse_argv(argc, argv);
+        if (r != 0)
+                return r < 0 ? 2 : 0;
+        if (crypto_init() < 0) {
+                fail("the cryptographic library does not start");
+                return 1;
+        }
+        t.state_dir = state_dir();
+        r = find_config(&t);
+        if (r >= 0) {
+                r = act(&t);
+                tear_down(&t);
+                config_free(&config_schema_tracker, &t.config);
+        }
+        free(t.config_path);
+        return r < 0 ? 1 : 0;
+}

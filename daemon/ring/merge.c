@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "ring/merge.h"
+
+#include "ring/peek.h"
+
+bool record_is_ahead(const Record *rec, uint64_t now) {
+        return rec->seq > (now + USEC_PER_DAY) / USEC_PER_MSEC;
+}
+
+/* 1 when both are there, 0 when only NEW is. */
+static int peek_records(Bytes old, Bytes new, uint64_t now, Record *ret_old, Record *ret_new) {
+        if (record_peek(new, ret_new) < 0 || record_is_ahead(ret_new, now))
+                return -EBADMSG;
+        if (old.size == 0)
+                return 0;
+        return record_peek(old, ret_old) < 0 ? -EUCLEAN : 1;
+}
+
+int merge_name(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        Record a, b;
+        int r;
+
+        r = peek_records(old, new, now, &a, &b);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                *ret = MERGE_STORED;
+        else if (key_equal(a.account, b.account))
+                *ret = record_compare(&b, new, &a, old) > 0 ? MERGE_STORED : MERGE_SAME;
+        else
+                *ret = a.expires <= now ? MERGE_STORED : MERGE_STALE;
+        return 0;
+}
+
+int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        Record a, b;
+        int r, c;
+
+        r = peek_records(old, new, now, &a, &b);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                *ret = MERGE_STORED;
+                return 0;
+        }
+        if (!key_equal(a.account, b.account))
+                return -EBADMSG;
+        c = record_compare(&b, new, &a, old);
+        *ret = c > 0 ? MERGE_STORED : c == 0 ? MERGE_SAME : MERGE_STALE;
+        return 0;
+}
+
+static MergeResult higher(uint64_t old, uint64_t new) {
+        return new > old ? MERGE_STORED : new == old ? MERGE_SAME : MERGE_STALE;
+}
+
+int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        PresenceRecord a, b;
+
+        if (presence_peek(new, &b) < 0)
+                return -EBADMSG;
+        if (old.size == 0) {
+                *ret = MERGE_STORED;
+                return 0;
+        }
+        if (presence_peek(old, &a) < 0)
+                return -EUCLEAN;
+        if (!key_equal(a.account, b.account))
+                return -EBADMSG;
+        *ret = a.epoch != b.epoch ? higher(a.epoch, b.epoch) : higher(a.seq, b.seq);
+        return 0;
+}
+
+static uint64_t get_u64(Bytes b) {
+        uint64_t v = 0;
+
+        for (size_t i = 0; i < sizeof(v); i++)
+                v = v << 8 | b.data[i];
+        return v;
+}
+
+int merge_seen(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        if (new.size != sizeof(uint64_t))
+                return -EBADMSG;
+        if (old.size != 0 && old.size != sizeof(uint64_t))
+                return -EUCLEAN;
+        *ret = old.size == 0 ? MERGE_STORED : higher(get_u64(old), get_u64(new));
+        return 0;
+}
+
+static void directory_key(
+        DirectoryKind kind, const void *p, size_t n, uint8_t ret[static SHA256_SIZE]) {
+        uint8_t letter = (uint8_t)kind;
+        struct iovec parts[] = {
+                {.iov_base = &letter, .iov_len = 1},
+                {.iov_base = (void *)p, .iov_len = n},
+        };
+
+        sha256_parts(parts, ELEMENTSOF(parts), ret);
+}
+
+void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]) {
+        directory_key(DIRECTORY_NAME, name, strlen(name), ret);
+}
+
+void directory_key_account(
+        DirectoryKind kind, const uint8_t account[static KEY_SIZE], uint8_t ret[static SHA256_SIZE]) {
+        directory_key(kind, account, KEY_SIZE, ret);
+}
