@@ -136,9 +136,9 @@ CborWriter frame_begin(Buffer *out, FrameType type, uint64_t request) {
 }
 
 int frame_end(CborWriter *w) {
-        size_t start = w->map[0].at - FRAME_HEAD_SIZE, size;
+        size_t start = w->map[0].at - FRAME_HEAD_SIZE, size = 0;
         uint64_t type = 0;
-        uint8_t *p;
+        uint8_t *p = NULL;
 
         cbor_map_end(w);
         if (w->error >= 0) {
