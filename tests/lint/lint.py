@@ -148,7 +148,7 @@ def check_layers(tree):
             if not own or not found:
                 continue
             folder, slash, _ = found[1].partition("/")
-            if not slash:
+            if not slash and own != "main":
                 yield Finding(path, number, "layers", f'include "folder/{found[1]}"')
             elif own != "main" and folder not in (own, *LAYERS.get(own, ())):
                 allowed = ", ".join(sorted(LAYERS.get(own, ()))) or "nothing"

@@ -21,7 +21,7 @@ CASES = {
         "daemon/util/a.c": HEAD + '#include "util/a.h"\n\n#include <stdio.h>\n',
         "daemon/util/a.h": HEAD + "#pragma once\n",
         "daemon/net/a.c": HEAD + '#include <gnutls/gnutls.h>\n\n#include "wire/a.h"\n',
-        "daemon/manager.c": HEAD + '#include <systemd/sd-bus.h>\n\n#include "ring/a.h"\n',
+        "daemon/manager.c": HEAD + '#include <systemd/sd-bus.h>\n\n#include "manager.h"\n#include "ring/a.h"\n',
         "daemon/net/loop-sd-event.c": HEAD + "#include <systemd/sd-event.h>\n",
         "cli/a.c": HEAD + '#include <systemd/sd-bus.h>\n\n#include "cli/a.h"\n#include "util/a.h"\n',
         "tests/unit/test-a.c": HEAD + '#include <lmdb.h>\n\n#include "ring/a.h"\n',
