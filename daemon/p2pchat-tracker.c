@@ -2,7 +2,6 @@
 
 /* p2pchat-tracker: a directory node as a program of its own. See p2pchat-tracker(8). */
 
-#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "node/address.h"
+#include "node/doors.h"
 #include "node/key-file.h"
 #include "node/node.h"
 #include "util/fs.h"
@@ -27,7 +27,6 @@
 
 #define PROGRAM "p2pchat-tracker"
 #define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
-#define LISTENERS_MAX 64
 #define STATUS_INTERVAL (10 * USEC_PER_SEC)
 
 typedef enum Action {
@@ -38,11 +37,6 @@ typedef enum Action {
 
 static Action arg_action = ACTION_RUN;
 static const char *arg_config, *arg_state_dir;
-
-typedef struct Door {
-        Endpoint endpoint; /* as configured */
-        Listener *listener;
-} Door;
 
 typedef struct Tracker {
         char *config_path; /* NULL: defaults */
@@ -59,8 +53,8 @@ typedef struct Tracker {
         Admission *admission;
         NodeLimits limits;
         Node *node;
-        Door doors[LISTENERS_MAX];
-        size_t n_doors;
+        Doors doors;
+        bool doors_passed; /* by systemd */
         LoopTimer *status_timer;
         char status[ENDPOINT_KEY_SIZE + 128];
         Quota complaints;
@@ -116,7 +110,8 @@ static int state_check_owner(Tracker *t) {
 
         if (geteuid() == 0 && stat(t->state_dir, &st) >= 0 && st.st_uid != 0)
                 return fail("%s holds no key yet and belongs to the service: start that once, "
-                            "it makes the key", t->state_dir);
+                            "it makes the key",
+                        t->state_dir);
         return 0;
 }
 
@@ -128,7 +123,8 @@ static int key_read(Tracker *t) {
                 return 1;
         if (r == -EBADMSG)
                 return fail("%s/key is damaged: restore it from a backup, or remove it and give "
-                            "everybody the new address", t->state_dir);
+                            "everybody the new address",
+                        t->state_dir);
         if (r < 0)
                 return fail("cannot read %s/key: %s", t->state_dir, strerror(-r));
         return 0;
@@ -182,68 +178,39 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         if (r >= 0)
                 node_accept(t->node, transport);
         else if (quota_take(&t->complaints, 1, loop_now(t->loop)))
-                log_warning("a connection was refused: %s", r == -EUSERS
-                                ? "limits.connections or limits.per-address is reached"
-                                : strerror(-r));
+                log_warning("a connection was refused: %s",
+                        r == -EUSERS ? "limits.connections or limits.per-address is reached"
+                                     : strerror(-r));
 }
 
-static Door *door_find(Door *doors, size_t n, const Endpoint *e) {
-        for (size_t i = 0; i < n; i++)
-                if (doors[i].endpoint.port == e->port && streq(doors[i].endpoint.host, e->host))
-                        return &doors[i];
-        return NULL;
-}
-
-static void doors_close(Door *doors, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                doors[i].listener = listener_free(doors[i].listener);
-}
-
-static int door_open(Tracker *t, const Endpoint *e, Door *ret) {
+static int doors_from_config(Tracker *t, const TrackerConfig *config) {
         char text[ENDPOINT_SIZE];
-        Door d = {.endpoint = *e};
-        SockAddr a;
+        const Endpoint *e;
         int r;
 
-        r = sockaddr_parse_ip(e->host, e->port, &a);
-        if (r >= 0)
-                r = listener_new(t->loop, &a, on_connection, t, &d.listener);
+        r = doors_open(&t->doors, &config->listen, &e);
         if (r < 0)
                 return fail("cannot listen on %s: %s", endpoint_format(e->host, e->port, text),
                         strerror(-r));
-        *ret = d;
         return 0;
 }
 
-/* Opens what CONFIG names and is not open yet, then closes the others; or leaves all as it was. */
-static int doors_open(Tracker *t, const TrackerConfig *config) {
-        Door opened[LISTENERS_MAX] = {}, kept[LISTENERS_MAX];
-        size_t n_opened = 0, n_kept = 0;
+/* Sockets that systemd passes replace those of the configuration. */
+static int set_up_doors(Tracker *t) {
+        int n = sd_listen_fds(1), r;
 
-        for (size_t i = 0; i < config->listen.n; i++) {
-                const Endpoint *e = &config->listen.items[i];
-
-                if (door_find(t->doors, t->n_doors, e) || door_find(opened, n_opened, e))
-                        continue;
-                assert(n_opened < LISTENERS_MAX);
-                if (door_open(t, e, &opened[n_opened]) < 0) {
-                        doors_close(opened, n_opened);
-                        return -EIO;
-                }
-                n_opened++;
+        t->doors = (Doors){.loop = t->loop, .fn = on_connection, .userdata = t};
+        if (n <= 0)
+                return doors_from_config(t, &t->config);
+        t->doors_passed = true;
+        for (int i = 0; i < n; i++) {
+                r = doors_adopt(&t->doors, SD_LISTEN_FDS_START + i);
+                if (r < 0)
+                        return fail("a socket that systemd passes does not listen for TCP: %s",
+                                strerror(-r));
         }
-        for (size_t i = 0; i < config->listen.n; i++) {
-                Door *old = door_find(t->doors, t->n_doors, &config->listen.items[i]);
-
-                if (!old || !old->listener)
-                        continue;
-                kept[n_kept++] = *old;
-                old->listener = NULL;
-        }
-        doors_close(t->doors, t->n_doors);
-        memcpy(t->doors, kept, n_kept * sizeof(*kept));
-        memcpy(t->doors + n_kept, opened, n_opened * sizeof(*opened));
-        t->n_doors = n_kept + n_opened;
+        if (!doors_are(&t->doors, &t->config.listen))
+                log_notice("systemd passes other sockets than `listen` names; they count");
         return 0;
 }
 
@@ -305,7 +272,7 @@ static void reload(Tracker *t) {
 
         if (config_read(t, &config) < 0)
                 return;
-        if (doors_open(t, &config) < 0) {
+        if (!t->doors_passed && doors_from_config(t, &config) < 0) {
                 config_free(&config_schema_tracker, &config);
                 return;
         }
@@ -347,12 +314,15 @@ static int open_store(Tracker *t) {
         if (r >= 0)
                 return 0;
         if (r == -EPROTONOSUPPORT)
-                return fail("%s was written by a newer version: install that, or move the directory "
-                            "away to start with an empty one", path);
+                return fail(
+                        "%s was written by a newer version: install that, or move the directory "
+                        "away to start with an empty one",
+                        path);
         if (r == -EMEDIUMTYPE || r == -EUCLEAN)
-                return fail("%s %s: restore it from a backup, or move it away to start with an empty "
-                            "one; names are then claimed again as people connect", path,
-                        r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
+                return fail(
+                        "%s %s: restore it from a backup, or move it away to start with an empty "
+                        "one; names are then claimed again as people connect",
+                        path, r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
         return fail("cannot open %s: %s", path ?: t->state_dir, strerror(-r));
 }
 
@@ -420,13 +390,13 @@ static int set_up(Tracker *t) {
         if (r >= 0)
                 r = set_up_node(t);
         if (r >= 0)
-                r = doors_open(t, &t->config);
+                r = set_up_doors(t);
         return r;
 }
 
 /* In the reverse order of set_up(), of which any part may be missing. */
 static void tear_down(Tracker *t) {
-        doors_close(t->doors, t->n_doors);
+        doors_done(&t->doors);
         loop_timer_free(t->status_timer);
         node_free(t->node);
         dstore_close(t->store); /* commits */

@@ -22,12 +22,12 @@ typedef enum KeepaliveAction {
 
 typedef struct Keepalive {
         usec_t interval; /* the larger of both ends' */
-        usec_t heard;    /* the last input that was looked at */
-        usec_t next;     /* when to look again */
-        bool pinged;     /* since `heard` */
+        usec_t heard; /* the last input that was looked at */
+        usec_t next; /* when to look again */
+        bool pinged; /* since `heard` */
 } Keepalive;
 
-/* WAIT is the interval with jitter (loop_jitter()), so that many connections do not ping in step. */
+/* WAIT is the interval with jitter (loop_jitter()), so that not all connections ping in step. */
 void keepalive_start(Keepalive *k, usec_t interval, usec_t wait, usec_t now);
 
 /* LAST_INPUT is the time of the last byte received, WAIT as above, for the silence after it. */

@@ -8,6 +8,8 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 
+/* The hash that is the default draws warnings from clang. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 /* Admission */
@@ -221,10 +223,9 @@ static void on_listener(void *userdata, uint32_t revents) {
         l->freed = NULL;
 }
 
-static int listen_socket(const SockAddr *address, SockAddr *ret_bound) {
+static int listen_socket(const SockAddr *address) {
         static const int on = 1, off = 0;
         _cleanup_(closep) int fd = -EBADF;
-        socklen_t size = sizeof(*ret_bound);
 
         fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
@@ -235,23 +236,43 @@ static int listen_socket(const SockAddr *address, SockAddr *ret_bound) {
                 return -errno;
         if (bind(fd, &address->sa, sockaddr_size(address)) < 0 || listen(fd, SOMAXCONN) < 0)
                 return -errno;
-        if (getsockname(fd, &ret_bound->sa, &size) < 0)
-                return -errno;
         return TAKE_FD(fd);
 }
 
-int listener_new(Loop *loop, const SockAddr *address, ListenerFn fn, void *userdata, Listener **ret) {
-        SockAddr v4 = {.in = {.sin_family = AF_INET, .sin_port = htons(sockaddr_port(address))}};
-        Listener *l = calloc(1, sizeof(*l));
-        int r;
+/* The address FD is bound to; an error unless it listens for TCP. */
+static int listening_address(int fd, SockAddr *ret) {
+        SockAddr a = {};
+        socklen_t size = sizeof(a);
+        int type, listening;
 
-        if (!l)
+        if (getsockname(fd, &a.sa, &size) < 0)
+                return -errno;
+        size = sizeof(type);
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+                return -errno;
+        size = sizeof(listening);
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0)
+                return -errno;
+        if ((a.sa.sa_family != AF_INET && a.sa.sa_family != AF_INET6) || type != SOCK_STREAM)
+                return -EAFNOSUPPORT;
+        if (!listening)
+                return -EINVAL;
+        *ret = a;
+        return 0;
+}
+
+int listener_new_fd(Loop *loop, int fd, ListenerFn fn, void *userdata, Listener **ret) {
+        Listener *l = calloc(1, sizeof(*l));
+        int flags = fcntl(fd, F_GETFL), r;
+
+        if (!l) {
+                safe_close(fd);
                 return -ENOMEM;
-        *l = (Listener){.loop = loop, .fn = fn, .userdata = userdata};
-        l->fd = listen_socket(address, &l->address);
-        if ((l->fd == -EAFNOSUPPORT || l->fd == -EADDRNOTAVAIL) && sockaddr_is_any(address))
-                l->fd = listen_socket(&v4, &l->address);
-        r = l->fd;
+        }
+        *l = (Listener){.loop = loop, .fd = fd, .fn = fn, .userdata = userdata};
+        r = listening_address(fd, &l->address);
+        if (r >= 0 && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+                r = -errno;
         if (r >= 0)
                 r = loop_timer_new(loop, on_accept_pause, l, &l->pause);
         if (r >= 0)
@@ -262,6 +283,17 @@ int listener_new(Loop *loop, const SockAddr *address, ListenerFn fn, void *userd
         }
         *ret = l;
         return 0;
+}
+
+int listener_new(
+        Loop *loop, const SockAddr *address, ListenerFn fn, void *userdata, Listener **ret) {
+        SockAddr v4 = {.in = {.sin_family = AF_INET, .sin_port = htons(sockaddr_port(address))}};
+        int fd;
+
+        fd = listen_socket(address);
+        if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && sockaddr_is_any(address))
+                fd = listen_socket(&v4);
+        return fd < 0 ? fd : listener_new_fd(loop, fd, fn, userdata, ret);
 }
 
 Listener *listener_free(Listener *l) {

@@ -30,6 +30,10 @@ typedef void (*ListenerFn)(void *userdata, int fd, const SockAddr *peer);
 /* Port 0: the kernel chooses. "::" listens for both families, and falls back to 0.0.0.0 where
  * IPv6 is off. -EADDRINUSE and the like as they come. */
 int listener_new(Loop *l, const SockAddr *address, ListenerFn fn, void *userdata, Listener **ret);
+
+/* On a socket that listens already, as systemd passes them; FD is taken over in every case.
+ * -ENOTSOCK and the like for what is no listening TCP socket. */
+int listener_new_fd(Loop *l, int fd, ListenerFn fn, void *userdata, Listener **ret);
 Listener *listener_free(Listener *l);
 
 /* The address really bound, with its port. */

@@ -79,9 +79,9 @@ struct LmdbStore {
         DStore dstore;
         Loop *loop;
         Db *db;
-        DbTxn *snapshot;  /* shared by reads inside the callbacks of reads */
+        DbTxn *snapshot; /* shared by reads inside the callbacks of reads */
         unsigned readers;
-        Buffer row;       /* the value being written */
+        Buffer row; /* the value being written */
         Step *steps;
         WatchedRow *watched;
         KeyHash hash;
@@ -153,7 +153,8 @@ static void read_end(LmdbStore *s) {
                 db_read_end(TAKE_PTR(s->snapshot));
 }
 
-static int row_get(DbTxn *txn, DirectoryKind kind, const uint8_t key[static SHA256_SIZE], Bytes *ret) {
+static int row_get(
+        DbTxn *txn, DirectoryKind kind, const uint8_t key[static SHA256_SIZE], Bytes *ret) {
         DbKey k = row_key(key);
         DbValue v;
         int r;
@@ -180,7 +181,8 @@ static void lmdb_get(DStore *d, DirectoryKind kind, const uint8_t key[static SHA
         read_end(s);
 }
 
-static int scan_rows(DbTxn *txn, DirectoryKind kind, const uint8_t *after, DStoreScanFn fn, void *userdata) {
+static int scan_rows(
+        DbTxn *txn, DirectoryKind kind, const uint8_t *after, DStoreScanFn fn, void *userdata) {
         DbKey start = after ? row_key(after) : DB_KEY_NULL;
         DbValue key, value;
         DbCursor c;
@@ -201,7 +203,8 @@ static int scan_rows(DbTxn *txn, DirectoryKind kind, const uint8_t *after, DStor
         return r < 0 ? r : 0;
 }
 
-static int lmdb_scan(DStore *d, DirectoryKind kind, const uint8_t *after, DStoreScanFn fn, void *userdata) {
+static int lmdb_scan(
+        DStore *d, DirectoryKind kind, const uint8_t *after, DStoreScanFn fn, void *userdata) {
         LmdbStore *s = lmdb_store(d);
         DbTxn *txn;
         int r;
@@ -449,7 +452,8 @@ int dstore_lmdb_open(Loop *l, const char *dir, DStore **ret) {
         r = fs_mkdir_p(dir);
         if (r >= 0)
                 r = db_open(dir,
-                        &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = l}, &s->db);
+                        &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = l},
+                        &s->db);
         if (r >= 0)
                 r = check_schema(s);
         if (r < 0) {

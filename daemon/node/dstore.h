@@ -16,7 +16,7 @@
 typedef struct DStore DStore;
 
 typedef enum DStoreCaps {
-        DSTORE_RANGE = 1,           /* range_scan works: ring replication can use it */
+        DSTORE_RANGE = 1, /* range_scan works: ring replication can use it */
         DSTORE_SELF_REPLICATED = 2, /* the engine keeps its own copies */
         DSTORE_WATCH = 4,
 } DStoreCaps;
@@ -38,8 +38,7 @@ typedef struct DStoreMerge {
 typedef void (*DStoreMergeFn)(void *userdata, int error, const MergeResult *results);
 
 /* True to go on. KEY is what the next scan can go on after. */
-typedef bool (*DStoreScanFn)(
-        void *userdata, const uint8_t key[static SHA256_SIZE], Bytes blob);
+typedef bool (*DStoreScanFn)(void *userdata, const uint8_t key[static SHA256_SIZE], Bytes blob);
 
 typedef void (*DStoreWatchFn)(void *userdata, Bytes blob);
 typedef struct DStoreWatch DStoreWatch;

@@ -95,7 +95,8 @@ static int on_client_frame(void *userdata, Frame *f) {
                 client_frame(c, f);
         else
                 client_bye(c, CODE_INVALID_ARGS,
-                        "a session begins with HELLO, and all else comes after HELLO_OK", (Bytes){});
+                        "a session begins with HELLO, and all else comes after HELLO_OK",
+                        (Bytes){});
         return 0; /* the session may be gone */
 }
 
@@ -117,8 +118,8 @@ static void on_client_timer(void *userdata) {
                 client_bye(c, CODE_TIMEOUT, "no HELLO came in time", (Bytes){});
                 return;
         }
-        switch (keepalive_step(&c->keepalive, conn_last_input(c->conn), client_wait(c),
-                loop_now(c->node->loop))) {
+        switch (keepalive_step(
+                &c->keepalive, conn_last_input(c->conn), client_wait(c), loop_now(c->node->loop))) {
         case KEEPALIVE_PING:
                 client_queued(c, frame_put_empty(conn_output(c->conn), FRAME_PING, 0));
                 break;
@@ -144,13 +145,13 @@ void client_new(Node *n, Transport *t) {
         c->frames = QUOTA_INIT(CLIENT_FRAMES, CLIENT_QUOTA_INTERVAL);
         c->bytes = QUOTA_INIT(CLIENT_BYTES, CLIENT_QUOTA_INTERVAL);
         DL_APPEND(n->clients, c);
-        if (conn_new(n->net, t, n->tls, TLS_SERVER, NODE_ALPN, &client_callbacks, c, &c->conn) < 0) {
+        if (conn_new(n->net, t, n->tls, TLS_SERVER, NODE_ALPN, &client_callbacks, c, &c->conn) <
+                0) {
                 client_free(c);
                 return;
         }
         if (n->limits->handshake > 0)
-                loop_timer_set(c->timer,
-                        loop_now(n->loop) + n->limits->handshake * USEC_PER_SEC);
+                loop_timer_set(c->timer, loop_now(n->loop) + n->limits->handshake * USEC_PER_SEC);
 }
 
 Client *client_free(Client *c) {

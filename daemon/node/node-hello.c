@@ -5,8 +5,8 @@
 #include "node/node-internal.h"
 #include "ring/peek.h"
 
-bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE], uint64_t newest_epoch,
-        const uint8_t newest_device[static KEY_SIZE]) {
+bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE],
+        uint64_t newest_epoch, const uint8_t newest_device[static KEY_SIZE]) {
         Record a = {.epoch = epoch}, b = {.epoch = newest_epoch};
 
         if (epoch == newest_epoch && key_equal(device, newest_device))
@@ -17,8 +17,8 @@ bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE],
 }
 
 void client_replace(Client *c, Bytes record) {
-        client_queued(c,
-                record_frame_encode(conn_output(c->conn), FRAME_SESSION_REPLACED, 0, record));
+        client_queued(
+                c, record_frame_encode(conn_output(c->conn), FRAME_SESSION_REPLACED, 0, record));
         client_bye(c, CODE_REPLACED, "this account is used on another device now", record);
 }
 
@@ -76,7 +76,8 @@ static void on_hello_user(void *userdata, int error, Bytes blob) {
         else if (blob.size > 0 &&
                 node_device_is_older(c->epoch, c->key, newest.epoch, newest.device.device))
                 client_bye(c, CODE_REPLACED, "this account is used on another device", blob);
-        else if (other && other->record && node_device_is_older(c->epoch, c->key, other->epoch, other->key))
+        else if (other && other->record &&
+                node_device_is_older(c->epoch, c->key, other->epoch, other->key))
                 client_bye(c, CODE_REPLACED, "this account is used on another device",
                         client_record(other));
         else

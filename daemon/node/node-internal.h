@@ -64,8 +64,8 @@ struct Node {
         Person *people;
         Watcher *watchers;
         size_t n_watchers;
-        Client *pushing;  /* with something to push */
-        LoopDefer *push;   /* once per turn of the loop */
+        Client *pushing; /* with something to push */
+        LoopDefer *push; /* once per turn of the loop */
         LoopTimer *settle; /* the end of the time after the start */
         bool settled;
 
@@ -91,7 +91,7 @@ struct Person {
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
 
-        Client *client;  /* that speaks for it */
+        Client *client; /* that speaks for it */
         uint8_t *presence; /* as it was signed; NULL: not online */
         size_t presence_size;
         size_t online_slot;
@@ -105,7 +105,7 @@ struct Person {
 
 typedef enum ClientState {
         CLIENT_CONNECTED, /* HELLO has not come yet */
-        CLIENT_CHECKING,  /* it has, and the store is asked */
+        CLIENT_CHECKING, /* it has, and the store is asked */
         CLIENT_OPEN,
 } ClientState;
 
@@ -117,8 +117,8 @@ struct Client {
         Keepalive keepalive;
         Quota frames, bytes;
         uint8_t key[KEY_SIZE]; /* the device'c, proved by TLS */
-        uint32_t heartbeat;    /* s, of the client's HELLO */
-        Person *person;      /* NULL: it did not say who it is */
+        uint32_t heartbeat; /* s, of the client's HELLO */
+        Person *person; /* NULL: it did not say who it is */
         uint64_t epoch;
         uint8_t *record; /* of HELLO, until the store has it or a newer one */
         size_t record_size;
@@ -135,7 +135,7 @@ struct Client {
 /* A request that waits for the store. First member of what the request needs besides. */
 struct ClientRequest {
         Client *client;
-        uint64_t id;                /* 0: nobody waits for an answer */
+        uint64_t id; /* 0: nobody waits for an answer */
         void (*clear)(ClientRequest *rq); /* frees what it holds; may be NULL */
         ClientRequest *prev, *next;
 };
@@ -170,7 +170,7 @@ void client_error(Client *c, uint64_t id, Code code, const char *text, uint64_t 
 /* For a frame that is in canonical form but not what its type says. */
 void client_malformed(Client *c);
 
-/* SIZE is that of the struct that begins with ClientRequest. NULL: it was refused, with an answer. */
+/* SIZE is that of the struct that begins with ClientRequest. NULL: refused, with an answer. */
 void *client_request_new(Client *c, uint64_t id, size_t size);
 void client_request_free(ClientRequest *rq);
 
@@ -182,8 +182,8 @@ void client_request_error(ClientRequest *rq, Code code, const char *text, uint64
 void client_hello(Client *c, Frame *f);
 
 /* The newest record of an account beats this session's device. */
-bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE], uint64_t newest_epoch,
-        const uint8_t newest_device[static KEY_SIZE]);
+bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE],
+        uint64_t newest_epoch, const uint8_t newest_device[static KEY_SIZE]);
 void client_replace(Client *c, Bytes record);
 
 /* Accounts. person_get() makes one and takes a reference. */

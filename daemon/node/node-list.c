@@ -34,7 +34,7 @@ typedef struct Page {
         size_t n_candidates, next;
         unsigned visits;
         Candidate last; /* that was visited, candidate or not */
-        bool more;      /* there may be somebody after it */
+        bool more; /* there may be somebody after it */
         bool asking, running;
         Buffer data;
         Entry entries[LIST_PEERS_MAX];
@@ -72,8 +72,8 @@ static int page_gather_names(Page *p, Bytes after) {
 
         if (after.size != 0 && after.size != SHA256_SIZE)
                 return -EINVAL;
-        return n->store->ops->range_scan(n->store, DIRECTORY_NAME,
-                after.size > 0 ? after.data : NULL, on_page_name, p);
+        return n->store->ops->range_scan(
+                n->store, DIRECTORY_NAME, after.size > 0 ? after.data : NULL, on_page_name, p);
 }
 
 static int page_gather_online(Page *p, Bytes after) {
@@ -111,8 +111,7 @@ static void page_answer(Page *p) {
                 const Entry *e = &p->entries[i];
 
                 answer.peers[i].record = page_bytes(p, e->at, e->record_size);
-                answer.peers[i].presence =
-                        page_bytes(p, e->at + e->record_size, e->presence_size);
+                answer.peers[i].presence = page_bytes(p, e->at + e->record_size, e->presence_size);
         }
         for (size_t i = 0; i < sizeof(serial); i++)
                 serial[i] = (uint8_t)(p->last.serial >> (56 - 8 * i));
@@ -140,8 +139,9 @@ static void page_add(Page *p, const Candidate *k, Bytes record, const Record *re
                 presence = person_presence(a);
         if (p->online && presence.size == 0)
                 return; /* has just left */
-        if (p->n_entries > 0 && e.at + record.size + presence.size +
-                                (p->n_entries + 1) * ENTRY_OVERHEAD > PAGE_SIZE_MAX) {
+        if (p->n_entries > 0 &&
+                e.at + record.size + presence.size + (p->n_entries + 1) * ENTRY_OVERHEAD >
+                        PAGE_SIZE_MAX) {
                 page_cut(p);
                 return;
         }
@@ -213,7 +213,8 @@ void client_list(Client *c, Frame *f) {
         p->limit = l.limit;
         r = l.online ? page_gather_online(p, l.after) : page_gather_names(p, l.after);
         if (r == -EINVAL)
-                client_request_error(&p->request, CODE_INVALID_ARGS, "`after` is not from an answer", 0);
+                client_request_error(
+                        &p->request, CODE_INVALID_ARGS, "`after` is not from an answer", 0);
         else if (r < 0)
                 client_request_error(
                         &p->request, CODE_STORAGE, "the tracker cannot read its directory", 60);

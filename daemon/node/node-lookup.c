@@ -18,11 +18,13 @@ static void find_clear(ClientRequest *rq) {
 }
 
 static void find_unknown(Find *x) {
-        client_request_error(&x->request, CODE_UNKNOWN_PEER, "nobody is registered under this name", 0);
+        client_request_error(
+                &x->request, CODE_UNKNOWN_PEER, "nobody is registered under this name", 0);
 }
 
 static void find_unreadable(Find *x) {
-        client_request_error(&x->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
+        client_request_error(
+                &x->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
 }
 
 static void find_answer(Find *x, Bytes record, bool visible, usec_t last_seen) {

@@ -29,8 +29,9 @@ void node_prefixes_free(Node *n) {
 
 /* The table is in order of arrival: the oldest go when they owe nothing, or for want of room. */
 static void prefixes_trim(Node *n, usec_t now) {
-        while (n->prefixes && (quota_is_full(&n->prefixes->quota, now) ||
-                                      HASH_COUNT(n->prefixes) >= NODE_PREFIXES_MAX))
+        while (n->prefixes &&
+                (quota_is_full(&n->prefixes->quota, now) ||
+                        HASH_COUNT(n->prefixes) >= NODE_PREFIXES_MAX))
                 prefix_free(n, n->prefixes);
 }
 
@@ -83,8 +84,8 @@ static void intake_answer_stale(Intake *in) {
         const Record *rec = &in->record;
 
         if (node_device_is_older(rec->epoch, rec->device.device, a->epoch, a->device))
-                client_request_error(&in->request, CODE_REPLACED,
-                        "this account is used on another device", 0);
+                client_request_error(
+                        &in->request, CODE_REPLACED, "this account is used on another device", 0);
         else if (in->is_new)
                 client_request_error(&in->request, CODE_INVALID_ARGS,
                         "a newer record of this account is known already", 0);
@@ -102,7 +103,8 @@ static void on_intake_merged(void *userdata, int error, const MergeResult *resul
                 client_request_error(&in->request, CODE_STORAGE,
                         "the tracker could not keep the record; try again later", 60);
         else if (results[0] == MERGE_STALE)
-                client_request_error(&in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+                client_request_error(
+                        &in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else if (results[1] == MERGE_STALE)
                 intake_answer_stale(in);
         else {
@@ -152,7 +154,8 @@ static void on_intake_name(void *userdata, int error, Bytes blob) {
         else if (blob.size > 0 && key_equal(holder.account, in->record.account))
                 intake_merge(in);
         else if (blob.size > 0 && holder.expires > loop_realtime(c->node->loop))
-                client_request_error(&in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+                client_request_error(
+                        &in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else
                 intake_claim(in);
 }
@@ -175,20 +178,19 @@ static void intake_start(Client *c, uint64_t id, bool claims, Bytes blob) {
         memcpy(in->blob, blob.data, blob.size);
         in->merges[0].blob = (Bytes){.data = in->blob, .size = blob.size};
         if (record_peek(in->merges[0].blob, &in->record) < 0) {
-                client_request_error(&in->request, CODE_INVALID_ARGS, "the record is ill-formed", 0);
+                client_request_error(
+                        &in->request, CODE_INVALID_ARGS, "the record is ill-formed", 0);
                 return;
         }
         directory_key_name(in->record.name, in->merges[0].key);
-        n->store->ops->rec_get(
-                n->store, DIRECTORY_NAME, in->merges[0].key, on_intake_name, in);
+        n->store->ops->rec_get(n->store, DIRECTORY_NAME, in->merges[0].key, on_intake_name, in);
 }
 
 /* NULL, or what is wrong with the times of a record. */
 static const char *record_time_error(const Record *rec, uint64_t now) {
         if (rec->expires <= now || !certificate_is_valid_at(&rec->device, now))
                 return "the record or its certificate has expired";
-        if (record_is_ahead(rec, now) ||
-                rec->expires > now + IDENTITY_LIFETIME + USEC_PER_DAY)
+        if (record_is_ahead(rec, now) || rec->expires > now + IDENTITY_LIFETIME + USEC_PER_DAY)
                 return "the record is from the future: the clock of this device may be wrong";
         return NULL;
 }
@@ -200,7 +202,8 @@ static const char *client_record_error(Client *c, Bytes blob) {
         int r;
 
         /* What came with HELLO has been verified. */
-        if (blob.size > 0 && blob.size == known.size && memcmp(blob.data, known.data, known.size) == 0)
+        if (blob.size > 0 && blob.size == known.size &&
+                memcmp(blob.data, known.data, known.size) == 0)
                 r = record_peek(blob, &rec);
         else
                 r = record_decode(blob, &rec);

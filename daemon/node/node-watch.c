@@ -15,6 +15,7 @@ typedef enum Told {
         TOLD_OFFLINE,
 } Told;
 
+/* Hashed as bytes: two pointers with nothing between them. */
 typedef struct WatcherKey {
         Client *client;
         Person *person;
@@ -34,9 +35,10 @@ struct Watcher {
 
 static Watcher *watcher_find(Client *c, Person *a) {
         WatcherKey key = {.client = c, .person = a};
+        unsigned hash = key_hash(&c->node->hash, &key, sizeof(key));
         Watcher *w;
 
-        HASH_FIND(hh, c->node->watchers, &key, sizeof(key), w);
+        HASH_FIND_BYHASHVALUE(hh, c->node->watchers, &key, sizeof(key), hash, w);
         return w;
 }
 
@@ -217,7 +219,8 @@ static int watch_add(Client *c, const uint8_t key[static KEY_SIZE]) {
         c->n_watchers++;
         DL_APPEND2(a->watchers, w, person_prev, person_next);
         a->n_watchers++;
-        HASH_ADD(hh, n->watchers, key, sizeof(w->key), w);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, n->watchers, &w->key, sizeof(w->key),
+                key_hash(&n->hash, &w->key, sizeof(w->key)), w);
         n->n_watchers++;
         watcher_push(w, person_is_shown(a) ? PUSH_RECORD | PUSH_PRESENCE : PUSH_PRESENCE);
         return 0;

@@ -12,8 +12,8 @@
 #define NODE_ALPN "p2pchat-tracker/1"
 
 typedef struct NodeLimits {
-        unsigned heartbeat;              /* s, offered to clients */
-        unsigned handshake;              /* s until HELLO; 0: no limit */
+        unsigned heartbeat; /* s, offered to clients */
+        unsigned handshake; /* s until HELLO; 0: no limit */
         unsigned registrations_per_hour; /* new names, and address; 0: no limit */
 } NodeLimits;
 
@@ -30,8 +30,8 @@ Node *node_free(Node *n);
 void node_accept(Node *n, Transport *t);
 
 typedef struct NodeStats {
-        unsigned sessions;      /* that have said HELLO */
-        unsigned online;        /* accounts with presence */
+        unsigned sessions; /* that have said HELLO */
+        unsigned online; /* accounts with presence */
         uint64_t registrations; /* new names since the start */
 } NodeStats;
 

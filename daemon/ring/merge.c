@@ -104,7 +104,7 @@ void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]) {
         directory_key(DIRECTORY_NAME, name, strlen(name), ret);
 }
 
-void directory_key_account(
-        DirectoryKind kind, const uint8_t account[static KEY_SIZE], uint8_t ret[static SHA256_SIZE]) {
+void directory_key_account(DirectoryKind kind, const uint8_t account[static KEY_SIZE],
+        uint8_t ret[static SHA256_SIZE]) {
         directory_key(kind, account, KEY_SIZE, ret);
 }

@@ -16,16 +16,16 @@
 #include "wire/identity.h"
 
 typedef enum DirectoryKind {
-        DIRECTORY_NAME = 'n',     /* name -> the record that claims it */
-        DIRECTORY_USER = 'u',     /* account -> its newest record */
+        DIRECTORY_NAME = 'n', /* name -> the record that claims it */
+        DIRECTORY_USER = 'u', /* account -> its newest record */
         DIRECTORY_PRESENCE = 'p', /* account -> where it is; soft */
-        DIRECTORY_SEEN = 's',     /* account -> when it was last online */
+        DIRECTORY_SEEN = 's', /* account -> when it was last online */
 } DirectoryKind;
 
 typedef enum MergeResult {
         MERGE_STORED, /* NEW wins and replaces OLD */
-        MERGE_SAME,   /* nothing to do */
-        MERGE_STALE,  /* OLD wins */
+        MERGE_SAME, /* nothing to do */
+        MERGE_STALE, /* OLD wins */
 } MergeResult;
 
 /* OLD may be empty. NOW is realtime. -EBADMSG when NEW is not what it should be, -EUCLEAN when OLD
@@ -50,5 +50,5 @@ int merge_seen(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 bool record_is_ahead(const Record *rec, uint64_t now) _pure_;
 
 void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]);
-void directory_key_account(
-        DirectoryKind kind, const uint8_t account[static KEY_SIZE], uint8_t ret[static SHA256_SIZE]);
+void directory_key_account(DirectoryKind kind, const uint8_t account[static KEY_SIZE],
+        uint8_t ret[static SHA256_SIZE]);

@@ -154,8 +154,8 @@ static void lab_stop_node(Lab *lab) {
 }
 
 static void lab_new(Lab *lab) {
-        *lab = (Lab){.dir = "/tmp/p2pchat-test-XXXXXX",
-                .limits = {.heartbeat = 30, .handshake = 10}};
+        *lab = (Lab){
+                .dir = "/tmp/p2pchat-test-XXXXXX", .limits = {.heartbeat = 30, .handshake = 10}};
         log_set_level(LOG_WARNING);
         CHECK_OK(crypto_init());
         CHECK(mkdtemp(lab->dir));
@@ -197,7 +197,7 @@ static _unused_ void lab_advance(Lab *lab, usec_t by) {
         LabTimer *t;
 
         lab->loop.ahead += by;
-        DL_FOREACH(lab->loop.timers, t)
+        DL_FOREACH (lab->loop.timers, t)
                 lab_timer_arm(t);
 }
 
@@ -251,7 +251,10 @@ static void user_new(Lab *lab, const char *name, User *u) {
 
 /* The same account on another device. */
 static _unused_ void user_on_device(Lab *lab, const User *u, uint64_t epoch, User *ret) {
-        *ret = (User){.account = u->account, .epoch = epoch, .seq = u->seq, .listed = u->listed,
+        *ret = (User){.account = u->account,
+                .epoch = epoch,
+                .seq = u->seq,
+                .listed = u->listed,
                 .presence_visible = u->presence_visible};
         memcpy(ret->name, u->name, sizeof(ret->name));
         sign_key_generate(&ret->device);
@@ -270,7 +273,8 @@ static const uint8_t *user_account(const User *u) {
 /* The caller frees it. */
 static _unused_ Buffer user_presence(User *u, Presence state) {
         static const char endpoint[] = "192.0.2.1:7000";
-        PresenceRecord p = {.epoch = u->epoch, .presence = state, .seq = u->seq++, .n_endpoints = 1};
+        PresenceRecord p = {
+                .epoch = u->epoch, .presence = state, .seq = u->seq++, .n_endpoints = 1};
         Buffer out = BUFFER_NULL;
 
         p.endpoints[0] = (Bytes){(const uint8_t *)endpoint, strlen(endpoint)};
@@ -344,15 +348,17 @@ static void caller_on_dialled(void *userdata, int fd, const SockAddr *peer) {
         c->dial = dial_free(c->dial);
         CHECK(fd >= 0);
         CHECK_OK(tcp_transport_new(&c->lab->loop.loop, fd, peer, NULL, &t));
-        CHECK_OK(conn_new(c->lab->net, t, c->tls, TLS_CLIENT, NODE_ALPN, &caller_callbacks, c, &c->conn));
+        CHECK_OK(conn_new(
+                c->lab->net, t, c->tls, TLS_CLIENT, NODE_ALPN, &caller_callbacks, c, &c->conn));
 }
 
 /* TLS only. */
 static void caller_connect(Lab *lab, const SignKey *device, Caller *c) {
         *c = (Caller){.lab = lab};
         CHECK_OK(tls_identity_new(device, &c->tls));
-        CHECK_OK(dial_new(&lab->loop.loop, "127.0.0.1", sockaddr_port(listener_address(lab->listener)),
-                PATIENCE, caller_on_dialled, c, &c->dial));
+        CHECK_OK(dial_new(&lab->loop.loop, "127.0.0.1",
+                sockaddr_port(listener_address(lab->listener)), PATIENCE, caller_on_dialled, c,
+                &c->dial));
         LAB_UNTIL(lab, c->is_open || c->is_closed);
         CHECK(c->is_open);
         CHECK(key_equal(c->seen_key, sign_key_public(&lab->key)));
@@ -361,7 +367,7 @@ static void caller_connect(Lab *lab, const SignKey *device, Caller *c) {
 static void caller_free(Caller *c) {
         Incoming *in, *tmp;
 
-        DL_FOREACH_SAFE(c->incoming, in, tmp) {
+        DL_FOREACH_SAFE (c->incoming, in, tmp) {
                 free(in->bytes);
                 free(in);
         }
@@ -379,7 +385,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
         Frame f;
 
         LAB_UNTIL(c->lab, ({
-                DL_FOREACH(c->incoming, in)
+                DL_FOREACH (c->incoming, in)
                         if (in->type == type)
                                 break;
                 in || c->is_closed;
@@ -397,7 +403,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
 static bool caller_has(const Caller *c, uint64_t type) {
         Incoming *in;
 
-        DL_FOREACH(c->incoming, in)
+        DL_FOREACH (c->incoming, in)
                 if (in->type == type)
                         return true;
         return false;
@@ -467,14 +473,16 @@ static Frame caller_answer(Caller *c) {
 static _unused_ Code caller_register(Caller *c, const User *u) {
         Frame f;
 
-        caller_sent(c, record_frame_encode(conn_output(c->conn), FRAME_REGISTER, ++c->last_request,
-                buffer_view(&u->record)));
+        caller_sent(c,
+                record_frame_encode(conn_output(c->conn), FRAME_REGISTER, ++c->last_request,
+                        buffer_view(&u->record)));
         f = caller_answer(c);
         return frame_code(&f);
 }
 
 static _unused_ Code caller_publish(Caller *c, User *u, Presence state) {
-        _cleanup_(buffer_done) Buffer presence = user_presence(u, state);
+        _cleanup_(buffer_done)
+        Buffer presence = user_presence(u, state);
         Publish p = {.presence = buffer_view(&presence)};
         Frame f;
 
@@ -513,4 +521,24 @@ static _unused_ Code caller_lookup(
 static _unused_ void caller_sync(Caller *c) {
         caller_sent(c, frame_put_empty(conn_output(c->conn), FRAME_PING, 77));
         (void)caller_take(c, FRAME_PONG);
+}
+
+/* A user who has registered and stays connected. */
+static _unused_ void member_new(Lab *lab, const char *name, User *u, Caller *c) {
+        user_new(lab, name, u);
+        caller_new(lab, u, c);
+        CHECK_EQ(caller_register(c, u), CODE_OK);
+}
+
+static _unused_ bool bytes_equal(Bytes a, Bytes b) {
+        return a.size == b.size && memcmp(a.data, b.data, b.size) == 0;
+}
+
+static _unused_ PresencePush caller_take_presence(Caller *c) {
+        PresencePush p;
+        Frame f;
+
+        f = caller_take(c, FRAME_PRESENCE);
+        CHECK_OK(presence_push_decode(&f, &p));
+        return p;
 }

@@ -20,8 +20,8 @@ static int merge_letter(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         if (new.size == 0)
                 return -EBADMSG;
         *ret = old.size == 0 || new.data[0] > old.data[0] ? MERGE_STORED
-                : new.data[0] == old.data[0]               ? MERGE_SAME
-                                                           : MERGE_STALE;
+                : new.data[0] == old.data[0]              ? MERGE_SAME
+                                                          : MERGE_STALE;
         return 0;
 }
 

@@ -33,7 +33,8 @@ static Device device_next(const Device *d, uint64_t epoch) {
 static Bytes record_make(const Device *d, const char *name, uint64_t seq, uint64_t expires) {
         Buffer certificate = BUFFER_NULL, out = BUFFER_NULL;
         Certificate c = {.epoch = d->epoch, .issued = NOW - 1000, .expires = NOW + USEC_PER_DAY};
-        Record rec = {.epoch = d->epoch, .seq = seq, .issued = 1, .expires = expires, .listed = true};
+        Record rec = {
+                .epoch = d->epoch, .seq = seq, .issued = 1, .expires = expires, .listed = true};
 
         memcpy(c.account, sign_key_public(&d->account), KEY_SIZE);
         memcpy(c.device, sign_key_public(&d->device), KEY_SIZE);
@@ -109,7 +110,7 @@ TEST(records_have_one_order) {
         Device old = device_new(1), twin = device_next(&old, 1), next = device_next(&old, 2);
         Bytes a = record_make(&old, "a", NOW_MS, NOW + 5000);
         Bytes b = record_make(&old, "a", NOW_MS + 1, NOW + 1); /* expiry does not count */
-        Bytes c = record_make(&next, "a", 1, NOW + 1);         /* an epoch beats any seq */
+        Bytes c = record_make(&next, "a", 1, NOW + 1); /* an epoch beats any seq */
         Bytes t = record_make(&twin, "a", NOW_MS - 1, NOW + 1);
         uint8_t ha[SHA256_SIZE], ht[SHA256_SIZE];
 
@@ -130,7 +131,8 @@ TEST(records_have_one_order) {
 
 TEST(records_of_two_accounts_do_not_join) {
         Device alice = device_new(1), bob = device_new(1);
-        Bytes a = record_make(&alice, "a", NOW_MS, NOW + 1), b = record_make(&bob, "a", NOW_MS, NOW + 1);
+        Bytes a = record_make(&alice, "a", NOW_MS, NOW + 1),
+              b = record_make(&bob, "a", NOW_MS, NOW + 1);
         MergeResult result;
 
         CHECK_EQ(merge_user(a, b, NOW, &result), -EBADMSG);
@@ -184,7 +186,8 @@ TEST(presence_goes_by_epoch_then_seq) {
 }
 
 TEST(the_later_sight_wins) {
-        static const uint8_t early[8] = {0, 0, 0, 0, 0, 0, 0, 255}, late[8] = {0, 0, 0, 0, 0, 0, 1, 0};
+        static const uint8_t early[8] = {0, 0, 0, 0, 0, 0, 0, 255},
+                             late[8] = {0, 0, 0, 0, 0, 0, 1, 0};
         Bytes a = {early, 8}, b = {late, 8};
 
         CHECK_EQ(merged(merge_seen, a, b), MERGE_STORED);

@@ -2,16 +2,8 @@
 
 #include "node-lab.h"
 
-/* A user who has registered and stays connected. */
-static void member_new(Lab *lab, const char *name, User *u, Caller *c) {
-        user_new(lab, name, u);
-        caller_new(lab, u, c);
-        CHECK_EQ(caller_register(c, u), CODE_OK);
-}
-
-static bool bytes_equal(Bytes a, Bytes b) {
-        return a.size == b.size && memcmp(a.data, b.data, b.size) == 0;
-}
+#include <signal.h>
+#include <sys/resource.h>
 
 /* HELLO */
 
@@ -68,9 +60,11 @@ TEST(a_hello_that_does_not_hold_is_refused) {
         CHECK_EQ(refused_hello(&lab, &bob.device, cert, rec), CODE_INVALID_ARGS);
         CHECK_EQ(refused_hello(&lab, &alice.device, cert, (Bytes){}), CODE_INVALID_ARGS);
         CHECK_EQ(refused_hello(&lab, &alice.device, (Bytes){}, rec), CODE_INVALID_ARGS);
-        CHECK_EQ(refused_hello(&lab, &alice.device, cert, buffer_view(&bob.record)), CODE_INVALID_ARGS);
+        CHECK_EQ(refused_hello(&lab, &alice.device, cert, buffer_view(&bob.record)),
+                CODE_INVALID_ARGS);
         CHECK_EQ(refused_hello(&lab, &late.device, buffer_view(&late.certificate),
-                         buffer_view(&late.record)), CODE_EXPIRED);
+                         buffer_view(&late.record)),
+                CODE_EXPIRED);
         buffer_data(&alice.record)[alice.record.end - alice.record.begin - 1] ^= 1;
         CHECK_EQ(refused_hello(&lab, &alice.device, cert, rec), CODE_INVALID_ARGS);
         user_done(&alice);
@@ -91,7 +85,11 @@ TEST(another_version_or_another_tracker_is_refused) {
         caller_sent(&c, hello_encode(conn_output(c.conn), &h));
         CHECK_EQ(caller_bye(&c), CODE_NEWER_VERSION);
         caller_free(&c);
-        h = (Hello){.versions = {1}, .n_versions = 1, .heartbeat = 30, .expects = true, .expected = {1}};
+        h = (Hello){.versions = {1},
+                .n_versions = 1,
+                .heartbeat = 30,
+                .expects = true,
+                .expected = {1}};
         caller_connect(&lab, &key, &c);
         caller_sent(&c, hello_encode(conn_output(c.conn), &h));
         CHECK_EQ(caller_bye(&c), CODE_KEY_CHANGED);
@@ -298,8 +296,9 @@ TEST(new_names_are_limited_by_address) {
         CHECK_EQ(caller_register(&c[0], &users[0]), CODE_OK);
         CHECK_EQ(caller_register(&c[0], &users[0]), CODE_OK); /* nothing new */
         CHECK_EQ(caller_register(&c[1], &users[1]), CODE_OK);
-        caller_sent(&c[2], record_frame_encode(conn_output(c[2].conn), FRAME_REGISTER,
-                                   ++c[2].last_request, buffer_view(&users[2].record)));
+        caller_sent(&c[2],
+                record_frame_encode(conn_output(c[2].conn), FRAME_REGISTER, ++c[2].last_request,
+                        buffer_view(&users[2].record)));
         f = caller_answer(&c[2]);
         CHECK_OK(refusal_decode(&f, &x));
         CHECK_EQ(x.code, CODE_RATE_LIMITED);
@@ -332,497 +331,12 @@ TEST(hello_renews_a_record_but_claims_nothing) {
         user_sign(&lab, &alice, LIFETIME); /* the weekly renewal */
         caller_new(&lab, &alice, &c);
         CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        LAB_UNTIL(&lab, caller_lookup(&d, "alice", NULL, &a) == CODE_OK &&
+        LAB_UNTIL(&lab,
+                caller_lookup(&d, "alice", NULL, &a) == CODE_OK &&
                         bytes_equal(a.record, buffer_view(&alice.record)));
         caller_free(&c);
         caller_free(&d);
         user_done(&alice);
-        lab_free(&lab);
-}
-
-/* Devices */
-
-TEST(a_newer_device_replaces_the_older_one) {
-        User alice, tablet, bob;
-        Caller c, d, b;
-        Refusal x;
-        Bytes rec;
-        Frame f;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        member_new(&lab, "bob", &bob, &b);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        user_on_device(&lab, &alice, 2, &tablet);
-        caller_new(&lab, &tablet, &d);
-
-        f = caller_take(&c, FRAME_SESSION_REPLACED);
-        CHECK_OK(record_frame_decode(&f, &rec));
-        CHECK(bytes_equal(rec, buffer_view(&tablet.record)));
-        f = caller_take(&c, FRAME_BYE);
-        CHECK_OK(refusal_decode(&f, &x));
-        CHECK_EQ(x.code, CODE_REPLACED);
-        CHECK(bytes_equal(x.record, buffer_view(&tablet.record)));
-        LAB_UNTIL(&lab, c.is_closed);
-        f = caller_take(&b, FRAME_RECORD);
-        CHECK_OK(record_frame_decode(&f, &rec));
-        CHECK(bytes_equal(rec, buffer_view(&tablet.record)));
-        CHECK_EQ(caller_publish(&d, &tablet, PRESENCE_ONLINE), CODE_OK);
-        caller_free(&c);
-
-        /* The old one comes back and is told, the new one stays. */
-        caller_connect(&lab, &alice.device, &c);
-        caller_send_hello(&c, buffer_view(&alice.certificate), buffer_view(&alice.record));
-        f = caller_take(&c, FRAME_BYE);
-        CHECK_OK(refusal_decode(&f, &x));
-        CHECK_EQ(x.code, CODE_REPLACED);
-        CHECK(bytes_equal(x.record, buffer_view(&tablet.record)));
-        caller_free(&c);
-        caller_sync(&d);
-        caller_free(&d);
-        caller_free(&b);
-        user_done(&alice);
-        user_done(&tablet);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-TEST(of_two_devices_of_one_epoch_one_wins) {
-        User a, b, *winner, *loser;
-        uint8_t ha[SHA256_SIZE], hb[SHA256_SIZE];
-        Caller c, d;
-        Lab lab;
-
-        lab_new(&lab);
-        user_new(&lab, "alice", &a);
-        user_on_device(&lab, &a, 1, &b);
-        sha256(sign_key_public(&a.device), KEY_SIZE, ha);
-        sha256(sign_key_public(&b.device), KEY_SIZE, hb);
-        winner = memcmp(ha, hb, SHA256_SIZE) < 0 ? &a : &b;
-        loser = winner == &a ? &b : &a;
-        caller_new(&lab, loser, &c);
-        CHECK_EQ(caller_register(&c, loser), CODE_OK);
-        caller_new(&lab, winner, &d);
-        CHECK_EQ(caller_bye(&c), CODE_REPLACED);
-        caller_free(&c);
-        caller_connect(&lab, &loser->device, &c);
-        caller_send_hello(&c, buffer_view(&loser->certificate), buffer_view(&loser->record));
-        CHECK_EQ(caller_bye(&c), CODE_REPLACED);
-        caller_free(&c);
-        caller_free(&d);
-        user_done(&a);
-        user_done(&b);
-        lab_free(&lab);
-}
-
-TEST(a_device_that_connects_anew_does_not_leave) {
-        User alice, bob;
-        PresencePush p;
-        Caller c, d, b;
-        Frame f;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        member_new(&lab, "bob", &bob, &b);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        f = caller_take(&b, FRAME_PRESENCE);
-        CHECK_OK(presence_push_decode(&f, &p));
-        CHECK(p.online);
-        caller_new(&lab, &alice, &d);
-        CHECK_EQ(caller_bye(&c), CODE_OK);
-        caller_free(&c);
-        CHECK_EQ(caller_publish(&d, &alice, PRESENCE_AWAY), CODE_OK);
-        f = caller_take(&b, FRAME_PRESENCE);
-        CHECK_OK(presence_push_decode(&f, &p));
-        CHECK(p.online);
-        caller_sync(&b);
-        CHECK(!caller_has(&b, FRAME_PRESENCE));
-        CHECK_EQ(node_stats(lab.node)->online, 1);
-        caller_free(&b);
-        caller_free(&d);
-        user_done(&alice);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-/* Presence */
-
-static PresencePush take_presence(Caller *c) {
-        PresencePush p;
-        Frame f;
-
-        f = caller_take(c, FRAME_PRESENCE);
-        CHECK_OK(presence_push_decode(&f, &p));
-        return p;
-}
-
-TEST(presence_is_pushed_to_who_watches) {
-        User alice, bob;
-        Caller c, b;
-        PresenceRecord signed_presence;
-        PresencePush p;
-        LookupAnswer a;
-        Bytes rec;
-        Frame f;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        member_new(&lab, "bob", &bob, &b);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        f = caller_take(&b, FRAME_RECORD);
-        CHECK_OK(record_frame_decode(&f, &rec));
-        CHECK(bytes_equal(rec, buffer_view(&alice.record)));
-        p = take_presence(&b);
-        CHECK(p.online && key_equal(p.account, user_account(&alice)));
-        CHECK_OK(presence_decode(p.presence, &signed_presence));
-        CHECK_EQ(signed_presence.presence, PRESENCE_ONLINE);
-
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_BUSY), CODE_OK);
-        p = take_presence(&b);
-        CHECK_OK(presence_decode(p.presence, &signed_presence));
-        CHECK_EQ(signed_presence.presence, PRESENCE_BUSY);
-        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
-        CHECK_OK(presence_decode(a.presence, &signed_presence));
-        CHECK_EQ(signed_presence.presence, PRESENCE_BUSY);
-
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_OFFLINE), CODE_OK);
-        p = take_presence(&b);
-        CHECK(!p.online && p.presence.size == 0);
-        CHECK(p.last_seen >= lab.realtime);
-
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        CHECK(take_presence(&b).online);
-        caller_free(&c); /* gone without a word */
-        p = take_presence(&b);
-        CHECK(!p.online && p.last_seen >= lab.realtime);
-        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
-        CHECK_EQ(a.presence.size, 0);
-        CHECK_EQ(a.last_seen, p.last_seen);
-
-        CHECK_EQ(caller_watch(&b, NULL, user_account(&alice)), CODE_OK);
-        caller_new(&lab, &alice, &c);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        caller_sync(&b);
-        CHECK(!caller_has(&b, FRAME_PRESENCE)); /* no longer watched */
-        caller_free(&b);
-        caller_free(&c);
-        user_done(&alice);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-TEST(presence_of_somebody_else_or_of_the_past_is_refused) {
-        User alice, bob;
-        Caller c, b;
-        Buffer early;
-        Publish p;
-        Frame f;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        member_new(&lab, "bob", &bob, &b);
-        early = user_presence(&alice, PRESENCE_ONLINE);
-        CHECK_EQ(caller_publish(&b, &alice, PRESENCE_ONLINE), CODE_INVALID_ARGS);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        p = (Publish){.presence = buffer_view(&early)};
-        caller_sent(&c, publish_encode(conn_output(c.conn), ++c.last_request, &p));
-        f = caller_answer(&c);
-        CHECK_EQ(frame_code(&f), CODE_INVALID_ARGS);
-        buffer_done(&early);
-        caller_free(&b);
-        caller_free(&c);
-        user_done(&alice);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-TEST(last_seen_outlives_a_restart) {
-        User alice;
-        LookupAnswer a;
-        usec_t seen;
-        Caller c;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        caller_free(&c);
-        LAB_UNTIL(&lab, node_stats(lab.node)->online == 0);
-        caller_new(&lab, NULL, &c);
-        CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_OK);
-        seen = a.last_seen;
-        CHECK(seen >= lab.realtime);
-        caller_free(&c);
-        lab_stop_node(&lab);
-        lab_start_node(&lab);
-        caller_new(&lab, NULL, &c);
-        CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_OK);
-        CHECK_EQ(a.last_seen, seen);
-        caller_free(&c);
-        user_done(&alice);
-        lab_free(&lab);
-}
-
-TEST(who_hides_is_never_shown) {
-        User alice, bob;
-        LookupAnswer a;
-        Caller c, b;
-        Lab lab;
-
-        lab_new(&lab);
-        user_new(&lab, "alice", &alice);
-        alice.presence_visible = VISIBLE_NOBODY;
-        user_sign(&lab, &alice, LIFETIME);
-        caller_new(&lab, &alice, &c);
-        CHECK_EQ(caller_register(&c, &alice), CODE_OK);
-        member_new(&lab, "bob", &bob, &b);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
-        CHECK_EQ(a.presence.size, 0);
-        CHECK_EQ(a.last_seen, 0);
-        caller_free(&c);
-        LAB_UNTIL(&lab, node_stats(lab.node)->online == 0);
-        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
-        CHECK_EQ(a.last_seen, 0);
-        CHECK(!caller_has(&b, FRAME_PRESENCE));
-        caller_free(&b);
-        user_done(&alice);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-TEST(who_begins_to_hide_goes_offline) {
-        User alice, bob;
-        Caller c, b;
-        PresencePush p;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        member_new(&lab, "bob", &bob, &b);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        CHECK(take_presence(&b).online);
-        alice.presence_visible = VISIBLE_NOBODY;
-        user_sign(&lab, &alice, LIFETIME);
-        CHECK_EQ(caller_register(&c, &alice), CODE_OK);
-        p = take_presence(&b);
-        CHECK(!p.online);
-        CHECK_EQ(p.last_seen, 0);
-        caller_free(&b);
-        caller_free(&c);
-        user_done(&alice);
-        user_done(&bob);
-        lab_free(&lab);
-}
-
-TEST(a_restart_is_not_everybody_leaving) {
-        User alice, bob, carol;
-        Caller b, c;
-        PresencePush p;
-        Lab lab;
-
-        lab_new(&lab);
-        member_new(&lab, "alice", &alice, &c);
-        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
-        caller_free(&c);
-        member_new(&lab, "carol", &carol, &c);
-        caller_free(&c);
-        member_new(&lab, "bob", &bob, &b);
-        caller_free(&b);
-        lab_stop_node(&lab);
-        lab_start_node(&lab);
-
-        caller_new(&lab, &bob, &b);
-        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
-        CHECK_EQ(caller_watch(&b, user_account(&carol), NULL), CODE_OK);
-        lab_advance(&lab, 44 * USEC_PER_SEC);
-        caller_sync(&b);
-        lab_advance(&lab, 44 * USEC_PER_SEC);
-        caller_sync(&b);
-        CHECK(!caller_has(&b, FRAME_PRESENCE));
-        caller_new(&lab, &carol, &c);
-        CHECK_EQ(caller_publish(&c, &carol, PRESENCE_ONLINE), CODE_OK);
-        p = take_presence(&b);
-        CHECK(p.online && key_equal(p.account, user_account(&carol)));
-
-        /* Three heartbeats are over: who is not back has left. */
-        lab_advance(&lab, 3 * USEC_PER_SEC);
-        p = take_presence(&b);
-        CHECK(!p.online && key_equal(p.account, user_account(&alice)));
-        CHECK(p.last_seen > 0);
-        caller_sync(&b);
-        CHECK(!caller_has(&b, FRAME_PRESENCE));
-        caller_free(&b);
-        caller_free(&c);
-        user_done(&alice);
-        user_done(&bob);
-        user_done(&carol);
-        lab_free(&lab);
-}
-
-/* Lists */
-
-#define CROWD 230
-
-typedef struct Crowd {
-        User users[CROWD];
-        Caller callers[CROWD];
-        unsigned found[CROWD];
-} Crowd;
-
-static void crowd_new(Lab *lab, Crowd *crowd, unsigned unlisted) {
-        for (unsigned i = 0; i < CROWD; i++) {
-                User *u = &crowd->users[i];
-
-                *u = (User){.epoch = 1, .seq = lab->realtime / 1000, .listed = i >= unlisted};
-                snprintf(u->name, sizeof(u->name), "user%u", i);
-                sign_key_generate(&u->account);
-                sign_key_generate(&u->device);
-                user_sign(lab, u, LIFETIME);
-                caller_new(lab, u, &crowd->callers[i]);
-                CHECK_EQ(caller_register(&crowd->callers[i], u), CODE_OK);
-                crowd->found[i] = 0;
-        }
-}
-
-static void crowd_free(Crowd *crowd) {
-        for (unsigned i = 0; i < CROWD; i++) {
-                caller_free(&crowd->callers[i]);
-                user_done(&crowd->users[i]);
-        }
-}
-
-/* Returns how many pages there were; every entry is counted at its user. */
-static unsigned list_all(Caller *c, Crowd *crowd, uint64_t limit, bool online) {
-        uint8_t after[LIST_AFTER_MAX];
-        ListPeers l = {.limit = limit, .online = online};
-        unsigned pages = 0;
-
-        do {
-                ListPeersAnswer a;
-                Frame f;
-
-                caller_sent(c, list_peers_encode(conn_output(c->conn), ++c->last_request, &l));
-                f = caller_answer(c);
-                CHECK_EQ(f.type, FRAME_OK);
-                CHECK(f.size < FRAME_MESSAGE_MAX);
-                CHECK_OK(list_peers_answer_decode(&f, &a));
-                CHECK(a.n_peers <= limit);
-                for (size_t i = 0; i < a.n_peers; i++) {
-                        unsigned n;
-                        Record rec;
-
-                        CHECK_OK(record_decode(a.peers[i].record, &rec));
-                        CHECK_EQ(sscanf(rec.name, "user%u", &n), 1);
-                        CHECK(key_equal(rec.account, user_account(&crowd->users[n])));
-                        CHECK_EQ(a.peers[i].presence.size > 0, online);
-                        crowd->found[n]++;
-                }
-                memcpy(after, a.after.data, a.after.size);
-                l.after = (Bytes){after, a.after.size};
-                pages++;
-        } while (l.after.size > 0);
-        return pages;
-}
-
-TEST(everybody_who_wants_it_is_listed_once) {
-        static Crowd crowd;
-        Caller c;
-        Lab lab;
-
-        lab_new(&lab);
-        crowd_new(&lab, &crowd, 30);
-        caller_new(&lab, NULL, &c);
-        CHECK(list_all(&c, &crowd, 64, false) >= 4);
-        for (unsigned i = 0; i < CROWD; i++)
-                CHECK_EQ(crowd.found[i], i >= 30);
-        caller_free(&c);
-        crowd_free(&crowd);
-        lab_free(&lab);
-}
-
-TEST(who_is_online_is_listed_once_while_others_come_and_go) {
-        static Crowd crowd;
-        unsigned online = 0;
-        Caller c;
-        Lab lab;
-
-        lab_new(&lab);
-        crowd_new(&lab, &crowd, 30);
-        caller_new(&lab, NULL, &c);
-        for (unsigned i = 0; i < CROWD; i++)
-                if (i % 2)
-                        CHECK_EQ(caller_publish(&crowd.callers[i], &crowd.users[i], PRESENCE_ONLINE), CODE_OK);
-        for (unsigned i = 1; i < CROWD; i += 10)
-                caller_free(&crowd.callers[i]);
-        LAB_UNTIL(&lab, node_stats(lab.node)->online == CROWD / 2 - CROWD / 10);
-        CHECK(list_all(&c, &crowd, 20, true) >= 4);
-        for (unsigned i = 0; i < CROWD; i++) {
-                CHECK_EQ(crowd.found[i], i >= 30 && i % 2 && i % 10 != 1);
-                online += crowd.found[i];
-        }
-        CHECK_EQ(online, 80);
-        caller_free(&c);
-        crowd_free(&crowd);
-        lab_free(&lab);
-}
-
-TEST(a_page_of_large_records_fits_its_frame) {
-        static Crowd crowd;
-        uint8_t note[256];
-        Caller c;
-        Lab lab;
-
-        /* Identity changes make a record large. */
-        memset(note, 7, sizeof(note));
-        lab_new(&lab);
-        crowd_new(&lab, &crowd, 0);
-        for (unsigned i = 0; i < CROWD; i++) {
-                User *u = &crowd.users[i];
-                Record rec;
-                Buffer out = BUFFER_NULL;
-
-                CHECK_OK(record_decode(buffer_view(&u->record), &rec));
-                rec.seq = u->seq++;
-                for (rec.n_changes = 0; rec.n_changes < RECORD_CHANGES_MAX; rec.n_changes++)
-                        rec.changes[rec.n_changes] = (Bytes){note, sizeof(note)};
-                CHECK_OK(record_encode(&rec, &u->account, &out));
-                buffer_done(&u->record);
-                u->record = out;
-                CHECK_EQ(caller_register(&crowd.callers[i], u), CODE_OK);
-        }
-        caller_new(&lab, NULL, &c);
-        CHECK(list_all(&c, &crowd, LIST_PEERS_MAX, false) >= 5);
-        for (unsigned i = 0; i < CROWD; i++)
-                CHECK_EQ(crowd.found[i], 1);
-        caller_free(&c);
-        crowd_free(&crowd);
-        lab_free(&lab);
-}
-
-TEST(an_after_of_ones_own_making_is_refused) {
-        ListPeers l = {.limit = 10, .after = {(const uint8_t *)"xyz", 3}};
-        Caller c;
-        Frame f;
-        Lab lab;
-
-        lab_new(&lab);
-        caller_new(&lab, NULL, &c);
-        for (int online = 0; online < 2; online++) {
-                l.online = online;
-                caller_sent(&c, list_peers_encode(conn_output(c.conn), ++c.last_request, &l));
-                f = caller_answer(&c);
-                CHECK_EQ(frame_code(&f), CODE_INVALID_ARGS);
-        }
-        caller_free(&c);
         lab_free(&lab);
 }
 
@@ -881,8 +395,9 @@ TEST(only_so_many_requests_are_open_at_once) {
         user_new(&lab, "alice", &alice);
         caller_new(&lab, &alice, &c);
         for (uint64_t i = 1; i <= 70; i++)
-                caller_sent(&c, record_frame_encode(conn_output(c.conn), FRAME_REGISTER, i,
-                                        buffer_view(&alice.record)));
+                caller_sent(&c,
+                        record_frame_encode(conn_output(c.conn), FRAME_REGISTER, i,
+                                buffer_view(&alice.record)));
         while (ok + refused < 70) {
                 Frame f;
 
@@ -914,7 +429,8 @@ TEST(only_so_many_accounts_are_watched) {
         caller_new(&lab, NULL, &c);
         for (unsigned round = 0; round <= 10; round++) {
                 for (unsigned i = 0; i < WATCH_ACCOUNTS_MAX; i++)
-                        memcpy(keys[i], &(unsigned){round * WATCH_ACCOUNTS_MAX + i}, sizeof(unsigned));
+                        memcpy(keys[i], &(unsigned){round * WATCH_ACCOUNTS_MAX + i},
+                                sizeof(unsigned));
                 caller_sent(&c, watch_encode(conn_output(c.conn), ++c.last_request, &w));
                 f = caller_answer(&c);
                 CHECK_EQ(frame_code(&f), round < 10 ? CODE_OK : CODE_TOO_MANY);
@@ -927,5 +443,36 @@ TEST(only_so_many_accounts_are_watched) {
         CHECK_EQ(frame_code(&f), CODE_OK);
         CHECK_EQ(caller_watch(&c, sign_key_public(&lab.key), NULL), CODE_OK);
         caller_free(&c);
+        lab_free(&lab);
+}
+
+/* The disk */
+
+TEST(a_full_disk_is_said_and_claims_nothing) {
+        struct rlimit before, none;
+        User alice, bob;
+        LookupAnswer a;
+        Caller c, d;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        user_new(&lab, "bob", &bob);
+        caller_new(&lab, &bob, &d);
+        signal(SIGXFSZ, SIG_IGN);
+        CHECK_OK(getrlimit(RLIMIT_FSIZE, &before));
+        none = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &none));
+        CHECK_EQ(caller_register(&d, &bob), CODE_STORAGE);
+        CHECK_EQ(caller_publish(&d, &bob, PRESENCE_ONLINE), CODE_NOT_LOGGED_IN);
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &before));
+        CHECK_EQ(caller_lookup(&c, "bob", NULL, &a), CODE_UNKNOWN_PEER);
+        CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_OK);
+        CHECK_EQ(caller_register(&d, &bob), CODE_OK);
+        CHECK_EQ(caller_lookup(&c, "bob", NULL, &a), CODE_OK);
+        caller_free(&c);
+        caller_free(&d);
+        user_done(&alice);
+        user_done(&bob);
         lab_free(&lab);
 }

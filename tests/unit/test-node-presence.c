@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "node-lab.h"
+
+/* Devices */
+
+TEST(a_newer_device_replaces_the_older_one) {
+        User alice, tablet, bob;
+        Caller c, d, b;
+        Refusal x;
+        Bytes rec;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        user_on_device(&lab, &alice, 2, &tablet);
+        caller_new(&lab, &tablet, &d);
+
+        f = caller_take(&c, FRAME_SESSION_REPLACED);
+        CHECK_OK(record_frame_decode(&f, &rec));
+        CHECK(bytes_equal(rec, buffer_view(&tablet.record)));
+        f = caller_take(&c, FRAME_BYE);
+        CHECK_OK(refusal_decode(&f, &x));
+        CHECK_EQ(x.code, CODE_REPLACED);
+        CHECK(bytes_equal(x.record, buffer_view(&tablet.record)));
+        LAB_UNTIL(&lab, c.is_closed);
+        f = caller_take(&b, FRAME_RECORD);
+        CHECK_OK(record_frame_decode(&f, &rec));
+        CHECK(bytes_equal(rec, buffer_view(&tablet.record)));
+        CHECK_EQ(caller_publish(&d, &tablet, PRESENCE_ONLINE), CODE_OK);
+        caller_free(&c);
+
+        /* The old one comes back and is told, the new one stays. */
+        caller_connect(&lab, &alice.device, &c);
+        caller_send_hello(&c, buffer_view(&alice.certificate), buffer_view(&alice.record));
+        f = caller_take(&c, FRAME_BYE);
+        CHECK_OK(refusal_decode(&f, &x));
+        CHECK_EQ(x.code, CODE_REPLACED);
+        CHECK(bytes_equal(x.record, buffer_view(&tablet.record)));
+        caller_free(&c);
+        caller_sync(&d);
+        caller_free(&d);
+        caller_free(&b);
+        user_done(&alice);
+        user_done(&tablet);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+TEST(of_two_devices_of_one_epoch_one_wins) {
+        User a, b, *winner, *loser;
+        uint8_t ha[SHA256_SIZE], hb[SHA256_SIZE];
+        Caller c, d;
+        Lab lab;
+
+        lab_new(&lab);
+        user_new(&lab, "alice", &a);
+        user_on_device(&lab, &a, 1, &b);
+        sha256(sign_key_public(&a.device), KEY_SIZE, ha);
+        sha256(sign_key_public(&b.device), KEY_SIZE, hb);
+        winner = memcmp(ha, hb, SHA256_SIZE) < 0 ? &a : &b;
+        loser = winner == &a ? &b : &a;
+        caller_new(&lab, loser, &c);
+        CHECK_EQ(caller_register(&c, loser), CODE_OK);
+        caller_new(&lab, winner, &d);
+        CHECK_EQ(caller_bye(&c), CODE_REPLACED);
+        caller_free(&c);
+        caller_connect(&lab, &loser->device, &c);
+        caller_send_hello(&c, buffer_view(&loser->certificate), buffer_view(&loser->record));
+        CHECK_EQ(caller_bye(&c), CODE_REPLACED);
+        caller_free(&c);
+        caller_free(&d);
+        user_done(&a);
+        user_done(&b);
+        lab_free(&lab);
+}
+
+TEST(a_device_that_connects_anew_does_not_leave) {
+        User alice, bob;
+        PresencePush p;
+        Caller c, d, b;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        f = caller_take(&b, FRAME_PRESENCE);
+        CHECK_OK(presence_push_decode(&f, &p));
+        CHECK(p.online);
+        caller_new(&lab, &alice, &d);
+        CHECK_EQ(caller_bye(&c), CODE_OK);
+        caller_free(&c);
+        CHECK_EQ(caller_publish(&d, &alice, PRESENCE_AWAY), CODE_OK);
+        f = caller_take(&b, FRAME_PRESENCE);
+        CHECK_OK(presence_push_decode(&f, &p));
+        CHECK(p.online);
+        caller_sync(&b);
+        CHECK(!caller_has(&b, FRAME_PRESENCE));
+        CHECK_EQ(node_stats(lab.node)->online, 1);
+        caller_free(&b);
+        caller_free(&d);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+/* Presence */
+
+TEST(presence_is_pushed_to_who_watches) {
+        User alice, bob;
+        Caller c, b;
+        PresenceRecord signed_presence;
+        PresencePush p;
+        LookupAnswer a;
+        Bytes rec;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        f = caller_take(&b, FRAME_RECORD);
+        CHECK_OK(record_frame_decode(&f, &rec));
+        CHECK(bytes_equal(rec, buffer_view(&alice.record)));
+        p = caller_take_presence(&b);
+        CHECK(p.online && key_equal(p.account, user_account(&alice)));
+        CHECK_OK(presence_decode(p.presence, &signed_presence));
+        CHECK_EQ(signed_presence.presence, PRESENCE_ONLINE);
+
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_BUSY), CODE_OK);
+        p = caller_take_presence(&b);
+        CHECK_OK(presence_decode(p.presence, &signed_presence));
+        CHECK_EQ(signed_presence.presence, PRESENCE_BUSY);
+        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
+        CHECK_OK(presence_decode(a.presence, &signed_presence));
+        CHECK_EQ(signed_presence.presence, PRESENCE_BUSY);
+
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_OFFLINE), CODE_OK);
+        p = caller_take_presence(&b);
+        CHECK(!p.online && p.presence.size == 0);
+        CHECK(p.last_seen >= lab.realtime);
+
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK(caller_take_presence(&b).online);
+        caller_free(&c); /* gone without a word */
+        p = caller_take_presence(&b);
+        CHECK(!p.online && p.last_seen >= lab.realtime);
+        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
+        CHECK_EQ(a.presence.size, 0);
+        CHECK_EQ(a.last_seen, p.last_seen);
+
+        CHECK_EQ(caller_watch(&b, NULL, user_account(&alice)), CODE_OK);
+        caller_new(&lab, &alice, &c);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        caller_sync(&b);
+        CHECK(!caller_has(&b, FRAME_PRESENCE)); /* no longer watched */
+        caller_free(&b);
+        caller_free(&c);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+TEST(presence_of_somebody_else_or_of_the_past_is_refused) {
+        User alice, bob;
+        Caller c, b;
+        Buffer early;
+        Publish p;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        early = user_presence(&alice, PRESENCE_ONLINE);
+        CHECK_EQ(caller_publish(&b, &alice, PRESENCE_ONLINE), CODE_INVALID_ARGS);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        p = (Publish){.presence = buffer_view(&early)};
+        caller_sent(&c, publish_encode(conn_output(c.conn), ++c.last_request, &p));
+        f = caller_answer(&c);
+        CHECK_EQ(frame_code(&f), CODE_INVALID_ARGS);
+        buffer_done(&early);
+        caller_free(&b);
+        caller_free(&c);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+TEST(last_seen_outlives_a_restart) {
+        User alice;
+        LookupAnswer a;
+        usec_t seen;
+        Caller c;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        caller_free(&c);
+        LAB_UNTIL(&lab, node_stats(lab.node)->online == 0);
+        caller_new(&lab, NULL, &c);
+        CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_OK);
+        seen = a.last_seen;
+        CHECK(seen >= lab.realtime);
+        caller_free(&c);
+        lab_stop_node(&lab);
+        lab_start_node(&lab);
+        caller_new(&lab, NULL, &c);
+        CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_OK);
+        CHECK_EQ(a.last_seen, seen);
+        caller_free(&c);
+        user_done(&alice);
+        lab_free(&lab);
+}
+
+TEST(who_hides_is_never_shown) {
+        User alice, bob;
+        LookupAnswer a;
+        Caller c, b;
+        Lab lab;
+
+        lab_new(&lab);
+        user_new(&lab, "alice", &alice);
+        alice.presence_visible = VISIBLE_NOBODY;
+        user_sign(&lab, &alice, LIFETIME);
+        caller_new(&lab, &alice, &c);
+        CHECK_EQ(caller_register(&c, &alice), CODE_OK);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
+        CHECK_EQ(a.presence.size, 0);
+        CHECK_EQ(a.last_seen, 0);
+        caller_free(&c);
+        LAB_UNTIL(&lab, node_stats(lab.node)->online == 0);
+        CHECK_EQ(caller_lookup(&b, "alice", NULL, &a), CODE_OK);
+        CHECK_EQ(a.last_seen, 0);
+        CHECK(!caller_has(&b, FRAME_PRESENCE));
+        caller_free(&b);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+TEST(who_begins_to_hide_goes_offline) {
+        User alice, bob;
+        Caller c, b;
+        PresencePush p;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        CHECK(caller_take_presence(&b).online);
+        alice.presence_visible = VISIBLE_NOBODY;
+        user_sign(&lab, &alice, LIFETIME);
+        CHECK_EQ(caller_register(&c, &alice), CODE_OK);
+        p = caller_take_presence(&b);
+        CHECK(!p.online);
+        CHECK_EQ(p.last_seen, 0);
+        caller_free(&b);
+        caller_free(&c);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+TEST(a_restart_is_not_everybody_leaving) {
+        User alice, bob, carol;
+        Caller b, c;
+        PresencePush p;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        caller_free(&c);
+        member_new(&lab, "carol", &carol, &c);
+        caller_free(&c);
+        member_new(&lab, "bob", &bob, &b);
+        caller_free(&b);
+        lab_stop_node(&lab);
+        lab_start_node(&lab);
+
+        caller_new(&lab, &bob, &b);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        CHECK_EQ(caller_watch(&b, user_account(&carol), NULL), CODE_OK);
+        lab_advance(&lab, 44 * USEC_PER_SEC);
+        caller_sync(&b);
+        lab_advance(&lab, 44 * USEC_PER_SEC);
+        caller_sync(&b);
+        CHECK(!caller_has(&b, FRAME_PRESENCE));
+        caller_new(&lab, &carol, &c);
+        CHECK_EQ(caller_publish(&c, &carol, PRESENCE_ONLINE), CODE_OK);
+        p = caller_take_presence(&b);
+        CHECK(p.online && key_equal(p.account, user_account(&carol)));
+
+        /* Three heartbeats are over: who is not back has left. */
+        lab_advance(&lab, 3 * USEC_PER_SEC);
+        p = caller_take_presence(&b);
+        CHECK(!p.online && key_equal(p.account, user_account(&alice)));
+        CHECK(p.last_seen > 0);
+        caller_sync(&b);
+        CHECK(!caller_has(&b, FRAME_PRESENCE));
+        caller_free(&b);
+        caller_free(&c);
+        user_done(&alice);
+        user_done(&bob);
+        user_done(&carol);
+        lab_free(&lab);
+}
