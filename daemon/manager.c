@@ -264,7 +264,10 @@ static const DeliveryCallbacks delivery_callbacks = {
 static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
 
+        /* What was taken in is committed, answered and told while the bus is still there: it is
+         * flushed and closed when the loop ends. */
         sd_notify(0, "STOPPING=1");
+        (void)db_commit(m->store->db);
         return sd_event_exit(m->event, 0);
 }
 
@@ -320,7 +323,7 @@ static int manager_add_signals(Manager *m) {
         sigaddset(&mask, SIGHUP);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
-        signal(SIGPIPE, SIG_IGN);
+        (void)signal(SIGPIPE, SIG_IGN);
         r = sd_event_add_signal(m->event, &m->signals[0], SIGTERM, on_stop_signal, m);
         if (r >= 0)
                 r = sd_event_add_signal(m->event, &m->signals[1], SIGINT, on_stop_signal, m);
@@ -459,9 +462,6 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
-        /* What is accepted and not answered yet is committed and answered first. */
-        if (m->store)
-                (void)db_commit(m->store->db);
         bus_free(m->bus);
         listener_free(m->listener);
         chat_free(m->chat);

@@ -22,9 +22,14 @@ static const char *own_state(const HistoryRow *row) {
         return (size_t)row->entry.state < ELEMENTSOF(names) ? names[row->entry.state] : "queued";
 }
 
+static bool is_shown_text(const Inner *m) {
+        return m->kind == KIND_TEXT && m->body.size <= TEXT_SIZE_MAX &&
+                utf8_is_valid(m->body.data, m->body.size) &&
+                (m->body.size == 0 || !memchr(m->body.data, 0, m->body.size));
+}
+
 static void view_text(const HistoryRow *row, MessageView *v) {
-        bool known = row->inner.kind == KIND_TEXT && utf8_is_valid(row->inner.body.data, row->inner.body.size) &&
-                !(row->inner.body.size > 0 && memchr(row->inner.body.data, 0, row->inner.body.size));
+        bool known = is_shown_text(&row->inner);
 
         v->message.kind = known ? "text" : "unsupported";
         v->message.text = v->text;

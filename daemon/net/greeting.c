@@ -29,7 +29,7 @@ Code greeting_check(const Hello *h, const uint8_t tls_key[static KEY_SIZE], cons
         Greeting g = {.hello = *h};
 
         if (!hello_has_version(h, PROTOCOL_VERSION))
-                return refuse(CODE_NEWER_VERSION, "no protocol version in common", ret_text);
+                return refuse(CODE_NOT_SUPPORTED, "no protocol version in common", ret_text);
         if (self && h->expects && !key_equal(h->expected, self))
                 return refuse(CODE_KEY_CHANGED, "the account that HELLO expects is not here", ret_text);
         if (certificate_decode(h->certificate, &g.certificate) < 0)

@@ -38,7 +38,8 @@ uint8_t *buffer_reserve(Buffer *b, size_t n) {
         p = malloc(want);
         if (!p)
                 return NULL;
-        copy_bytes(p, b->data + b->begin, size);
+        if (size > 0)
+                memcpy(p, b->data + b->begin, size);
         free(b->data);
         *b = (Buffer){.data = p, .begin = 0, .end = size, .allocated = want};
         return p + size;

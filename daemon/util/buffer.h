@@ -28,8 +28,9 @@ static inline size_t buffer_size(const Buffer *b) {
         return b->end - b->begin;
 }
 
+/* NULL for one that never held anything. */
 static inline uint8_t *buffer_data(const Buffer *b) {
-        return b->data + b->begin;
+        return b->data ? b->data + b->begin : NULL;
 }
 
 /* Makes room for N more bytes and returns where they go, or NULL when memory is out. The bytes

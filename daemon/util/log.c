@@ -24,6 +24,7 @@ void log_set_level(int level) {
 
 /* One write per line, so that lines of several processes on one descriptor do not mix. Control
  * characters are replaced: names and reasons may come from the network. */
+_printf_(2, 0)
 static void log_line(int level, const char *format, va_list ap, const char *reason) {
         char line[1024];
         int n = 0, k;

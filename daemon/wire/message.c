@@ -65,7 +65,7 @@ static void inner_read_rest(CborReader *r, Inner *m, uint64_t key) {
                 m->kind = cbor_read_uint(r);
                 break;
         case 12:
-                m->body = cbor_read_bytes(r, TEXT_SIZE_MAX);
+                m->body = cbor_read_bytes(r, BODY_SIZE_MAX);
                 break;
         case 13:
                 inner_read_parents(r, m);

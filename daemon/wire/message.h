@@ -21,7 +21,8 @@
 
 #define MESSAGE_VERSION 1
 #define TEXT_SIZE_MAX 65536
-#define INNER_SIZE_MAX (TEXT_SIZE_MAX + 4096)
+#define BODY_SIZE_MAX (TEXT_SIZE_MAX + 1024) /* a room's ciphertext is longer than its text */
+#define INNER_SIZE_MAX (BODY_SIZE_MAX + 4096)
 #define PARENTS_MAX 4
 
 /* Times of a message: not beyond the year 9999, which is as far as RFC 3339 goes, and with at most

@@ -23,7 +23,7 @@ static void check_inner(Bytes in) {
 
         if (inner_decode(in, &m) < 0)
                 return;
-        MUST(m.seq > 0 && m.body.size <= TEXT_SIZE_MAX && m.n_parents <= PARENTS_MAX);
+        MUST(m.seq > 0 && m.body.size <= BODY_SIZE_MAX && m.n_parents <= PARENTS_MAX);
         MUST(m.expires <= MESSAGE_TIME_MAX && m.sent <= MESSAGE_TIME_MAX);
         MUST(inner_encode(&out, &m) == 0);
         if (!has_ignorable(in.data, in.size))

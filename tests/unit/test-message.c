@@ -69,7 +69,7 @@ TEST(inner_has_one_form) {
 }
 
 TEST(inner_bounds) {
-        static uint8_t text[TEXT_SIZE_MAX + 1];
+        static uint8_t text[BODY_SIZE_MAX + 1];
         Inner m = sample_inner_full(1, 3);
         _cleanup_(buffer_done) Buffer b = encode_inner(&m), largest = BUFFER_NULL;
         _cleanup_(buffer_done) Buffer over = BUFFER_NULL;
@@ -92,7 +92,7 @@ TEST(inner_bounds) {
         }
         CHECK(map_try_with(body, 13, sample_bytes(&five), try_inner) < 0);
 
-        m.body = (Bytes){.data = text, .size = TEXT_SIZE_MAX};
+        m.body = (Bytes){.data = text, .size = BODY_SIZE_MAX};
         m.n_parents = PARENTS_MAX;
         m.ext = (Bytes){.data = ext, .size = sizeof(ext)};
         m.epoch = m.seq = m.hlc = m.kind = UINT64_MAX;
