@@ -8,9 +8,8 @@ import harness
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    lab = getattr(item, "funcargs", {}).get("lab")
-    if lab and report.when == "call" and report.failed:
-        report.sections.append(("logs of the programs", lab.logs()))
+    if report.when != "teardown" and report.failed and harness.Lab.current:
+        report.sections.append(("logs of the programs", harness.Lab.current.logs()))
 
 
 @pytest.fixture

@@ -83,11 +83,6 @@ class Flood:
         return self
 
 
-def delivered_ids(user):
-    return {args[0] for _, name, args in user.events
-            if name == "MessageStateChanged" and args[2] in harness.DELIVERED}
-
-
 def wait_all_delivered(user, floods, stall=120):
     """Until the sender was told of each message that the recipient has it on disk."""
     wanted = {i for flood in floods for i in flood.ids}

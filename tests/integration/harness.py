@@ -227,6 +227,8 @@ class Process:
             path = self.directory / f"{self.name}.{number}.log"
             if path.exists():
                 yield path.name, path.read_text(errors="replace")
+        if self.popen is not None and self.popen.poll() is not None:
+            yield self.name, f"ended with {self.popen.returncode}\n"
 
 
 class Tracker(Process):
@@ -455,7 +457,10 @@ class User(Process):
 class Lab:
     """All that one test starts, in one directory that goes with it."""
 
+    current = None                              # one at a time; its logs explain a failure
+
     def __init__(self):
+        Lab.current = self
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="p2pchat-"))
         self.processes = []
 
@@ -487,6 +492,7 @@ class Lab:
                          for name, text in process.logs() if text)
 
     def close(self):
+        Lab.current = None
         problems = []
         for process in reversed(self.processes):
             try:

