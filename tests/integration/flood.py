@@ -102,6 +102,11 @@ def wait_all_delivered(user, floods, stall=120):
 def check_feed(rows, author, flood):
     """The author's rows are the flood: each once, in order, unchanged."""
     mine = [row for row in rows if row["from"] == author]
-    assert [row["id"] for row in mine] == flood.ids
+    ids, wanted = [row["id"] for row in mine], flood.ids
+    assert len(ids) == len(set(ids)), f"{len(ids) - len(set(ids))} messages came twice"
+    assert set(ids) == set(wanted), f"{len(set(wanted) - set(ids))} messages are missing"
+    swapped = [index for index, pair in enumerate(zip(ids, wanted)) if pair[0] != pair[1]]
+    assert not swapped, f"{len(swapped)} messages are out of order: numbers {swapped[:20]}" \
+        f" are those sent as {[wanted.index(ids[index]) for index in swapped[:20]]}"
     wrong = [index for index, row in enumerate(mine) if row["text"] != flood.bodies[index]]
     assert not wrong, f"text changed in {len(wrong)} messages, first is number {wrong[0]}"

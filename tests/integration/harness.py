@@ -210,6 +210,7 @@ class Process:
         if not self.running():
             return
         self.popen.send_signal(signal.SIGTERM)
+        self.popen.send_signal(signal.SIGCONT)  # a test may have stopped it and failed
         rc = self.wait_exit()
         assert rc == 0, f"{self.name}: SIGTERM gave exit status {rc}\n{self.log()}"
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ten thousand messages: each exactly once, in order, unchanged, and known to be delivered."""
+import signal
+
 import flood
 from flood import Flood
 
@@ -76,3 +78,14 @@ def test_a_flood_to_several_at_once(lab, alice, bob):
     flood.check_feed(bob.history("alice"), "alice", floods[0])
     flood.check_feed(carol.history("alice"), "alice", floods[1])
     flood.check_feed(carol.history("bob"), "bob", floods[2])
+
+
+def test_a_burst_to_somebody_new_waits_for_one_look_up_and_keeps_its_order(tracker, alice, bob):
+    tracker.popen.send_signal(signal.SIGSTOP)
+    sent = Flood(alice, "bob", [f"number {n}" for n in range(300)], window=300).start()
+    alice.status()                              # all the calls before this one were read
+    tracker.popen.send_signal(signal.SIGCONT)
+    sent.finish()
+    assert not sent.errors
+    flood.wait_all_delivered(alice, [sent])
+    check_both_sides(alice, bob, [sent])

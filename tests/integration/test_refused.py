@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -145,6 +146,18 @@ def test_a_new_name_needs_the_tracker_and_nothing_is_kept(tracker, alice, bob):
     assert [row["with"] for row in alice.list("ListConversations")] == ["bob"]
     assert alice.property("Queued") == 0
     alice.exchange(bob, "known")
+
+
+def test_a_tracker_that_is_silent_costs_five_seconds_and_nothing_is_kept(tracker, alice, bob):
+    tracker.popen.send_signal(harness.signal.SIGSTOP)
+    start = time.monotonic()
+    with pytest.raises(BusError) as error:
+        alice.send("bob", "hi")
+    assert error.value.name == "TrackerUnreachable"
+    assert 4 < time.monotonic() - start < 20
+    assert alice.list("ListConversations") == []
+    tracker.popen.send_signal(harness.signal.SIGCONT)
+    alice.exchange(bob)
 
 
 # trackers
