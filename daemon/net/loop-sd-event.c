@@ -5,11 +5,13 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include <systemd/sd-event.h>
+#include <utlist.h>
 
 /* Priorities: what a handler has deferred comes before new input, the commit of a batch after all
  * input. D-Bus and sockets share the normal priority, 0. */
@@ -32,17 +34,19 @@ struct LoopTimer {
 
 struct LoopIo {
         Loop *loop;
-        sd_event_source *source;
+        int fd;
+        uint32_t events; /* 0: not in the epoll set */
         LoopIoFn fn;
         void *userdata;
 };
 
 struct LoopDefer {
         Loop *loop;
-        sd_event_source *source;
         LoopDeferKind kind;
+        bool armed; /* in the list of its kind */
         LoopDeferFn fn;
         void *userdata;
+        LoopDefer *prev, *next;
 };
 
 struct LoopWork {
@@ -69,11 +73,29 @@ typedef struct Worker {
         int event_fd;
 } Worker;
 
+/* Descriptors that are served before sd-event gets its turn again, and for how long. */
+#define IO_AT_ONCE 32
+#define IO_TIME USEC_PER_MSEC
+
+/*
+ * sd-event serves one source a turn and asks the kernel for all that are ready before each: with
+ * 10,000 clients that speak at once this grows with the square. So descriptors have an epoll set of
+ * their own, which is one source, and deferred calls of a kind share one.
+ */
 struct SdLoop {
         Loop loop;
         sd_event *event;
         Worker *worker;
         sd_event_source *worker_source;
+
+        int epoll_fd;
+        sd_event_source *io_source;
+        struct epoll_event ready[IO_AT_ONCE]; /* what is being served */
+        int n_ready;
+
+        LoopDefer *defers[_LOOP_DEFER_MAX]; /* armed, by kind */
+        sd_event_source *defer_sources[_LOOP_DEFER_MAX];
+        LoopDefer *next_post; /* to be called after the present one */
 };
 
 static SdLoop *sd_loop(Loop *l) {
@@ -126,7 +148,8 @@ static int sd_timer_new(Loop *l, LoopTimerFn fn, void *userdata, LoopTimer **ret
         if (!t)
                 return -ENOMEM;
         *t = (LoopTimer){.loop = l, .fn = fn, .userdata = userdata};
-        r = sd_event_add_time(sd_loop(l)->event, &t->source, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_timer, t);
+        r = sd_event_add_time(
+                sd_loop(l)->event, &t->source, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_timer, t);
         if (r >= 0)
                 r = sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
         if (r < 0) {
@@ -158,23 +181,162 @@ static void sd_timer_free(LoopTimer *t) {
         free(t);
 }
 
+/* Deferred calls */
+
+static void defer_arm(LoopDefer *d, bool on) {
+        SdLoop *l = sd_loop(d->loop);
+
+        if (on == d->armed)
+                return;
+        d->armed = on;
+        if (l->next_post == d)
+                l->next_post = d->next;
+        if (!on) {
+                DL_DELETE(l->defers[d->kind], d);
+                if (!l->defers[d->kind])
+                        sd_event_source_set_enabled(l->defer_sources[d->kind], SD_EVENT_OFF);
+                return;
+        }
+        if (!l->defers[d->kind])
+                sd_event_source_set_enabled(l->defer_sources[d->kind], SD_EVENT_ON);
+        DL_APPEND(l->defers[d->kind], d);
+}
+
+static void run_posts(SdLoop *l) {
+        for (LoopDefer *d = l->defers[LOOP_DEFER_POST]; d; d = l->next_post) {
+                l->next_post = d->next;
+                d->fn(d->userdata);
+        }
+        l->next_post = NULL;
+}
+
+/* Once each. What is armed meanwhile comes after them, in the next round. */
+static void run_defers(SdLoop *l, LoopDeferKind kind) {
+        LoopDefer *d;
+        size_t n;
+
+        DL_COUNT(l->defers[kind], d, n);
+        while (n-- > 0 && l->defers[kind]) {
+                d = l->defers[kind];
+                defer_arm(d, false);
+                d->fn(d->userdata);
+        }
+}
+
+static int on_soon(sd_event_source *s, void *userdata) {
+        run_defers(userdata, LOOP_DEFER_SOON);
+        return 0;
+}
+
+static int on_idle(sd_event_source *s, void *userdata) {
+        run_defers(userdata, LOOP_DEFER_IDLE);
+        return 0;
+}
+
+static int on_post(sd_event_source *s, void *userdata) {
+        run_posts(userdata);
+        return 0;
+}
+
+/* What sd-event does after a handler, between two of the same turn. */
+static void after_handler(SdLoop *l) {
+        run_posts(l);
+        while (l->defers[LOOP_DEFER_SOON]) {
+                run_defers(l, LOOP_DEFER_SOON);
+                run_posts(l);
+        }
+}
+
+static int sd_defer_new(
+        Loop *l, LoopDeferKind kind, LoopDeferFn fn, void *userdata, LoopDefer **ret) {
+        LoopDefer *d = malloc(sizeof(*d));
+
+        if (!d)
+                return -ENOMEM;
+        *d = (LoopDefer){.loop = l, .kind = kind, .fn = fn, .userdata = userdata};
+        *ret = d;
+        return 0;
+}
+
+static void sd_defer_free(LoopDefer *d) {
+        defer_arm(d, false);
+        free(d);
+}
+
+static int defer_sources_new(SdLoop *l) {
+        int r;
+
+        r = sd_event_add_defer(l->event, &l->defer_sources[LOOP_DEFER_SOON], on_soon, l);
+        if (r >= 0)
+                r = sd_event_add_defer(l->event, &l->defer_sources[LOOP_DEFER_IDLE], on_idle, l);
+        if (r >= 0)
+                r = sd_event_add_post(l->event, &l->defer_sources[LOOP_DEFER_POST], on_post, l);
+        for (LoopDeferKind k = 0; k < _LOOP_DEFER_MAX && r >= 0; k++) {
+                static const int priority[_LOOP_DEFER_MAX] = {
+                        [LOOP_DEFER_SOON] = PRIORITY_SOON,
+                        [LOOP_DEFER_IDLE] = PRIORITY_IDLE,
+                        [LOOP_DEFER_POST] = PRIORITY_POST,
+                };
+
+                r = sd_event_source_set_priority(l->defer_sources[k], priority[k]);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(l->defer_sources[k], SD_EVENT_OFF);
+        }
+        return r;
+}
+
 /* Descriptors */
 
-static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        LoopIo *io = userdata;
+static void io_serve(LoopIo *io, uint32_t revents) {
+        if (revents & ~(uint32_t)(LOOP_READ | LOOP_WRITE))
+                revents = LOOP_READ | LOOP_WRITE;
+        else
+                revents &= io->events; /* an earlier handler may have lost interest */
+        if (io->events != 0 && revents != 0)
+                io->fn(io->userdata, revents);
+}
 
-        io->fn(io->userdata, revents & ~(uint32_t)(LOOP_READ | LOOP_WRITE) ? LOOP_READ | LOOP_WRITE : revents);
+static usec_t monotonic(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
+}
+
+/* What is left over when the time is up is still ready, and comes back first. */
+static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata) {
+        SdLoop *l = userdata;
+        usec_t end;
+        int n;
+
+        n = epoll_wait(l->epoll_fd, l->ready, IO_AT_ONCE, 0);
+        if (n <= 0)
+                return 0;
+        l->n_ready = n;
+        end = monotonic() + IO_TIME;
+        for (int i = 0; i < n; i++) {
+                if (!l->ready[i].data.ptr)
+                        continue;
+                io_serve(l->ready[i].data.ptr, l->ready[i].events);
+                if (i + 1 == n || monotonic() >= end)
+                        break; /* sd-event does the rest of what after_handler() does */
+                after_handler(l);
+        }
+        l->n_ready = 0;
         return 0;
 }
 
 /* With no events asked for, epoll would still report a hang-up, again and again. */
 static int sd_io_set_events(LoopIo *io, uint32_t events) {
-        int r;
+        struct epoll_event e = {.events = events, .data.ptr = io};
+        int op = io->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
 
-        if (events == 0)
-                return sd_event_source_set_enabled(io->source, SD_EVENT_OFF);
-        r = sd_event_source_set_io_events(io->source, events);
-        return r < 0 ? r : sd_event_source_set_enabled(io->source, SD_EVENT_ON);
+        if (events == io->events)
+                return 0;
+        if (epoll_ctl(sd_loop(io->loop)->epoll_fd, op, io->fd, &e) < 0)
+                return -errno;
+        io->events = events;
+        return 0;
 }
 
 static int sd_io_new(Loop *l, int fd, uint32_t events, LoopIoFn fn, void *userdata, LoopIo **ret) {
@@ -183,8 +345,8 @@ static int sd_io_new(Loop *l, int fd, uint32_t events, LoopIoFn fn, void *userda
 
         if (!io)
                 return -ENOMEM;
-        *io = (LoopIo){.loop = l, .fn = fn, .userdata = userdata};
-        r = sd_event_add_io(sd_loop(l)->event, &io->source, fd, events, on_io, io);
+        *io = (LoopIo){.loop = l, .fd = fd, .fn = fn, .userdata = userdata};
+        r = sd_io_set_events(io, events);
         if (r < 0) {
                 free(io);
                 return r;
@@ -194,59 +356,13 @@ static int sd_io_new(Loop *l, int fd, uint32_t events, LoopIoFn fn, void *userda
 }
 
 static void sd_io_free(LoopIo *io) {
-        sd_event_source_disable_unref(io->source);
+        SdLoop *l = sd_loop(io->loop);
+
+        (void)sd_io_set_events(io, 0);
+        for (int i = 0; i < l->n_ready; i++)
+                if (l->ready[i].data.ptr == io)
+                        l->ready[i].data.ptr = NULL;
         free(io);
-}
-
-/* Deferred calls */
-
-static int on_defer(sd_event_source *s, void *userdata) {
-        LoopDefer *d = userdata;
-
-        d->fn(d->userdata);
-        return 0;
-}
-
-static int sd_defer_new(
-        Loop *l, LoopDeferKind kind, LoopDeferFn fn, void *userdata, LoopDefer **ret) {
-        static const int priority[_LOOP_DEFER_MAX] = {
-                [LOOP_DEFER_SOON] = PRIORITY_SOON,
-                [LOOP_DEFER_IDLE] = PRIORITY_IDLE,
-                [LOOP_DEFER_POST] = PRIORITY_POST,
-        };
-        LoopDefer *d = malloc(sizeof(*d));
-        int r;
-
-        if (!d)
-                return -ENOMEM;
-        *d = (LoopDefer){.loop = l, .kind = kind, .fn = fn, .userdata = userdata};
-        if (kind == LOOP_DEFER_POST)
-                r = sd_event_add_post(sd_loop(l)->event, &d->source, on_defer, d);
-        else
-                r = sd_event_add_defer(sd_loop(l)->event, &d->source, on_defer, d);
-        if (r >= 0)
-                r = sd_event_source_set_priority(d->source, priority[kind]);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(d->source, SD_EVENT_OFF);
-        if (r < 0) {
-                sd_event_source_disable_unref(d->source);
-                free(d);
-                return r;
-        }
-        *ret = d;
-        return 0;
-}
-
-static void sd_defer_arm(LoopDefer *d, bool on) {
-        sd_event_source_set_enabled(d->source,
-                !on                                  ? SD_EVENT_OFF
-                        : d->kind == LOOP_DEFER_POST ? SD_EVENT_ON
-                                                     : SD_EVENT_ONESHOT);
-}
-
-static void sd_defer_free(LoopDefer *d) {
-        sd_event_source_disable_unref(d->source);
-        free(d);
 }
 
 /* The worker thread */
@@ -398,7 +514,7 @@ static const LoopOps sd_ops = {
         .io_set_events = sd_io_set_events,
         .io_free = sd_io_free,
         .defer_new = sd_defer_new,
-        .defer_arm = sd_defer_arm,
+        .defer_arm = defer_arm,
         .defer_free = sd_defer_free,
         .work_new = sd_work_new,
         .work_cancel = sd_work_cancel,
@@ -443,6 +559,19 @@ static void worker_stop(Worker *w) {
         worker_free(w);
 }
 
+static int sources_new(SdLoop *l) {
+        int r;
+
+        l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (l->epoll_fd < 0)
+                return -errno;
+        r = sd_event_add_io(l->event, &l->io_source, l->epoll_fd, LOOP_READ, on_io, l);
+        if (r >= 0)
+                r = sd_event_add_io(l->event, &l->worker_source, l->worker->event_fd, LOOP_READ,
+                        on_worker, l->worker);
+        return r < 0 ? r : defer_sources_new(l);
+}
+
 int loop_sd_event_new(sd_event *event, Loop **ret) {
         SdLoop *l = calloc(1, sizeof(*l));
         int r;
@@ -450,14 +579,14 @@ int loop_sd_event_new(sd_event *event, Loop **ret) {
         if (!l)
                 return -ENOMEM;
         l->loop.ops = &sd_ops;
+        l->epoll_fd = -EBADF;
         r = worker_new(&l->worker);
         if (r < 0) {
                 free(l);
                 return r;
         }
         l->event = sd_event_ref(event);
-        r = sd_event_add_io(
-                event, &l->worker_source, l->worker->event_fd, LOOP_READ, on_worker, l->worker);
+        r = sources_new(l);
         if (r < 0) {
                 loop_sd_event_free(&l->loop);
                 return r;
@@ -472,7 +601,11 @@ Loop *loop_sd_event_free(Loop *l) {
         if (!l)
                 return NULL;
         s = sd_loop(l);
+        for (LoopDeferKind k = 0; k < _LOOP_DEFER_MAX; k++)
+                sd_event_source_disable_unref(s->defer_sources[k]);
+        sd_event_source_disable_unref(s->io_source);
         sd_event_source_disable_unref(s->worker_source);
+        safe_close(s->epoll_fd);
         worker_stop(s->worker);
         sd_event_unref(s->event);
         free(s);
