@@ -213,24 +213,18 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
                 learn_and_welcome(d, l, &g->record, record, false);
 }
 
-static void on_link_hello_ok(void *userdata, Link *l, const HelloOk *ok) {
-        Delivery *d = userdata;
-        Peer *p = peer_find(d, link_account(l));
-
-        if (ok->presence.size > 0)
-                (void)directory_take_presence(
-                        d->directory, link_account(l), ok->presence, loop_realtime(d->loop));
-        if (ok->receipt.size > 0 && p)
-                (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
-}
-
-static void on_link_open(void *userdata, Link *l) {
+static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         Delivery *d = userdata;
         Peer *p = link_userdata(l);
 
         p->link = l;
         p->up = true;
         outbox_link_lost(p); /* nothing has been sent over this one */
+        if (ok->presence.size > 0)
+                (void)directory_take_presence(
+                        d->directory, link_certificate(l), ok->presence, loop_realtime(d->loop));
+        if (ok->receipt.size > 0)
+                (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
         peer_reached(p);
         d->callbacks->link_changed(d->userdata, p->account, true);
         if (p->link == l)
@@ -288,7 +282,6 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
 
 static const LinkCallbacks link_callbacks = {
         .hello = on_link_hello,
-        .hello_ok = on_link_hello_ok,
         .open = on_link_open,
         .frame = on_link_frame,
         .drained = on_link_drained,

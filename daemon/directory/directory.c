@@ -85,20 +85,36 @@ static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
         return 0;
 }
 
-int directory_take_presence(
-        Directory *d, const uint8_t account[static KEY_SIZE], Bytes presence, usec_t now) {
-        Watched *w = watched_find(d, account);
+/* Which device speaks for an account is the account's own word: a record or a certificate. */
+static void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device) {
+        if (w->has_device && epoch < w->epoch)
+                return;
+        w->has_device = true;
+        w->epoch = epoch;
+        memcpy(w->device, device, KEY_SIZE);
+}
+
+/* Anybody can sign a presence; only that of the account's device says where the account is. */
+static int presence_decode_of(const Watched *w, Bytes outer, PresenceRecord *ret) {
+        if (presence_decode(outer, ret) < 0 || !w->has_device || ret->epoch != w->epoch ||
+                !key_equal(ret->account, w->account) || !key_equal(ret->device, w->device))
+                return -EBADMSG;
+        return 0;
+}
+
+int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now) {
+        Watched *w = watched_find(d, c->account);
         PresenceRecord p;
         int r;
 
-        r = presence_decode(presence, &p);
-        if (r < 0 || !key_equal(p.account, account))
-                return -EBADMSG;
         if (!w)
                 return 0;
-        r = watched_take(w, &p, now);
+        watched_take_device(w, c->epoch, c->device);
+        r = presence_decode_of(w, presence, &p);
         if (r >= 0)
-                d->callbacks->presence(d->userdata, account, w->known.online, now, &p);
+                r = watched_take(w, &p, now);
+        if (r >= 0)
+                d->callbacks->presence(d->userdata, w->account, w->known.online, now, &p);
         return r;
 }
 
@@ -124,9 +140,8 @@ static void on_session_presence(void *userdata, Session *s, const PresencePush *
         if (!w)
                 return;
         if (push->presence.size > 0) {
-                if (presence_decode(push->presence, &p) < 0 || !key_equal(p.account, w->account))
-                        return;
-                if (watched_take(w, &p, push->last_seen) < 0)
+                if (presence_decode_of(w, push->presence, &p) < 0 ||
+                        watched_take(w, &p, push->last_seen) < 0)
                         return;
                 have = true;
         } else if (push->online)
@@ -144,9 +159,15 @@ static void on_session_presence(void *userdata, Session *s, const PresencePush *
 static void on_session_record(void *userdata, Session *s, Bytes outer) {
         Directory *d = userdata;
         Record record;
+        Watched *w;
 
-        if (record_decode(outer, &record) >= 0 && watched_find(d, record.account))
-                d->callbacks->record(d->userdata, &record, outer);
+        if (record_decode(outer, &record) < 0)
+                return;
+        w = watched_find(d, record.account);
+        if (!w)
+                return;
+        watched_take_device(w, record.epoch, record.device.device);
+        d->callbacks->record(d->userdata, &record, outer);
 }
 
 /* Believed only when the record verifies, is this account's, and is newer: a push alone cannot log

@@ -105,10 +105,9 @@ typedef struct KnownPresence {
 const KnownPresence *directory_presence(
         const Directory *d, const uint8_t account[static KEY_SIZE]);
 
-/* A presence record that came another way (HELLO_OK): verified and kept like a pushed one.
- * -EBADMSG, -ESTALE. */
-int directory_take_presence(
-        Directory *d, const uint8_t account[static KEY_SIZE], Bytes presence, usec_t now);
+/* A presence record that came from the device of certificate C itself (HELLO_OK), kept like a pushed
+ * one. -EBADMSG, -ESTALE. */
+int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);
 
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);

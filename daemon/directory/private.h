@@ -14,6 +14,9 @@ typedef struct Tracker {
 
 typedef struct Watched {
         uint8_t account[KEY_SIZE];
+        bool has_device; /* the account has said which device is its own */
+        uint64_t epoch;
+        uint8_t device[KEY_SIZE];
         bool heard;
         KnownPresence known;
         UT_hash_handle hh;

@@ -44,6 +44,8 @@ struct Link {
         Certificate certificate;
         Buffer hello; /* certificate, then record, as they came */
         size_t certificate_size;
+        HelloOk ok;  /* the other's, as long as the owner has not decided */
+        Buffer kept; /* what it points to */
         uint32_t heartbeat;
         Keepalive keepalive;
         LoopTimer *timer; /* handshake, probe, then keepalive */
@@ -89,6 +91,7 @@ static Link *link_free(Link *l) {
         loop_timer_free(l->timer);
         conn_free(l->conn);
         buffer_done(&l->hello);
+        buffer_done(&l->kept);
         free(l);
         return NULL;
 }
@@ -145,8 +148,26 @@ static void link_start_keepalive(Link *l) {
         loop_timer_set(l->timer, l->keepalive.next);
 }
 
+/* The other end may decide first; what it says then waits for the owner here. */
+static int link_keep_ok(Link *l, const HelloOk *ok) {
+        Bytes *fields[] = {&l->ok.deposit_token, &l->ok.presence_key, &l->ok.receipt, &l->ok.presence};
+        size_t at = 0;
+        int r = 0;
+
+        l->ok = *ok;
+        for (size_t i = 0; i < ELEMENTSOF(fields) && r >= 0; i++)
+                r = buffer_append(&l->kept, fields[i]->data, fields[i]->size);
+        for (size_t i = 0; i < ELEMENTSOF(fields) && r >= 0; i++) {
+                fields[i]->data = fields[i]->size > 0 ? buffer_data(&l->kept) + at : NULL;
+                at += fields[i]->size;
+        }
+        return r;
+}
+
 static void link_open_if_ready(Link *l) {
+        _cleanup_(buffer_done) Buffer kept = BUFFER_NULL;
         LinkPool *p = l->pool;
+        HelloOk ok = l->ok;
         Link *older;
 
         if (l->state != LINK_WAITING || !l->peer_ok)
@@ -157,7 +178,9 @@ static void link_open_if_ready(Link *l) {
         l->state = LINK_OPEN;
         p->n_open++;
         link_start_keepalive(l);
-        p->callbacks->open(p->userdata, l);
+        kept = l->kept;
+        l->kept = BUFFER_NULL;
+        p->callbacks->open(p->userdata, l, &ok);
 }
 
 /* The other end has so long for what it has to say next. */
@@ -285,15 +308,16 @@ static int link_take_hello(Link *l, Frame *f) {
 }
 
 static int link_take_hello_ok(Link *l, Frame *f) {
-        LinkPool *p = l->pool;
         HelloOk ok;
         int r;
 
         r = hello_ok_decode(f, &ok);
         if (r < 0)
                 return r;
+        r = link_keep_ok(l, &ok);
+        if (r < 0)
+                return r;
         l->peer_ok = true;
-        p->callbacks->hello_ok(p->userdata, l, &ok);
         link_open_if_ready(l);
         return 0;
 }

@@ -22,9 +22,8 @@ typedef struct LinkCallbacks {
         /* The other end has proved to be G's account and device; G is valid during the call. */
         void (*hello)(void *userdata, Link *l, const Greeting *g, Bytes record);
 
-        /* The other end's HELLO_OK. */
-        void (*hello_ok)(void *userdata, Link *l, const HelloOk *ok);
-        void (*open)(void *userdata, Link *l);
+        /* Both ends have said HELLO_OK; OK is the other's. */
+        void (*open)(void *userdata, Link *l, const HelloOk *ok);
 
         /* MESSAGE and everything else that the link does not understand itself, once open. As in
          * ConnCallbacks. */
