@@ -9,7 +9,7 @@
 #include "chat/private.h"
 
 /* Sends that wait for a look-up are bounded: each holds its text. */
-#define PENDING_MAX 256
+#define PENDING_MAX 1024
 
 struct Pending {
         Chat *chat;
@@ -160,68 +160,89 @@ static void pending_answer(Pending *p, const ChatError *e) {
                 fn(userdata, e, NULL);
 }
 
-static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence) {
-        Pending *p = userdata;
-        Chat *c = p->chat;
-        ChatError e;
+/* What the directory said of a name, for one of those who wait. */
+static int take_lookup(Chat *c, const Pending *p, Code code, const Record *record, Bytes outer, ChatError *e) {
         Contact to;
         int r;
 
-        if (code == CODE_OK && key_equal(record->account, sign_key_public(&chat_self(c)->account)))
-                r = chat_error(&e, CODE_INVALID_ARGS, "That is you yourself.");
-        else if (code == CODE_OK) {
-                r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
-                if (r == -ESTALE)
-                        r = chat_error(&e, CODE_KEY_CHANGED,
-                                "The tracker shows an older device of %s than was seen before.", p->to);
-                else if (r < 0)
-                        r = chat_error(&e, CODE_STORAGE, "The contact was not kept: %s.", strerror(-r));
-                else
-                        r = send_to(c, p, &to, &e);
-        } else if (code == CODE_UNKNOWN_PEER)
-                r = chat_error(&e, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", p->to);
-        else if (code == CODE_RATE_LIMITED)
-                r = chat_error(&e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
-        else
-                r = chat_error(&e, CODE_TRACKER_UNREACHABLE,
+        if (code == CODE_UNKNOWN_PEER)
+                return chat_error(e, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", p->to);
+        if (code == CODE_RATE_LIMITED)
+                return chat_error(e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
+        if (code != CODE_OK)
+                return chat_error(e, CODE_TRACKER_UNREACHABLE,
                         "No tracker could say who %s is: %s. Nothing was kept.", p->to,
                         directory_error(c->parts.directory));
+        if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
+                return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
+        r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
+        if (r == -ESTALE)
+                return chat_error(e, CODE_KEY_CHANGED,
+                        "The tracker shows an older device of %s than was seen before.", p->to);
         if (r < 0)
-                pending_answer(p, &e);
-        else
-                pending_free(p); /* the answer comes with the commit */
+                return chat_error(e, CODE_STORAGE, "The contact was not kept: %s.", strerror(-r));
+        return send_to(c, p, &to, e);
+}
+
+/* The answer is for all who wait for this name, in the order in which they came. */
+static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        Pending *asked = userdata, *p, *tmp;
+        Chat *c = asked->chat;
+        char to[sizeof(asked->to)];
+        ChatError e;
+
+        memcpy(to, asked->to, sizeof(to));
+        DL_FOREACH_SAFE(c->pending, p, tmp) {
+                if (!streq(p->to, to))
+                        continue;
+                if (take_lookup(c, p, code, record, outer, &e) < 0)
+                        pending_answer(p, &e);
+                else
+                        pending_free(p); /* the answer comes with the commit */
+        }
+}
+
+static Pending *pending_find(Chat *c, const char *to) {
+        Pending *p;
+
+        DL_FOREACH(c->pending, p)
+                if (streq(p->to, to))
+                        return p;
+        return NULL;
+}
+
+static int ask_directory(Chat *c, Pending *p) {
+        uint8_t account[KEY_SIZE];
+        char name[NAME_SIZE];
+
+        if (p->to[0] == '@') {
+                (void)base32_decode_key(p->to + 1, strlen(p->to + 1), account);
+                return directory_lookup(c->parts.directory, NULL, account, on_lookup, p);
+        }
+        (void)name_fold(p->to, strlen(p->to), name);
+        return directory_lookup(c->parts.directory, name, NULL, on_lookup, p);
 }
 
 static int look_up(Chat *c, const Pending *args, ChatError *error) {
-        char name[NAME_SIZE];
-        uint8_t account[KEY_SIZE];
-        bool by_account = args->to[0] == '@';
+        bool asked = pending_find(c, args->to) != NULL;
         Pending *p, *other;
         unsigned n;
-        int r;
 
         DL_COUNT(c->pending, other, n);
         if (n >= PENDING_MAX)
                 return chat_error(error, CODE_TOO_MANY, "Too many names are being looked up: wait for answers.");
         if (strchr(args->to, '~'))
                 return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", args->to);
-        if (by_account)
-                (void)base32_decode_key(args->to + 1, strlen(args->to + 1), account);
-        else
-                (void)name_fold(args->to, strlen(args->to), name);
         p = malloc(sizeof(*p));
         if (!p)
                 return chat_error(error, CODE_STORAGE, "Out of memory.");
         *p = *args;
         p->text = strdup(args->text);
         DL_APPEND(c->pending, p);
-        r = p->text ? directory_lookup(c->parts.directory, by_account ? NULL : name, account, on_lookup, p)
-                    : -ENOMEM;
-        if (r >= 0)
+        if (p->text && (asked || ask_directory(c, p) >= 0))
                 return 0;
         pending_free(p);
-        directory_wake(c->parts.directory);
         return chat_error(error, CODE_TRACKER_UNREACHABLE,
                 "No tracker is connected to look up %s: %s. Nothing was kept.", args->to,
                 directory_error(c->parts.directory));
@@ -279,7 +300,10 @@ static int send_message(Chat *c, const ChatSend *args, ChatIdFn fn, void *userda
                 return r;
         if (strlen(args->to) >= sizeof(p.to))
                 return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
-        snprintf(p.to, sizeof(p.to), "%s", args->to);
+        for (size_t i = 0; args->to[i]; i++)
+                p.to[i] = args->to[i] >= 'A' && args->to[i] <= 'Z' ? (char)(args->to[i] - 'A' + 'a') : args->to[i];
+        if (pending_find(c, p.to))
+                return look_up(c, &p, error); /* behind those that wait for the same name */
         r = chat_find_contact(db_write(c->parts.store->db), args->to, &to, error);
         if (r < 0)
                 return r;

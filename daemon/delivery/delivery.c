@@ -300,7 +300,6 @@ int delivery_new(Store *store, Net *net, Directory *directory, const Identity *s
                 return -ENOMEM;
         *d = (Delivery){.store = store,
                 .net = net,
-                .loop = net_loop(net),
                 .directory = directory,
                 .self = self,
                 .local = local,
@@ -312,6 +311,7 @@ int delivery_new(Store *store, Net *net, Directory *directory, const Identity *s
                 free(d);
                 return r;
         }
+        d->loop = link_pool_loop(d->links);
         *ret = d;
         return 0;
 }

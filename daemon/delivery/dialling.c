@@ -65,18 +65,12 @@ static void peer_ask_directory(Peer *p) {
         peer_retry_later(p);
 }
 
-static void on_dialled(void *userdata, int fd, const SockAddr *address) {
+static void on_dialled(void *userdata, int error, Link *l) {
         Peer *p = userdata;
-        Delivery *d = p->delivery;
-        Transport *t;
-        int r = fd;
 
-        p->dial = dial_free(p->dial);
-        if (r >= 0)
-                r = tcp_transport_new(d->loop, fd, address, NULL, &t);
-        if (r >= 0)
-                r = link_dialled(d->links, t, p->account, &p->link);
-        if (r < 0)
+        p->dial = link_dial_free(p->dial);
+        p->link = l;
+        if (error < 0)
                 peer_dial_next(p);
 }
 
@@ -84,12 +78,12 @@ static void peer_dial_next(Peer *p) {
         while (p->next_candidate < p->candidates.n) {
                 const char *text = p->candidates.text[p->next_candidate++];
                 char host[HOST_SIZE];
-                uint16_t port;
+                LinkAddress to = {.host = host, .account = p->account};
 
-                if (endpoint_parse(text, strlen(text), false, host, &port) < 0)
+                if (endpoint_parse(text, strlen(text), false, host, &to.port) < 0)
                         continue;
                 snprintf(p->dialled, sizeof(p->dialled), "%s", text);
-                if (dial_new(p->delivery->loop, host, port, DIAL_TIME, on_dialled, p, &p->dial) >= 0)
+                if (link_dial(p->delivery->links, &to, DIAL_TIME, on_dialled, p, &p->dial) >= 0)
                         return;
         }
         peer_ask_directory(p);
@@ -110,7 +104,7 @@ void peer_want_link(Peer *p) {
 }
 
 void peer_stop_dialling(Peer *p) {
-        p->dial = dial_free(p->dial);
+        p->dial = link_dial_free(p->dial);
         if (p->looking_up)
                 directory_forget(p->delivery->directory, p);
         p->looking_up = false;

@@ -6,7 +6,6 @@
 #include <uthash.h>
 
 #include "delivery/delivery.h"
-#include "net/tcp.h"
 #include "util/backoff.h"
 #include "util/log.h"
 
@@ -40,7 +39,7 @@ typedef struct Peer {
         /* Getting a link */
         LoopTimer *timer;
         Backoff backoff;
-        Dial *dial;
+        LinkDial *dial;
         bool looking_up, looked_up;
         Endpoints candidates;
         size_t next_candidate;

@@ -127,6 +127,7 @@ static void on_session_state(void *userdata, Session *s) {
 
         if (session_state(s) == SESSION_CONNECTED)
                 announce_to(d, s);
+        queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
 
@@ -214,6 +215,7 @@ void directory_stop(Directory *d) {
         d->started = false;
         for (size_t i = 0; i < d->n; i++)
                 tracker_end(&d->trackers[i]);
+        queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
 
@@ -269,7 +271,7 @@ bool directory_has_failed(const Directory *d) {
         for (size_t i = 0; i < d->n; i++) {
                 const Session *s = d->trackers[i].session;
 
-                if (s && (session_state(s) == SESSION_CONNECTED || session_state(s) == SESSION_CONNECTING))
+                if (s && (session_state(s) == SESSION_CONNECTED || session_is_trying(s)))
                         return false;
         }
         return true;
@@ -335,6 +337,10 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
         if (!d)
                 return -ENOMEM;
         *d = (Directory){.net = net, .self = self, .callbacks = callbacks, .userdata = userdata};
+        if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0) {
+                free(d);
+                return -ENOMEM;
+        }
         *ret = d;
         return 0;
 }
@@ -347,6 +353,7 @@ Directory *directory_free(Directory *d) {
         for (size_t i = 0; i < d->n; i++)
                 session_free(d->trackers[i].session);
         queries_free(d);
+        loop_timer_free(d->query_timer);
         HASH_ITER(hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);
                 free(w);

@@ -51,7 +51,7 @@ const Session *directory_session(const Directory *d, size_t i);
 /* One is connected. */
 bool directory_is_connected(const Directory *d);
 
-/* None is connected, none is being connected for the first time: waiting will not help soon. */
+/* None is connected and none is being tried: waiting will not help soon. */
 bool directory_has_failed(const Directory *d);
 
 /* A sentence on why no tracker answers, for errors. */
@@ -74,7 +74,9 @@ int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata);
 typedef void (*DirectoryLookupFn)(void *userdata, Code code, const Record *record, Bytes outer,
         const PresenceRecord *presence);
 
-/* By name, or by account where NAME is NULL. The answer comes later, once, within 5 s. */
+/* By name, or by account where NAME is NULL. The answer comes later, once. Without a session the
+ * trackers are tried once more, and the question waits for that, 5 s at most; -ENOTCONN when there
+ * is none to try. */
 int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
         void *userdata);
 

@@ -32,6 +32,8 @@ typedef struct Query {
         DirectoryListFn list;
         DirectoryDoneFn done;
         void *userdata; /* NULL functions: nobody waits any more */
+        bool waiting;   /* for a session; until `deadline` */
+        usec_t deadline;
         struct Query *prev, *next;
 } Query;
 
@@ -46,8 +48,14 @@ struct Directory {
         Buffer presence; /* as announced */
         Watched *watched;
         Query *queries;
+        LoopTimer *query_timer;
 };
 
 Session *directory_connected_session(const Directory *d);
 
 void queries_free(Directory *d);
+
+/* A session came up or an attempt failed: those that wait are asked, or refused when no attempt is
+ * left. */
+void queries_go_on(Directory *d);
+void on_query_timer(void *userdata);

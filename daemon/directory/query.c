@@ -114,25 +114,74 @@ static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
         query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence), (Bytes){});
 }
 
+static int query_look_up(Query *q, Session *s) {
+        Lookup l = {};
+
+        memcpy(l.name, q->name, NAME_SIZE);
+        memcpy(l.account, q->account, KEY_SIZE);
+        q->waiting = false;
+        return session_lookup(s, &l, on_lookup, q);
+}
+
+static Query *first_waiting(const Directory *d) {
+        Query *q;
+
+        DL_FOREACH(d->queries, q)
+                if (q->waiting)
+                        return q;
+        return NULL;
+}
+
+static void arm_query_timer(Directory *d) {
+        const Query *q = first_waiting(d);
+
+        loop_timer_set(d->query_timer, q ? q->deadline : USEC_INFINITY);
+}
+
+void queries_go_on(Directory *d) {
+        Session *s = directory_connected_session(d);
+        Query *q;
+
+        if (!s && !directory_has_failed(d))
+                return;
+        while ((q = first_waiting(d)))
+                if (!s || query_look_up(q, s) < 0)
+                        query_refuse(q, CODE_TRACKER_UNREACHABLE, "no tracker could be reached");
+        arm_query_timer(d);
+}
+
+void on_query_timer(void *userdata) {
+        Directory *d = userdata;
+        Query *q;
+
+        while ((q = first_waiting(d)) && q->deadline <= loop_now(net_loop(d->net)))
+                query_refuse(q, CODE_TRACKER_UNREACHABLE, "no tracker could be reached in time");
+        arm_query_timer(d);
+}
+
 int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
         void *userdata) {
         Session *s = directory_connected_session(d);
-        Lookup l = {};
         Query *q;
 
         if (!s)
+                directory_wake(d);
+        if (!s && directory_has_failed(d))
                 return -ENOTCONN;
         q = query_new(d, userdata);
         if (!q)
                 return -ENOMEM;
         q->lookup = fn;
         if (name)
-                memcpy(l.name, name, strnlen(name, NAME_MAX_LENGTH));
+                memcpy(q->name, name, strnlen(name, NAME_MAX_LENGTH));
         else
-                memcpy(l.account, account, KEY_SIZE);
-        memcpy(q->name, l.name, NAME_SIZE);
-        memcpy(q->account, l.account, KEY_SIZE);
-        return query_sent(q, session_lookup(s, &l, on_lookup, q));
+                memcpy(q->account, account, KEY_SIZE);
+        if (s)
+                return query_sent(q, query_look_up(q, s));
+        q->waiting = true;
+        q->deadline = loop_now(net_loop(d->net)) + SESSION_REQUEST_TIME;
+        arm_query_timer(d);
+        return 0;
 }
 
 /* Listing */

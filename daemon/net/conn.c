@@ -6,6 +6,8 @@
 
 #include <utlist.h>
 
+#include "net/connect.h"
+
 /* A TLS record, which is also what one read returns at most. */
 #define RECORD_SIZE 16384
 
@@ -18,6 +20,8 @@ struct Net {
         Loop *loop;
         uint8_t input[RECORD_SIZE];
         Conn *ending; /* those of conn_shutdown() */
+        const Connector *connector;
+        void *connector_context;
 };
 
 typedef enum ConnState {
@@ -69,6 +73,19 @@ Net *net_free(Net *n) {
 
 Loop *net_loop(const Net *n) {
         return n->loop;
+}
+
+void net_set_connector(Net *n, const Connector *c, void *context) {
+        n->connector = c;
+        n->connector_context = context;
+}
+
+const Connector *net_connector(const Net *n) {
+        return n->connector;
+}
+
+void *net_connector_context(const Net *n) {
+        return n->connector_context;
 }
 
 Conn *conn_free(Conn *c) {

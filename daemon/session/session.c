@@ -6,8 +6,8 @@
 
 #include <utlist.h>
 
+#include "net/connect.h"
 #include "net/keepalive.h"
-#include "net/tcp.h"
 #include "util/backoff.h"
 
 #define SESSION_ALPN "p2pchat-tracker/1"
@@ -25,7 +25,7 @@ typedef struct Request {
 
 typedef enum Phase {
         PHASE_WAITING, /* for the next attempt */
-        PHASE_DIALLING,
+        PHASE_DIALLING, /* or about to, at the next turn of the loop */
         PHASE_TLS,
         PHASE_HELLO,
         PHASE_READY,
@@ -40,7 +40,7 @@ struct Session {
         SessionState state;
         Phase phase;
         char error[SESSION_ERROR_SIZE];
-        Dial *dial;
+        Connect *connect;
         Conn *conn;
         bool has_hello;
         LoopTimer *timer;          /* next attempt, hand-shake, keepalive: by phase */
@@ -64,8 +64,6 @@ static void session_connect(Session *s);
 static bool session_set_state(Session *s, SessionState state, const char *error) {
         bool freed = false, *outer = s->freed;
 
-        if (s->state == state && streq(s->error, error))
-                return true;
         s->state = state;
         snprintf(s->error, sizeof(s->error), "%s", error);
         s->freed = &freed;
@@ -116,7 +114,7 @@ static bool requests_fail(Session *s) {
 static void session_lose(Session *s, SessionState state, const char *error) {
         usec_t wait = backoff_next(&s->backoff, session_loop(s));
 
-        s->dial = dial_free(s->dial);
+        s->connect = connect_free(s->connect);
         s->conn = conn_free(s->conn);
         s->phase = PHASE_WAITING;
         s->has_hello = false;
@@ -390,15 +388,12 @@ static const ConnCallbacks conn_callbacks = {
         .closed = on_closed,
 };
 
-static void on_dialled(void *userdata, int fd, const SockAddr *peer) {
+static void on_connected(void *userdata, int error, Transport *t) {
         Session *s = userdata;
         char text[SESSION_ERROR_SIZE];
-        Transport *t;
-        int r = fd;
+        int r = error;
 
-        s->dial = dial_free(s->dial);
-        if (r >= 0)
-                r = tcp_transport_new(session_loop(s), fd, peer, NULL, &t);
+        s->connect = connect_free(s->connect);
         if (r >= 0)
                 r = conn_new(s->net, t, s->self->tls, TLS_CLIENT, SESSION_ALPN, &conn_callbacks, s, &s->conn);
         if (r < 0) {
@@ -418,7 +413,8 @@ static void session_connect(Session *s) {
 
         s->phase = PHASE_DIALLING;
         loop_timer_set(s->timer, now + CONNECT_TIME);
-        r = dial_new(session_loop(s), s->tracker.host, s->tracker.port, CONNECT_TIME, on_dialled, s, &s->dial);
+        r = connect_new(s->net, s->tracker.host, s->tracker.port, CONNECT_TIME, on_connected, s,
+                &s->connect);
         if (r < 0)
                 session_lose(s, SESSION_UNREACHABLE, strerror(-r));
 }
@@ -443,7 +439,7 @@ static void session_keep_alive(Session *s) {
 static void on_timer(void *userdata) {
         Session *s = userdata;
 
-        if (s->phase == PHASE_WAITING)
+        if (s->phase == PHASE_WAITING || (s->phase == PHASE_DIALLING && !s->connect))
                 session_connect(s);
         else if (s->phase == PHASE_READY)
                 session_keep_alive(s);
@@ -455,7 +451,12 @@ void session_wake(Session *s) {
         if (s->phase != PHASE_WAITING)
                 return;
         backoff_reset(&s->backoff);
+        s->phase = PHASE_DIALLING; /* so that it counts as trying from now on */
         loop_timer_set(s->timer, loop_now(session_loop(s)));
+}
+
+bool session_is_trying(const Session *s) {
+        return s->phase != PHASE_WAITING && s->phase != PHASE_READY;
 }
 
 int session_new(Net *net, const EndpointKey *tracker, const LocalIdentity *self,
@@ -470,6 +471,7 @@ int session_new(Net *net, const EndpointKey *tracker, const LocalIdentity *self,
                 .self = self,
                 .callbacks = callbacks,
                 .userdata = userdata,
+                .phase = PHASE_DIALLING,
                 .backoff = BACKOFF_INIT(RETRY_FIRST, RETRY_LAST)};
         r = loop_timer_new(net_loop(net), on_timer, s, &s->timer);
         if (r >= 0)
@@ -496,7 +498,7 @@ Session *session_free(Session *s) {
                 *s->freed = true;
         DL_FOREACH_SAFE(s->requests, q, tmp)
                 request_free(s, q);
-        dial_free(s->dial);
+        connect_free(s->connect);
         conn_shutdown(s->conn);
         loop_timer_free(s->timer);
         loop_timer_free(s->request_timer);

@@ -23,7 +23,8 @@ typedef enum SessionState {
 typedef struct Session Session;
 
 typedef struct SessionCallbacks {
-        /* session_state() has changed. After CONNECTED it is time to publish and to watch. */
+        /* session_state() has changed, or one more attempt has failed. After CONNECTED it is time to
+         * publish and to watch. */
         void (*state)(void *userdata, Session *s);
         void (*presence)(void *userdata, Session *s, const PresencePush *p);
         void (*record)(void *userdata, Session *s, Bytes record);
@@ -50,6 +51,9 @@ const EndpointKey *session_tracker(const Session *s);
 /* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
  * back. */
 void session_wake(Session *s);
+
+/* An attempt to connect is under way, or about to begin. */
+bool session_is_trying(const Session *s);
 
 /* The answer: CODE_OK with the OK frame, which the caller decodes; or a code with a sentence and no
  * frame. CODE_TRACKER_UNREACHABLE when the session is or goes down, CODE_TIMEOUT. */
