@@ -476,6 +476,14 @@ unsigned link_pool_count_open(const LinkPool *p) {
         return p->n_open;
 }
 
+Net *link_pool_net(const LinkPool *p) {
+        return p->net;
+}
+
+Loop *link_pool_loop(const LinkPool *p) {
+        return net_loop(p->net);
+}
+
 static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **ret) {
         Link *l = calloc(1, sizeof(*l));
         int r;

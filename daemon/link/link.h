@@ -47,11 +47,31 @@ LinkPool *link_pool_free(LinkPool *p);
 void link_pool_bye(LinkPool *p, Code code, const char *text);
 void link_pool_set_handshake(LinkPool *p, unsigned handshake);
 unsigned link_pool_count_open(const LinkPool *p);
+Net *link_pool_net(const LinkPool *p);
+Loop *link_pool_loop(const LinkPool *p);
 
 /* Both take the transport over. A dialled link expects ACCOUNT at the other end. */
 void link_accept(LinkPool *p, Transport *t);
 int link_dialled(
         LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret);
+
+/* Connects, then as link_dialled(). */
+typedef struct LinkAddress {
+        const char *host; /* numeric or a name */
+        uint16_t port;
+        const uint8_t *account;
+} LinkAddress;
+
+typedef struct LinkDial LinkDial;
+
+/* L, or NULL with a negative errno. Called once, never from within link_dial(). */
+typedef void (*LinkDialFn)(void *userdata, int error, Link *l);
+
+int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn, void *userdata,
+        LinkDial **ret);
+
+/* Gives up. Also to be called after the callback, or in it. */
+LinkDial *link_dial_free(LinkDial *d);
 
 /* The open link to an account, or NULL. */
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "link/link.h"
+
+#include "net/connect.h"
+
+struct LinkDial {
+        LinkPool *pool;
+        Connect *connect;
+        uint8_t account[KEY_SIZE];
+        LinkDialFn fn;
+        void *userdata;
+};
+
+static void on_connected(void *userdata, int error, Transport *t) {
+        LinkDial *d = userdata;
+        Link *l = NULL;
+        int r = error;
+
+        if (r >= 0)
+                r = link_dialled(d->pool, t, d->account, &l);
+        d->fn(d->userdata, MIN(r, 0), l);
+}
+
+int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn, void *userdata,
+        LinkDial **ret) {
+        LinkDial *d = malloc(sizeof(*d));
+        int r;
+
+        if (!d)
+                return -ENOMEM;
+        *d = (LinkDial){.pool = p, .fn = fn, .userdata = userdata};
+        memcpy(d->account, to->account, KEY_SIZE);
+        r = connect_new(link_pool_net(p), to->host, to->port, timeout, on_connected, d, &d->connect);
+        if (r < 0) {
+                free(d);
+                return r;
+        }
+        *ret = d;
+        return 0;
+}
+
+LinkDial *link_dial_free(LinkDial *d) {
+        if (!d)
+                return NULL;
+        connect_free(d->connect);
+        free(d);
+        return NULL;
+}
