@@ -146,19 +146,24 @@ static void set_address(Tracker *t) {
         endpoint_key_format(&e, t->address);
 }
 
+/* Leaves the state directory locked unless there is a key and LOCK is not set. Nothing is made in a
+ * directory before it is clear whose it is. */
+static int key_get(Tracker *t, bool lock) {
+        int r, missing;
+
+        missing = key_read(t);
+        r = missing > 0 ? state_check_owner(t) : missing;
+        if (r >= 0 && (missing || lock))
+                r = state_lock(t);
+        if (r >= 0 && missing)
+                r = key_read(t); /* somebody may have been faster */
+        return r > 0 ? key_create(t) : r;
+}
+
 static int print_address(Tracker *t) {
         int r;
 
-        r = key_read(t);
-        if (r > 0) {
-                r = state_check_owner(t);
-                if (r >= 0)
-                        r = state_lock(t);
-                if (r >= 0)
-                        r = key_read(t); /* somebody may have been faster */
-                if (r > 0)
-                        r = key_create(t);
-        }
+        r = key_get(t, false);
         if (r < 0)
                 return r;
         set_address(t);
@@ -375,14 +380,7 @@ static int set_up_node(Tracker *t) {
 static int set_up(Tracker *t) {
         int r;
 
-        r = state_lock(t);
-        if (r >= 0)
-                r = key_read(t);
-        if (r > 0) {
-                r = state_check_owner(t);
-                if (r >= 0)
-                        r = key_create(t);
-        }
+        r = key_get(t, true);
         if (r >= 0)
                 r = set_up_loop(t);
         if (r >= 0)

@@ -134,6 +134,8 @@ static void lab_on_connection(void *userdata, int fd, const SockAddr *peer) {
         Lab *lab = userdata;
         Transport *t;
 
+        /* Small, or the kernel would take everything for a client that does not read. */
+        CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)));
         if (tcp_transport_new(&lab->loop.loop, fd, peer, NULL, &t) >= 0)
                 node_accept(lab->node, t);
 }
@@ -197,7 +199,7 @@ static _unused_ void lab_advance(Lab *lab, usec_t by) {
         LabTimer *t;
 
         lab->loop.ahead += by;
-        DL_FOREACH (lab->loop.timers, t)
+        DL_FOREACH(lab->loop.timers, t)
                 lab_timer_arm(t);
 }
 
@@ -261,6 +263,21 @@ static _unused_ void user_on_device(Lab *lab, const User *u, uint64_t epoch, Use
         user_sign(lab, ret, LIFETIME);
 }
 
+/* Identity changes make a record large: more than 2 KiB. */
+static _unused_ void user_make_large(User *u) {
+        uint8_t change[256] = {7};
+        Buffer out = BUFFER_NULL;
+        Record rec;
+
+        CHECK_OK(record_decode(buffer_view(&u->record), &rec));
+        rec.seq = u->seq++;
+        for (rec.n_changes = 0; rec.n_changes < RECORD_CHANGES_MAX; rec.n_changes++)
+                rec.changes[rec.n_changes] = (Bytes){change, sizeof(change)};
+        CHECK_OK(record_encode(&rec, &u->account, &out));
+        buffer_done(&u->record);
+        u->record = out;
+}
+
 static void user_done(User *u) {
         buffer_done(&u->certificate);
         buffer_done(&u->record);
@@ -296,6 +313,8 @@ typedef struct Caller {
         Lab *lab;
         Conn *conn;
         Dial *dial;
+        Transport *transport; /* the connection's */
+        const TransportOps *transport_ops;
         TlsIdentity *tls;
         bool is_open, is_closed;
         int error;
@@ -347,7 +366,10 @@ static void caller_on_dialled(void *userdata, int fd, const SockAddr *peer) {
 
         c->dial = dial_free(c->dial);
         CHECK(fd >= 0);
+        CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){16384}, sizeof(int)));
         CHECK_OK(tcp_transport_new(&c->lab->loop.loop, fd, peer, NULL, &t));
+        c->transport = t;
+        c->transport_ops = t->ops;
         CHECK_OK(conn_new(
                 c->lab->net, t, c->tls, TLS_CLIENT, NODE_ALPN, &caller_callbacks, c, &c->conn));
 }
@@ -367,7 +389,7 @@ static void caller_connect(Lab *lab, const SignKey *device, Caller *c) {
 static void caller_free(Caller *c) {
         Incoming *in, *tmp;
 
-        DL_FOREACH_SAFE (c->incoming, in, tmp) {
+        DL_FOREACH_SAFE(c->incoming, in, tmp) {
                 free(in->bytes);
                 free(in);
         }
@@ -375,6 +397,33 @@ static void caller_free(Caller *c) {
         conn_free(c->conn);
         tls_identity_free(c->tls);
         *c = (Caller){};
+}
+
+/* A transport that does not take what is there, but still sends */
+
+static ssize_t deaf_read(Transport *t, void *p, size_t n) {
+        return -EAGAIN;
+}
+
+static TransportOps deaf_ops;
+static const TransportOps *hearing_ops;
+
+static void deaf_want(Transport *t, uint32_t events) {
+        hearing_ops->want(t, events & LOOP_WRITE);
+}
+
+static _unused_ void caller_stop_reading(Caller *c) {
+        hearing_ops = c->transport_ops;
+        deaf_ops = *hearing_ops;
+        deaf_ops.read = deaf_read;
+        deaf_ops.want = deaf_want;
+        c->transport->ops = &deaf_ops;
+        deaf_want(c->transport, 0);
+}
+
+static _unused_ void caller_read_again(Caller *c) {
+        c->transport->ops = c->transport_ops;
+        c->transport->ops->want(c->transport, LOOP_READ | LOOP_WRITE);
 }
 
 /* The first frame of that type that has come or will come, taken out; its memory lives until the
@@ -385,7 +434,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
         Frame f;
 
         LAB_UNTIL(c->lab, ({
-                DL_FOREACH (c->incoming, in)
+                DL_FOREACH(c->incoming, in)
                         if (in->type == type)
                                 break;
                 in || c->is_closed;
@@ -403,7 +452,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
 static bool caller_has(const Caller *c, uint64_t type) {
         Incoming *in;
 
-        DL_FOREACH (c->incoming, in)
+        DL_FOREACH(c->incoming, in)
                 if (in->type == type)
                         return true;
         return false;

@@ -111,27 +111,14 @@ TEST(who_is_online_is_listed_once_while_others_come_and_go) {
 
 TEST(a_page_of_large_records_fits_its_frame) {
         static Crowd crowd;
-        uint8_t note[256];
         Caller c;
         Lab lab;
 
-        /* Identity changes make a record large. */
-        memset(note, 7, sizeof(note));
         lab_new(&lab);
         crowd_new(&lab, &crowd, 0);
         for (unsigned i = 0; i < CROWD; i++) {
-                User *u = &crowd.users[i];
-                Record rec;
-                Buffer out = BUFFER_NULL;
-
-                CHECK_OK(record_decode(buffer_view(&u->record), &rec));
-                rec.seq = u->seq++;
-                for (rec.n_changes = 0; rec.n_changes < RECORD_CHANGES_MAX; rec.n_changes++)
-                        rec.changes[rec.n_changes] = (Bytes){note, sizeof(note)};
-                CHECK_OK(record_encode(&rec, &u->account, &out));
-                buffer_done(&u->record);
-                u->record = out;
-                CHECK_EQ(caller_register(&crowd.callers[i], u), CODE_OK);
+                user_make_large(&crowd.users[i]);
+                CHECK_EQ(caller_register(&crowd.callers[i], &crowd.users[i]), CODE_OK);
         }
         caller_new(&lab, NULL, &c);
         CHECK(list_all(&c, &crowd, LIST_PEERS_MAX, false) >= 5);

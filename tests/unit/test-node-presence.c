@@ -320,3 +320,66 @@ TEST(a_restart_is_not_everybody_leaving) {
         user_done(&carol);
         lab_free(&lab);
 }
+
+/* Frames of either type that have come and are taken now. */
+static unsigned drain(Caller *c, uint64_t type, Incoming **ret_last) {
+        Incoming *in, *tmp;
+        unsigned n = 0;
+
+        DL_FOREACH_SAFE(c->incoming, in, tmp) {
+                if (in->type != type)
+                        continue;
+                n++;
+                *ret_last = in;
+        }
+        return n;
+}
+
+#define QUESTIONS 900 /* whose answers are more than all the buffers take */
+#define CHANGES 300
+
+/* It gets an answer to everything it asked, if only that it should read first; what it watches is
+ * told to it as it is in the end, not in all its stages; and nobody else has to wait. */
+TEST(who_does_not_read_keeps_nobody_waiting) {
+        Incoming *last = NULL;
+        PresenceRecord p;
+        PresencePush push;
+        unsigned pushes;
+        User alice;
+        Caller c, a;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        user_new(&lab, "alice", &alice);
+        user_make_large(&alice);
+        caller_new(&lab, &alice, &a);
+        CHECK_EQ(caller_register(&a, &alice), CODE_OK);
+        caller_new(&lab, NULL, &c);
+        CHECK_EQ(caller_watch(&c, user_account(&alice), NULL), CODE_OK);
+        caller_stop_reading(&c);
+        for (uint64_t i = 1; i <= QUESTIONS; i++) {
+                caller_sent(&c, lookup_encode(conn_output(c.conn), i, &(Lookup){.name = "alice"}));
+                if (i % 60 == 0)
+                        caller_sync(&a); /* the kernel takes what it can */
+        }
+        for (unsigned i = 0; i < CHANGES; i++)
+                CHECK_EQ(caller_publish(&a, &alice, i % 2 ? PRESENCE_AWAY : PRESENCE_ONLINE),
+                        CODE_OK);
+        CHECK_EQ(caller_publish(&a, &alice, PRESENCE_BUSY), CODE_OK);
+
+        caller_read_again(&c);
+        LAB_UNTIL(&lab, drain(&c, FRAME_OK, &last) + drain(&c, FRAME_ERROR, &last) == QUESTIONS);
+        CHECK(drain(&c, FRAME_ERROR, &last) > 0);
+        LAB_UNTIL(&lab, ({
+                pushes = drain(&c, FRAME_PRESENCE, &last);
+                CHECK_OK(frame_open(last->bytes, last->size, &f));
+                pushes > 0 && presence_push_decode(&f, &push) == 0 &&
+                        presence_decode(push.presence, &p) == 0 && p.presence == PRESENCE_BUSY;
+        }));
+        CHECK(pushes < CHANGES / 2);
+        caller_free(&c);
+        caller_free(&a);
+        user_done(&alice);
+        lab_free(&lab);
+}
