@@ -72,6 +72,9 @@ TEST(everybody_who_wants_it_is_listed_once) {
 
         lab_new(&lab);
         crowd_new(&lab, &crowd, 30);
+        snprintf(crowd.users[30].name, NAME_SIZE, "user30.b"); /* who had another name before */
+        user_sign(&lab, &crowd.users[30], LIFETIME);
+        CHECK_EQ(caller_register(&crowd.callers[30], &crowd.users[30]), CODE_OK);
         caller_new(&lab, NULL, &c);
         CHECK(list_all(&c, &crowd, 64, false) >= 4);
         for (unsigned i = 0; i < CROWD; i++)
