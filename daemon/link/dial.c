@@ -31,7 +31,8 @@ int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn,
                 return -ENOMEM;
         *d = (LinkDial){.pool = p, .fn = fn, .userdata = userdata};
         memcpy(d->account, to->account, KEY_SIZE);
-        r = connect_new(link_pool_net(p), to->host, to->port, timeout, on_connected, d, &d->connect);
+        r = connect_new(
+                link_pool_net(p), to->host, to->port, timeout, on_connected, d, &d->connect);
         if (r < 0) {
                 free(d);
                 return r;

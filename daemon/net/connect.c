@@ -52,7 +52,7 @@ static const Connector *connector_of(const Net *n) {
 
 int connect_new(Net *n, const char *host, uint16_t port, usec_t timeout, ConnectFn fn,
         void *userdata, Connect **ret) {
-        return connector_of(n)->new(n, host, port, timeout, fn, userdata, ret);
+        return connector_of(n)->new (n, host, port, timeout, fn, userdata, ret);
 }
 
 Connect *connect_free(Connect *c) {

@@ -11,8 +11,8 @@ typedef struct VirtualLoop {
         usec_t now;
         int64_t skew; /* of the wall clock */
         uint64_t random;
-        uint64_t turn;                     /* gives an order to what is due at the same time */
-        LoopTimer *timers;                 /* those that are set */
+        uint64_t turn; /* gives an order to what is due at the same time */
+        LoopTimer *timers; /* those that are set */
         LoopDefer *defers[_LOOP_DEFER_MAX]; /* armed; POST: all of them */
         unsigned n_sources;
 } VirtualLoop;
@@ -123,7 +123,7 @@ static void virtual_timer_free(LoopTimer *t) {
 static LoopTimer *next_timer(const VirtualLoop *v) {
         LoopTimer *t, *best = NULL;
 
-        DL_FOREACH(v->timers, t) {
+        DL_FOREACH (v->timers, t) {
                 usec_t at = MAX(t->at, v->now), best_at = best ? MAX(best->at, v->now) : 0;
 
                 if (!best || at < best_at || (at == best_at && t->turn < best->turn))
@@ -188,8 +188,8 @@ static void on_work(void *userdata) {
         work_finish(w, w->cancelled);
 }
 
-static int virtual_work_new(Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata,
-        LoopWork **ret) {
+static int virtual_work_new(
+        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
         LoopWork *w = malloc(sizeof(*w));
         int r;
 
@@ -231,7 +231,7 @@ static const LoopOps virtual_ops = {
 static bool call_post(VirtualLoop *v) {
         LoopDefer *d;
 
-        DL_FOREACH(v->defers[LOOP_DEFER_POST], d)
+        DL_FOREACH (v->defers[LOOP_DEFER_POST], d)
                 if (d->pending) {
                         d->pending = false;
                         d->fn(d->userdata);
@@ -243,7 +243,7 @@ static bool call_post(VirtualLoop *v) {
 static void await_posts(VirtualLoop *v) {
         LoopDefer *d;
 
-        DL_FOREACH(v->defers[LOOP_DEFER_POST], d)
+        DL_FOREACH (v->defers[LOOP_DEFER_POST], d)
                 d->pending = true;
 }
 
@@ -305,7 +305,7 @@ Loop *loop_virtual_free(Loop *l) {
         if (!l)
                 return NULL;
         v = virtual_loop(l);
-        DL_FOREACH_SAFE(v->timers, t, tmp)
+        DL_FOREACH_SAFE (v->timers, t, tmp)
                 if (t->fn == on_work)
                         work_finish(t->userdata, true);
         assert(v->n_sources == 0);

@@ -41,7 +41,7 @@ struct Connect {
 static Listening *network_find(const Network *n, const char *host, uint16_t port) {
         Listening *l;
 
-        DL_FOREACH(n->listening, l)
+        DL_FOREACH (n->listening, l)
                 if (l->port == port && streq(l->host, host))
                         return l;
         return NULL;
@@ -133,7 +133,7 @@ Network *network_free(Network *n) {
 
         if (!n)
                 return NULL;
-        DL_FOREACH_SAFE(n->listening, l, tmp)
+        DL_FOREACH_SAFE (n->listening, l, tmp)
                 free(l);
         while (n->wires)
                 wire_free(n, n->wires);
@@ -145,7 +145,8 @@ void network_set_options(Network *n, const PipeOptions *options) {
         n->options = *options;
 }
 
-int network_listen(Network *n, const char *host, uint16_t port, NetworkAcceptFn fn, void *userdata) {
+int network_listen(
+        Network *n, const char *host, uint16_t port, NetworkAcceptFn fn, void *userdata) {
         Listening *l = calloc(1, sizeof(*l));
 
         if (!l)
@@ -167,7 +168,7 @@ void network_close(Network *n, const char *host, uint16_t port) {
 void network_cut(Network *n, unsigned directions) {
         Wire *w;
 
-        DL_FOREACH(n->wires, w)
+        DL_FOREACH (n->wires, w)
                 pipe_cut(w->pipe, directions);
 }
 

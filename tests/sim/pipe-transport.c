@@ -55,7 +55,7 @@ static Lane *lane_out(End *e) {
 static void lane_clear(Lane *l) {
         Piece *p, *tmp;
 
-        DL_FOREACH_SAFE(l->pieces, p, tmp) {
+        DL_FOREACH_SAFE (l->pieces, p, tmp) {
                 DL_DELETE(l->pieces, p);
                 free(p);
         }
@@ -207,8 +207,7 @@ static void pipe_end(Transport *t) {
                 return;
         l->ended = true;
         e->pipe->over = true;
-        l->last_arrival =
-                MAX(l->last_arrival, loop_now(e->pipe->loop) + e->pipe->options.latency);
+        l->last_arrival = MAX(l->last_arrival, loop_now(e->pipe->loop) + e->pipe->options.latency);
         pipe_update(e->pipe);
 }
 

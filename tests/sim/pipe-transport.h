@@ -15,7 +15,7 @@
 typedef struct PipeOptions {
         usec_t latency;
         size_t capacity; /* bytes under way or unread in one direction; 0: PIPE_CAPACITY */
-        size_t chunk;    /* at most so many in a read or write, the next only after `ready`; 0: any */
+        size_t chunk; /* at most so many in a read or write, the next only after `ready`; 0: any */
 } PipeOptions;
 
 enum {

@@ -15,7 +15,7 @@
 typedef struct Lab {
         Loop *loop;
         sd_event *event; /* NULL: virtual */
-        char log[256];   /* a letter for each call, in order */
+        char log[256]; /* a letter for each call, in order */
         LoopTimer *timers[4];
         LoopDefer *soon, *idle, *post;
         unsigned left; /* for handlers that come more than once */
