@@ -209,8 +209,8 @@ class Process:
         """SIGTERM, which every program answers with exit status 0."""
         if not self.running():
             return
-        self.popen.send_signal(signal.SIGTERM)
         self.popen.send_signal(signal.SIGCONT)  # a test may have stopped it and failed
+        self.popen.send_signal(signal.SIGTERM)
         rc = self.wait_exit()
         assert rc == 0, f"{self.name}: SIGTERM gave exit status {rc}\n{self.log()}"
 
