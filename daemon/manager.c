@@ -31,6 +31,7 @@ struct Manager {
         Net *net;
         Store *store;
         Account *account;
+        TlsIdentity *tls;
         Directory *directory;
         Delivery *delivery;
         Chat *chat;
@@ -52,7 +53,8 @@ static void on_status_timer(void *userdata) {
 
         chat_status(m->chat, &s);
         if (s.name[0])
-                sd_notifyf(0, "STATUS=%s as %s, %u links, %u queued", s.state, s.name, s.links, s.queued);
+                sd_notifyf(0, "STATUS=%s as %s, %u links, %u queued", s.state, s.name, s.links,
+                        s.queued);
         else
                 sd_notify(0, "STATUS=no account is logged in");
 }
@@ -103,7 +105,9 @@ static void collect_endpoints(Manager *m, Endpoints *ret) {
 
         *ret = (Endpoints){};
         for (size_t i = 0; i < c->advertise.n; i++)
-                endpoints_add(ret, endpoint_format(c->advertise.items[i].host, c->advertise.items[i].port, text));
+                endpoints_add(ret,
+                        endpoint_format(
+                                c->advertise.items[i].host, c->advertise.items[i].port, text));
         if (c->advertise.n > 0)
                 return;
         if (!sockaddr_is_any(bound)) {
@@ -128,7 +132,8 @@ static void listening_start(Manager *m) {
                 return;
         r = listen_somewhere(m);
         if (r < 0) {
-                snprintf(text, sizeof(text), "Listening on %s port %u failed: %s. Nobody can connect to this device.",
+                snprintf(text, sizeof(text),
+                        "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                         m->config.listen.address, m->config.listen.port, strerror(-r));
                 log_error("%s", text);
                 chat_set_problem(m->chat, text);
@@ -182,9 +187,11 @@ static void on_use_tracker(void *userdata, const char *address) {
         if (address[0] && endpoint_key_parse(address, &e) >= 0)
                 r = directory_set_trackers(m->directory, &e, 1);
         else
-                r = directory_set_trackers(m->directory, m->config.trackers.items, m->config.trackers.n);
+                r = directory_set_trackers(
+                        m->directory, m->config.trackers.items, m->config.trackers.n);
         if (r < 0)
-                log_warning("More than %d trackers are configured: none is used", DIRECTORY_TRACKERS_MAX);
+                log_warning("More than %d trackers are configured: none is used",
+                        DIRECTORY_TRACKERS_MAX);
 }
 
 static const AccountCallbacks account_callbacks = {
@@ -267,7 +274,7 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         /* What was taken in is committed, answered and told while the bus is still there: it is
          * flushed and closed when the loop ends. */
         sd_notify(0, "STOPPING=1");
-        (void)db_commit(m->store->db);
+        (void)store_commit(m->store);
         return sd_event_exit(m->event, 0);
 }
 
@@ -368,13 +375,18 @@ static int manager_open_store(Manager *m, const char *dir) {
 
         r = store_open(dir, m->loop, &m->store);
         if (r == -EPROTONOSUPPORT)
-                log_error("NewerVersion: the store in %s/db was written by a newer version of p2pchat; "
-                          "install that version again. It was left as it is", dir);
+                log_error(
+                        "NewerVersion: the store in %s/db was written by a newer version of "
+                        "p2pchat; install that version again. It was left as it is",
+                        dir);
         else if (r == -EMEDIUMTYPE)
-                log_error("%s/db is not a store of p2pchatd; move it away. It was left as it is", dir);
+                log_error("%s/db is not a store of p2pchatd; move it away. It was left as it is",
+                        dir);
         else if (r == -EUCLEAN)
-                log_error("The store in %s/db is damaged; restore %s from a backup, or move it away to "
-                          "begin anew. It was left as it is", dir, dir);
+                log_error(
+                        "The store in %s/db is damaged; restore %s from a backup, or move it "
+                        "away to begin anew. It was left as it is",
+                        dir, dir);
         else if (r < 0)
                 log_error_errno(r, "The store in %s/db cannot be opened", dir);
         return r;
@@ -389,12 +401,19 @@ static int manager_make_parts(Manager *m) {
         m->admission = admission_new(limits->connections, limits->per_address);
         r = m->admission ? net_new(m->loop, &m->net) : -ENOMEM;
         if (r >= 0)
-                r = account_new(m->store, m->loop, m->config.heartbeat.interval, &account_callbacks, m, &m->account);
+                r = account_new(m->store, m->loop, m->config.heartbeat.interval, &account_callbacks,
+                        m, &m->account);
         if (r >= 0)
-                r = directory_new(m->net, account_local(m->account), &directory_callbacks, m, &m->directory);
+                r = tls_identity_new(&account_identity(m->account)->device, &m->tls);
         if (r >= 0)
-                r = delivery_new(m->store, m->net, m->directory, account_identity(m->account),
-                        account_local(m->account), &settings, &delivery_callbacks, m, &m->delivery);
+                account_set_tls(m->account, m->tls);
+        if (r >= 0)
+                r = directory_new(
+                        m->net, account_local(m->account), &directory_callbacks, m, &m->directory);
+        if (r >= 0)
+                r = delivery_new(m->loop, m->store, m->net, m->directory,
+                        account_identity(m->account), account_local(m->account), &settings,
+                        &delivery_callbacks, m, &m->delivery);
         if (r >= 0)
                 r = chat_new(&(ChatParts){.loop = m->loop,
                                      .store = m->store,
@@ -417,7 +436,8 @@ static int manager_join_bus(Manager *m) {
 
         r = bus_new(m->event, m->loop, m->chat, &m->bus);
         if (r < 0)
-                return log_error_errno(r, "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS)");
+                return log_error_errno(
+                        r, "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS)");
         account_start(m->account);
         r = bus_request_name(m->bus);
         if (r == -EEXIST)
@@ -468,6 +488,7 @@ Manager *manager_free(Manager *m) {
         delivery_free(m->delivery);
         directory_free(m->directory);
         net_free(m->net);
+        tls_identity_free(m->tls);
         account_free(m->account);
         store_close(m->store);
         if (m->admission)

@@ -19,8 +19,8 @@ static bool arg_bus_introspect;
 static int print_help(void) {
         printf("p2pchatd [OPTIONS]\n\n"
                "The user's daemon of p2pchat, started by systemd --user or through D-Bus.\n\n"
-               "  --config FILE      use FILE instead of p2pchatd.conf in ~/.config/p2pchat or /etc/p2pchat\n"
-               "  --state-dir DIR    keep everything in DIR instead of ~/.local/state/p2pchat\n"
+               "  --config FILE      use FILE, not ~/.config/p2pchat or /etc/p2pchat's p2pchatd.conf\n"
+               "  --state-dir DIR    keep everything in DIR, not in ~/.local/state/p2pchat\n"
                "  --check-config     read the configuration, say what is wrong with it, and exit\n"
                "  --bus-introspect   print the D-Bus interface as XML and exit\n"
                "  --version          print the version and exit\n"
@@ -117,11 +117,13 @@ static int run(const char *config_path) {
 
         r = state_dir(&dir);
         if (r < 0)
-                return log_error_errno(r, "No place for the state: set HOME or XDG_STATE_HOME, or use --state-dir");
+                return log_error_errno(r,
+                        "No place for the state: set HOME or XDG_STATE_HOME, or use --state-dir");
         r = sd_event_default(&event);
         if (r < 0)
                 return log_error_errno(r, "The event loop cannot be made");
-        r = manager_new(&(ManagerArgs){.event = event, .config_path = config_path, .state_dir = dir}, &m);
+        r = manager_new(
+                &(ManagerArgs){.event = event, .config_path = config_path, .state_dir = dir}, &m);
         if (r >= 0)
                 r = sd_event_loop(event);
         manager_free(TAKE_PTR(m));

@@ -6,9 +6,9 @@
 
 typedef enum Operation {
         OPERATION_NONE,
-        OPERATION_BEGUN,    /* nothing to wait for yet */
+        OPERATION_BEGUN, /* nothing to wait for yet */
         OPERATION_REGISTER, /* waits for a tracker, then for its answer */
-        OPERATION_COMMIT,   /* all decided; waits for the disk */
+        OPERATION_COMMIT, /* all decided; waits for the disk */
 } Operation;
 
 struct Account {
@@ -18,7 +18,6 @@ struct Account {
         const AccountCallbacks *callbacks;
         void *userdata;
         Identity identity;
-        TlsIdentity *tls;
         LocalIdentity local;
         Endpoints endpoints;
         bool published;
@@ -28,7 +27,7 @@ struct Account {
 
         /* What a caller waits for. */
         Operation operation;
-        bool asked;       /* the tracker has the claim */
+        bool asked; /* the tracker has the claim */
         bool want_active; /* what the commit makes true */
         AccountDoneFn fn;
         void *fn_userdata;
@@ -174,7 +173,8 @@ static void operation_fail(Account *a, Code code, const char *text) {
 /* True when nobody else is being served. */
 static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         if (a->operation != OPERATION_NONE) {
-                fn(userdata, CODE_TOO_MANY, "another account operation is under way: wait for its answer");
+                fn(userdata, CODE_TOO_MANY,
+                        "another account operation is under way: wait for its answer");
                 return false;
         }
         a->operation = OPERATION_BEGUN;
@@ -211,7 +211,7 @@ static void operation_commit(Account *a, bool active) {
         a->identity.logged_in = active;
         r = store_save_identity(a->store, &a->identity);
         if (r >= 0)
-                r = db_after_commit(a->store->db, on_committed, a);
+                r = store_after_commit(a->store, on_committed, a);
         if (r < 0)
                 on_committed(a, r);
 }
@@ -243,7 +243,8 @@ static void register_go_on(Account *a) {
         }
         if (!directory_has_failed(a->directory))
                 return;
-        snprintf(text, sizeof(text), "no tracker could be reached: %s", directory_error(a->directory));
+        snprintf(text, sizeof(text), "no tracker could be reached: %s",
+                directory_error(a->directory));
         operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
 }
 
@@ -292,7 +293,7 @@ void account_register(
         }
         if (account_exists(a)) {
                 fn(userdata, CODE_ACCOUNT_EXISTS,
-                        "there is an account on this device already: chatc login NAME activates it");
+                        "this device has an account already: chatc login NAME activates it");
                 return;
         }
         if (!operation_begin(a, fn, userdata))
@@ -373,8 +374,6 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
         *a = (Account){.store = store, .loop = loop, .callbacks = callbacks, .userdata = userdata};
         r = account_load(a);
         if (r >= 0)
-                r = tls_identity_new(&a->identity.device, &a->tls);
-        if (r >= 0)
                 r = loop_timer_new(loop, on_deadline, a, &a->deadline);
         if (r >= 0)
                 r = loop_timer_new(loop, on_renewal, a, &a->renewal);
@@ -382,8 +381,7 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
                 account_free(a);
                 return r;
         }
-        a->local = (LocalIdentity){.tls = a->tls,
-                .account = &a->identity.account,
+        a->local = (LocalIdentity){.account = &a->identity.account,
                 .device = &a->identity.device,
                 .heartbeat = heartbeat};
         loop_random(loop, a->local.boot_nonce, BOOT_NONCE_SIZE);
@@ -395,14 +393,17 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
 Account *account_free(Account *a) {
         if (!a)
                 return NULL;
-        db_forget(a->store->db, a);
+        store_forget(a->store, a);
         loop_timer_free(a->deadline);
         loop_timer_free(a->renewal);
-        tls_identity_free(a->tls);
         identity_done(&a->identity);
         buffer_done(&a->presence);
         free(a);
         return NULL;
+}
+
+void account_set_tls(Account *a, TlsIdentity *tls) {
+        a->local.tls = tls;
 }
 
 void account_set_directory(Account *a, Directory *d) {

@@ -28,7 +28,9 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
         void *userdata, Account **ret);
 Account *account_free(Account *a);
 
-/* The directory needs account_local(), so it comes later. */
+/* What is made from the account's keys or account_local() comes later: the TLS identity of the
+ * device key, and the directory. */
+void account_set_tls(Account *a, TlsIdentity *tls);
 void account_set_directory(Account *a, Directory *d);
 void account_start(Account *a);
 
@@ -51,8 +53,10 @@ Bytes account_presence(const Account *a);
 typedef void (*AccountDoneFn)(void *userdata, Code code, const char *text);
 
 /* TRACKER NULL or "": those that are configured. A second one at the same time is refused. */
-void account_register(Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
-void account_login(Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+void account_register(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+void account_login(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
 void account_logout(Account *a, AccountDoneFn fn, void *userdata);
 
 /* The directory has news: its sessions changed. */

@@ -57,14 +57,14 @@ void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userd
                 account_register(c->parts.account, args->name, args->tracker, on_done, o);
 }
 
-void chat_login(Chat *c, const char *name, const char *password, const char *tracker,
-        ChatDoneFn fn, void *userdata) {
+void chat_login(Chat *c, const char *name, const char *password, const char *tracker, ChatDoneFn fn,
+        void *userdata) {
         Operation *o;
 
         if (password[0]) {
                 refuse(fn, userdata, CODE_NOT_SUPPORTED,
-                        "accounts with a password are not built yet: give none for the account that "
-                        "is kept on this device");
+                        "accounts with a password are not built yet: give none for the account "
+                        "that is kept on this device");
                 return;
         }
         o = operation_new(c, fn, userdata);

@@ -61,11 +61,12 @@ void chat_on_active(Chat *c, bool active) {
         DbTxn *txn;
 
         c->name_problem[0] = 0;
-        if (active && db_read_begin(c->parts.store->db, &txn) >= 0) {
+        if (active && store_read_begin(c->parts.store, &txn) >= 0) {
                 (void)contact_each(txn, NULL, on_contact, c);
-                db_read_end(txn);
+                store_read_end(txn);
         }
-        chat_properties_changed(c, CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED);
+        chat_properties_changed(
+                c, CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED);
 }
 
 void chat_on_trackers_changed(Chat *c) {
@@ -84,17 +85,17 @@ void chat_on_received(Chat *c, uint32_t feed, uint64_t seq) {
         DbTxn *txn;
         bool request;
 
-        if (!c->events || db_read_begin(c->parts.store->db, &txn) < 0)
+        if (!c->events || store_read_begin(c->parts.store, &txn) < 0)
                 return;
         view = malloc(sizeof(*view));
         if (!view || history_get(txn, feed, seq, &row) <= 0 ||
                 contact_get(txn, row.inner.account, &peer) <= 0) {
-                db_read_end(txn);
+                store_read_end(txn);
                 return;
         }
         chat_view_message(c, txn, &row, &peer, view);
         request = !(peer.flags & CONTACT_PINNED);
-        db_read_end(txn);
+        store_read_end(txn);
         c->events->message_received(c->events_userdata, &view->message, request);
 }
 
@@ -105,12 +106,12 @@ void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZ
         DbTxn *txn;
         int r;
 
-        if (!c->events || db_read_begin(c->parts.store->db, &txn) < 0)
+        if (!c->events || store_read_begin(c->parts.store, &txn) < 0)
                 return;
         r = contact_get(txn, account, &peer);
         if (r > 0)
                 contact_shown_name(txn, &peer, name);
-        db_read_end(txn);
+        store_read_end(txn);
         if (r <= 0)
                 return;
         uuid_format(id, id_text);
@@ -177,17 +178,17 @@ static unsigned count_queued(Chat *c) {
         uint64_t n;
         DbTxn *txn;
 
-        if (db_read_begin(c->parts.store->db, &txn) < 0)
+        if (store_read_begin(c->parts.store, &txn) < 0)
                 return 0;
         n = outbox_count(txn);
-        db_read_end(txn);
+        store_read_end(txn);
         return (unsigned)MIN(n, (uint64_t)UINT32_MAX);
 }
 
 void chat_status(Chat *c, ChatStatus *ret) {
         bool active = account_is_active(c->parts.account);
         ChatStatus s = {.state = chat_state(c), .problems = c->problems};
-        int error = db_stats(c->parts.store->db)->last_error;
+        int error = store_last_error(c->parts.store);
         size_t n = 0;
 
         s.name = s.account = s.fingerprint = "";
@@ -203,7 +204,8 @@ void chat_status(Chat *c, ChatStatus *ret) {
         s.queued = count_queued(c);
         s.links = delivery_count_links(c->parts.delivery);
         if (error == -ENOSPC)
-                add_problem(c, &n, "The disk is full: nothing can be accepted until there is room again.");
+                add_problem(c, &n,
+                        "The disk is full: nothing can be accepted until there is room again.");
         else if (error < 0)
                 add_problem(c, &n, "The last write to disk failed: see the journal.");
         add_problem(c, &n, c->set_problem);
@@ -229,10 +231,10 @@ Chat *chat_free(Chat *c) {
 
         if (!c)
                 return NULL;
-        db_forget(c->parts.store->db, c);
+        store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);
-        DL_FOREACH_SAFE(c->operations, o, tmp) {
+        DL_FOREACH_SAFE (c->operations, o, tmp) {
                 account_forget(c->parts.account, o);
                 DL_DELETE(c->operations, o);
                 free(o);
@@ -245,7 +247,7 @@ Chat *chat_free(Chat *c) {
 void chat_forget(Chat *c, void *userdata) {
         Operation *o;
 
-        DL_FOREACH(c->operations, o)
+        DL_FOREACH (c->operations, o)
                 if (o->userdata == userdata)
                         o->fn = NULL;
         for (size_t i = 0; i < c->n_accepted; i++)

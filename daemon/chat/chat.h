@@ -39,33 +39,33 @@ void chat_forget(Chat *c, void *userdata);
 typedef struct ChatRegister {
         const char *name;
         const char *password; /* empty with no_password */
-        const char *tracker;  /* "host:port#key"; NULL: those of the configuration */
+        const char *tracker; /* "host:port#key"; NULL: those of the configuration */
         bool no_password, no_tracker;
 } ChatRegister;
 
 void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata);
-void chat_login(Chat *c, const char *name, const char *password, const char *tracker,
-        ChatDoneFn fn, void *userdata);
+void chat_login(Chat *c, const char *name, const char *password, const char *tracker, ChatDoneFn fn,
+        void *userdata);
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
 
 /* Messages */
 
 typedef struct ChatSend {
-        const char *to;   /* name or @ACCOUNT */
+        const char *to; /* name or @ACCOUNT */
         const char *text; /* checked here: size, form */
-        const char *id;   /* NULL: made here */
+        const char *id; /* NULL: made here */
         const char *reply_to;
-        usec_t expires;   /* 0: default */
+        usec_t expires; /* 0: default */
 } ChatSend;
 
 void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata);
 
 typedef struct ChatMessage {
         const char *id, *from, *to, *from_account, *to_account;
-        const char *room;   /* NULL for a direct message */
-        const char *text;   /* "" where the kind is not known */
-        const char *kind;   /* "text", or "unsupported" */
-        const char *state;  /* of own messages; "received" or "read" of others' */
+        const char *room; /* NULL for a direct message */
+        const char *text; /* "" where the kind is not known */
+        const char *kind; /* "text", or "unsupported" */
+        const char *state; /* of own messages; "received" or "read" of others' */
         const char *reason; /* NULL unless failed or expired */
         const char *reply_to;
         usec_t sent, stored, received, expires;
@@ -79,7 +79,7 @@ typedef bool (*ChatMessageFn)(void *userdata, const ChatMessage *m);
 typedef struct ChatListMessages {
         const char *with;
         const char *before, *after; /* ids, or NULL; the newest page when both are */
-        unsigned limit;             /* 1 to 1000 */
+        unsigned limit; /* 1 to 1000 */
 } ChatListMessages;
 
 /* Oldest first. RET_MORE: FN stopped it, or there are more in the direction that was asked for.
@@ -115,15 +115,15 @@ typedef bool (*ChatPeerFn)(void *userdata, const ChatPeer *p);
 typedef void (*ChatPeersDoneFn)(void *userdata, const ChatError *error, bool more);
 
 typedef struct ChatListPeers {
-        bool all;          /* also offline people that are no contacts */
-        const char *name;  /* only this one (name or @ACCOUNT), whoever it is; or NULL */
+        bool all; /* also offline people that are no contacts */
+        const char *name; /* only this one (name or @ACCOUNT), whoever it is; or NULL */
         const char *after; /* account or name a page ended on, or NULL */
         unsigned limit;
 } ChatListPeers;
 
 /* Asks the directory where there is one: FN may be called later, DONE always last. */
-void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
-        void *userdata);
+void chat_list_peers(
+        Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata);
 
 /* State */
 

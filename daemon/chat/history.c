@@ -61,7 +61,8 @@ void chat_view_message(
         m->to_account = row->own ? v->peer_account : v->self_account;
         if (row->inner.has_reply_to)
                 m->reply_to = uuid_format(&row->inner.reply_to, v->reply_to);
-        if (row->own && !row->delivered && (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
+        if (row->own && !row->delivered &&
+                (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
                 m->reason = code_name(row->entry.reason);
         view_text(row, v);
 }
@@ -83,7 +84,8 @@ static bool on_row(void *userdata, DbTxn *txn, const HistoryRow *row) {
 
 static int parse_id(const char *text, const char *what, Uuid *ret, ChatError *error) {
         if (text && uuid_parse(text, ret) < 0)
-                return chat_error(error, CODE_INVALID_ARGS, "%s must be the id of a message.", what);
+                return chat_error(
+                        error, CODE_INVALID_ARGS, "%s must be the id of a message.", what);
         return 0;
 }
 
@@ -109,7 +111,9 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
         conversation_direct(sign_key_public(&chat_self(c)->account), peer.account, hash);
         r = conversation_find(txn, hash, &v);
         if (r <= 0 || !view)
-                return r < 0 || !view ? chat_error(error, CODE_STORAGE, "The store could not be read.") : 0;
+                return r < 0 || !view
+                        ? chat_error(error, CODE_STORAGE, "The store could not be read.")
+                        : 0;
         reading.peer = &peer;
         page.conversation = v.number;
         page.peer = peer.number;
@@ -120,22 +124,24 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
                 return chat_error(error, CODE_INVALID_ARGS,
                         "before and after must name messages of this conversation.");
         if (r < 0)
-                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(
+                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
         return 0;
 }
 
 int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error) {
-        _cleanup_(db_read_endp) DbTxn *txn = NULL;
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
         int r;
 
         *ret_more = false;
         r = chat_require_login(c, error);
         if (r < 0)
                 return r;
-        r = db_read_begin(c->parts.store->db, &txn);
+        r = store_read_begin(c->parts.store, &txn);
         if (r < 0)
-                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(
+                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
         return read_page(c, txn, args, fn, userdata, ret_more, error);
 }
 
@@ -186,7 +192,8 @@ static bool show_conversation(DbTxn *txn, uint32_t number, const char *after, bo
         HistoryRow last;
         Contact peer;
 
-        if (conversation_get(txn, number, &v) <= 0 || contact_get_by_number(txn, v.peer, &peer) <= 0)
+        if (conversation_get(txn, number, &v) <= 0 ||
+                contact_get_by_number(txn, v.peer, &peer) <= 0)
                 return true;
         contact_shown_name(txn, &peer, name);
         if (after && !*found) {
@@ -206,7 +213,7 @@ static bool show_conversation(DbTxn *txn, uint32_t number, const char *after, bo
 
 int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
         void *userdata, bool *ret_more, ChatError *error) {
-        _cleanup_(db_read_endp) DbTxn *txn = NULL;
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
         ConversationList list = {};
         bool found = false;
         unsigned shown = 0;
@@ -216,7 +223,7 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
         r = chat_require_login(c, error);
         if (r < 0)
                 return r;
-        r = db_read_begin(c->parts.store->db, &txn);
+        r = store_read_begin(c->parts.store, &txn);
         if (r >= 0)
                 r = conversation_each(txn, on_conversation, &list);
         if (r < 0 || list.failed) {
@@ -228,7 +235,8 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
                 bool before = found || !after;
 
                 if (shown >= limit ||
-                        !show_conversation(txn, list.items[i].number, after, &found, fn, userdata)) {
+                        !show_conversation(
+                                txn, list.items[i].number, after, &found, fn, userdata)) {
                         *ret_more = true;
                         break;
                 }

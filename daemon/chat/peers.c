@@ -51,7 +51,7 @@ void peer_lists_free_all(Chat *c) {
 void peer_lists_forget(Chat *c, void *userdata) {
         PeerList *l, *tmp;
 
-        DL_FOREACH_SAFE(c->peer_lists, l, tmp)
+        DL_FOREACH_SAFE (c->peer_lists, l, tmp)
                 if (l->userdata == userdata)
                         list_free(l);
 }
@@ -175,7 +175,8 @@ static void on_listed(void *userdata, const Record *record, const PresenceRecord
         snprintf(v->name, sizeof(v->name), "%s", record->name);
         v->peer.presence = presence ? presence_name(presence->presence) : "offline";
         for (size_t i = 0; presence && i < presence->n_endpoints; i++)
-                view_add_endpoint(v, &n, (const char *)presence->endpoints[i].data, presence->endpoints[i].size);
+                view_add_endpoint(v, &n, (const char *)presence->endpoints[i].data,
+                        presence->endpoints[i].size);
         if (presence)
                 snprintf(v->note, sizeof(v->note), "%.*s", (int)presence->note.size,
                         (const char *)presence->note.data);
@@ -231,8 +232,8 @@ static void on_page(void *userdata, Code code, Bytes after) {
                 list_answer(l);
 }
 
-static PeerList *list_new(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
-        void *userdata) {
+static PeerList *list_new(
+        Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata) {
         PeerList *l = calloc(1, sizeof(*l));
 
         if (!l)
@@ -249,8 +250,8 @@ static PeerList *list_new(Chat *c, const ChatListPeers *args, ChatPeerFn fn, Cha
         return l;
 }
 
-void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done,
-        void *userdata) {
+void chat_list_peers(
+        Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata) {
         ChatError e;
         PeerList *l;
         DbTxn *txn;
@@ -261,10 +262,10 @@ void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeer
                 return;
         }
         l = list_new(c, args, fn, done, userdata);
-        r = l ? db_read_begin(c->parts.store->db, &txn) : -ENOMEM;
+        r = l ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
         if (r >= 0) {
                 r = contact_each(txn, NULL, on_contact, l);
-                db_read_end(txn);
+                store_read_end(txn);
         }
         if (r < 0) {
                 if (l)
@@ -274,7 +275,8 @@ void chat_list_peers(Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeer
                 return;
         }
         if ((l->name && l->n > 0) ||
-                directory_list(c->parts.directory, !l->all && !l->name, (Bytes){}, on_listed, on_page, l) < 0)
+                directory_list(c->parts.directory, !l->all && !l->name, (Bytes){}, on_listed,
+                        on_page, l) < 0)
                 list_answer(l);
 }
 
@@ -293,11 +295,11 @@ static void tell_account(Chat *c, const uint8_t *account) {
         DbTxn *txn;
         Contact k;
 
-        if (db_read_begin(c->parts.store->db, &txn) < 0)
+        if (store_read_begin(c->parts.store, &txn) < 0)
                 return;
         if (contact_get(txn, account, &k) > 0)
                 tell_peer(c, &k, txn);
-        db_read_end(txn);
+        store_read_end(txn);
 }
 
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up) {
@@ -318,6 +320,6 @@ void chat_on_record(Chat *c, const Record *record, Bytes outer) {
         Contact k;
 
         if (!key_equal(record->account, sign_key_public(&chat_self(c)->account)) &&
-                contact_get(db_write(c->parts.store->db), record->account, &k) > 0)
+                contact_get(store_write(c->parts.store), record->account, &k) > 0)
                 (void)contact_learn(c->parts.store, record, outer, 0, false, &k);
 }

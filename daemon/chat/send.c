@@ -39,7 +39,7 @@ void pending_free_all(Chat *c) {
 void pending_forget(Chat *c, void *userdata) {
         Pending *p;
 
-        DL_FOREACH(c->pending, p)
+        DL_FOREACH (c->pending, p)
                 if (p->userdata == userdata)
                         p->fn = NULL;
 }
@@ -60,9 +60,11 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
         if (r == -ENOTUNIQ)
                 return chat_error(error, CODE_AMBIGUOUS_NAME,
                         "Several accounts claim the name %.40s: write to name~XXXX or @ACCOUNT, as "
-                        "chatc peers --all shows them.", text);
+                        "chatc peers --all shows them.",
+                        text);
         if (r < 0)
-                return chat_error(error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(
+                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
         return r;
 }
 
@@ -78,13 +80,14 @@ static void on_committed(void *userdata, int error) {
         c->committing = false;
         if (error < 0)
                 chat_error(&e, CODE_STORAGE,
-                        "%s: the message may or may not have been kept; repeat it with the same id.",
+                        "%s: the message may or may not have been kept. Repeat it with its id.",
                         error == -ENOSPC ? "The disk is full" : "The disk could not be written");
         for (size_t i = 0; i < n; i++) {
                 char id[UUID_TEXT_SIZE];
 
                 if (list[i].fn)
-                        list[i].fn(list[i].userdata, error < 0 ? &e : NULL, uuid_format(&list[i].id, id));
+                        list[i].fn(list[i].userdata, error < 0 ? &e : NULL,
+                                uuid_format(&list[i].id, id));
         }
         /* A batch usually has one recipient; waking it once is enough. */
         for (size_t i = 0; error >= 0 && i < n; i++)
@@ -108,7 +111,7 @@ static int accept_after_commit(Chat *c, const Pending *p, const uint8_t *account
                 c->allocated_accepted = n;
         }
         if (!c->committing)
-                r = db_after_commit(c->parts.store->db, on_committed, c);
+                r = store_after_commit(c->parts.store, on_committed, c);
         if (r < 0)
                 return r;
         c->committing = true;
@@ -133,13 +136,15 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
         int r;
 
         if (to->flags & CONTACT_BLOCKED)
-                return chat_error(error, CODE_BLOCKED, "You have blocked %s: chatc unblock first.", to->name);
+                return chat_error(
+                        error, CODE_BLOCKED, "You have blocked %s: chatc unblock first.", to->name);
         r = store_send(s, &m);
         if (r == -EEXIST)
                 return chat_error(error, CODE_INVALID_ARGS,
                         "This id was used for another message: choose a new one.");
         if (r >= 0 && !(to->flags & CONTACT_PINNED))
-                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST) < 0 ? -EIO : r;
+                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST) < 0 ? -EIO
+                                                                                           : r;
         if (r >= 0)
                 r = accept_after_commit(c, p, to->account, r > 0);
         if (r < 0)
@@ -161,14 +166,16 @@ static void pending_answer(Pending *p, const ChatError *e) {
 }
 
 /* What the directory said of a name, for one of those who wait. */
-static int take_lookup(Chat *c, const Pending *p, Code code, const Record *record, Bytes outer, ChatError *e) {
+static int take_lookup(
+        Chat *c, const Pending *p, Code code, const Record *record, Bytes outer, ChatError *e) {
         Contact to;
         int r;
 
         if (code == CODE_UNKNOWN_PEER)
                 return chat_error(e, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", p->to);
         if (code == CODE_RATE_LIMITED)
-                return chat_error(e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
+                return chat_error(
+                        e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
         if (code != CODE_OK)
                 return chat_error(e, CODE_TRACKER_UNREACHABLE,
                         "No tracker could say who %s is: %s. Nothing was kept.", p->to,
@@ -193,7 +200,7 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
         ChatError e;
 
         memcpy(to, asked->to, sizeof(to));
-        DL_FOREACH_SAFE(c->pending, p, tmp) {
+        DL_FOREACH_SAFE (c->pending, p, tmp) {
                 if (!streq(p->to, to))
                         continue;
                 if (take_lookup(c, p, code, record, outer, &e) < 0)
@@ -206,7 +213,7 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
 static Pending *pending_find(Chat *c, const char *to) {
         Pending *p;
 
-        DL_FOREACH(c->pending, p)
+        DL_FOREACH (c->pending, p)
                 if (streq(p->to, to))
                         return p;
         return NULL;
@@ -231,7 +238,8 @@ static int look_up(Chat *c, const Pending *args, ChatError *error) {
 
         DL_COUNT(c->pending, other, n);
         if (n >= PENDING_MAX)
-                return chat_error(error, CODE_TOO_MANY, "Too many names are being looked up: wait for answers.");
+                return chat_error(error, CODE_TOO_MANY,
+                        "Too many names are being looked up: wait for answers.");
         if (strchr(args->to, '~'))
                 return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", args->to);
         p = malloc(sizeof(*p));
@@ -279,13 +287,19 @@ static int read_ids(Chat *c, const ChatSend *args, Pending *p, ChatError *error)
                 return chat_error(error, CODE_INVALID_ARGS, "id must be a UUID such as %s.",
                         "018f0000-0000-7000-8000-000000000000");
         if (args->reply_to && uuid_parse(args->reply_to, &p->reply_to) < 0)
-                return chat_error(error, CODE_INVALID_ARGS, "reply-to must be the id of a message.");
+                return chat_error(
+                        error, CODE_INVALID_ARGS, "reply-to must be the id of a message.");
         p->has_reply_to = args->reply_to != NULL;
         return 0;
 }
 
-static int send_message(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata, ChatError *error) {
-        Pending p = {.chat = c, .text = (char *)args->text, .expires = args->expires, .fn = fn, .userdata = userdata};
+static int send_message(
+        Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata, ChatError *error) {
+        Pending p = {.chat = c,
+                .text = (char *)args->text,
+                .expires = args->expires,
+                .fn = fn,
+                .userdata = userdata};
         Contact to;
         int r;
 
@@ -301,10 +315,11 @@ static int send_message(Chat *c, const ChatSend *args, ChatIdFn fn, void *userda
         if (strlen(args->to) >= sizeof(p.to))
                 return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
         for (size_t i = 0; args->to[i]; i++)
-                p.to[i] = args->to[i] >= 'A' && args->to[i] <= 'Z' ? (char)(args->to[i] - 'A' + 'a') : args->to[i];
+                p.to[i] = args->to[i] >= 'A' && args->to[i] <= 'Z' ? (char)(args->to[i] - 'A' + 'a')
+                                                                   : args->to[i];
         if (pending_find(c, p.to))
                 return look_up(c, &p, error); /* behind those that wait for the same name */
-        r = chat_find_contact(db_write(c->parts.store->db), args->to, &to, error);
+        r = chat_find_contact(store_write(c->parts.store), args->to, &to, error);
         if (r < 0)
                 return r;
         return r > 0 ? send_to(c, &p, &to, error) : look_up(c, &p, error);

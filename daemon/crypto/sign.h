@@ -10,7 +10,7 @@
 
 #include "util/macro.h"
 
-#define KEY_SIZE 32       /* public keys, seeds, account and device ids */
+#define KEY_SIZE 32 /* public keys, seeds, account and device ids */
 #define SIGNATURE_SIZE 64
 
 typedef enum SignContext {

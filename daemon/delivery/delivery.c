@@ -78,7 +78,7 @@ static void on_batch(void *userdata, int error) {
 
         d->events = (Events){};
         d->committing = false;
-        HASH_ITER(hh, d->peers, p, tmp)
+        HASH_ITER (hh, d->peers, p, tmp)
                 if (p->owes)
                         inbox_settle(p, error);
         if (error >= 0)
@@ -91,7 +91,7 @@ int delivery_await_commit(Delivery *d) {
 
         if (d->committing)
                 return 0;
-        r = db_after_commit(d->store->db, on_batch, d);
+        r = store_after_commit(d->store, on_batch, d);
         d->committing = r >= 0;
         return r;
 }
@@ -122,7 +122,7 @@ static void confirming_end(Confirming *c) {
 static void confirming_drop(Delivery *d, const Link *l) {
         Confirming *c, *tmp;
 
-        DL_FOREACH_SAFE(d->confirming, c, tmp)
+        DL_FOREACH_SAFE (d->confirming, c, tmp)
                 if (c->link == l)
                         confirming_end(c);
 }
@@ -151,7 +151,8 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         link_confirm(l, &ok);
 }
 
-static void learn_and_welcome(Delivery *d, Link *l, const Record *record, Bytes outer, bool confirmed) {
+static void learn_and_welcome(
+        Delivery *d, Link *l, const Record *record, Bytes outer, bool confirmed) {
         uint8_t flags = d->settings.accept_all ? CONTACT_PINNED : 0;
         Contact c;
         int r;
@@ -160,7 +161,8 @@ static void learn_and_welcome(Delivery *d, Link *l, const Record *record, Bytes 
         if (r == -ESTALE)
                 link_refuse(l, CODE_REPLACED, "this account has been active on a newer device");
         else if (r < 0)
-                link_refuse(l, CODE_PEER_STORAGE, "the account could not be stored; try again later");
+                link_refuse(
+                        l, CODE_PEER_STORAGE, "the account could not be stored; try again later");
         else if (c.flags & CONTACT_BLOCKED)
                 link_refuse(l, CODE_BLOCKED, "not wanted here");
         else
@@ -206,8 +208,8 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
         Contact c;
         int r;
 
-        r = contact_get(db_write(d->store->db), g->record.account, &c);
-        if (r > 0 && streq(contact_shown_name(db_write(d->store->db), &c, shown), g->record.name))
+        r = contact_get(store_write(d->store), g->record.account, &c);
+        if (r > 0 && streq(contact_shown_name(store_write(d->store), &c, shown), g->record.name))
                 learn_and_welcome(d, l, &g->record, record, false);
         else if (r < 0 || !confirm_name(d, l, &g->record))
                 learn_and_welcome(d, l, &g->record, record, false);
@@ -290,7 +292,7 @@ static const LinkCallbacks link_callbacks = {
 
 /* The owner's side */
 
-int delivery_new(Store *store, Net *net, Directory *directory, const Identity *self,
+int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const Identity *self,
         const LocalIdentity *local, const DeliverySettings *settings,
         const DeliveryCallbacks *callbacks, void *userdata, Delivery **ret) {
         Delivery *d = calloc(1, sizeof(*d));
@@ -323,7 +325,7 @@ void delivery_stop(Delivery *d) {
         while (d->confirming)
                 confirming_end(d->confirming);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
-        HASH_ITER(hh, d->peers, p, tmp)
+        HASH_ITER (hh, d->peers, p, tmp)
                 peer_free(p);
 }
 
@@ -331,7 +333,7 @@ Delivery *delivery_free(Delivery *d) {
         if (!d)
                 return NULL;
         delivery_stop(d);
-        db_forget(d->store->db, d);
+        store_forget(d->store, d);
         link_pool_free(d->links);
         buffer_done(&d->presence);
         free(d->events.list);
@@ -343,7 +345,7 @@ static void wake_number(Delivery *d, uint32_t number) {
         Contact c;
         Peer *p;
 
-        if (contact_get_by_number(db_write(d->store->db), number, &c) <= 0)
+        if (contact_get_by_number(store_write(d->store), number, &c) <= 0)
                 return;
         p = peer_get(d, c.account, number);
         if (!p)
@@ -356,7 +358,7 @@ void delivery_start(Delivery *d) {
         uint32_t number = 0;
 
         d->started = true;
-        while (outbox_next_recipient(db_write(d->store->db), number, &number) > 0)
+        while (outbox_next_recipient(store_write(d->store), number, &number) > 0)
                 wake_number(d, number);
 }
 
@@ -384,7 +386,7 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
 
         if (!d->started)
                 return;
-        if (!p && contact_get(db_write(d->store->db), account, &c) > 0)
+        if (!p && contact_get(store_write(d->store), account, &c) > 0)
                 p = peer_get(d, account, c.number);
         if (!p)
                 return;

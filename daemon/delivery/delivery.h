@@ -31,11 +31,11 @@ typedef struct DeliveryCallbacks {
 } DeliveryCallbacks;
 
 typedef struct DeliverySettings {
-        bool accept_all;    /* strangers are contacts at once */
+        bool accept_all; /* strangers are contacts at once */
         unsigned handshake; /* s until HELLO; 0: no limit */
 } DeliverySettings;
 
-int delivery_new(Store *store, Net *net, Directory *directory, const Identity *self,
+int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const Identity *self,
         const LocalIdentity *local, const DeliverySettings *settings,
         const DeliveryCallbacks *callbacks, void *userdata, Delivery **ret);
 Delivery *delivery_free(Delivery *d);

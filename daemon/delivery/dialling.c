@@ -14,7 +14,8 @@ static void candidate_add(Peer *p, const char *text) {
                 if (streq(p->candidates.text[i], text))
                         return;
         if (p->candidates.n < ENDPOINTS_MAX && strlen(text) < sizeof(p->candidates.text[0]))
-                snprintf(p->candidates.text[p->candidates.n++], sizeof(p->candidates.text[0]), "%s", text);
+                snprintf(p->candidates.text[p->candidates.n++], sizeof(p->candidates.text[0]), "%s",
+                        text);
 }
 
 /* Where it was said to be just now comes before where it was reached once. */
@@ -27,10 +28,10 @@ static void collect_candidates(Peer *p) {
         p->candidates.n = p->next_candidate = 0;
         for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
                 candidate_add(p, k->endpoints[i]);
-        if (db_read_begin(p->delivery->store->db, &txn) < 0)
+        if (store_read_begin(p->delivery->store, &txn) < 0)
                 return;
         r = store_get_endpoints(txn, p->number, &cached);
-        db_read_end(txn);
+        store_read_end(txn);
         for (size_t i = 0; r > 0 && i < cached.n; i++)
                 candidate_add(p, cached.text[i]);
 }
@@ -125,7 +126,7 @@ void peer_reached(Peer *p) {
         int r;
 
         backoff_reset(&p->backoff);
-        r = store_get_endpoints(db_write(d->store->db), p->number, &before);
+        r = store_get_endpoints(store_write(d->store), p->number, &before);
         if (r < 0)
                 return;
         p->candidates.n = 0;

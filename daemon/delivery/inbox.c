@@ -56,7 +56,8 @@ static int hold(Peer *p, const Inner *m, Bytes bytes, const uint8_t *hash) {
 
 /* The certificate whose device signed: the link's, or the one beside the entry, which must be the
  * same account's and have been valid when the entry was written. */
-static int find_signer(const Peer *p, const Inner *m, Bytes outer, Certificate *ret, bool *ret_old) {
+static int find_signer(
+        const Peer *p, const Inner *m, Bytes outer, Certificate *ret, bool *ret_old) {
         const Certificate *own = link_certificate(p->link);
         Certificate c;
 
@@ -83,7 +84,10 @@ static void nack(Peer *p, const Uuid *id, Code code, bool permanent) {
         if (!p->link || !link_is_open(p->link))
                 return;
         (void)nack_encode(link_output(p->link),
-                &(Nack){.id = *id, .code = code, .permanent = permanent, .retry_after = permanent ? 0 : 30});
+                &(Nack){.id = *id,
+                        .code = code,
+                        .permanent = permanent,
+                        .retry_after = permanent ? 0 : 30});
         link_queued(p->link);
 }
 
@@ -98,14 +102,14 @@ static void owe_receipt(Peer *p, uint32_t feed) {
 
 static void owe_ack(Peer *p, const Uuid *id, uint32_t feed) {
         if (p->n_acks == ACK_IDS_MAX)
-                (void)db_commit(p->delivery->store->db); /* and with it inbox_settle() */
+                (void)store_commit(p->delivery->store); /* and with it inbox_settle() */
         p->acks[p->n_acks++] = *id;
         p->owes = true;
         owe_receipt(p, feed);
 }
 
-static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes, const uint8_t *hash,
-        Bytes signature, bool old_device) {
+static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
+        const uint8_t *hash, Bytes signature, bool old_device) {
         Delivery *d = p->delivery;
         NewEntry e = {.self = d->self,
                 .from = from,
@@ -161,7 +165,7 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
                 r = entry_verify(signer.device, hash, f->signature.data);
         if (r < 0)
                 return r;
-        r = contact_get(db_write(d->store->db), p->account, &from);
+        r = contact_get(store_write(d->store), p->account, &from);
         if (r == 0)
                 r = -ENOENT;
         if (r > 0)
@@ -208,10 +212,10 @@ static void send_receipt(Peer *p, uint32_t feed) {
         DbTxn *txn;
         int r;
 
-        if (!rc || db_read_begin(d->store->db, &txn) < 0)
+        if (!rc || store_read_begin(d->store, &txn) < 0)
                 return;
         r = store_make_receipt(txn, feed, sign_key_public(&d->self->account), rc);
-        db_read_end(txn);
+        store_read_end(txn);
         if (r <= 0 || receipt_encode(&object, rc, &d->self->device) < 0)
                 return; /* said again at the next link */
         (void)receipt_frame_encode(link_output(p->link), buffer_bytes(&object));
@@ -246,7 +250,7 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
         Feed f;
         int r;
 
-        if (db_read_begin(d->store->db, &txn) < 0)
+        if (store_read_begin(d->store, &txn) < 0)
                 return;
         conversation_direct(sign_key_public(&d->self->account), p->account, hash);
         r = conversation_find(txn, hash, &v);
@@ -259,7 +263,7 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
                 memcpy(ok->head.hash, f.hash, SHA256_SIZE);
                 r = store_make_receipt(txn, f.number, sign_key_public(&d->self->account), rc);
         }
-        db_read_end(txn);
+        store_read_end(txn);
         if (r > 0 && ok->has_head && receipt_encode(buf, rc, &d->self->device) >= 0)
                 ok->receipt = buffer_bytes(buf);
 }

@@ -51,7 +51,8 @@ void outbox_link_lost(Peer *p) {
 bool peer_has_rows(Peer *p) {
         OutboxRow row;
 
-        return outbox_next(db_write(p->delivery->store->db), p->number, (OutboxPosition){}, &row) > 0;
+        return outbox_next(store_write(p->delivery->store), p->number, (OutboxPosition){}, &row) >
+                0;
 }
 
 /* Bursts */
@@ -66,16 +67,11 @@ typedef struct Burst {
 /* The certificate goes along where it is not the link's own: entries of an earlier epoch. */
 static Bytes own_certificate(const Burst *b, const Inner *m) {
         const Identity *self = b->peer->delivery->self;
-        DbKey k = DB_KEY_NULL;
-        DbValue v;
+        Bytes outer;
 
         if (m->epoch == self->epoch && key_equal(m->device, sign_key_public(&self->device)))
                 return (Bytes){};
-        db_key_bytes(&k, m->device, KEY_SIZE);
-        db_key_u64(&k, m->epoch);
-        if (db_get(b->txn, TABLE_CERTIFICATE, &k, &v) <= 0)
-                return (Bytes){};
-        return (Bytes){.data = v.data + ROW_HEAD_SIZE, .size = v.size - ROW_HEAD_SIZE};
+        return store_get_certificate(b->txn, m->device, m->epoch, &outer) > 0 ? outer : (Bytes){};
 }
 
 static int burst_send(Burst *b, const Entry *e, bool sign_it) {
@@ -101,7 +97,8 @@ static int burst_send(Burst *b, const Entry *e, bool sign_it) {
 }
 
 /* CUR continues into NEXT without a hole, and the burst may grow. */
-static bool burst_goes_on(const Burst *b, const OutboxRow *cur, const OutboxRow *next, size_t next_size) {
+static bool burst_goes_on(
+        const Burst *b, const OutboxRow *cur, const OutboxRow *next, size_t next_size) {
         return next->at.feed == cur->at.feed && next->at.seq == cur->at.seq + 1 &&
                 b->entries < BURST_ENTRIES_MAX && b->bytes + next_size <= BURST_BYTES_MAX &&
                 !window_is_full(b->peer) && !link_is_full(b->peer->link);
@@ -157,14 +154,15 @@ static void outbox_expire(Peer *p, usec_t now) {
         OutboxPosition at = {};
         OutboxRow row;
 
-        while (outbox_next(db_write(d->store->db), p->number, at, &row) > 0) {
+        while (outbox_next(store_write(d->store), p->number, at, &row) > 0) {
                 Contact c = {.number = p->number};
                 Event *e;
 
                 at = row.at;
                 if (row.expires > now)
                         continue;
-                if (store_fail_message(d->store, d->self, &c, &row.id, ENTRY_EXPIRED, CODE_EXPIRED) <= 0)
+                if (store_fail_message(
+                            d->store, d->self, &c, &row.id, ENTRY_EXPIRED, CODE_EXPIRED) <= 0)
                         return;
                 e = delivery_add_event(d);
                 if (e) {
@@ -182,18 +180,20 @@ void outbox_pump(Peer *p) {
         bool expired = false;
         int r;
 
-        if (!p->pending || !p->link || !link_is_open(p->link) || window_is_full(p) || link_is_full(p->link))
+        if (!p->pending || !p->link || !link_is_open(p->link) || window_is_full(p) ||
+                link_is_full(p->link))
                 return;
-        r = db_read_begin(d->store->db, &b.txn);
+        r = store_read_begin(d->store, &b.txn);
         if (r < 0)
                 return; /* the store is being reopened; the next wake tries again */
         r = pump(&b, now, &expired);
-        db_read_end(b.txn);
+        store_read_end(b.txn);
         link_queued(p->link);
         if (expired)
                 outbox_expire(p, now);
         if (r < 0)
-                log_warning("An outgoing message could not be read from the store: %s", strerror(-r));
+                log_warning(
+                        "An outgoing message could not be read from the store: %s", strerror(-r));
 }
 
 /* Answers */
@@ -226,7 +226,9 @@ static int outbox_fail(Peer *p, const Nack *n) {
         e = delivery_add_event(d);
         if (!e)
                 return -ENOMEM;
-        *e = (Event){.id = n->id, .state = state == ENTRY_EXPIRED ? "expired" : "failed", .reason = reason};
+        *e = (Event){.id = n->id,
+                .state = state == ENTRY_EXPIRED ? "expired" : "failed",
+                .reason = reason};
         memcpy(e->account, p->account, KEY_SIZE);
         return delivery_await_commit(d);
 }

@@ -20,7 +20,7 @@
 /* An entry of a burst that waits for the signature at its end. */
 typedef struct Held {
         Buffer bytes; /* INNER */
-        Inner inner;  /* points into it */
+        Inner inner; /* points into it */
         uint8_t hash[SHA256_SIZE];
 } Held;
 
@@ -34,7 +34,7 @@ typedef struct Peer {
         uint8_t account[KEY_SIZE];
         uint32_t number;
         Link *link; /* open, or being opened */
-        bool up;    /* it is open, and the user knows */
+        bool up; /* it is open, and the user knows */
 
         /* Getting a link */
         LoopTimer *timer;

@@ -26,18 +26,18 @@ const KnownPresence *directory_presence(
 
 static void session_watch_accounts(Session *s, const uint8_t *accounts, size_t n) {
         if (n > 0)
-                (void)session_watch(s,
-                        &(Watch){.add = {.data = accounts, .size = n * KEY_SIZE}}, NULL, NULL);
+                (void)session_watch(
+                        s, &(Watch){.add = {.data = accounts, .size = n * KEY_SIZE}}, NULL, NULL);
 }
 
 static void session_watch_all(Directory *d, Session *s) {
-        uint8_t (*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
+        uint8_t(*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
         Watched *w, *tmp;
         size_t n = 0;
 
         if (!accounts)
                 return;
-        HASH_ITER(hh, d->watched, w, tmp) {
+        HASH_ITER (hh, d->watched, w, tmp) {
                 memcpy(accounts[n++], w->account, KEY_SIZE);
                 if (n == WATCH_ACCOUNTS_MAX) {
                         session_watch_accounts(s, accounts[0], n);
@@ -61,7 +61,8 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         memcpy(w->account, account, KEY_SIZE);
         HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session && session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
                         session_watch_accounts(d->trackers[i].session, w->account, 1);
         return 0;
 }
@@ -80,7 +81,8 @@ static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
         copy_bytes(k->note, p->note.data, p->note.size);
         for (size_t i = 0; i < p->n_endpoints; i++)
                 if (p->endpoints[i].size < sizeof(k->endpoints[0]))
-                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data, p->endpoints[i].size);
+                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data,
+                                p->endpoints[i].size);
         w->heard = true;
         return 0;
 }
@@ -192,7 +194,8 @@ static const SessionCallbacks session_callbacks = {
 /* The list of trackers */
 
 static void tracker_start(Directory *d, Tracker *t) {
-        if (!t->session && session_new(d->net, &t->address, d->self, &session_callbacks, d, &t->session) < 0)
+        if (!t->session &&
+                session_new(d->net, &t->address, d->self, &session_callbacks, d, &t->session) < 0)
                 t->session = NULL; /* shown as unreachable; tried again with the next start */
 }
 
@@ -231,7 +234,8 @@ int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) 
         for (size_t i = 0; i < n; i++) {
                 list[i].address = trackers[i];
                 for (size_t k = 0; k < d->n; k++)
-                        if (d->trackers[k].session && same_tracker(&trackers[i], &d->trackers[k].address))
+                        if (d->trackers[k].session &&
+                                same_tracker(&trackers[i], &d->trackers[k].address))
                                 list[i].session = TAKE_PTR(d->trackers[k].session);
         }
         for (size_t k = 0; k < d->n; k++)
@@ -258,7 +262,8 @@ const EndpointKey *directory_tracker(const Directory *d, size_t i) {
 
 Session *directory_connected_session(const Directory *d) {
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session && session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
                         return d->trackers[i].session;
         return NULL;
 }
@@ -303,8 +308,7 @@ static void announce_to(Directory *d, Session *s) {
         if (d->claimed)
                 (void)session_register(s, d->self->record, on_registered, d);
         if (d->claimed && buffer_size(&d->presence) > 0) {
-                Publish p = {.presence = {
-                                     .data = buffer_data(&d->presence),
+                Publish p = {.presence = {.data = buffer_data(&d->presence),
                                      .size = buffer_size(&d->presence)}};
 
                 (void)session_publish(s, &p, NULL, NULL);
@@ -354,7 +358,7 @@ Directory *directory_free(Directory *d) {
                 session_free(d->trackers[i].session);
         queries_free(d);
         loop_timer_free(d->query_timer);
-        HASH_ITER(hh, d->watched, w, tmp) {
+        HASH_ITER (hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);
                 free(w);
         }

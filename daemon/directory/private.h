@@ -32,7 +32,7 @@ typedef struct Query {
         DirectoryListFn list;
         DirectoryDoneFn done;
         void *userdata; /* NULL functions: nobody waits any more */
-        bool waiting;   /* for a session; until `deadline` */
+        bool waiting; /* for a session; until `deadline` */
         usec_t deadline;
         struct Query *prev, *next;
 } Query;

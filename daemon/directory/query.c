@@ -55,7 +55,7 @@ void queries_free(Directory *d) {
 void directory_forget(Directory *d, void *userdata) {
         Query *q;
 
-        DL_FOREACH(d->queries, q)
+        DL_FOREACH (d->queries, q)
                 if (q->userdata == userdata) {
                         q->lookup = NULL;
                         q->peer = NULL;
@@ -86,12 +86,10 @@ int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata) {
 /* Looking up */
 
 /* A presence that does not verify is no presence; who is online without one cannot be reached. */
-static const PresenceRecord *presence_of(
-        Bytes outer, const Record *record, PresenceRecord *buf) {
+static const PresenceRecord *presence_of(Bytes outer, const Record *record, PresenceRecord *buf) {
         if (outer.size == 0 || presence_decode(outer, buf) < 0 ||
                 !key_equal(buf->account, record->account) ||
-                !key_equal(buf->device, record->device.device) ||
-                buf->presence == PRESENCE_OFFLINE)
+                !key_equal(buf->device, record->device.device) || buf->presence == PRESENCE_OFFLINE)
                 return NULL;
         return buf;
 }
@@ -107,11 +105,13 @@ static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
                 return;
         }
         if (lookup_answer_decode(ok, &a) < 0 || record_decode(a.record, &record) < 0 ||
-                (q->name[0] ? !streq(record.name, q->name) : !key_equal(record.account, q->account))) {
+                (q->name[0] ? !streq(record.name, q->name)
+                            : !key_equal(record.account, q->account))) {
                 query_refuse(q, CODE_TRACKER_UNREACHABLE, "the tracker's answer does not hold");
                 return;
         }
-        query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence), (Bytes){});
+        query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence),
+                (Bytes){});
 }
 
 static int query_look_up(Query *q, Session *s) {
@@ -126,7 +126,7 @@ static int query_look_up(Query *q, Session *s) {
 static Query *first_waiting(const Directory *d) {
         Query *q;
 
-        DL_FOREACH(d->queries, q)
+        DL_FOREACH (d->queries, q)
                 if (q->waiting)
                         return q;
         return NULL;
@@ -204,7 +204,8 @@ static void on_list(void *userdata, Code code, const char *text, Frame *ok) {
                 Record record;
 
                 if (record_decode(a->peers[i].record, &record) >= 0)
-                        q->peer(q->userdata, &record, presence_of(a->peers[i].presence, &record, &presence));
+                        q->peer(q->userdata, &record,
+                                presence_of(a->peers[i].presence, &record, &presence));
         }
         query_answer(q, CODE_OK, "", NULL, (Bytes){}, NULL, a->after);
 }

@@ -43,7 +43,7 @@ struct Session {
         Connect *connect;
         Conn *conn;
         bool has_hello;
-        LoopTimer *timer;          /* next attempt, hand-shake, keepalive: by phase */
+        LoopTimer *timer; /* next attempt, hand-shake, keepalive: by phase */
         LoopTimer *request_timer;
         Backoff backoff;
         Keepalive keepalive;
@@ -134,7 +134,8 @@ static void on_request_timer(void *userdata) {
         Session *s = userdata;
 
         while (s->requests && s->requests->deadline <= loop_now(session_loop(s)))
-                if (!request_answer(s, s->requests, CODE_TIMEOUT, "the tracker did not answer in time", NULL))
+                if (!request_answer(s, s->requests, CODE_TIMEOUT,
+                            "the tracker did not answer in time", NULL))
                         return;
         request_arm_timer(s);
 }
@@ -173,7 +174,10 @@ int session_register(Session *s, Bytes record, SessionAnswerFn fn, void *userdat
         uint64_t id;
         int r = request_new(s, fn, userdata, &id);
 
-        return r < 0 ? r : request_send(s, record_frame_encode(conn_output(s->conn), FRAME_REGISTER, id, record));
+        return r < 0
+                ? r
+                : request_send(
+                          s, record_frame_encode(conn_output(s->conn), FRAME_REGISTER, id, record));
 }
 
 int session_publish(Session *s, const Publish *p, SessionAnswerFn fn, void *userdata) {
@@ -207,7 +211,7 @@ int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata
 void session_forget(Session *s, void *userdata) {
         Request *q;
 
-        DL_FOREACH(s->requests, q)
+        DL_FOREACH (s->requests, q)
                 if (q->userdata == userdata)
                         q->fn = NULL;
 }
@@ -215,7 +219,8 @@ void session_forget(Session *s, void *userdata) {
 /* What comes in */
 
 static const char *refusal_text(const Refusal *x, char buf[static SESSION_ERROR_SIZE]) {
-        snprintf(buf, SESSION_ERROR_SIZE, "%.*s", (int)MIN(x->text.size, (size_t)SESSION_ERROR_SIZE - 1),
+        snprintf(buf, SESSION_ERROR_SIZE, "%.*s",
+                (int)MIN(x->text.size, (size_t)SESSION_ERROR_SIZE - 1),
                 x->text.size > 0 ? (const char *)x->text.data : "");
         return buf;
 }
@@ -226,7 +231,7 @@ static int take_answer(Session *s, Frame *f) {
         Refusal x;
         int r;
 
-        DL_FOREACH(s->requests, q)
+        DL_FOREACH (s->requests, q)
                 if (q->id == f->request)
                         break;
         if (!q)
@@ -264,7 +269,8 @@ static int take_hello(Session *s, Frame *f) {
         if (r < 0)
                 return r;
         if (!hello_has_version(&h, PROTOCOL_VERSION)) {
-                session_lose(s, SESSION_REFUSED, "the tracker speaks no protocol version in common");
+                session_lose(
+                        s, SESSION_REFUSED, "the tracker speaks no protocol version in common");
                 return 0;
         }
         s->has_hello = true;
@@ -395,10 +401,12 @@ static void on_connected(void *userdata, int error, Transport *t) {
 
         s->connect = connect_free(s->connect);
         if (r >= 0)
-                r = conn_new(s->net, t, s->self->tls, TLS_CLIENT, SESSION_ALPN, &conn_callbacks, s, &s->conn);
+                r = conn_new(s->net, t, s->self->tls, TLS_CLIENT, SESSION_ALPN, &conn_callbacks, s,
+                        &s->conn);
         if (r < 0) {
                 if (r == -EHOSTUNREACH)
-                        snprintf(text, sizeof(text), "the name does not resolve, or there is no route");
+                        snprintf(text, sizeof(text),
+                                "the name does not resolve, or there is no route");
                 else
                         snprintf(text, sizeof(text), "connecting failed: %s", strerror(-r));
                 session_lose(s, SESSION_UNREACHABLE, text);
@@ -424,7 +432,8 @@ static void session_keep_alive(Session *s) {
 
         switch (keepalive_step(&s->keepalive, conn_last_input(s->conn), wait, now)) {
         case KEEPALIVE_GONE:
-                session_lose(s, SESSION_UNREACHABLE, "nothing was heard for two and a half heartbeats");
+                session_lose(
+                        s, SESSION_UNREACHABLE, "nothing was heard for two and a half heartbeats");
                 return;
         case KEEPALIVE_PING:
                 (void)frame_put_empty(conn_output(s->conn), FRAME_PING, 0);
@@ -496,7 +505,7 @@ Session *session_free(Session *s) {
                 return NULL;
         if (s->freed)
                 *s->freed = true;
-        DL_FOREACH_SAFE(s->requests, q, tmp)
+        DL_FOREACH_SAFE (s->requests, q, tmp)
                 request_free(s, q);
         connect_free(s->connect);
         conn_shutdown(s->conn);

@@ -13,9 +13,9 @@
 
 typedef enum SessionState {
         SESSION_CONNECTING,
-        SESSION_CONNECTED,   /* HELLO_OK was exchanged */
+        SESSION_CONNECTED, /* HELLO_OK was exchanged */
         SESSION_UNREACHABLE, /* the last attempt failed; another will follow */
-        SESSION_REFUSED,     /* another key answers there, or the tracker refuses this account */
+        SESSION_REFUSED, /* another key answers there, or the tracker refuses this account */
 } SessionState;
 
 #define SESSION_ERROR_SIZE 256
@@ -23,8 +23,8 @@ typedef enum SessionState {
 typedef struct Session Session;
 
 typedef struct SessionCallbacks {
-        /* session_state() has changed, or one more attempt has failed. After CONNECTED it is time to
-         * publish and to watch. */
+        /* session_state() has changed, or one more attempt has failed. After CONNECTED it is time
+         * to publish and to watch. */
         void (*state)(void *userdata, Session *s);
         void (*presence)(void *userdata, Session *s, const PresencePush *p);
         void (*record)(void *userdata, Session *s, Bytes record);

@@ -244,7 +244,8 @@ const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHO
         return buf;
 }
 
-/* All claims of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL: any). */
+/* The one claim of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL: any).
+ */
 static int resolve_claims(
         DbTxn *txn, const char *name, const char *suffix, uint8_t ret[static KEY_SIZE]) {
         DbKey prefix = claim_key(name);

@@ -13,7 +13,7 @@
 #include "wire/identity.h"
 
 typedef enum ContactFlags {
-        CONTACT_PINNED = 1,  /* the user has written to it, or accepted it */
+        CONTACT_PINNED = 1, /* the user has written to it, or accepted it */
         CONTACT_REQUEST = 2, /* has written to the user, who has not answered */
         CONTACT_BLOCKED = 4,
         CONTACT_VERIFIED = 8,
@@ -27,21 +27,20 @@ typedef struct Contact {
         uint8_t flags;
         char name[NAME_SIZE]; /* as last claimed */
         uint64_t epoch, record_seq; /* highest seen: no rollback */
-        uint64_t last_seen;   /* µs, realtime */
-        Bytes record;         /* the newest, signed; in the map */
+        uint64_t last_seen; /* µs, realtime */
+        Bytes record; /* the newest, signed; in the map */
 } Contact;
 
 /* 1 with the contact, 0 for an account that is not known. */
 int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret);
 int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret);
 
-/* Finds or adds, takes a newer record in, and sets FLAGS beside those that are there. -ESTALE: an
- * older epoch than one seen before. RECORD may be NULL when the account is known already. CONFIRMED:
- * a directory says that the name is this account's. */
+/* Finds or adds the account, takes a newer record in, and sets FLAGS beside those that are there.
+ * -ESTALE: an older epoch than one seen before. CONFIRMED: a directory says that the name is this
+ * account's. */
 int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
         Contact *ret);
-int contact_set_flags(
-        Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
+int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime);
 
 /* The name under which it is shown. */

@@ -90,7 +90,8 @@ static int find_position(DbTxn *txn, const HistoryPage *page, const Uuid *id, Db
 }
 
 /* Backwards pages are shown oldest first too: go back as far as needed, then forward from there. */
-static int find_start(DbTxn *txn, const HistoryPage *page, const DbKey *before, DbKey *ret, bool *ret_more) {
+static int find_start(
+        DbTxn *txn, const HistoryPage *page, const DbKey *before, DbKey *ret, bool *ret_more) {
         DbKey prefix = order_key(page->conversation, NULL);
         DbCursor cursor;
         DbValue k, v;
@@ -148,7 +149,8 @@ static int read_forward(DbTxn *txn, const HistoryPage *page, const DbKey *start,
         return r < 0 ? r : 0;
 }
 
-int history_read(DbTxn *txn, const HistoryPage *page, HistoryFn fn, void *userdata, bool *ret_more) {
+int history_read(
+        DbTxn *txn, const HistoryPage *page, HistoryFn fn, void *userdata, bool *ret_more) {
         DbKey at, start;
         bool more = false, stopped;
         int r;

@@ -7,7 +7,7 @@
 
 typedef struct HistoryRow {
         Entry entry;
-        Inner inner;   /* decoded; its bytes are in the map */
+        Inner inner; /* decoded; its bytes are in the map */
         bool own, delivered, read;
         uint64_t gap_before;
 } HistoryRow;
@@ -18,7 +18,7 @@ typedef bool (*HistoryFn)(void *userdata, DbTxn *txn, const HistoryRow *row);
 typedef struct HistoryPage {
         uint32_t conversation;
         const Uuid *before, *after; /* NULL: from the end */
-        uint32_t peer;              /* account number, whose ids are looked for beside own ones */
+        uint32_t peer; /* account number, whose ids are looked for beside own ones */
         unsigned limit;
 } HistoryPage;
 

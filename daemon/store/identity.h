@@ -12,11 +12,11 @@ typedef struct Identity {
         SignKey account, device;
         char name[NAME_SIZE];
         uint64_t epoch;
-        uint64_t record_seq;   /* of the record below */
-        bool claimed;          /* a directory has accepted the name */
+        uint64_t record_seq; /* of the record below */
+        bool claimed; /* a directory has accepted the name */
         bool logged_in;
         char tracker[TRACKER_TEXT_MAX]; /* given with Register or Login; "" */
-        Buffer certificate;    /* signed objects */
+        Buffer certificate; /* signed objects */
         Buffer record;
 } Identity;
 

@@ -112,7 +112,8 @@ static int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v) 
         return row_write(db_write(s->db), TABLE_ID, &k, &s->row);
 }
 
-int store_find_id(DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq) {
+int store_find_id(
+        DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq) {
         IdRow v;
         int r;
 
@@ -141,8 +142,8 @@ static void content_hash(const NewMessage *m, uint8_t ret[static SHA256_SIZE]) {
         sha256_parts(parts, ELEMENTSOF(parts), ret);
 }
 
-static int own_entry_make(const NewMessage *m, const Conversation *v, const Feed *f, Inner *ret,
-        Buffer *out) {
+static int own_entry_make(
+        const NewMessage *m, const Conversation *v, const Feed *f, Inner *ret, Buffer *out) {
         Inner i = {.id = m->id,
                 .epoch = m->self->epoch,
                 .seq = f->seq + 1,
@@ -214,7 +215,8 @@ int store_send(Store *s, const NewMessage *m) {
         r = conversation_open_direct(s, sign_key_public(&m->self->account), m->to, &v);
         if (r < 0)
                 return r;
-        r = feed_open(s, v.number, SELF_NUMBER, m->self->epoch, sign_key_public(&m->self->device), &f);
+        r = feed_open(
+                s, v.number, SELF_NUMBER, m->self->epoch, sign_key_public(&m->self->device), &f);
         if (r < 0)
                 return r;
         r = own_entry_make(m, &v, &f, &i, &inner);
@@ -405,9 +407,28 @@ int store_keep_certificate(Store *s, const Certificate *c, Bytes outer) {
         return row_write(txn, TABLE_CERTIFICATE, &k, &s->row);
 }
 
+int store_get_certificate(
+        DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret) {
+        DbKey k = DB_KEY_NULL;
+        RowReader row;
+        DbValue v;
+        int r;
+
+        db_key_bytes(&k, device, KEY_SIZE);
+        db_key_u64(&k, epoch);
+        r = db_get(txn, TABLE_CERTIFICATE, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        *ret = row_rest(&row);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
 /* Receipts */
 
-int store_make_receipt(DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret) {
+int store_make_receipt(
+        DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret) {
         Conversation v;
         Contact author;
         Feed f;

@@ -31,10 +31,10 @@ typedef struct Entry {
         uint64_t seq;
         EntryState state;
         uint8_t flags;
-        Code reason;        /* of failed and expired */
+        Code reason; /* of failed and expired */
         usec_t stored, received;
-        Bytes signature;    /* others' entries that came signed; else empty */
-        Bytes inner;        /* in the map */
+        Bytes signature; /* others' entries that came signed; else empty */
+        Bytes inner; /* in the map */
 } Entry;
 
 /* The own account has the number 0: contacts count from 1. */
@@ -58,7 +58,7 @@ typedef struct NewMessage {
         Uuid reply_to;
         Bytes text;
         usec_t expires; /* 0: default */
-        usec_t now;     /* realtime */
+        usec_t now; /* realtime */
 } NewMessage;
 
 /* Adds the message and its envelope. 1 when it has been sent before under this id, with the same
@@ -68,9 +68,9 @@ int store_send(Store *s, const NewMessage *m);
 /* What became of an entry that was received and proven. */
 typedef enum Received {
         RECEIVED_NEW,
-        RECEIVED_AGAIN,   /* held already, or its id: acknowledge again */
+        RECEIVED_AGAIN, /* held already, or its id: acknowledge again */
         RECEIVED_EXPIRED, /* past its horizon: counts in the chain, is not kept */
-        RECEIVED_FORK,    /* another entry has its place in the feed */
+        RECEIVED_FORK, /* another entry has its place in the feed */
         RECEIVED_TOO_MANY, /* a stranger's share is used up, or the feed has too many holes */
 } Received;
 
@@ -94,8 +94,13 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
 /* Keeps a certificate with the entries that it vouches for. */
 int store_keep_certificate(Store *s, const Certificate *c, Bytes outer);
 
+/* 1 with the certificate of a device and epoch, in the map; 0 where none is kept. */
+int store_get_certificate(
+        DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret);
+
 /* The cumulative receipt for a feed of somebody else's. 1, or 0 where nothing has been received. */
-int store_make_receipt(DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
+int store_make_receipt(
+        DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
 
 /* Called for each message whose state changed. */
 typedef void (*MessageStateFn)(
@@ -112,8 +117,8 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
 
 /* The peer refuses a message for good, or its time is over: no more attempts. 1 when it was in the
  * outbox. */
-int store_fail_message(
-        Store *s, const Identity *self, const Contact *peer, const Uuid *id, EntryState state, Code reason);
+int store_fail_message(Store *s, const Identity *self, const Contact *peer, const Uuid *id,
+        EntryState state, Code reason);
 
 /* The outbox */
 
@@ -140,4 +145,5 @@ uint64_t outbox_count(DbTxn *txn);
 int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
 
 /* Where the message with this id of this account is. 1 or 0. */
-int store_find_id(DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq);
+int store_find_id(
+        DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq);

@@ -60,7 +60,8 @@ static int store_check_schema(Store *s) {
         if (r == 0) {
                 row_start(&s->row);
                 row_put_u32(&s->row, STORE_SCHEMA_VERSION);
-                row_put_blob(&s->row, (Bytes){.data = (const uint8_t *)SCHEMA_NAME, .size = STRLEN(SCHEMA_NAME)});
+                row_put_blob(&s->row,
+                        (Bytes){.data = (const uint8_t *)SCHEMA_NAME, .size = STRLEN(SCHEMA_NAME)});
                 r = row_write(txn, TABLE_META, &k, &s->row);
                 return r < 0 ? r : db_commit(s->db);
         }
@@ -90,8 +91,8 @@ int store_open(const char *dir, Loop *loop, Store **ret) {
                 free(s);
                 return -ENOMEM;
         }
-        r = db_open(path,
-                &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = loop}, &s->db);
+        r = db_open(path, &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = loop},
+                &s->db);
         if (r >= 0)
                 r = store_check_schema(s);
         if (r < 0) {
@@ -109,6 +110,34 @@ Store *store_close(Store *s) {
         buffer_wipe(&s->row); /* may have held keys */
         free(s);
         return NULL;
+}
+
+DbTxn *store_write(Store *s) {
+        return db_write(s->db);
+}
+
+int store_read_begin(Store *s, DbTxn **ret) {
+        return db_read_begin(s->db, ret);
+}
+
+void store_read_end(DbTxn *txn) {
+        db_read_end(txn);
+}
+
+int store_after_commit(Store *s, DbCommitFn fn, void *userdata) {
+        return db_after_commit(s->db, fn, userdata);
+}
+
+void store_forget(Store *s, void *userdata) {
+        db_forget(s->db, userdata);
+}
+
+int store_commit(Store *s) {
+        return db_commit(s->db);
+}
+
+int store_last_error(const Store *s) {
+        return db_stats(s->db)->last_error;
 }
 
 int store_next_number(Store *s, const char *counter, uint32_t *ret) {

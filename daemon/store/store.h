@@ -14,22 +14,22 @@
 
 /* Table: key -> value (after the head). Numbers in keys are big-endian. */
 enum {
-        TABLE_META,         /* text -> as its user says */
-        TABLE_ACCOUNT,      /* account key -> Contact */
-        TABLE_ACCOUNT_KEY,  /* u32 number -> account key */
-        TABLE_NAME,         /* name -> account key: who is shown under the plain name */
-        TABLE_CLAIM,        /* name, 0, account key -> nothing: everybody who claims it */
+        TABLE_META, /* text -> as its user says */
+        TABLE_ACCOUNT, /* account key -> Contact */
+        TABLE_ACCOUNT_KEY, /* u32 number -> account key */
+        TABLE_NAME, /* name -> account key: who is shown under the plain name */
+        TABLE_CLAIM, /* name, 0, account key -> nothing: everybody who claims it */
         TABLE_CONVERSATION, /* u32 number -> Conversation */
         TABLE_CONVERSATION_HASH, /* hash -> u32 number */
-        TABLE_FEED,         /* u32 number -> Feed */
-        TABLE_FEED_KEY,     /* u32 conversation, u32 account, u64 epoch, device -> u32 number */
-        TABLE_ENTRY,        /* u32 feed, u64 seq -> Entry with INNER */
-        TABLE_ORDER,        /* u32 conversation, u64 hlc, account, epoch, device, seq -> u32 feed */
-        TABLE_ID,           /* u32 account, id -> where the message is, what it was, until when */
-        TABLE_OUTBOX,       /* u32 recipient, u32 feed, u64 seq -> id, expires */
-        TABLE_RECEIPT,      /* u32 own feed -> ranges that the recipient has signed for */
-        TABLE_ENDPOINT,     /* u32 account -> endpoints */
-        TABLE_CERTIFICATE,  /* device key, u64 epoch -> certificate as signed */
+        TABLE_FEED, /* u32 number -> Feed */
+        TABLE_FEED_KEY, /* u32 conversation, u32 account, u64 epoch, device -> u32 number */
+        TABLE_ENTRY, /* u32 feed, u64 seq -> Entry with INNER */
+        TABLE_ORDER, /* u32 conversation, u64 hlc, account, epoch, device, seq -> u32 feed */
+        TABLE_ID, /* u32 account, id -> where the message is, what it was, until when */
+        TABLE_OUTBOX, /* u32 recipient, u32 feed, u64 seq -> id, expires */
+        TABLE_RECEIPT, /* u32 own feed -> ranges that the recipient has signed for */
+        TABLE_ENDPOINT, /* u32 account -> endpoints */
+        TABLE_CERTIFICATE, /* device key, u64 epoch -> certificate as signed */
         _TABLE_MAX,
 };
 
@@ -39,6 +39,18 @@ typedef struct Store {
         Db *db;
         Buffer row; /* scratch for the row being written */
 } Store;
+
+/* The batch and the snapshot of db/db.h, for the layers above, which do not know db/. */
+DbTxn *store_write(Store *s);
+int store_read_begin(Store *s, DbTxn **ret);
+void store_read_end(DbTxn *txn);
+DEFINE_CLEANUP(DbTxn *, store_read_end)
+int store_after_commit(Store *s, DbCommitFn fn, void *userdata);
+void store_forget(Store *s, void *userdata);
+int store_commit(Store *s);
+
+/* The error of the last batch, 0 when it went well. */
+int store_last_error(const Store *s);
 
 /* DIR/db. -EPROTONOSUPPORT: written by a newer version; -EMEDIUMTYPE: not a store of p2pchatd;
  * else as db_open(). A store that is refused is left as it is. */

@@ -12,8 +12,8 @@
 
 typedef struct Buffer {
         uint8_t *data; /* start of the allocation */
-        size_t begin;  /* first byte that has not been consumed */
-        size_t end;    /* one past the last byte written */
+        size_t begin; /* first byte that has not been consumed */
+        size_t end; /* one past the last byte written */
         size_t allocated;
 } Buffer;
 

@@ -14,8 +14,8 @@ void log_init(void) {
         unsigned long long dev, ino;
         struct stat st;
 
-        log_prefix = e && sscanf(e, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-                st.st_dev == dev && st.st_ino == ino;
+        log_prefix = e && sscanf(e, "%llu:%llu", &dev, &ino) == 2 &&
+                fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
 void log_set_level(int level) {
@@ -24,8 +24,7 @@ void log_set_level(int level) {
 
 /* One write per line, so that lines of several processes on one descriptor do not mix. Control
  * characters are replaced: names and reasons may come from the network. */
-_printf_(2, 0)
-static void log_line(int level, const char *format, va_list ap, const char *reason) {
+_printf_(2, 0) static void log_line(int level, const char *format, va_list ap, const char *reason) {
         char line[1024];
         int n = 0, k;
 

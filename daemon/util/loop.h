@@ -51,7 +51,8 @@ typedef struct LoopOps {
         int (*io_set_events)(LoopIo *io, uint32_t events);
         void (*io_free)(LoopIo *io);
 
-        int (*defer_new)(Loop *l, LoopDeferKind kind, LoopDeferFn fn, void *userdata, LoopDefer **ret);
+        int (*defer_new)(
+                Loop *l, LoopDeferKind kind, LoopDeferFn fn, void *userdata, LoopDefer **ret);
         void (*defer_arm)(LoopDefer *d, bool on);
         void (*defer_free)(LoopDefer *d);
 
@@ -145,8 +146,8 @@ static inline LoopDefer *loop_defer_free(LoopDefer *d) {
 /* RUN(job) on the worker thread, then DONE(job, userdata, false) on the loop. JOB must hold all
  * that RUN touches and is DONE's to free. After work_cancel() DONE comes with `cancelled` set, at
  * the latest when the loop is freed, and USERDATA may be gone by then. */
-static inline int loop_work_new(Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done,
-        void *userdata, LoopWork **ret) {
+static inline int loop_work_new(
+        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
         return l->ops->work_new(l, run, job, done, userdata, ret);
 }
 

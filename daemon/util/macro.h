@@ -42,7 +42,7 @@
 #define CLAMP(x, low, high)                                                                        \
         ({                                                                                         \
                 __typeof__(x) _x = (x), _low = (low), _high = (high);                              \
-                _x < _low ? _low : _x > _high ? _high : _x;                                        \
+                (_x < _low) ? _low : ((_x > _high) ? _high : _x);                                  \
         })
 
 /* The object that contains MEMBER at PTR. */

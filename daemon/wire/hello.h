@@ -33,7 +33,7 @@ typedef struct Hello {
         Bytes certificate; /* empty: none, which only trackers do */
         Bytes record;
         uint8_t boot_nonce[BOOT_NONCE_SIZE]; /* new at each start of the program */
-        uint32_t heartbeat;                  /* s */
+        uint32_t heartbeat; /* s */
         uint16_t features[HELLO_FEATURES_MAX];
         size_t n_features;
         uint64_t time; /* realtime of the sender, µs; 0: not told */
@@ -71,9 +71,9 @@ int hello_ok_decode(Frame *f, HelloOk *ret);
  * nothing was wrong. */
 typedef struct Refusal {
         Code code;
-        Bytes text;          /* a sentence for people; at most REASON_TEXT_MAX */
+        Bytes text; /* a sentence for people; at most REASON_TEXT_MAX */
         uint64_t retry_after; /* s, ERROR only; at most RETRY_AFTER_MAX */
-        Bytes record;        /* BYE only: the newest record, with `Replaced` */
+        Bytes record; /* BYE only: the newest record, with `Replaced` */
 } Refusal;
 
 /* A longer text is cut. */

@@ -369,8 +369,9 @@ static void presence_read_endpoints(CborReader *r, PresenceRecord *p) {
                 uint16_t port;
 
                 p->endpoints[i] = cbor_read_text(r, ENDPOINT_SIZE - 1);
-                if (r->error >= 0 && endpoint_parse((const char *)p->endpoints[i].data,
-                                             p->endpoints[i].size, false, host, &port) < 0)
+                if (r->error >= 0 &&
+                        endpoint_parse((const char *)p->endpoints[i].data, p->endpoints[i].size,
+                                false, host, &port) < 0)
                         cbor_refuse(r);
         }
 }

@@ -52,17 +52,17 @@ typedef struct Inner {
         uint8_t device[KEY_SIZE];
         uint64_t seq;
         uint8_t prev[SHA256_SIZE];
-        uint64_t hlc;     /* 48 bits ms, 16 bits counter */
-        uint64_t sent;    /* µs, realtime */
+        uint64_t hlc; /* 48 bits ms, 16 bits counter */
+        uint64_t sent; /* µs, realtime */
         uint64_t expires; /* µs, realtime */
-        uint64_t kind;    /* MessageKind, or what a newer version knows */
+        uint64_t kind; /* MessageKind, or what a newer version knows */
         Bytes body;
         uint8_t parents[PARENTS_MAX][SHA256_SIZE];
         size_t n_parents;
         bool has_reply_to;
         Uuid reply_to;
         Bytes control_head; /* rooms */
-        Bytes ext;          /* a CBOR item, kept as it came */
+        Bytes ext; /* a CBOR item, kept as it came */
 } Inner;
 
 int inner_encode(Buffer *out, const Inner *m);

@@ -36,8 +36,8 @@ int signed_decode(Bytes outer, Signed *ret) {
         return 0;
 }
 
-int signed_encode(Buffer *out, SignContext context, Bytes body, const SignKey *key,
-        const SignKey *counter) {
+int signed_encode(
+        Buffer *out, SignContext context, Bytes body, const SignKey *key, const SignKey *counter) {
         CborWriter w = cbor_writer(out);
         uint8_t s[SIGNATURE_SIZE];
         int r;

@@ -22,5 +22,5 @@ typedef struct Signed {
 int signed_decode(Bytes outer, Signed *ret);
 
 /* Appends the object. COUNTER may be NULL. */
-int signed_encode(Buffer *out, SignContext context, Bytes body, const SignKey *key,
-        const SignKey *counter);
+int signed_encode(
+        Buffer *out, SignContext context, Bytes body, const SignKey *key, const SignKey *counter);

@@ -40,7 +40,7 @@ int lookup_decode(Frame *f, Lookup *ret);
 
 typedef struct LookupAnswer {
         Bytes record;
-        Bytes presence;     /* empty: not online */
+        Bytes presence; /* empty: not online */
         uint64_t last_seen; /* µs, realtime; 0: not known */
 } LookupAnswer;
 

@@ -35,7 +35,8 @@ TEST(base32_round_trip_and_one_form_only) {
         CHECK(memcmp(key, back, 32) == 0);
 
         CHECK_EQ(base32_decode_key(text, BASE32_KEY_SIZE - 1, back), -EINVAL);
-        text[51] = text[51] == 'q' ? 'r' : (char)(text[51] + 1); /* a stray bit after the last byte */
+        text[51] =
+                text[51] == 'q' ? 'r' : (char)(text[51] + 1); /* a stray bit after the last byte */
         CHECK_EQ(base32_decode_key(text, BASE32_KEY_SIZE, back), -EINVAL);
         text[51] = '1';
         CHECK_EQ(base32_decode_key(text, BASE32_KEY_SIZE, back), -EINVAL);
@@ -67,11 +68,11 @@ TEST(uuid_forms) {
 TEST(utf8_edges) {
         CHECK(utf8_is_valid("", 0));
         CHECK(utf8_is_valid("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 10));
-        CHECK(!utf8_is_valid("\xc0\x80", 2));         /* overlong */
-        CHECK(!utf8_is_valid("\xe0\x80\x80", 3));     /* overlong */
-        CHECK(!utf8_is_valid("\xed\xa0\x80", 3));     /* surrogate */
+        CHECK(!utf8_is_valid("\xc0\x80", 2)); /* overlong */
+        CHECK(!utf8_is_valid("\xe0\x80\x80", 3)); /* overlong */
+        CHECK(!utf8_is_valid("\xed\xa0\x80", 3)); /* surrogate */
         CHECK(!utf8_is_valid("\xf4\x90\x80\x80", 4)); /* above U+10FFFF */
-        CHECK(!utf8_is_valid("\xe2\x82", 2));         /* cut short */
+        CHECK(!utf8_is_valid("\xe2\x82", 2)); /* cut short */
         CHECK(!utf8_is_valid("\x80", 1));
 }
 
@@ -142,7 +143,8 @@ TEST(files_are_private_and_bounded) {
         {
                 _cleanup_(freep) char *cmd = NULL;
 
-                CHECK(asprintf(&cmd, "find %s -perm /077 | grep -q . && exit 1; rm -r %s", dir, dir) > 0);
+                CHECK(asprintf(&cmd, "find %s -perm /077 | grep -q . && exit 1; rm -r %s", dir,
+                              dir) > 0);
                 CHECK_OK(system(cmd));
         }
 }

@@ -30,7 +30,8 @@ static jmp_buf test_failed;
         }                                                                                          \
         static void test_##id(void)
 
-__attribute__((noreturn, unused)) static void test_fail(const char *file, int line, const char *what) {
+__attribute__((noreturn, unused)) static void test_fail(
+        const char *file, int line, const char *what) {
         printf("# %s:%d: %s\n", file, line, what);
         longjmp(test_failed, 1);
 }
