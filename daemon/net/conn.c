@@ -40,7 +40,7 @@ struct Conn {
         void *userdata;
         Buffer in, out;
         bool was_full, writable, ended;
-        bool more;     /* input was left for the next turn */
+        bool more; /* input was left for the next turn */
         bool overflow; /* the peer did not take its output */
         bool *freed; /* set while callbacks run, in case one of them frees the connection */
         LoopDefer *soon;
@@ -64,7 +64,7 @@ Net *net_free(Net *n) {
 
         if (!n)
                 return NULL;
-        DL_FOREACH_SAFE(n->ending, c, tmp)
+        DL_FOREACH_SAFE (n->ending, c, tmp)
                 conn_free(c);
         explicit_bzero(n->input, sizeof(n->input));
         free(n);
@@ -199,7 +199,8 @@ static bool conn_read(Conn *c, const bool *freed) {
                 if (n == -EAGAIN)
                         return false;
                 if (n <= 0) {
-                        conn_fail(c, (int)n, n == 0 ? "closed by the other end" : tls_failure(c->tls));
+                        conn_fail(c, (int)n,
+                                n == 0 ? "closed by the other end" : tls_failure(c->tls));
                         return false;
                 }
                 c->last_input = loop_now(c->net->loop);
@@ -226,8 +227,8 @@ static void conn_end_if_flushed(Conn *c) {
 
 static void conn_write(Conn *c) {
         while (buffer_size(&c->out) > 0) {
-                ssize_t n = tls_write(
-                        c->tls, buffer_data(&c->out), MIN(buffer_size(&c->out), (size_t)RECORD_SIZE));
+                ssize_t n = tls_write(c->tls, buffer_data(&c->out),
+                        MIN(buffer_size(&c->out), (size_t)RECORD_SIZE));
 
                 if (n == -EAGAIN) {
                         c->writable = false;
@@ -343,8 +344,7 @@ int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const ch
 Conn *conn_shutdown(Conn *c) {
         if (!c)
                 return NULL;
-        if (c->state != CONN_OPEN ||
-                loop_timer_new(c->net->loop, on_give_up, c, &c->give_up) < 0)
+        if (c->state != CONN_OPEN || loop_timer_new(c->net->loop, on_give_up, c, &c->give_up) < 0)
                 return conn_free(c);
         if (c->freed)
                 *c->freed = true; /* as far as callbacks go, it is */

@@ -44,7 +44,8 @@ typedef struct ConnCallbacks {
         void (*closed)(void *userdata, int error, const char *text);
 } ConnCallbacks;
 
-/* Takes the transport over in every case. IDENTITY and the callbacks must outlive the connection. */
+/* Takes the transport over in every case. IDENTITY and the callbacks must outlive the connection.
+ */
 int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const char *alpn,
         const ConnCallbacks *callbacks, void *userdata, Conn **ret);
 

@@ -101,7 +101,8 @@ static void on_dial_timer(void *userdata) {
 }
 
 static void resolve_run(void *job) {
-        static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+        static const struct addrinfo hints = {
+                .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
         Resolve *v = job;
         struct addrinfo *list = NULL;
         char port[8];

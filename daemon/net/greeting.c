@@ -31,11 +31,13 @@ Code greeting_check(const Hello *h, const uint8_t tls_key[static KEY_SIZE], cons
         if (!hello_has_version(h, PROTOCOL_VERSION))
                 return refuse(CODE_NOT_SUPPORTED, "no protocol version in common", ret_text);
         if (self && h->expects && !key_equal(h->expected, self))
-                return refuse(CODE_KEY_CHANGED, "the account that HELLO expects is not here", ret_text);
+                return refuse(
+                        CODE_KEY_CHANGED, "the account that HELLO expects is not here", ret_text);
         if (certificate_decode(h->certificate, &g.certificate) < 0)
                 return refuse(CODE_INVALID_ARGS, "the device certificate does not hold", ret_text);
         if (!key_equal(g.certificate.device, tls_key))
-                return refuse(CODE_INVALID_ARGS, "the device certificate is for another key", ret_text);
+                return refuse(
+                        CODE_INVALID_ARGS, "the device certificate is for another key", ret_text);
         if (!certificate_is_valid_at(&g.certificate, realtime))
                 return refuse(CODE_EXPIRED, "the device certificate has expired", ret_text);
         if (expected && !key_equal(g.certificate.account, expected))
@@ -43,7 +45,8 @@ Code greeting_check(const Hello *h, const uint8_t tls_key[static KEY_SIZE], cons
         if (record_decode(h->record, &g.record) < 0)
                 return refuse(CODE_INVALID_ARGS, "the record does not hold", ret_text);
         if (!key_equal(g.record.account, g.certificate.account) ||
-                !key_equal(g.record.device.device, tls_key) || g.record.epoch != g.certificate.epoch)
+                !key_equal(g.record.device.device, tls_key) ||
+                g.record.epoch != g.certificate.epoch)
                 return refuse(CODE_INVALID_ARGS, "the record is for another device", ret_text);
         if (g.record.expires <= realtime)
                 return refuse(CODE_EXPIRED, "the record has expired", ret_text);

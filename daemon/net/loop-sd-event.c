@@ -474,8 +474,8 @@ static int worker_start(Worker *w) {
         return -r;
 }
 
-static int sd_work_new(Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata,
-        LoopWork **ret) {
+static int sd_work_new(
+        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
         Worker *w = sd_loop(l)->worker;
         LoopWork *work = malloc(sizeof(*work));
         int r;

@@ -210,7 +210,9 @@ static void on_listener(void *userdata, uint32_t revents) {
                 int fd;
 
                 fd = accept4(l->fd, &peer.sa, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-                if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+                if (fd < 0 &&
+                        (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                                errno == ENOMEM)) {
                         loop_io_set_events(l->io, 0);
                         loop_timer_set(l->pause, loop_now(l->loop) + ACCEPT_PAUSE);
                 }

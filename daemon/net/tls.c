@@ -172,7 +172,8 @@ static int tls_error(TlsSession *s, ssize_t r) {
         if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED)
                 return -EAGAIN;
         s->failure = (int)r;
-        if (r == GNUTLS_E_PREMATURE_TERMINATION || r == GNUTLS_E_PULL_ERROR || r == GNUTLS_E_PUSH_ERROR)
+        if (r == GNUTLS_E_PREMATURE_TERMINATION || r == GNUTLS_E_PULL_ERROR ||
+                r == GNUTLS_E_PUSH_ERROR)
                 return -ECONNRESET;
         if (r == GNUTLS_E_MEMORY_ERROR)
                 return -ENOMEM;
