@@ -403,6 +403,7 @@ void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         if (!d->started || !p || p->link || !peer_has_rows(p))
                 return;
         backoff_reset(&p->backoff);
+        p->appeared = true;
         peer_want_link(p);
 }
 

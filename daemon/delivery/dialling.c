@@ -99,7 +99,7 @@ void peer_want_link(Peer *p) {
         if (!p->delivery->started || p->link || p->dial || p->looking_up)
                 return;
         loop_timer_set(p->timer, USEC_INFINITY);
-        p->looked_up = false;
+        p->looked_up = p->appeared = false;
         collect_candidates(p);
         peer_dial_next(p);
 }
@@ -112,7 +112,12 @@ void peer_stop_dialling(Peer *p) {
         loop_timer_set(p->timer, USEC_INFINITY);
 }
 
+/* News that came during the attempt is used at once. */
 void peer_retry_later(Peer *p) {
+        if (p->appeared) {
+                peer_want_link(p);
+                return;
+        }
         loop_timer_set(p->timer,
                 loop_now(p->delivery->loop) + backoff_next(&p->backoff, p->delivery->loop));
 }

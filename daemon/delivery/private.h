@@ -41,6 +41,7 @@ typedef struct Peer {
         Backoff backoff;
         LinkDial *dial;
         bool looking_up, looked_up;
+        bool appeared; /* since the present attempt began */
         Endpoints candidates;
         size_t next_candidate;
         char dialled[ENDPOINT_SIZE]; /* the endpoint of the link being opened */
