@@ -14,7 +14,8 @@
  *
  * A transaction has a sticky error: after the first failure its calls do nothing, and the commit
  * reports it. Decisions that lead to a write read in the batch; answers to users read a snapshot of
- * what is committed. No snapshot lives across a return to the loop.
+ * what is committed. No snapshot lives across a return to the loop, no transaction of db_write()
+ * across a commit.
  *
  * Keys are composed of big-endian integers and fixed bytes, so that LMDB's order is the order of
  * the fields.
@@ -35,22 +36,27 @@ typedef struct DbTxn DbTxn;
 
 typedef struct DbOptions {
         const char *const *tables; /* names, NULL-terminated; a table is its index */
-        uint64_t map_size;         /* bytes of address space, sparse */
+        uint64_t map_size; /* bytes of address space, sparse */
         Loop *loop;
 } DbOptions;
 
-/* PATH is a directory, created 0700. -EUCLEAN: damaged; -ENOSPC: no room; -EPERM and the like as
- * they come. */
+/* PATH is a directory, created 0700, and locked: -EWOULDBLOCK where another process has it open.
+ * -EUCLEAN: damaged; -EMEDIUMTYPE: an LMDB file, but with something else in it; -ENOSPC: no room;
+ * -EPERM and the like as they come. Nothing is written to a file that is there: tables that are
+ * missing are made by the first write, so that the caller can look and refuse. */
 int db_open(const char *path, const DbOptions *options, Db **ret);
 
 /* Commits what is pending first, with its callbacks. */
 Db *db_close(Db *db);
 
+/* Nothing has ever been committed to it. */
+bool db_is_new(const Db *db);
+
 /* Figures for status, doctor and tests. */
 typedef struct DbStats {
         uint64_t commits, writes; /* since the start */
-        usec_t slowest;           /* the longest commit */
-        int last_error;           /* of the last batch, 0 when it went well */
+        usec_t slowest; /* the longest commit */
+        int last_error; /* of the last batch, 0 when it went well */
 } DbStats;
 
 const DbStats *db_stats(const Db *db);
@@ -77,6 +83,10 @@ void db_read_end(DbTxn *txn);
 DEFINE_CLEANUP(DbTxn *, db_read_end)
 
 int db_error(const DbTxn *txn);
+
+/* Makes the transaction fail, for who finds in the middle of several writes that they cannot be
+ * completed. */
+void db_fail(DbTxn *txn, int error);
 
 /* Keys */
 
