@@ -14,10 +14,10 @@
 #define LINK_PROBE_TIME (2 * USEC_PER_SEC)
 
 typedef enum LinkState {
-        LINK_TLS,     /* until the handshake is done */
-        LINK_HELLO,   /* HELLO sent, the other's not here */
+        LINK_TLS, /* until the handshake is done */
+        LINK_HELLO, /* HELLO sent, the other's not here */
         LINK_PROBING, /* waits for an older link to answer or not */
-        LINK_ASKED,   /* the owner decides */
+        LINK_ASKED, /* the owner decides */
         LINK_WAITING, /* HELLO_OK sent, the other's not here */
         LINK_OPEN,
 } LinkState;
@@ -44,12 +44,12 @@ struct Link {
         Certificate certificate;
         Buffer hello; /* certificate, then record, as they came */
         size_t certificate_size;
-        HelloOk ok;  /* the other's, as long as the owner has not decided */
+        HelloOk ok; /* the other's, as long as the owner has not decided */
         Buffer kept; /* what it points to */
         uint32_t heartbeat;
         Keepalive keepalive;
         LoopTimer *timer; /* handshake, probe, then keepalive */
-        Link *probed;     /* of LINK_PROBING: the open link that was asked */
+        Link *probed; /* of LINK_PROBING: the open link that was asked */
         usec_t probe_sent;
         void *userdata;
         Link *prev, *next;
@@ -63,7 +63,7 @@ static Loop *link_loop(const Link *l) {
 static Link *pool_find(LinkPool *p, const uint8_t *account, LinkState least, const Link *but) {
         Link *l;
 
-        DL_FOREACH(p->links, l)
+        DL_FOREACH (p->links, l)
                 if (l != but && l->state >= least && key_equal(l->account, account))
                         return l;
         return NULL;
@@ -77,7 +77,7 @@ static void link_unlink(Link *l) {
         DL_DELETE(l->pool->links, l);
         if (l->state == LINK_OPEN)
                 l->pool->n_open--;
-        DL_FOREACH(l->pool->links, other)
+        DL_FOREACH (l->pool->links, other)
                 if (other->probed == l) {
                         /* The question has answered itself: the timer looks at once. */
                         other->probed = NULL;
@@ -150,7 +150,8 @@ static void link_start_keepalive(Link *l) {
 
 /* The other end may decide first; what it says then waits for the owner here. */
 static int link_keep_ok(Link *l, const HelloOk *ok) {
-        Bytes *fields[] = {&l->ok.deposit_token, &l->ok.presence_key, &l->ok.receipt, &l->ok.presence};
+        Bytes *fields[] = {
+                &l->ok.deposit_token, &l->ok.presence_key, &l->ok.receipt, &l->ok.presence};
         size_t at = 0;
         int r = 0;
 
@@ -186,7 +187,8 @@ static void link_open_if_ready(Link *l) {
 /* The other end has so long for what it has to say next. */
 static void link_await(Link *l) {
         if (l->pool->handshake > 0)
-                loop_timer_set(l->timer, loop_now(link_loop(l)) + l->pool->handshake * USEC_PER_SEC);
+                loop_timer_set(
+                        l->timer, loop_now(link_loop(l)) + l->pool->handshake * USEC_PER_SEC);
 }
 
 void link_confirm(Link *l, const HelloOk *ok) {
@@ -228,14 +230,23 @@ static void link_probe(Link *l, Link *older) {
         loop_timer_set(l->timer, l->probe_sent + LINK_PROBE_TIME);
 }
 
+static bool link_is_same_boot(const Link *l, const Link *other) {
+        return other->has_hello && memcmp(other->boot_nonce, l->boot_nonce, BOOT_NONCE_SIZE) == 0;
+}
+
 /* True when L may go on; false when it is gone or waits. */
 static bool link_settle_with(Link *l, Link *other) {
-        bool same_boot = other->has_hello && memcmp(other->boot_nonce, l->boot_nonce, BOOT_NONCE_SIZE) == 0;
+        bool same_boot = link_is_same_boot(l, other);
 
         /* Nothing was heard of the other yet: if it is only being dialled, it may never come up. */
         if (!other->has_hello && other->state < LINK_HELLO) {
                 link_end(other, CODE_OK, "superseded by a link from the other end");
                 return true;
+        }
+        /* The owner refuses older devices too, but by then the newer one's link would be gone. */
+        if (other->has_hello && other->certificate.epoch > l->certificate.epoch) {
+                link_end(l, CODE_REPLACED, "a newer device of this account has a link");
+                return false;
         }
         if (other->has_hello && (!same_boot || other->outgoing == l->outgoing)) {
                 link_end(other, CODE_OK, "superseded by a newer link");
@@ -256,12 +267,12 @@ static bool link_settle_with(Link *l, Link *other) {
 static void link_settle(Link *l) {
         Link *other, *tmp;
 
-        DL_FOREACH_SAFE(l->pool->links, other, tmp) {
+        DL_FOREACH_SAFE (l->pool->links, other, tmp) {
                 if (other == l || !key_equal(other->account, l->account))
                         continue;
                 if (!other->has_hello && !other->outgoing)
                         continue;
-                if (other->state == LINK_PROBING) {
+                if (other->state == LINK_PROBING && link_is_same_boot(l, other)) {
                         link_end(l, CODE_OK, "another link is being opened");
                         return;
                 }
@@ -284,7 +295,8 @@ static int link_take_hello(Link *l, Frame *f) {
                 return r;
         code = greeting_check(&h, l->tls_key, sign_key_public(p->self->account),
                 l->outgoing ? l->account : NULL, loop_realtime(link_loop(l)), &g, &text);
-        if (code == CODE_OK && key_equal(g.certificate.account, sign_key_public(p->self->account))) {
+        if (code == CODE_OK &&
+                key_equal(g.certificate.account, sign_key_public(p->self->account))) {
                 code = CODE_NOT_ALLOWED;
                 text = "this is the same account";
         }
@@ -408,7 +420,8 @@ static void link_probe_ends(Link *l) {
 static void link_keep_alive(Link *l) {
         usec_t wait = loop_jitter(link_loop(l), l->heartbeat * USEC_PER_SEC);
 
-        switch (keepalive_step(&l->keepalive, conn_last_input(l->conn), wait, loop_now(link_loop(l)))) {
+        switch (keepalive_step(
+                &l->keepalive, conn_last_input(l->conn), wait, loop_now(link_loop(l)))) {
         case KEEPALIVE_GONE:
                 link_end(l, CODE_TIMEOUT, "nothing was heard for two and a half heartbeats");
                 return;
@@ -455,7 +468,7 @@ LinkPool *link_pool_free(LinkPool *p) {
 
         if (!p)
                 return NULL;
-        DL_FOREACH_SAFE(p->links, l, tmp) {
+        DL_FOREACH_SAFE (p->links, l, tmp) {
                 DL_DELETE(p->links, l);
                 link_free(l);
         }
@@ -516,8 +529,7 @@ void link_accept(LinkPool *p, Transport *t) {
         (void)link_new(p, t, NULL, &l);
 }
 
-int link_dialled(
-        LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret) {
+int link_dialled(LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret) {
         return link_new(p, t, account, ret);
 }
 

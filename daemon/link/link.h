@@ -52,8 +52,7 @@ Loop *link_pool_loop(const LinkPool *p);
 
 /* Both take the transport over. A dialled link expects ACCOUNT at the other end. */
 void link_accept(LinkPool *p, Transport *t);
-int link_dialled(
-        LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret);
+int link_dialled(LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret);
 
 /* Connects, then as link_dialled(). */
 typedef struct LinkAddress {
