@@ -31,7 +31,7 @@ struct Db {
         uint64_t map_size;
         Loop *loop;
         LoopDefer *idle, *post;
-        LoopDefer *full; /* armed when there are DB_BATCH_WRITES: `post` may miss the first handler */
+        LoopDefer *full; /* armed by write DB_BATCH_WRITES; `post` can miss the first handler */
         DbTxn batch;
         usec_t batch_since;
         bool batch_open;

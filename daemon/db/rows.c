@@ -133,7 +133,8 @@ int db_del(DbTxn *txn, unsigned table, const DbKey *key) {
 uint64_t db_count(DbTxn *txn, unsigned table) {
         MDB_stat st;
 
-        if (txn->error < 0 || !table_exists(txn, table) || mdb_stat(txn->txn, txn->db->tables[table], &st) != 0)
+        if (txn->error < 0 || !table_exists(txn, table) ||
+                mdb_stat(txn->txn, txn->db->tables[table], &st) != 0)
                 return 0;
         return st.ms_entries;
 }

@@ -78,7 +78,7 @@ static void make_good(Lab *lab, char **ret, size_t *ret_size) {
         for (uint32_t i = 0; i < 3000; i++) {
                 DbKey k = key_number(i);
 
-                CHECK_OK(db_put(db_write(lab->db), i % 2 ? TABLE_A : TABLE_B, &k, block, sizeof(block)));
+                CHECK_OK(db_put(db_write(lab->db), i % 2, &k, block, sizeof(block)));
         }
         lab->db = db_close(lab->db);
         read_file(lab, ret, ret_size);
@@ -232,7 +232,8 @@ TEST(a_foreign_file_can_be_looked_at_without_a_trace) {
                 CHECK_EQ(lab_try_open(&lab, TABLES, MAP_SIZE), cases[i].r);
                 if (cases[i].r >= 0) {
                         CHECK(!db_is_new(lab.db));
-                        CHECK_OK(db_cursor_open(db_write(lab.db), TABLE_A, &none, NULL, false, &cursor));
+                        CHECK_OK(db_cursor_open(
+                                db_write(lab.db), TABLE_A, &none, NULL, false, &cursor));
                         CHECK_EQ(db_cursor_next(&cursor, &k, &v), 0);
                         db_cursor_close(&cursor);
                         lab.db = db_close(lab.db);

@@ -446,7 +446,8 @@ static bool is_row(const Model *m, size_t i, DbValue k, DbValue v) {
 }
 
 /* Everything from START (or the prefix's end) on. */
-static void check_walk(DbTxn *txn, const Model *m, const DbKey *prefix, const DbKey *start, bool back) {
+static void check_walk(
+        DbTxn *txn, const Model *m, const DbKey *prefix, const DbKey *start, bool back) {
         DbCursor cursor;
         DbValue k, v;
 
