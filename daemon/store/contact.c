@@ -182,6 +182,9 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
         changed = contact_take_record(&c, record, record_outer);
         if (changed < 0)
                 return changed;
+        if (c.number == 0 && !(flags & CONTACT_PINNED) &&
+                db_count(db_write(s->db), TABLE_ACCOUNT) >= CONTACTS_MAX)
+                return -EUSERS;
         if (c.number == 0)
                 r = contact_number(s, &c);
         if (r >= 0 && changed)
