@@ -160,6 +160,8 @@ static void learn_and_welcome(
         r = contact_learn(d->store, record, outer, flags, confirmed, &c);
         if (r == -ESTALE)
                 link_refuse(l, CODE_REPLACED, "this account has been active on a newer device");
+        else if (r == -EUSERS)
+                link_refuse(l, CODE_TOO_MANY, "too many strangers are known here already");
         else if (r < 0)
                 link_refuse(
                         l, CODE_PEER_STORAGE, "the account could not be stored; try again later");
