@@ -40,7 +40,6 @@ struct Conn {
         void *userdata;
         Buffer in, out;
         bool was_full, writable, ended;
-        bool more; /* input was left for the next turn */
         bool overflow; /* the peer did not take its output */
         bool *freed; /* set while callbacks run, in case one of them frees the connection */
         LoopDefer *soon;
@@ -190,31 +189,31 @@ static void conn_update_events(Conn *c) {
                         LOOP_READ | (buffer_size(&c->out) > 0 && !c->writable ? LOOP_WRITE : 0));
 }
 
-/* True when more may be there at once. */
-static bool conn_read(Conn *c, const bool *freed) {
+/* What is left is still in the transport, which says so again when others had their turn: a read
+ * takes a whole record, so GnuTLS keeps nothing back. */
+static void conn_read(Conn *c, const bool *freed) {
         for (int i = 0; i < RECORDS_AT_ONCE; i++) {
                 ssize_t n = tls_read(c->tls, c->net->input, RECORD_SIZE);
                 int r;
 
                 if (n == -EAGAIN)
-                        return false;
+                        return;
                 if (n <= 0) {
                         conn_fail(c, (int)n,
                                 n == 0 ? "closed by the other end" : tls_failure(c->tls));
-                        return false;
+                        return;
                 }
                 c->last_input = loop_now(c->net->loop);
                 if (c->state == CONN_ENDING)
                         continue;
                 r = conn_input(c, c->net->input, (size_t)n, freed);
                 if (*freed || c->state == CONN_CLOSED)
-                        return false;
+                        return;
                 if (r < 0) {
                         conn_fail(c, r, frame_error_text(r));
-                        return false;
+                        return;
                 }
         }
-        return true;
 }
 
 static void conn_end_if_flushed(Conn *c) {
@@ -278,7 +277,7 @@ static void conn_say_drained(Conn *c) {
 }
 
 static void conn_work(Conn *c, bool input) {
-        bool freed = false, more = false;
+        bool freed = false;
 
         c->freed = &freed;
         if (c->overflow)
@@ -286,7 +285,7 @@ static void conn_work(Conn *c, bool input) {
         if (!freed && c->state == CONN_HANDSHAKE)
                 conn_handshake(c);
         if (!freed && conn_is_usable(c) && input)
-                more = conn_read(c, &freed);
+                conn_read(c, &freed);
         if (!freed && conn_is_usable(c))
                 conn_write(c);
         if (!freed)
@@ -294,22 +293,19 @@ static void conn_work(Conn *c, bool input) {
         if (freed)
                 return;
         c->freed = NULL;
-        c->more = more;
         conn_update_events(c);
-        if (more)
-                loop_defer_arm(c->soon, true);
 }
 
 static void on_ready(void *userdata, uint32_t events) {
         conn_work(userdata, true);
 }
 
-/* Flushes what the last handler has queued, which is why it comes; reading is left to the
- * descriptor unless some was put off. */
+/* Flushes what the last handler has queued, which is why it comes; once open, reading is left to
+ * the transport. */
 static void on_soon(void *userdata) {
         Conn *c = userdata;
 
-        conn_work(c, c->more || c->state != CONN_OPEN);
+        conn_work(c, c->state != CONN_OPEN);
 }
 
 static void on_give_up(void *userdata) {
