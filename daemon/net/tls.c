@@ -5,6 +5,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 
+#include "util/buffer.h"
 #include "util/loop.h"
 
 #define PRIORITY_BASE                                                                              \
@@ -23,6 +24,9 @@ static const uint8_t SPKI_HEAD[] = {
 static const uint8_t PKCS8_HEAD[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b,
         0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
 
+/* A full record with its overhead. */
+#define READ_AHEAD 16640
+
 struct TlsIdentity {
         gnutls_certificate_credentials_t credentials;
         gnutls_priority_t priority;
@@ -31,6 +35,8 @@ struct TlsIdentity {
 struct TlsSession {
         gnutls_session_t session;
         Transport *transport;
+        Buffer ahead; /* read from the transport, not yet asked for by GnuTLS */
+        bool drained; /* the last read took all there was */
         size_t resume; /* a record of this many bytes is waiting to go out */
         int failure;
 };
@@ -99,10 +105,32 @@ static ssize_t transport_result(TlsSession *s, ssize_t k) {
         return -1;
 }
 
+/* GnuTLS asks for the head of a record, its body, and the next head: three system calls a record.
+ * So as much as is there is read at once, and a read that was not filled is not tried again in the
+ * same turn: the transport says when there is more. */
 static ssize_t on_pull(gnutls_transport_ptr_t p, void *data, size_t n) {
         TlsSession *s = p;
+        uint8_t *to;
+        ssize_t k;
 
-        return transport_result(s, s->transport->ops->read(s->transport, data, n));
+        if (buffer_size(&s->ahead) == 0) {
+                if (s->drained) {
+                        s->drained = false;
+                        return transport_result(s, -EAGAIN);
+                }
+                to = buffer_reserve(&s->ahead, READ_AHEAD);
+                k = to ? s->transport->ops->read(s->transport, to, READ_AHEAD) : -ENOMEM;
+                if (k <= 0) {
+                        buffer_done(&s->ahead);
+                        return transport_result(s, k);
+                }
+                s->drained = k < READ_AHEAD;
+                buffer_commit(&s->ahead, (size_t)k);
+        }
+        n = MIN(n, buffer_size(&s->ahead));
+        memcpy(data, buffer_data(&s->ahead), n);
+        buffer_consume(&s->ahead, n);
+        return (ssize_t)n;
 }
 
 static ssize_t on_push(gnutls_transport_ptr_t p, const void *data, size_t n) {
@@ -163,6 +191,7 @@ TlsSession *tls_session_free(TlsSession *s) {
                 return NULL;
         if (s->session)
                 gnutls_deinit(s->session);
+        buffer_done(&s->ahead);
         free(s);
         return NULL;
 }
