@@ -77,21 +77,6 @@ int db_make_tables(DbTxn *txn) {
         return 0;
 }
 
-static int db_env_open(Db *db) {
-        int e;
-
-        e = mdb_env_create(&db->env);
-        if (e)
-                return db_errno(e);
-        e = mdb_env_set_mapsize(db->env, db->map_size);
-        if (!e)
-                e = mdb_env_set_maxdbs(db->env, DB_TABLES_MAX);
-        /* Snapshots beside the batch on one thread need MDB_NOTLS. */
-        if (!e)
-                e = mdb_env_open(db->env, db->path, MDB_NOTLS, 0600);
-        return e ? db_errno(e) : db_open_tables(db);
-}
-
 static void db_env_close(Db *db) {
         if (db->snapshot.txn)
                 mdb_txn_abort(db->snapshot.txn);
@@ -99,6 +84,36 @@ static void db_env_close(Db *db) {
         if (db->env)
                 mdb_env_close(db->env);
         db->env = NULL;
+}
+
+/* Where address space is scarce (a limit, a debugger) less of it will do, down to this. */
+#define MAP_SIZE_LEAST (UINT64_C(64) << 20)
+
+static int env_open(Db *db, uint64_t map_size) {
+        int e;
+
+        e = mdb_env_create(&db->env);
+        if (e)
+                return e;
+        e = mdb_env_set_mapsize(db->env, map_size);
+        if (!e)
+                e = mdb_env_set_maxdbs(db->env, DB_TABLES_MAX);
+        /* Snapshots beside the batch on one thread need MDB_NOTLS. */
+        if (!e)
+                e = mdb_env_open(db->env, db->path, MDB_NOTLS, 0600);
+        return e;
+}
+
+static int db_env_open(Db *db) {
+        uint64_t size = db->map_size;
+        int e;
+
+        while ((e = env_open(db, size)) && (e == ENOMEM || e == EINVAL) &&
+                size / 2 >= MAP_SIZE_LEAST) {
+                db_env_close(db);
+                size /= 2;
+        }
+        return e ? db_errno(e) : db_open_tables(db);
 }
 
 /* A second process would not harm the file, but each would wait for the other's open batch. */
