@@ -250,6 +250,12 @@ static void on_state(void *userdata, const Uuid *id, const uint8_t account[stati
         Manager *m = userdata;
 
         chat_on_state(m->chat, id, account, state, reason);
+}
+
+static void on_states_told(void *userdata) {
+        Manager *m = userdata;
+
+        chat_on_states_told(m->chat);
         status_later(m);
 }
 
@@ -263,6 +269,7 @@ static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZ
 static const DeliveryCallbacks delivery_callbacks = {
         .received = on_received,
         .state = on_state,
+        .states_told = on_states_told,
         .link_changed = on_link_changed,
 };
 

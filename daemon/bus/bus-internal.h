@@ -17,6 +17,8 @@ struct Bus {
         Chat *chat;
 
         sd_bus_slot **slots; /* one for each vtable */
+        sd_bus_slot *filter;
+        LoopDefer *drain;
         BusOp *ops;
         BusClient *clients; /* those with open calls */
         unsigned n_ops;

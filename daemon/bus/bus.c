@@ -69,6 +69,27 @@ int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret) {
         return sd_bus_message_new_signal(b->connection, ret, BUS_PATH, BUS_INTERFACE, member);
 }
 
+/* Attached to sd-event a connection handles one message a turn of the loop, each with a wait and its
+ * book-keeping around it: a third of the cost of a message. So once one has come, those behind it
+ * are handled in the same turn. */
+#define BUS_MESSAGES_AT_ONCE 32
+
+static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+
+        loop_defer_arm(b->drain, true);
+        return 0;
+}
+
+static void on_drain(void *userdata) {
+        Bus *b = userdata;
+        int n = 0;
+
+        while (n++ < BUS_MESSAGES_AT_ONCE && sd_bus_process(b->connection, NULL) > 0)
+                ;
+        loop_defer_arm(b->drain, false); /* the rest is for the loop, as other input is */
+}
+
 int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus **ret) {
         _cleanup_(bus_freep) Bus *b = calloc(1, sizeof(*b));
         int r;
@@ -79,6 +100,12 @@ int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus 
         b->chat = chat;
         b->connection = sd_bus_ref(connection);
         r = loop_timer_new(loop, bus_on_properties_timer, b, &b->properties_timer);
+        if (r < 0)
+                return r;
+        r = loop_defer_new(loop, LOOP_DEFER_SOON, on_drain, b, &b->drain);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_filter(connection, &b->filter, on_any_message, b);
         if (r < 0)
                 return r;
         r = bus_add_vtables(connection, b, &b->slots);
@@ -129,6 +156,8 @@ Bus *bus_free(Bus *b) {
         }
         chat_set_events(b->chat, NULL, NULL);
         loop_timer_free(b->properties_timer);
+        loop_defer_free(b->drain);
+        sd_bus_slot_unref(b->filter);
         bus_drop_vtables(b->slots);
         sd_bus_flush_close_unref(b->connection);
         free(b);

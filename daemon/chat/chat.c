@@ -99,26 +99,40 @@ void chat_on_received(Chat *c, uint32_t feed, uint64_t seq) {
         c->events->message_received(c->events_userdata, &view->message, request);
 }
 
-void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason) {
-        char id_text[UUID_TEXT_SIZE], account_text[BASE32_KEY_SIZE + 1], name[SHOWN_NAME_SIZE];
+/* Receipts tell of many messages to one recipient, whose name is looked for once. */
+static bool find_shown(Chat *c, const uint8_t *account) {
         Contact peer;
         DbTxn *txn;
         int r;
 
-        if (!c->events || store_read_begin(c->parts.store, &txn) < 0)
-                return;
+        if (c->shown.known && key_equal(c->shown.account, account))
+                return true;
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return false;
         r = contact_get(txn, account, &peer);
         if (r > 0)
-                contact_shown_name(txn, &peer, name);
+                contact_shown_name(txn, &peer, c->shown.name);
         store_read_end(txn);
-        if (r <= 0)
+        c->shown.known = r > 0;
+        memcpy(c->shown.account, account, KEY_SIZE);
+        base32_encode_key(account, c->shown.text);
+        return r > 0;
+}
+
+void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
+        const char *state, Code reason) {
+        char id_text[UUID_TEXT_SIZE];
+
+        if (!c->events || !find_shown(c, account))
                 return;
-        uuid_format(id, id_text);
-        base32_encode_key(account, account_text);
-        c->events->message_state_changed(c->events_userdata, id_text, name, account_text, state,
+        c->events->message_state_changed(c->events_userdata, uuid_format(id, id_text),
+                c->shown.name, c->shown.text, state,
                 reason == CODE_OK ? NULL : code_name(reason));
-        c->events->properties_changed(c->events_userdata, CHAT_QUEUED);
+}
+
+void chat_on_states_told(Chat *c) {
+        c->shown.known = false;
+        chat_properties_changed(c, CHAT_QUEUED);
 }
 
 /* Status */

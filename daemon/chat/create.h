@@ -28,6 +28,8 @@ void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool onli
 void chat_on_received(Chat *c, uint32_t feed, uint64_t seq);
 void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
         const char *state, Code reason);
+/* After the last chat_on_state() of a batch. */
+void chat_on_states_told(Chat *c);
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
 
 /* A sentence for `problems`, until it is taken back with NULL. */

@@ -49,6 +49,12 @@ struct Chat {
         ChatTracker trackers[DIRECTORY_TRACKERS_MAX];
         char problem_text[PROBLEMS_MAX][PROBLEM_SIZE];
         const char *problems[PROBLEMS_MAX + 1];
+        struct {
+                bool known;
+                uint8_t account[KEY_SIZE];
+                char text[BASE32_KEY_SIZE + 1];
+                char name[SHOWN_NAME_SIZE];
+        } shown; /* between chat_on_state() and chat_on_states_told() */
         char set_problem[PROBLEM_SIZE];
         char name_problem[PROBLEM_SIZE];
 };

@@ -59,6 +59,8 @@ static void peer_free(Peer *p) {
 /* After the commit */
 
 static void events_tell(Delivery *d, const Events *events) {
+        bool states = false;
+
         for (size_t i = 0; i < events->n; i++) {
                 const Event *e = &events->list[i];
 
@@ -66,7 +68,10 @@ static void events_tell(Delivery *d, const Events *events) {
                         d->callbacks->received(d->userdata, e->feed, e->seq);
                 else
                         d->callbacks->state(d->userdata, &e->id, e->account, e->state, e->reason);
+                states |= !e->received;
         }
+        if (states)
+                d->callbacks->states_told(d->userdata);
 }
 
 /* What was owed to peers and to the user leaves together; of a failed batch nothing is told, and

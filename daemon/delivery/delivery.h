@@ -26,6 +26,9 @@ typedef struct DeliveryCallbacks {
         void (*state)(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
                 const char *state, Code reason);
 
+        /* All states of a batch have been told. */
+        void (*states_told)(void *userdata);
+
         /* The link to somebody is up or down. */
         void (*link_changed)(void *userdata, const uint8_t account[static KEY_SIZE], bool up);
 } DeliveryCallbacks;

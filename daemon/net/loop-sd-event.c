@@ -87,6 +87,8 @@ struct SdLoop {
         sd_event *event;
         Worker *worker;
         sd_event_source *worker_source;
+        uint8_t random[256]; /* the first n_random have not been handed out */
+        size_t n_random;
 
         int epoll_fd;
         sd_event_source *io_source;
@@ -117,8 +119,7 @@ static usec_t sd_realtime(Loop *l) {
         return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
-static void sd_random(Loop *l, void *p, size_t n) {
-        uint8_t *b = p;
+static void fill_random(uint8_t *b, size_t n) {
 
         while (n > 0) {
                 ssize_t k = getrandom(b, MIN(n, (size_t)256), 0);
@@ -130,6 +131,23 @@ static void sd_random(Loop *l, void *p, size_t n) {
                 b += k;
                 n -= (size_t)k;
         }
+}
+
+/* An id of a message takes ten bytes: not a system call each. What was handed out is wiped. */
+static void sd_random(Loop *l, void *p, size_t n) {
+        SdLoop *s = sd_loop(l);
+
+        if (n > sizeof(s->random)) {
+                fill_random(p, n);
+                return;
+        }
+        if (n > s->n_random) {
+                fill_random(s->random, sizeof(s->random));
+                s->n_random = sizeof(s->random);
+        }
+        s->n_random -= n;
+        memcpy(p, s->random + s->n_random, n);
+        explicit_bzero(s->random + s->n_random, n);
 }
 
 /* Timers */
