@@ -44,6 +44,7 @@ struct Conn {
         bool *freed; /* set while callbacks run, in case one of them frees the connection */
         LoopDefer *soon;
         LoopTimer *give_up;
+        LoopTimer *again; /* there when input was left for the next turn */
         usec_t last_input;
         Conn *prev, *next; /* net->ending */
 };
@@ -98,6 +99,7 @@ Conn *conn_free(Conn *c) {
         transport_free(c->transport);
         loop_defer_free(c->soon);
         loop_timer_free(c->give_up);
+        loop_timer_free(c->again);
         buffer_done(&c->in);
         buffer_done(&c->out);
         free(c);
@@ -120,6 +122,8 @@ static void conn_fail(Conn *c, int error, const char *text) {
         loop_defer_arm(c->soon, false);
         c->callbacks->closed(c->userdata, error, copy);
 }
+
+static void on_again(void *userdata);
 
 static const char *frame_error_text(int error) {
         switch (error) {
@@ -189,8 +193,17 @@ static void conn_update_events(Conn *c) {
                         LOOP_READ | (buffer_size(&c->out) > 0 && !c->writable ? LOOP_WRITE : 0));
 }
 
-/* What is left is still in the transport, which says so again when others had their turn: a read
- * takes a whole record, so GnuTLS keeps nothing back. */
+/* Goes on reading when others had their turn. GnuTLS may have read ahead, so the transport need not
+ * say anything; and a deferred call would come before all others' input. */
+static void conn_read_later(Conn *c) {
+        Loop *l = c->net->loop;
+
+        if (!c->again && loop_timer_new(l, on_again, c, &c->again) < 0)
+                conn_fail(c, -ENOMEM, strerror(ENOMEM));
+        else
+                loop_timer_set(c->again, loop_now(l));
+}
+
 static void conn_read(Conn *c, const bool *freed) {
         for (int i = 0; i < RECORDS_AT_ONCE; i++) {
                 ssize_t n = tls_read(c->tls, c->net->input, RECORD_SIZE);
@@ -214,6 +227,7 @@ static void conn_read(Conn *c, const bool *freed) {
                         return;
                 }
         }
+        conn_read_later(c);
 }
 
 static void conn_end_if_flushed(Conn *c) {
@@ -301,11 +315,15 @@ static void on_ready(void *userdata, uint32_t events) {
 }
 
 /* Flushes what the last handler has queued, which is why it comes; once open, reading is left to
- * the transport. */
+ * the transport and on_again(). */
 static void on_soon(void *userdata) {
         Conn *c = userdata;
 
         conn_work(c, c->state != CONN_OPEN);
+}
+
+static void on_again(void *userdata) {
+        conn_work(userdata, true);
 }
 
 static void on_give_up(void *userdata) {

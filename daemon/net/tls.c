@@ -34,9 +34,11 @@ struct TlsIdentity {
 
 struct TlsSession {
         gnutls_session_t session;
+        const char *alpn;
         Transport *transport;
         Buffer ahead; /* read from the transport, not yet asked for by GnuTLS */
         bool drained; /* the last read took all there was */
+        bool dry; /* the transport had nothing when it was last asked */
         size_t resume; /* a record of this many bytes is waiting to go out */
         int failure;
 };
@@ -116,11 +118,13 @@ static ssize_t on_pull(gnutls_transport_ptr_t p, void *data, size_t n) {
         if (buffer_size(&s->ahead) == 0) {
                 if (s->drained) {
                         s->drained = false;
+                        s->dry = true;
                         return transport_result(s, -EAGAIN);
                 }
                 to = buffer_reserve(&s->ahead, READ_AHEAD);
                 k = to ? s->transport->ops->read(s->transport, to, READ_AHEAD) : -ENOMEM;
                 if (k <= 0) {
+                        s->dry = k == -EAGAIN;
                         buffer_done(&s->ahead);
                         return transport_result(s, k);
                 }
@@ -173,6 +177,7 @@ int tls_session_new(
         if (!s)
                 return -ENOMEM;
         s->transport = t;
+        s->alpn = alpn;
         r = gnutls_init(&s->session,
                 (role == TLS_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
                         GNUTLS_NO_SIGNAL | GNUTLS_ENABLE_RAWPK | GNUTLS_NO_TICKETS);
@@ -209,14 +214,25 @@ static int tls_error(TlsSession *s, ssize_t r) {
         return -EPROTO;
 }
 
+/* GNUTLS_ALPN_MANDATORY refuses who offers something else, and lets in who offers nothing. */
+static bool speaks_protocol(const TlsSession *s) {
+        gnutls_datum_t selected;
+
+        return gnutls_alpn_get_selected_protocol(s->session, &selected) >= 0 &&
+                selected.size == strlen(s->alpn) &&
+                memcmp(selected.data, s->alpn, selected.size) == 0;
+}
+
 int tls_handshake(TlsSession *s) {
         int r;
 
         do
                 r = gnutls_handshake(s->session);
         while (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(r));
-        if (r >= 0)
+        if (r >= 0 && speaks_protocol(s))
                 return 0;
+        if (r >= 0)
+                r = GNUTLS_E_NO_APPLICATION_PROTOCOL;
         if (r != GNUTLS_E_AGAIN)
                 (void)gnutls_alert_send_appropriate(s->session, r);
         return tls_error(s, r);
@@ -244,12 +260,12 @@ int tls_peer_key(TlsSession *s, uint8_t ret[static KEY_SIZE]) {
 ssize_t tls_read(TlsSession *s, void *p, size_t n) {
         ssize_t r;
 
-        /* A key update or a ticket is reported as "again" though a record may follow: look once
-         * more as long as GnuTLS has something, for a callback transport gets no second event. */
-        do
+        /* After a key update GnuTLS says "again" although it may have read on: it means what it says
+         * only when the transport had nothing more. */
+        do {
+                s->dry = false;
                 r = gnutls_record_recv(s->session, p, n);
-        while (r == GNUTLS_E_INTERRUPTED ||
-                (r == GNUTLS_E_AGAIN && gnutls_record_check_pending(s->session) > 0));
+        } while (r == GNUTLS_E_INTERRUPTED || (r == GNUTLS_E_AGAIN && !s->dry));
         return r >= 0 ? r : tls_error(s, r);
 }
 

@@ -24,7 +24,7 @@ TlsIdentity *tls_identity_free(TlsIdentity *i);
 
 typedef struct TlsSession TlsSession;
 
-/* The identity and the transport must outlive the session. */
+/* The identity, the transport and ALPN must outlive the session. */
 int tls_session_new(TlsIdentity *i, TlsRole role, const char *alpn, Transport *t, TlsSession **ret);
 TlsSession *tls_session_free(TlsSession *s);
 

@@ -156,6 +156,7 @@ TEST(a_busy_link_keeps_nobody_waiting) {
         _cleanup_(buffer_done) Buffer sent = BUFFER_NULL;
         const unsigned flood = 50;
         Person mallory;
+        usec_t start;
         Side m;
         World w;
 
@@ -164,12 +165,14 @@ TEST(a_busy_link_keeps_nobody_waiting) {
         side_new(&mallory, &m);
         pipe_unref(side_dial(&m, &w.bob, &wide));
         SIM_UNTIL(&w.sim, m.link && w.bob.n_open == 2);
+        start = loop_now(w.sim.loop);
         send_random(&w, &m, flood, 60000, &sent);
         side_send(&w.alice, text_bytes("may I?"));
         SIM_UNTIL(&w.sim,
                 memmem(buffer_data(&w.bob.received), buffer_size(&w.bob.received), "may I?", 6));
         CHECK(w.bob.n_frames < flood / 2);
         SIM_UNTIL(&w.sim, w.bob.n_frames == flood + 1);
+        CHECK(loop_now(w.sim.loop) < start + USEC_PER_SEC); /* and nothing is left lying */
         side_free(&m);
         world_free(&w);
         person_done(&mallory);
