@@ -23,7 +23,7 @@ struct Db {
         MDB_env *env;
         MDB_dbi tables[DB_TABLES_MAX];
         bool exists[DB_TABLES_MAX]; /* the table is there, committed */
-        bool created;               /* the open batch has made those that were missing */
+        bool created; /* the open batch has made those that were missing */
         bool is_new;
         char *path;
         int lock_fd;

@@ -113,10 +113,12 @@ static int contact_number(Store *s, Contact *c) {
         return row_write(db_write(s->db), TABLE_ACCOUNT_KEY, &k, &s->row);
 }
 
-static int claim_add(Store *s, const Contact *c) {
-        DbKey k = claim_key(c->name);
+static int claim_set(Store *s, const char *name, const uint8_t *account, bool claimed) {
+        DbKey k = claim_key(name);
 
-        db_key_bytes(&k, c->account, KEY_SIZE);
+        db_key_bytes(&k, account, KEY_SIZE);
+        if (!claimed)
+                return db_del(db_write(s->db), TABLE_CLAIM, &k);
         row_start(&s->row);
         return row_write(db_write(s->db), TABLE_CLAIM, &k, &s->row);
 }
@@ -150,12 +152,21 @@ static int name_give(Store *s, const Contact *c) {
         return row_write(db_write(s->db), TABLE_NAME, &k, &s->row);
 }
 
-/* The newer of what is known and RECORD; an older epoch is a replayed past. */
+/* The newer of what is known and RECORD: 1 when that is RECORD. An older epoch is a replayed past,
+ * and so is the device that lost an equal epoch. */
 static int contact_take_record(Contact *c, const Record *record, Bytes outer) {
+        Record known;
+
         if (record->epoch < c->epoch)
                 return -ESTALE;
-        if (record->epoch == c->epoch && record->seq <= c->record_seq && c->record.size > 0)
-                return 0;
+        if (record->epoch == c->epoch && c->record.size > 0) {
+                if (c->record.size == outer.size &&
+                        memcmp(c->record.data, outer.data, outer.size) == 0)
+                        return 0;
+                if (record_decode(c->record, &known) >= 0 &&
+                        record_compare(record, outer, &known, c->record) <= 0)
+                        return key_equal(record->device.device, known.device.device) ? 0 : -ESTALE;
+        }
         c->epoch = record->epoch;
         c->record_seq = record->seq;
         c->record = outer;
@@ -163,22 +174,30 @@ static int contact_take_record(Contact *c, const Record *record, Bytes outer) {
         return 1;
 }
 
+/* Everybody is known by one claim, the newest. */
+static int contact_move_claim(Store *s, const Contact *c, const char *old_name) {
+        int r = 0;
+
+        if (streq(c->name, old_name))
+                return 0;
+        if (old_name[0])
+                r = claim_set(s, old_name, c->account, false);
+        return r < 0 ? r : claim_set(s, c->name, c->account, true);
+}
+
 int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
         Contact *ret) {
-        uint8_t copy[RECORD_MAX];
+        char old_name[NAME_SIZE];
         Contact c = {};
         int r, changed;
 
+        if (record_outer.size > RECORD_MAX)
+                return -EMSGSIZE;
         r = contact_get(db_write(s->db), record->account, &c);
         if (r < 0)
                 return r;
-        /* The row points into the map, which the writes below may move. */
-        if (c.record.size > sizeof(copy) || record_outer.size > sizeof(copy))
-                return -EUCLEAN;
-        copy_bytes(copy, c.record.data, c.record.size);
-        c.record.data = copy;
-
         memcpy(c.account, record->account, KEY_SIZE);
+        memcpy(old_name, c.name, NAME_SIZE);
         changed = contact_take_record(&c, record, record_outer);
         if (changed < 0)
                 return changed;
@@ -187,26 +206,16 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
                 return -EUSERS;
         if (c.number == 0)
                 r = contact_number(s, &c);
-        if (r >= 0 && changed)
-                r = claim_add(s, &c);
-        if (r >= 0 && (confirmed || flags & CONTACT_PINNED))
-                r = name_give(s, &c);
+        /* A record that is kept is still in the map: nothing has been written by then. */
         if (r >= 0 && (changed || (c.flags | flags) != c.flags)) {
                 c.flags |= flags;
                 r = contact_write(s, &c);
         }
+        if (r >= 0)
+                r = contact_move_claim(s, &c, old_name);
+        if (r >= 0 && (confirmed || flags & CONTACT_PINNED))
+                r = name_give(s, &c);
         return r < 0 ? r : contact_get(db_write(s->db), record->account, ret);
-}
-
-/* Reads, changes and writes a row whose record stays where it is. */
-static int contact_rewrite(Store *s, Contact *c) {
-        uint8_t copy[RECORD_MAX];
-
-        if (c->record.size > sizeof(copy))
-                return -EUCLEAN;
-        copy_bytes(copy, c->record.data, c->record.size);
-        c->record.data = copy;
-        return contact_write(s, c);
 }
 
 int contact_set_flags(
@@ -220,7 +229,7 @@ int contact_set_flags(
         if (((c.flags | set) & ~clear) == c.flags)
                 return 0;
         c.flags = (uint8_t)((c.flags | set) & ~clear);
-        return contact_rewrite(s, &c);
+        return contact_write(s, &c);
 }
 
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime) {
@@ -231,7 +240,7 @@ int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint
         if (r <= 0 || c.last_seen >= realtime)
                 return r < 0 ? r : 0;
         c.last_seen = realtime;
-        return contact_rewrite(s, &c);
+        return contact_write(s, &c);
 }
 
 const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHOWN_NAME_SIZE]) {
@@ -247,8 +256,8 @@ const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHO
         return buf;
 }
 
-/* The one claim of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL: any).
- */
+/* The one claim of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL:
+ * any). */
 static int resolve_claims(
         DbTxn *txn, const char *name, const char *suffix, uint8_t ret[static KEY_SIZE]) {
         DbKey prefix = claim_key(name);
@@ -328,13 +337,17 @@ int store_get_endpoints(DbTxn *txn, uint32_t account, Endpoints *ret) {
         Endpoints e = {};
         RowReader row;
         DbValue v;
+        size_t n;
         int r;
 
         r = db_get(txn, TABLE_ENDPOINT, &k, &v);
         if (r <= 0)
                 return r;
         row = row_begin(v);
-        for (size_t n = row_u8(&row); e.n < n && n <= ENDPOINTS_MAX; e.n++) {
+        n = row_u8(&row);
+        if (n > ENDPOINTS_MAX)
+                return -EUCLEAN;
+        for (; e.n < n; e.n++) {
                 Bytes b = row_blob(&row);
 
                 if (b.size >= sizeof(e.text[0]))

@@ -39,8 +39,9 @@ int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret
 int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret);
 
 /* Finds or adds the account, takes a newer record in, and sets FLAGS beside those that are there.
- * -ESTALE: an older epoch than one seen before. CONFIRMED: a directory says that the name is this
- * account's. -EUSERS: a stranger, and there are CONTACTS_MAX already. */
+ * -ESTALE: an older epoch than one seen before, or the device that lost an equal one. CONFIRMED: a
+ * directory says that the name is this account's. -EUSERS: a stranger, and there are CONTACTS_MAX
+ * already. */
 int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
         Contact *ret);
 int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);

@@ -139,7 +139,7 @@ int ranges_add(Ranges *r, uint64_t first, uint64_t last) {
         size_t i = ranges_search(r, first > 1 ? first - 1 : 1), k = i;
 
         /* All that touch become one. */
-        while (k < r->n && r->range[k].first <= last + 1) {
+        while (k < r->n && r->range[k].first - 1 <= last) {
                 first = MIN(first, r->range[k].first);
                 last = MAX(last, r->range[k].last);
                 k++;
@@ -150,6 +150,16 @@ int ranges_add(Ranges *r, uint64_t first, uint64_t last) {
         r->n = r->n - (k - i) + 1;
         r->range[i] = (SeqRange){.first = first, .last = last};
         return 0;
+}
+
+bool ranges_equal(const Ranges *a, const Ranges *b) {
+        return a->n == b->n && memcmp(a->range, b->range, a->n * sizeof(a->range[0])) == 0;
+}
+
+bool ranges_have_room(const Ranges *r, uint64_t seq) {
+        return r->n < RECEIPT_RANGES_MAX || ranges_have(r, seq) ||
+                (seq > 1 && ranges_have(r, seq - 1)) ||
+                (seq < UINT64_MAX && ranges_have(r, seq + 1));
 }
 
 uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) {
@@ -175,9 +185,16 @@ void row_read_ranges(RowReader *row, Ranges *ret) {
                 ret->n = 0;
         }
         for (size_t i = 0; i < ret->n; i++) {
-                ret->range[i].first = row_u64(row);
-                ret->range[i].last = row_u64(row);
+                SeqRange *x = &ret->range[i];
+
+                x->first = row_u64(row);
+                x->last = row_u64(row);
+                if (x->first == 0 || x->first > x->last ||
+                        (i > 0 && x->first - 1 <= ret->range[i - 1].last))
+                        row->error = row->error < 0 ? row->error : -EUCLEAN;
         }
+        if (row->error < 0)
+                ret->n = 0;
 }
 
 /* Feeds: u32 conversation, u32 account, u64 epoch, device, u64 seq, hash, ranges, hash of

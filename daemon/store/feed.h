@@ -52,6 +52,12 @@ bool ranges_have(const Ranges *r, uint64_t seq) _pure_;
 
 /* -ENOBUFS when there would be too many. */
 int ranges_add(Ranges *r, uint64_t first, uint64_t last);
+
+bool ranges_equal(const Ranges *a, const Ranges *b) _pure_;
+
+/* Whether ranges_add() would take SEQ. */
+bool ranges_have_room(const Ranges *r, uint64_t seq) _pure_;
+
 void row_put_ranges(Buffer *out, const Ranges *r);
 void row_read_ranges(RowReader *row, Ranges *ret);
 

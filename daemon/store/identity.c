@@ -2,6 +2,8 @@
 
 #include "store/identity.h"
 
+#define IDENTITY_ROW_MAX (256 + NAME_SIZE + TRACKER_TEXT_MAX + CERTIFICATE_MAX + RECORD_MAX)
+
 enum {
         IDENTITY_CLAIMED = 1,
         IDENTITY_LOGGED_IN = 2,
@@ -78,6 +80,9 @@ int store_save_identity(Store *s, const Identity *i) {
         DbKey k = store_meta_key("identity");
         int r;
 
+        /* Growing would leave copies of the keys behind. */
+        if (!buffer_reserve(&s->row, IDENTITY_ROW_MAX))
+                return -ENOMEM;
         row_start(&s->row);
         row_put_bytes(&s->row, sign_key_seed(&i->account), KEY_SIZE);
         row_put_bytes(&s->row, sign_key_seed(&i->device), KEY_SIZE);

@@ -45,7 +45,8 @@ int entry_get(DbTxn *txn, uint32_t feed, uint64_t seq, Entry *ret);
 #define MESSAGE_EXPIRES_DEFAULT (30 * USEC_PER_DAY)
 #define MESSAGE_EXPIRES_MAX (365 * USEC_PER_DAY)
 
-/* How long an id is remembered, beyond the expiry of others' messages or from the sending of own
+/* Nothing is deleted yet: rows of TABLE_ID whose time is over, and what they protect, stay.
+ * How long an id is remembered, beyond the expiry of others' messages or from the sending of own
  * ones. */
 #define ID_KEEP_AFTER_EXPIRY (7 * USEC_PER_DAY)
 #define ID_KEEP_OWN (30 * USEC_PER_DAY)

@@ -118,6 +118,6 @@ void row_put_blob(Buffer *out, Bytes b) {
 
 int row_write(DbTxn *txn, unsigned table, const DbKey *key, const Buffer *row) {
         if (buffer_size(row) == 0)
-                return -ENOMEM;
+                db_fail(txn, -ENOMEM); /* other rows that belong to this one are in the batch */
         return db_put(txn, table, key, buffer_data(row), buffer_size(row));
 }

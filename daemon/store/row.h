@@ -45,5 +45,5 @@ void row_put_u64(Buffer *out, uint64_t v);
 void row_put_bytes(Buffer *out, const void *p, size_t n);
 void row_put_blob(Buffer *out, Bytes b);
 
-/* Writes what was put; -ENOMEM when a put failed for want of memory. */
+/* Writes what was put; -ENOMEM, for the whole batch, when a put failed for want of memory. */
 int row_write(DbTxn *txn, unsigned table, const DbKey *key, const Buffer *row);

@@ -57,6 +57,8 @@ static int store_check_schema(Store *s) {
         r = db_get(txn, TABLE_META, &k, &v);
         if (r < 0)
                 return r;
+        if (r == 0 && !db_is_new(s->db))
+                return -EMEDIUMTYPE;
         if (r == 0) {
                 row_start(&s->row);
                 row_put_u32(&s->row, STORE_SCHEMA_VERSION);

@@ -133,8 +133,8 @@ typedef struct Busy {
         int fd;
         LoopIo *io;
         unsigned calls;
-        usec_t since, before;      /* the batch's begin, the call before this one */
-        unsigned late;             /* calls that found a batch that should have been committed */
+        usec_t since, before; /* the batch's begin, the call before this one */
+        unsigned late; /* calls that found a batch that should have been committed */
 } Busy;
 
 static void busy_free(Busy *b) {

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* Rows of messages, for the files of store/. */
+
+#include "store/message.h"
+
+/* E may still be in the map: the row is put together before anything is written. */
+int entry_write(Store *s, const Entry *e);
+bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);
+
+/* The order everybody shows a conversation in: (hlc, account, epoch, device, seq). */
+int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed);
+
+typedef struct IdRow {
+        uint32_t feed;
+        uint64_t seq;
+        uint8_t content[SHA256_SIZE];
+        usec_t until;
+} IdRow;
+
+/* 1 with the row, or 0. */
+int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret);
+int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v);
+
+int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m);

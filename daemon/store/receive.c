@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Others' messages. */
+
+#include "store/private.h"
+
+/* Whether the entry can follow what is known to be the feed's head, or be it. */
+static bool fits_head(const Feed *f, const NewEntry *e) {
+        uint64_t seq = e->inner->seq;
+
+        if (f->seq > 0 && seq == f->seq)
+                return memcmp(e->hash, f->hash, SHA256_SIZE) == 0;
+        if (f->seq > 0 && seq == f->seq + 1)
+                return memcmp(e->inner->prev, f->hash, SHA256_SIZE) == 0;
+        return true; /* the first of a feed names the head of an older one, or nothing */
+}
+
+/* What fills a gap should be what its neighbours were built on; else it and they are marked. */
+static int find_misfits(
+        DbTxn *txn, const Feed *f, const NewEntry *e, bool *ret_before, bool *ret_after) {
+        uint64_t seq = e->inner->seq;
+        Entry n;
+        Inner m;
+        int r;
+
+        *ret_before = *ret_after = false;
+        if (seq >= f->seq)
+                return 0; /* fits_head() knows better */
+        r = seq > 1 ? entry_get(txn, f->number, seq - 1, &n) : 0;
+        if (r < 0)
+                return r;
+        *ret_before = r > 0 && !entry_has_hash(&n, e->inner->prev);
+        r = entry_get(txn, f->number, seq + 1, &n);
+        if (r <= 0)
+                return r;
+        r = inner_decode(n.inner, &m);
+        if (r < 0)
+                return -EUCLEAN;
+        *ret_after = memcmp(m.prev, e->hash, SHA256_SIZE) != 0;
+        return 0;
+}
+
+static int entry_mark_fork(Store *s, uint32_t feed, uint64_t seq) {
+        Entry e;
+        int r;
+
+        r = entry_get(db_write(s->db), feed, seq, &e);
+        if (r <= 0)
+                return r;
+        e.flags |= ENTRY_FORK;
+        return entry_write(s, &e);
+}
+
+/* Moves the head on; a refused entry counts in the chain, but no receipt will speak of it. */
+static int feed_advance(Store *s, Feed *f, const NewEntry *e, bool kept) {
+        bool last = f->have.n == 0 || e->inner->seq > f->have.range[f->have.n - 1].last;
+        int r;
+
+        if (kept) {
+                r = ranges_add(&f->have, e->inner->seq, e->inner->seq);
+                if (r < 0)
+                        return r;
+                if (last)
+                        memcpy(f->have_hash, e->hash, SHA256_SIZE);
+        }
+        if (e->inner->seq > f->seq) {
+                f->seq = e->inner->seq;
+                memcpy(f->hash, e->hash, SHA256_SIZE);
+        }
+        return feed_write(s, f);
+}
+
+static bool stranger_is_full(const Contact *from, const Conversation *v, size_t size) {
+        return !(from->flags & CONTACT_PINNED) &&
+                (v->stranger_messages >= STRANGER_MESSAGES_MAX ||
+                        v->stranger_bytes + size > STRANGER_BYTES_MAX);
+}
+
+static uint8_t foreign_flags(const Conversation *v, const Feed *f, const NewEntry *e, bool fork) {
+        uint8_t flags = 0;
+
+        if (e->inner->seq > 1 && !ranges_have(&f->have, e->inner->seq - 1))
+                flags |= ENTRY_GAP;
+        if (e->inner->hlc < v->hlc && usec_sub(e->now, e->inner->sent) > USEC_PER_MINUTE)
+                flags |= ENTRY_LATE;
+        if (hlc_time(e->inner->hlc) > usec_add(e->now, CLOCK_AHEAD_MAX))
+                flags |= ENTRY_CLOCK_AHEAD;
+        if (e->old_device)
+                flags |= ENTRY_OLD_DEVICE;
+        if (fork)
+                flags |= ENTRY_FORK;
+        return flags;
+}
+
+static int foreign_entry_write(
+        Store *s, const NewEntry *e, Conversation *v, Feed *f, uint8_t flags) {
+        IdRow id = {.feed = f->number,
+                .seq = e->inner->seq,
+                .until = usec_add(e->inner->expires, ID_KEEP_AFTER_EXPIRY)};
+        Entry entry = {.feed = f->number,
+                .seq = e->inner->seq,
+                .state = ENTRY_RECEIVED,
+                .flags = flags,
+                .received = e->now,
+                .signature = e->signature,
+                .inner = e->bytes};
+        int r;
+
+        memcpy(id.content, e->hash, SHA256_SIZE);
+        r = entry_write(s, &entry);
+        if (r >= 0)
+                r = order_write(s, v->number, e->inner, f->number);
+        if (r >= 0)
+                r = id_write(s, e->from->number, &e->inner->id, &id);
+        v->hlc = hlc_merge(v->hlc, e->inner->hlc, e->now);
+        v->last_time = e->now;
+        v->unread++;
+        if (!(e->from->flags & CONTACT_PINNED)) {
+                v->stranger_messages++;
+                v->stranger_bytes += e->bytes.size;
+        }
+        return r < 0 ? r : conversation_write(s, v);
+}
+
+/* What there is to say without keeping anything new. 0: the entry is to be kept, if it can be. */
+static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Received *ret) {
+        Entry held;
+        IdRow id;
+        int r;
+
+        if (ranges_have(&f->have, e->inner->seq)) {
+                r = entry_get(txn, f->number, e->inner->seq, &held);
+                if (r < 0)
+                        return r;
+                /* Without a row it was counted, or pruned. */
+                *ret = r == 0 || entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN : RECEIVED_FORK;
+                return 1;
+        }
+        if (!fits_head(f, e)) {
+                *ret = RECEIVED_FORK;
+                return 1;
+        }
+        r = id_get(txn, e->from->number, &e->inner->id, &id);
+        if (r > 0)
+                *ret = RECEIVED_AGAIN;
+        return r;
+}
+
+static int receive_kept(Store *s, const NewEntry *e, Conversation *v, Feed *f) {
+        bool before, after;
+        int r;
+
+        r = find_misfits(db_write(s->db), f, e, &before, &after);
+        if (r < 0)
+                return r;
+        r = foreign_entry_write(s, e, v, f, foreign_flags(v, f, e, before || after));
+        if (r >= 0 && before)
+                r = entry_mark_fork(s, f->number, e->inner->seq - 1);
+        if (r >= 0 && after)
+                r = entry_mark_fork(s, f->number, e->inner->seq + 1);
+        return r < 0 ? r : feed_advance(s, f, e, true);
+}
+
+static int receive_into(Store *s, const NewEntry *e, Conversation *v, Feed *f, Received *ret) {
+        int r;
+
+        r = received_before(db_write(s->db), f, e, ret);
+        if (r < 0)
+                return r;
+        if (r > 0 && (*ret == RECEIVED_FORK || ranges_have(&f->have, e->inner->seq)))
+                return 0;
+        if (!ranges_have_room(&f->have, e->inner->seq) ||
+                (r == 0 && stranger_is_full(e->from, v, e->bytes.size))) {
+                *ret = RECEIVED_TOO_MANY;
+                return feed_advance(s, f, e, false);
+        }
+        if (r > 0) /* the id under another seq */
+                return feed_advance(s, f, e, true);
+        if (e->inner->expires <= e->now) {
+                *ret = RECEIVED_EXPIRED;
+                return feed_advance(s, f, e, false);
+        }
+        *ret = RECEIVED_NEW;
+        return receive_kept(s, e, v, f);
+}
+
+int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed) {
+        DbTxn *txn = db_write(s->db);
+        const Inner *m = e->inner;
+        Conversation v;
+        Feed f;
+        int r;
+
+        r = conversation_open_direct(s, sign_key_public(&e->self->account), e->from, &v);
+        if (r >= 0)
+                r = feed_find(txn, v.number, e->from->number, m->epoch, m->device, &f);
+        if (r == 0 && stranger_is_full(e->from, &v, e->bytes.size)) {
+                *ret = RECEIVED_TOO_MANY; /* nor has a full stranger new feeds */
+                return 0;
+        }
+        if (r == 0)
+                r = feed_open(s, v.number, e->from->number, m->epoch, m->device, &f);
+        if (r < 0)
+                return r;
+        *ret_feed = f.number;
+        return receive_into(s, e, &v, &f, ret);
+}
+
+int store_keep_certificate(Store *s, const Certificate *c, Bytes outer) {
+        DbTxn *txn = db_write(s->db);
+        DbKey k = DB_KEY_NULL;
+        DbValue v;
+        int r;
+
+        db_key_bytes(&k, c->device, KEY_SIZE);
+        db_key_u64(&k, c->epoch);
+        r = db_get(txn, TABLE_CERTIFICATE, &k, &v);
+        if (r < 0)
+                return r;
+        if (r > 0 && v.size == ROW_HEAD_SIZE + outer.size &&
+                memcmp(v.data + ROW_HEAD_SIZE, outer.data, outer.size) == 0)
+                return 0;
+        row_start(&s->row);
+        row_put_bytes(&s->row, outer.data, outer.size);
+        return row_write(txn, TABLE_CERTIFICATE, &k, &s->row);
+}
+
+int store_get_certificate(
+        DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret) {
+        DbKey k = DB_KEY_NULL;
+        RowReader row;
+        DbValue v;
+        int r;
+
+        db_key_bytes(&k, device, KEY_SIZE);
+        db_key_u64(&k, epoch);
+        r = db_get(txn, TABLE_CERTIFICATE, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        *ret = row_rest(&row);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
