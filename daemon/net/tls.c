@@ -260,8 +260,8 @@ int tls_peer_key(TlsSession *s, uint8_t ret[static KEY_SIZE]) {
 ssize_t tls_read(TlsSession *s, void *p, size_t n) {
         ssize_t r;
 
-        /* After a key update GnuTLS says "again" although it may have read on: it means what it says
-         * only when the transport had nothing more. */
+        /* After a key update GnuTLS says "again" although there may be more: it means what it says
+         * only when the transport had nothing left. */
         do {
                 s->dry = false;
                 r = gnutls_record_recv(s->session, p, n);

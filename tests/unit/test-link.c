@@ -165,7 +165,7 @@ TEST(a_certificate_or_record_that_has_expired) {
         world_free(&w);
 }
 
-/* Signs the body of Mallory's certificate anew, with the account replaced where ACCOUNT is given. */
+/* Signs the body of Mallory's certificate anew, with another account where ACCOUNT is given. */
 static Buffer forge_certificate(
         const Person *p, const uint8_t *account, const SignKey *signer, const SignKey *counter) {
         _cleanup_(buffer_done) Buffer body = BUFFER_NULL;
