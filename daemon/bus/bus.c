@@ -69,9 +69,9 @@ int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret) {
         return sd_bus_message_new_signal(b->connection, ret, BUS_PATH, BUS_INTERFACE, member);
 }
 
-/* Attached to sd-event a connection handles one message a turn of the loop, each with a wait and its
- * book-keeping around it: a third of the cost of a message. So once one has come, those behind it
- * are handled in the same turn. */
+/* Attached to sd-event a connection handles one message a turn of the loop, each with a wait and
+ * its book-keeping around it. So once one has come, those behind it are handled in the same turn.
+ */
 #define BUS_MESSAGES_AT_ONCE 32
 
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {

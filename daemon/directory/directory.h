@@ -106,8 +106,8 @@ typedef struct KnownPresence {
 /* NULL where nothing was heard. */
 const KnownPresence *directory_presence(const Directory *d, const uint8_t account[static KEY_SIZE]);
 
-/* A presence record that came from the device of certificate C itself (HELLO_OK), kept like one that
- * was pushed. -EBADMSG, -ESTALE. */
+/* A presence record that came from the device of certificate C itself (HELLO_OK), kept like one
+ * that was pushed. -EBADMSG, -ESTALE. */
 int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);
 
 /* Answers for USERDATA will not come any more. */
