@@ -3,7 +3,6 @@
 /* Who a client is: nobody in particular, or the one device that speaks for an account. */
 
 #include "node/node-internal.h"
-#include "ring/peek.h"
 
 bool node_device_is_older(uint64_t epoch, const uint8_t device[static KEY_SIZE],
         uint64_t newest_epoch, const uint8_t newest_device[static KEY_SIZE]) {
@@ -71,7 +70,7 @@ static void on_hello_user(void *userdata, int error, Bytes blob) {
         Client *other = c->person->client;
         Record newest;
 
-        if (error < 0 || (blob.size > 0 && record_peek(blob, &newest) < 0))
+        if (error < 0 || (blob.size > 0 && record_parse(blob, &newest) < 0))
                 client_bye(c, CODE_STORAGE, "the tracker cannot read its directory", (Bytes){});
         else if (blob.size > 0 &&
                 node_device_is_older(c->epoch, c->key, newest.epoch, newest.device.device))

@@ -7,7 +7,6 @@
  */
 
 #include "node/node-internal.h"
-#include "ring/peek.h"
 
 /* Names and accounts that a page passes over at most. */
 #define PAGE_VISITS_MAX 1000
@@ -60,7 +59,7 @@ static bool on_page_name(void *userdata, const uint8_t key[static SHA256_SIZE], 
         Candidate k = {};
         Record rec;
 
-        if (record_peek(blob, &rec) < 0)
+        if (record_parse(blob, &rec) < 0)
                 return true; /* a damaged row is no reason to hide the others */
         memcpy(k.account, rec.account, KEY_SIZE);
         memcpy(k.name_key, key, SHA256_SIZE);
@@ -163,7 +162,7 @@ static void on_page_user(void *userdata, int error, Bytes blob) {
         Record rec;
 
         p->asking = false;
-        if (error >= 0 && blob.size > 0 && record_peek(blob, &rec) >= 0 && rec.listed &&
+        if (error >= 0 && blob.size > 0 && record_parse(blob, &rec) >= 0 && rec.listed &&
                 rec.expires > loop_realtime(p->request.client->node->loop)) {
                 /* An account that took another name is found under that one. */
                 directory_key_name(rec.name, name_key);

@@ -3,7 +3,6 @@
 /* LOOKUP: a name leads to the account that claims it, an account to its newest record. */
 
 #include "node/node-internal.h"
-#include "ring/peek.h"
 
 typedef struct Find {
         ClientRequest request;
@@ -70,7 +69,7 @@ static void on_find_user(void *userdata, int error, Bytes blob) {
         Node *n = x->request.client->node;
         Record rec;
 
-        if (error < 0 || (blob.size > 0 && record_peek(blob, &rec) < 0))
+        if (error < 0 || (blob.size > 0 && record_parse(blob, &rec) < 0))
                 find_unreadable(x);
         else if (blob.size == 0 || rec.expires <= loop_realtime(n->loop) ||
                 (x->name[0] && !streq(rec.name, x->name)))
@@ -93,7 +92,7 @@ static void on_find_name(void *userdata, int error, Bytes blob) {
         Find *x = userdata;
         Record rec;
 
-        if (error < 0 || (blob.size > 0 && record_peek(blob, &rec) < 0))
+        if (error < 0 || (blob.size > 0 && record_parse(blob, &rec) < 0))
                 find_unreadable(x);
         else if (blob.size == 0)
                 find_unknown(x);

@@ -3,7 +3,6 @@
 /* Accounts in memory: those that have a session, are watched, or left a moment ago. */
 
 #include "node/node-internal.h"
-#include "ring/peek.h"
 
 static void person_read(Person *a, const Record *rec) {
         a->registered = true;
@@ -34,7 +33,7 @@ static void on_person_changed(void *userdata, Bytes blob) {
         Person *a = userdata;
         Record rec;
 
-        if (record_peek(blob, &rec) < 0)
+        if (record_parse(blob, &rec) < 0)
                 return;
         a->refs++; /* the session that is replaced may be the only one who keeps it */
         person_read(a, &rec);
@@ -47,7 +46,7 @@ static void on_person_user(void *userdata, int error, Bytes blob) {
         Person *a = userdata;
         Record rec;
 
-        if (error >= 0 && blob.size > 0 && record_peek(blob, &rec) >= 0) {
+        if (error >= 0 && blob.size > 0 && record_parse(blob, &rec) >= 0) {
                 person_read(a, &rec);
                 person_changed(a, PUSH_PRESENCE);
         }

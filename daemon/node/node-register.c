@@ -6,7 +6,6 @@
  */
 
 #include "node/node-internal.h"
-#include "ring/peek.h"
 #include "util/log.h"
 
 /* New names by address */
@@ -148,7 +147,7 @@ static void on_intake_name(void *userdata, int error, Bytes blob) {
         Client *c = in->request.client;
         Record holder;
 
-        if (error < 0 || (blob.size > 0 && record_peek(blob, &holder) < 0))
+        if (error < 0 || (blob.size > 0 && record_parse(blob, &holder) < 0))
                 client_request_error(
                         &in->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
         else if (blob.size > 0 && key_equal(holder.account, in->record.account))
@@ -177,7 +176,7 @@ static void intake_start(Client *c, uint64_t id, bool claims, Bytes blob) {
         }
         memcpy(in->blob, blob.data, blob.size);
         in->merges[0].blob = (Bytes){.data = in->blob, .size = blob.size};
-        if (record_peek(in->merges[0].blob, &in->record) < 0) {
+        if (record_parse(in->merges[0].blob, &in->record) < 0) {
                 client_request_error(
                         &in->request, CODE_INVALID_ARGS, "the record is ill-formed", 0);
                 return;
@@ -204,7 +203,7 @@ static const char *client_record_error(Client *c, Bytes blob) {
         /* What came with HELLO has been verified. */
         if (blob.size > 0 && blob.size == known.size &&
                 memcmp(blob.data, known.data, known.size) == 0)
-                r = record_peek(blob, &rec);
+                r = record_parse(blob, &rec);
         else
                 r = record_decode(blob, &rec);
         if (r < 0)

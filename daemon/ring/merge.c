@@ -2,7 +2,6 @@
 
 #include "ring/merge.h"
 
-#include "ring/peek.h"
 
 bool record_is_ahead(const Record *rec, uint64_t now) {
         return rec->seq > (now + USEC_PER_DAY) / USEC_PER_MSEC;
@@ -10,11 +9,11 @@ bool record_is_ahead(const Record *rec, uint64_t now) {
 
 /* 1 when both are there, 0 when only NEW is. */
 static int peek_records(Bytes old, Bytes new, uint64_t now, Record *ret_old, Record *ret_new) {
-        if (record_peek(new, ret_new) < 0 || record_is_ahead(ret_new, now))
+        if (record_parse(new, ret_new) < 0 || record_is_ahead(ret_new, now))
                 return -EBADMSG;
         if (old.size == 0)
                 return 0;
-        return record_peek(old, ret_old) < 0 ? -EUCLEAN : 1;
+        return record_parse(old, ret_old) < 0 ? -EUCLEAN : 1;
 }
 
 int merge_name(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
@@ -58,13 +57,13 @@ static MergeResult higher(uint64_t old, uint64_t new) {
 int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         PresenceRecord a, b;
 
-        if (presence_peek(new, &b) < 0)
+        if (presence_parse(new, &b) < 0)
                 return -EBADMSG;
         if (old.size == 0) {
                 *ret = MERGE_STORED;
                 return 0;
         }
-        if (presence_peek(old, &a) < 0)
+        if (presence_parse(old, &a) < 0)
                 return -EUCLEAN;
         if (!key_equal(a.account, b.account))
                 return -EBADMSG;

@@ -84,17 +84,22 @@ static int certificate_decode_body(Bytes body, Certificate *ret) {
         return 0;
 }
 
+/* Everything but the keys and signatures. */
+static int certificate_parse(Bytes outer, Signed *s, Certificate *ret) {
+        int r;
+
+        if (outer.size > CERTIFICATE_MAX)
+                return -EBADMSG;
+        r = signed_decode(outer, s);
+        return r < 0 ? r : certificate_decode_body(s->body, ret);
+}
+
 int certificate_decode(Bytes outer, Certificate *ret) {
         Certificate c;
         Signed s;
         int r;
 
-        if (outer.size > CERTIFICATE_MAX)
-                return -EBADMSG;
-        r = signed_decode(outer, &s);
-        if (r < 0)
-                return r;
-        r = certificate_decode_body(s.body, &c);
+        r = certificate_parse(outer, &s, &c);
         if (r < 0)
                 return r;
         if (!s.countersigned || !key_is_valid(c.account) || !key_is_valid(c.device))
@@ -275,39 +280,56 @@ static void record_read_field(CborReader *r, Record *rec, uint64_t key) {
         }
 }
 
-int record_decode(Bytes outer, Record *ret) {
-        CborReader r;
+static int record_parse_signed(Bytes outer, Signed *s, Record *ret) {
         Record rec = {};
+        CborReader r;
+        Signed device;
         uint64_t key;
         CborMap m;
-        Signed s;
         int e;
 
         if (outer.size > RECORD_MAX)
                 return -EBADMSG;
-        e = signed_decode(outer, &s);
+        e = signed_decode(outer, s);
         if (e < 0)
                 return e;
-        r = cbor_reader(s.body.data, s.body.size);
+        r = cbor_reader(s->body.data, s->body.size);
         cbor_read_map(&r, &m);
         while (cbor_map_next(&r, &m, &key))
                 record_read_field(&r, &rec, key);
         e = cbor_finish(&r, &m, 0xbff);
+        if (e >= 0)
+                e = certificate_parse(rec.certificate, &device, &rec.device);
         if (e < 0)
                 return e;
-        if (s.countersigned)
+        if (s->countersigned || !key_equal(rec.device.account, rec.account) ||
+                rec.device.epoch != rec.epoch || rec.expires <= rec.issued)
                 return -EBADMSG;
+        *ret = rec;
+        return 0;
+}
+
+int record_parse(Bytes outer, Record *ret) {
+        Signed s;
+
+        return record_parse_signed(outer, &s, ret);
+}
+
+int record_decode(Bytes outer, Record *ret) {
+        Record rec;
+        Signed s;
+        int e;
+
+        e = record_parse_signed(outer, &s, &rec);
+        if (e < 0)
+                return e;
         if (!key_is_valid(rec.account))
                 return -EKEYREJECTED;
         e = sign_verify(rec.account, SIGN_RECORD, s.body.data, s.body.size, s.signature);
+        if (e >= 0)
+                e = certificate_decode(rec.certificate, &rec.device);
         if (e < 0)
                 return e;
-        e = certificate_decode(rec.certificate, &rec.device);
-        if (e < 0)
-                return e;
-        if (!key_equal(rec.device.account, rec.account) || rec.device.epoch != rec.epoch ||
-                rec.expires <= rec.issued)
-                return -EBADMSG;
         *ret = rec;
         return 0;
 }
@@ -416,28 +438,45 @@ static void presence_read_field(CborReader *r, PresenceRecord *p, uint64_t key) 
         }
 }
 
-int presence_decode(Bytes outer, PresenceRecord *ret) {
+static int presence_parse_signed(Bytes outer, Signed *s, PresenceRecord *ret) {
         PresenceRecord p = {};
         CborReader r;
         uint64_t key;
         CborMap m;
-        Signed s;
         int e;
 
         if (outer.size > PRESENCE_MAX)
                 return -EBADMSG;
-        e = signed_decode(outer, &s);
+        e = signed_decode(outer, s);
         if (e < 0)
                 return e;
-        r = cbor_reader(s.body.data, s.body.size);
+        r = cbor_reader(s->body.data, s->body.size);
         cbor_read_map(&r, &m);
         while (cbor_map_next(&r, &m, &key))
                 presence_read_field(&r, &p, key);
         e = cbor_finish(&r, &m, 0xff);
         if (e < 0)
                 return e;
-        if (s.countersigned)
+        if (s->countersigned)
                 return -EBADMSG;
+        *ret = p;
+        return 0;
+}
+
+int presence_parse(Bytes outer, PresenceRecord *ret) {
+        Signed s;
+
+        return presence_parse_signed(outer, &s, ret);
+}
+
+int presence_decode(Bytes outer, PresenceRecord *ret) {
+        PresenceRecord p;
+        Signed s;
+        int e;
+
+        e = presence_parse_signed(outer, &s, &p);
+        if (e < 0)
+                return e;
         if (!key_is_valid(p.device))
                 return -EKEYREJECTED;
         e = sign_verify(p.device, SIGN_PRESENCE, s.body.data, s.body.size, s.signature);

@@ -73,6 +73,10 @@ typedef struct Record {
 int record_encode(const Record *rec, const SignKey *account, Buffer *out);
 int record_decode(Bytes outer, Record *ret);
 
+/* Form only, without keys and signatures, which cost more than all the rest: for what was decoded
+ * when it came in and kept since. Never for what comes from outside. */
+int record_parse(Bytes outer, Record *ret);
+
 /* What orders two records of an account: (epoch, lower SHA-256 of the device key, seq, hash of the
  * record as it is). Expiry is not in it. Positive when A wins. */
 int record_compare(const Record *a, Bytes a_outer, const Record *b, Bytes b_outer);
@@ -103,6 +107,9 @@ typedef struct PresenceRecord {
 /* -EMSGSIZE: over PRESENCE_MAX. */
 int presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out);
 int presence_decode(Bytes outer, PresenceRecord *ret);
+
+/* As record_parse(). */
+int presence_parse(Bytes outer, PresenceRecord *ret);
 
 /* "online"; never NULL. */
 const char *presence_name(Presence p);

@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "ring/merge.h"
-#include "ring/peek.h"
+#include "wire/identity.h"
 
 #define NOW (UINT64_C(1800000000) * USEC_PER_SEC)
 #define NOW_MS (NOW / USEC_PER_MSEC)
@@ -214,7 +214,7 @@ TEST(a_peek_reads_what_was_signed) {
         Record full, peeked;
 
         CHECK_OK(record_decode(a, &full));
-        CHECK_OK(record_peek(a, &peeked));
+        CHECK_OK(record_parse(a, &peeked));
         CHECK(key_equal(peeked.account, full.account));
         CHECK(key_equal(peeked.device.device, full.device.device));
         CHECK_STR(peeked.name, "alice");
@@ -224,7 +224,7 @@ TEST(a_peek_reads_what_was_signed) {
         CHECK_EQ(peeked.device.expires, full.device.expires);
         CHECK(peeked.listed);
         CHECK_OK(presence_decode(p, &full_presence));
-        CHECK_OK(presence_peek(p, &presence));
+        CHECK_OK(presence_parse(p, &presence));
         CHECK_EQ(presence.seq, 9);
         CHECK_EQ(presence.presence, PRESENCE_ONLINE);
         CHECK(key_equal(presence.device, full_presence.device));
