@@ -139,14 +139,17 @@ static void arm_query_timer(Directory *d) {
 }
 
 void queries_go_on(Directory *d) {
-        Session *s = directory_connected_session(d);
         Query *q;
 
-        if (!s && !directory_has_failed(d))
-                return;
-        while ((q = first_waiting(d)))
+        while ((q = first_waiting(d))) {
+                Session *s = directory_connected_session(d);
+
+                /* Whoever is refused may ask again, which wakes the trackers. */
+                if (!s && !directory_has_failed(d))
+                        break;
                 if (!s || query_look_up(q, s) < 0)
                         query_refuse(q, CODE_TRACKER_UNREACHABLE, "no tracker could be reached");
+        }
         arm_query_timer(d);
 }
 
