@@ -166,8 +166,8 @@ static void pending_answer(Pending *p, const ChatError *e) {
 }
 
 /* What the directory said of a name, for one of those who wait. */
-static int take_lookup(
-        Chat *c, const Pending *p, Code code, const Record *record, Bytes outer, ChatError *e) {
+static int take_lookup(Chat *c, const Pending *p, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence, ChatError *e) {
         Contact to;
         int r;
 
@@ -203,7 +203,7 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
         DL_FOREACH_SAFE (c->pending, p, tmp) {
                 if (!streq(p->to, to))
                         continue;
-                if (take_lookup(c, p, code, record, outer, &e) < 0)
+                if (take_lookup(c, p, code, record, outer, presence, &e) < 0)
                         pending_answer(p, &e);
                 else
                         pending_free(p); /* the answer comes with the commit */

@@ -120,6 +120,17 @@ int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, 
         return r;
 }
 
+void directory_learn(
+        Directory *d, const Record *record, const PresenceRecord *presence, usec_t now) {
+        Watched *w = watched_find(d, record->account);
+
+        if (!w)
+                return;
+        watched_take_device(w, record->epoch, record->device.device);
+        if (presence && presence->epoch == w->epoch && key_equal(presence->device, w->device))
+                (void)watched_take(w, presence, now);
+}
+
 /* Session callbacks */
 
 static void announce_to(Directory *d, Session *s);

@@ -110,5 +110,10 @@ const KnownPresence *directory_presence(const Directory *d, const uint8_t accoun
  * that was pushed. -EBADMSG, -ESTALE. */
 int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);
 
+/* What a look-up has said of a watched account, so that it need not be asked again. PRESENCE may be
+ * NULL. */
+void directory_learn(
+        Directory *d, const Record *record, const PresenceRecord *presence, usec_t now);
+
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);
