@@ -23,7 +23,10 @@ static void on_peer_timer(void *userdata) {
                 /* After a NACK that was not for good: everything unacknowledged once more. */
                 outbox_link_lost(p);
                 outbox_pump(p);
-        } else
+                return;
+        }
+        outbox_expire(p);
+        if (peer_has_rows(p))
                 peer_want_link(p);
 }
 
@@ -132,6 +135,36 @@ static void confirming_drop(Delivery *d, const Link *l) {
                         confirming_end(c);
 }
 
+static void peer_link_lost(Peer *p) {
+        Delivery *d = p->delivery;
+        bool was_up = p->up;
+
+        p->up = false;
+        p->link = NULL;
+        inbox_drop_held(p);
+        p->n_acks = p->n_receipts = 0;
+        p->owes = false;
+        outbox_link_lost(p);
+        if (was_up)
+                d->callbacks->link_changed(d->userdata, p->account, false);
+        if (!peer_has_rows(p))
+                return;
+        if (!was_up && p->next_candidate < p->candidates.n)
+                peer_try_next(p);
+        else
+                peer_retry_later(p);
+}
+
+/* The link may be the one that was dialled for the peer. */
+static void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
+        Peer *p = peer_find(d, link_account(l));
+        bool dialled = p && p->link == l;
+
+        link_refuse(l, code, text);
+        if (dialled)
+                peer_link_lost(p);
+}
+
 /* The other end is who it says and may come in. */
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
@@ -140,7 +173,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         HelloOk ok = {.presence = buffer_bytes(&d->presence)};
 
         if (!p || !rc) {
-                link_refuse(l, CODE_STORAGE, "out of memory");
+                link_turn_away(d, l, CODE_STORAGE, "out of memory");
                 return;
         }
         if (p->link != l) {
@@ -164,14 +197,15 @@ static void learn_and_welcome(
 
         r = contact_learn(d->store, record, outer, flags, confirmed, &c);
         if (r == -ESTALE)
-                link_refuse(l, CODE_REPLACED, "this account has been active on a newer device");
+                link_turn_away(
+                        d, l, CODE_REPLACED, "this account has been active on a newer device");
         else if (r == -EUSERS)
-                link_refuse(l, CODE_TOO_MANY, "too many strangers are known here already");
+                link_turn_away(d, l, CODE_TOO_MANY, "too many strangers are known here already");
         else if (r < 0)
-                link_refuse(
-                        l, CODE_PEER_STORAGE, "the account could not be stored; try again later");
+                link_turn_away(d, l, CODE_PEER_STORAGE,
+                        "the account could not be stored; try again later");
         else if (c.flags & CONTACT_BLOCKED)
-                link_refuse(l, CODE_BLOCKED, "not wanted here");
+                link_turn_away(d, l, CODE_BLOCKED, "not wanted here");
         else
                 link_welcome(d, l, &c);
 }
@@ -188,7 +222,7 @@ static void on_confirmed(void *userdata, Code code, const Record *record, Bytes 
 
         confirming_end(c);
         if (record_decode(own, &r) < 0) {
-                link_refuse(l, CODE_INVALID_ARGS, "the record does not hold");
+                link_turn_away(d, l, CODE_INVALID_ARGS, "the record does not hold");
                 return;
         }
         learn_and_welcome(d, l, &r, own, confirmed);
@@ -266,27 +300,12 @@ static void on_link_drained(void *userdata, Link *l) {
 static void on_link_closed(void *userdata, Link *l, Code code, const char *text) {
         Delivery *d = userdata;
         Peer *p = peer_find(d, link_account(l));
-        bool was_up;
 
         confirming_drop(d, l);
         if (!p || p->link != l)
                 return;
-        was_up = p->up;
-        p->up = false;
-        p->link = NULL;
-        inbox_drop_held(p);
-        p->n_acks = p->n_receipts = 0;
-        p->owes = false;
-        outbox_link_lost(p);
         log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
-        if (was_up)
-                d->callbacks->link_changed(d->userdata, p->account, false);
-        if (!peer_has_rows(p))
-                return;
-        if (!was_up && p->next_candidate < p->candidates.n)
-                peer_try_next(p);
-        else
-                peer_retry_later(p);
+        peer_link_lost(p);
 }
 
 static const LinkCallbacks link_callbacks = {
@@ -307,7 +326,8 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
 
         if (!d)
                 return -ENOMEM;
-        *d = (Delivery){.store = store,
+        *d = (Delivery){.loop = loop,
+                .store = store,
                 .net = net,
                 .directory = directory,
                 .self = self,
@@ -320,7 +340,6 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
                 free(d);
                 return r;
         }
-        d->loop = link_pool_loop(d->links);
         *ret = d;
         return 0;
 }

@@ -25,7 +25,8 @@ static void collect_candidates(Peer *p) {
         DbTxn *txn;
         int r;
 
-        p->candidates.n = p->next_candidate = 0;
+        p->candidates = (Endpoints){};
+        p->next_candidate = 0;
         for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
                 candidate_add(p, k->endpoints[i]);
         if (store_read_begin(p->delivery->store, &txn) < 0)
@@ -54,11 +55,12 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
                 peer_dial_next(p);
 }
 
-/* Everything known has failed: ask, and if nothing new is said, wait. */
+/* Everything known has failed: ask, and if nothing new is said, wait. Trackers are not woken for
+ * this: they say who appears when they are back. */
 static void peer_ask_directory(Peer *p) {
         if (p->looking_up)
                 return;
-        if (!p->looked_up &&
+        if (!p->looked_up && directory_is_connected(p->delivery->directory) &&
                 directory_lookup(p->delivery->directory, NULL, p->account, on_lookup, p) >= 0) {
                 p->looked_up = p->looking_up = true;
                 return;
@@ -134,7 +136,7 @@ void peer_reached(Peer *p) {
         r = store_get_endpoints(store_write(d->store), p->number, &before);
         if (r < 0)
                 return;
-        p->candidates.n = 0;
+        p->candidates = (Endpoints){};
         if (p->link && link_is_outgoing(p->link))
                 candidate_add(p, p->dialled);
         for (size_t i = 0; k && i < k->n_endpoints; i++)

@@ -101,8 +101,6 @@ static void owe_receipt(Peer *p, uint32_t feed) {
 }
 
 static void owe_ack(Peer *p, const Uuid *id, uint32_t feed) {
-        if (p->n_acks == ACK_IDS_MAX)
-                (void)store_commit(p->delivery->store); /* and with it inbox_settle() */
         p->acks[p->n_acks++] = *id;
         p->owes = true;
         owe_receipt(p, feed);
@@ -124,6 +122,9 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
         Event *event;
         int r;
 
+        /* Room for one more ack, which must be of the same batch as its entry. */
+        if (p->n_acks == ACK_IDS_MAX)
+                (void)store_commit(d->store); /* and with it inbox_settle() */
         r = store_receive(d->store, &e, &what, &feed);
         if (r < 0) {
                 nack(p, &m->id, CODE_PEER_STORAGE, false);

@@ -57,6 +57,9 @@ bool peer_has_rows(Peer *p) {
 
 /* Bursts */
 
+/* What a frame adds to an entry that is not signed, generously. */
+#define MESSAGE_OVERHEAD 64
+
 typedef struct Burst {
         Peer *peer;
         DbTxn *txn;
@@ -96,12 +99,21 @@ static int burst_send(Burst *b, const Entry *e, bool sign_it) {
         return r < 0 ? r : window_add(p, &inner.id, e->inner.size);
 }
 
-/* CUR continues into NEXT without a hole, and the burst may grow. */
-static bool burst_goes_on(
-        const Burst *b, const OutboxRow *cur, const OutboxRow *next, size_t next_size) {
+/* There will be room for another entry when one of SIZE bytes has been sent. */
+static bool burst_has_room(const Burst *b, size_t size) {
+        const Peer *p = b->peer;
+
+        return b->entries < BURST_ENTRIES_MAX && p->in_flight_n + 1 < WINDOW_ENTRIES &&
+                p->in_flight_bytes + size < WINDOW_BYTES &&
+                link_has_room(p->link, size + MESSAGE_OVERHEAD);
+}
+
+/* CUR, of SIZE bytes, continues into NEXT without a hole, and NEXT follows at once: the last entry
+ * that is sent must be signed. */
+static bool burst_goes_on(const Burst *b, const OutboxRow *cur, size_t size, const OutboxRow *next,
+        size_t next_size) {
         return next->at.feed == cur->at.feed && next->at.seq == cur->at.seq + 1 &&
-                b->entries < BURST_ENTRIES_MAX && b->bytes + next_size <= BURST_BYTES_MAX &&
-                !window_is_full(b->peer) && !link_is_full(b->peer->link);
+                b->bytes + next_size <= BURST_BYTES_MAX && burst_has_room(b, size);
 }
 
 /* The next row that is still to be sent, with its entry. Rows whose time is over are left for
@@ -134,7 +146,8 @@ static int pump(Burst *b, usec_t now, bool *ret_expired) {
                 b->entries++;
                 b->bytes += entry.inner.size;
                 more = next_row(b, cur.at, now, &next, &next_entry, ret_expired);
-                goes_on = more > 0 && burst_goes_on(b, &cur, &next, next_entry.inner.size);
+                goes_on = more > 0 &&
+                        burst_goes_on(b, &cur, entry.inner.size, &next, next_entry.inner.size);
                 r = burst_send(b, &entry, !goes_on);
                 if (r < 0)
                         return r;
@@ -148,10 +161,11 @@ static int pump(Burst *b, usec_t now, bool *ret_expired) {
         return more < 0 ? more : 0;
 }
 
-/* Messages whose time is over before they could be delivered. */
-static void outbox_expire(Peer *p, usec_t now) {
+void outbox_expire(Peer *p) {
         Delivery *d = p->delivery;
+        usec_t now = loop_realtime(d->loop);
         OutboxPosition at = {};
+        bool any = false;
         OutboxRow row;
 
         while (outbox_next(store_write(d->store), p->number, at, &row) > 0) {
@@ -163,14 +177,16 @@ static void outbox_expire(Peer *p, usec_t now) {
                         continue;
                 if (store_fail_message(
                             d->store, d->self, &c, &row.id, ENTRY_EXPIRED, CODE_EXPIRED) <= 0)
-                        return;
+                        break;
+                any = true;
                 e = delivery_add_event(d);
                 if (e) {
                         *e = (Event){.id = row.id, .state = "expired", .reason = CODE_EXPIRED};
                         memcpy(e->account, p->account, KEY_SIZE);
                 }
         }
-        (void)delivery_await_commit(d);
+        if (any)
+                (void)delivery_await_commit(d);
 }
 
 void outbox_pump(Peer *p) {
@@ -190,7 +206,7 @@ void outbox_pump(Peer *p) {
         store_read_end(b.txn);
         link_queued(p->link);
         if (expired)
-                outbox_expire(p, now);
+                outbox_expire(p);
         if (r < 0)
                 log_warning(
                         "An outgoing message could not be read from the store: %s", strerror(-r));

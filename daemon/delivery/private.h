@@ -122,6 +122,9 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *receipt, Buffer *buf);
 
 /* outbox.c */
 void outbox_pump(Peer *p);
+
+/* Messages whose time was over before they could be delivered. */
+void outbox_expire(Peer *p);
 bool peer_has_rows(Peer *p);
 void outbox_link_lost(Peer *p);
 int outbox_take_ack(Peer *p, Frame *f);

@@ -493,10 +493,6 @@ Net *link_pool_net(const LinkPool *p) {
         return p->net;
 }
 
-Loop *link_pool_loop(const LinkPool *p) {
-        return net_loop(p->net);
-}
-
 static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **ret) {
         Link *l = calloc(1, sizeof(*l));
         int r;
@@ -549,6 +545,10 @@ void link_queued(Link *l) {
 
 bool link_is_full(Link *l) {
         return conn_is_full(l->conn);
+}
+
+bool link_has_room(Link *l, size_t n) {
+        return buffer_size(conn_output(l->conn)) + n <= CONN_QUEUE_FULL;
 }
 
 bool link_is_open(const Link *l) {

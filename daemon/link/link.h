@@ -48,7 +48,6 @@ void link_pool_bye(LinkPool *p, Code code, const char *text);
 void link_pool_set_handshake(LinkPool *p, unsigned handshake);
 unsigned link_pool_count_open(const LinkPool *p);
 Net *link_pool_net(const LinkPool *p);
-Loop *link_pool_loop(const LinkPool *p);
 
 /* Both take the transport over. A dialled link expects ACCOUNT at the other end. */
 void link_accept(LinkPool *p, Transport *t);
@@ -86,6 +85,9 @@ void link_close(Link *l, Code code, const char *text);
 Buffer *link_output(Link *l);
 void link_queued(Link *l);
 bool link_is_full(Link *l);
+
+/* N more bytes would not make it full. */
+bool link_has_room(Link *l, size_t n);
 
 bool link_is_open(const Link *l);
 bool link_is_outgoing(const Link *l);

@@ -223,7 +223,8 @@ static const ConnCallbacks far_callbacks = {
 };
 
 /* Takes the transport over. */
-static void far_begin(Far *f, const Person *who, TlsRole role, const char *alpn, Transport *t) {
+static _unused_ void far_begin(
+        Far *f, const Person *who, TlsRole role, const char *alpn, Transport *t) {
         *f = (Far){.sim = who->sim, .answers = true};
         CHECK_OK(conn_new(f->sim->net, t, who->local.tls, role, alpn, &far_callbacks, f, &f->conn));
 }

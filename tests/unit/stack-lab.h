@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* People with all that sends and receives: a store on disk, a directory that knows nothing, and
+ * delivery. They meet on the simulated network, where each listens at the host of his name. */
+
+#include <ftw.h>
+
+#include "delivery/delivery.h"
+#include "sim-lab.h"
+#include "store/history.h"
+#include "util/fs.h"
+
+#define STACK_PORT 7425
+
+/* A message that was shown. */
+typedef struct Shown {
+        Uuid id;
+        uint64_t seq, kind;
+        uint8_t flags;
+        Bytes body; /* allocated */
+        struct Shown *prev, *next;
+} Shown;
+
+typedef struct Stack {
+        Person who;
+        char dir[64];
+        Identity self;
+        DeliverySettings settings;
+        Store *store;
+        Directory *directory;
+        Delivery *delivery;
+        Shown *shown;
+        unsigned n_shown;
+        unsigned n_delivered, n_failed, n_expired;
+        Code reason; /* of the last one that failed or expired */
+        unsigned n_up, n_down;
+} Stack;
+
+static void stack_on_received(void *userdata, uint32_t feed, uint64_t seq) {
+        Stack *s = userdata;
+        Shown *m = calloc(1, sizeof(*m));
+        HistoryRow row;
+        uint8_t *body;
+        DbTxn *txn;
+
+        CHECK(m);
+        CHECK_OK(store_read_begin(s->store, &txn)); /* that is, it is on disk */
+        CHECK_EQ(history_get(txn, feed, seq, &row), 1);
+        body = malloc(row.inner.body.size + 1);
+        CHECK(body);
+        copy_bytes(body, row.inner.body.data, row.inner.body.size);
+        *m = (Shown){.id = row.inner.id,
+                .seq = seq,
+                .kind = row.inner.kind,
+                .flags = row.entry.flags,
+                .body = {.data = body, .size = row.inner.body.size}};
+        store_read_end(txn);
+        DL_APPEND(s->shown, m);
+        s->n_shown++;
+}
+
+static void stack_on_state(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
+        const char *state, Code reason) {
+        Stack *s = userdata;
+
+        s->n_delivered += streq(state, "delivered");
+        s->n_failed += streq(state, "failed");
+        s->n_expired += streq(state, "expired");
+        if (!streq(state, "delivered"))
+                s->reason = reason;
+}
+
+static void stack_on_states_told(void *userdata) {
+}
+
+static void stack_on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
+        Stack *s = userdata;
+
+        if (up)
+                s->n_up++;
+        else
+                s->n_down++;
+}
+
+static const DeliveryCallbacks stack_callbacks = {
+        .received = stack_on_received,
+        .state = stack_on_state,
+        .states_told = stack_on_states_told,
+        .link_changed = stack_on_link_changed,
+};
+
+static void stack_on_directory_changed(void *userdata) {
+}
+
+static void stack_on_record(void *userdata, const Record *record, Bytes outer) {
+}
+
+static void stack_on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
+        usec_t last_seen, const PresenceRecord *p) {
+}
+
+static void stack_on_name_refused(void *userdata, Code code, const char *text) {
+}
+
+static const DirectoryCallbacks stack_directory_callbacks = {
+        .trackers_changed = stack_on_directory_changed,
+        .record = stack_on_record,
+        .presence = stack_on_presence,
+        .name_refused = stack_on_name_refused,
+};
+
+static void stack_on_accept(void *userdata, Transport *t) {
+        delivery_accept(((Stack *)userdata)->delivery, t);
+}
+
+/* Reachable from now on. */
+static _unused_ void stack_listen(Stack *s) {
+        CHECK_OK(network_listen(s->who.sim->network, s->who.name, STACK_PORT, stack_on_accept, s));
+}
+
+static _unused_ void stack_hide(Stack *s) {
+        network_close(s->who.sim->network, s->who.name, STACK_PORT);
+}
+
+/* The program starts, with what is on disk. */
+static void stack_start(Stack *s) {
+        Sim *sim = s->who.sim;
+
+        loop_random(sim->loop, s->who.local.boot_nonce, BOOT_NONCE_SIZE);
+        CHECK_OK(store_open(s->dir, sim->loop, &s->store));
+        CHECK_OK(directory_new(
+                sim->net, &s->who.local, &stack_directory_callbacks, s, &s->directory));
+        CHECK_OK(delivery_new(sim->loop, s->store, sim->net, s->directory, &s->self, &s->who.local,
+                &s->settings, &stack_callbacks, s, &s->delivery));
+        delivery_start(s->delivery);
+        stack_listen(s);
+}
+
+/* The program ends, with BYE to everybody. */
+static void stack_stop(Stack *s) {
+        stack_hide(s);
+        s->delivery = delivery_free(s->delivery);
+        s->directory = directory_free(s->directory);
+        s->store = store_close(s->store);
+}
+
+static _unused_ void stack_new(Sim *sim, const char *name, Stack *s) {
+        *s = (Stack){.dir = "/tmp/p2pchat-test-XXXXXX", .settings = {.handshake = 10}};
+        CHECK(mkdtemp(s->dir));
+        person_new(sim, name, &s->who);
+        s->self = (Identity){.account = s->who.account, .device = s->who.device, .epoch = 1};
+        memcpy(s->self.name, s->who.name, NAME_SIZE);
+        CHECK_OK(buffer_append(&s->self.certificate, s->who.local.certificate.data,
+                s->who.local.certificate.size));
+        CHECK_OK(
+                buffer_append(&s->self.record, s->who.local.record.data, s->who.local.record.size));
+        stack_start(s);
+}
+
+static int stack_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+        return remove(path);
+}
+
+static _unused_ void stack_free(Stack *s) {
+        Shown *m, *tmp;
+
+        stack_stop(s);
+        DL_FOREACH_SAFE (s->shown, m, tmp) {
+                free((void *)m->body.data);
+                free(m);
+        }
+        identity_done(&s->self);
+        person_done(&s->who);
+        CHECK_OK(nftw(s->dir, stack_unlink, 8, FTW_DEPTH | FTW_PHYS));
+}
+
+/* Whom S knows, and where he has been reached before. */
+static _unused_ Contact stack_knows(Stack *s, const Person *other, uint8_t flags) {
+        Endpoints e = {.n = 1};
+        Record record;
+        Contact c;
+
+        CHECK_OK(record_decode(other->local.record, &record));
+        CHECK(contact_learn(s->store, &record, other->local.record, flags, true, &c) >= 0);
+        snprintf(e.text[0], sizeof(e.text[0]), "%s:%u", other->name, STACK_PORT);
+        CHECK(store_set_endpoints(s->store, c.number, &e) >= 0);
+        CHECK_OK(store_commit(s->store));
+        CHECK_EQ(contact_get(store_write(s->store), person_account(other), &c), 1);
+        return c;
+}
+
+/* As a user does: on disk first, then on its way. EXPIRES may be 0. */
+static _unused_ Uuid stack_put(Stack *s, const Person *to, Bytes text, usec_t expires) {
+        NewMessage m = {.self = &s->self,
+                .text = text,
+                .expires = expires,
+                .now = loop_realtime(s->who.sim->loop)};
+        uint8_t random[10];
+        Contact c;
+
+        loop_random(s->who.sim->loop, random, sizeof(random));
+        m.id = uuid_make_v7(m.now, random);
+        CHECK_EQ(contact_get(store_write(s->store), person_account(to), &c), 1);
+        m.to = &c;
+        CHECK_OK(store_send(s->store, &m));
+        return m.id;
+}
+
+static _unused_ void stack_send_off(Stack *s, const Person *to) {
+        CHECK_OK(store_commit(s->store));
+        delivery_wake(s->delivery, person_account(to));
+}
+
+static _unused_ Uuid stack_send(Stack *s, const Person *to, const char *text) {
+        Uuid id = stack_put(s, to, text_bytes(text), 0);
+
+        stack_send_off(s, to);
+        return id;
+}
+
+static _unused_ uint64_t stack_count_outbox(Stack *s) {
+        uint64_t n;
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(s->store, &txn));
+        n = outbox_count(txn);
+        store_read_end(txn);
+        return n;
+}
