@@ -19,7 +19,7 @@ static bool arg_bus_introspect;
 static int print_help(void) {
         printf("p2pchatd [OPTIONS]\n\n"
                "The user's daemon of p2pchat, started by systemd --user or through D-Bus.\n\n"
-               "  --config FILE      use FILE, not p2pchatd.conf in ~/.config/p2pchat or /etc/p2pchat\n"
+               "  --config FILE      use FILE, not ~/.config/p2pchat/p2pchatd.conf or /etc's\n"
                "  --state-dir DIR    keep everything in DIR, not in ~/.local/state/p2pchat\n"
                "  --check-config     read the configuration, say what is wrong with it, and exit\n"
                "  --bus-introspect   print the D-Bus interface as XML and exit\n"

@@ -188,6 +188,8 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
                         "The tracker shows an older device of %s than was seen before.", p->to);
         if (r < 0)
                 return chat_error(e, CODE_STORAGE, "The contact was not kept: %s.", strerror(-r));
+        (void)directory_watch(c->parts.directory, to.account);
+        directory_learn(c->parts.directory, record, presence, loop_realtime(c->parts.loop));
         return send_to(c, p, &to, e);
 }
 

@@ -27,6 +27,7 @@ struct Watcher {
         uint8_t told;
         bool is_queued;
         bool is_asking; /* the store, for the record */
+        bool knows_record; /* it was pushed, or is being asked for */
         Watcher *client_prev, *client_next;
         Watcher *person_prev, *person_next;
         Watcher *queue_prev, *queue_next;
@@ -114,7 +115,7 @@ static void push_record(Watcher *w) {
         Node *n = w->key.client->node;
         uint8_t key[SHA256_SIZE];
 
-        w->is_asking = true;
+        w->is_asking = w->knows_record = true;
         directory_key_account(DIRECTORY_USER, w->key.person->key, key);
         n->store->ops->rec_get(n->store, DIRECTORY_USER, key, on_push_record, w);
 }
@@ -157,7 +158,9 @@ static bool client_push(Client *c) {
                         return false;
                 watcher_dequeue(w);
                 w->pending = 0;
-                if (what & PUSH_RECORD)
+                /* Which device speaks for somebody is in the record: without it the presence is
+                 * worth nothing to the client. */
+                if (what & PUSH_RECORD || (person_is_shown(w->key.person) && !w->knows_record))
                         push_record(w);
                 if (what & PUSH_PRESENCE)
                         push_presence(w);
