@@ -3,6 +3,7 @@
 #include "cli/password.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -19,14 +20,30 @@ char *password_free(char *p) {
         return mfree(p);
 }
 
-/* One line from FD. -ENOBUFS: longer than a password can be; -EINVAL: a zero byte; -EINTR
- * is passed on, since it means that a signal asks to stop. */
-static int read_line(int fd, char buf[static PASSWORD_SIZE]) {
+/* Signals are let in only while nothing is being read, so that none is lost between the look at
+ * caught_signal and a read() that blocks for good. */
+static int wait_for_input(int fd, const sigset_t *while_waiting) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+
+        if (ppoll(&p, 1, NULL, while_waiting) < 0)
+                return -errno;
+        return 0;
+}
+
+/* One line from FD. -ENOBUFS: longer than a password can be; -EINVAL: a zero byte; -EINTR is
+ * passed on, since it means that a signal asks to stop. WHILE_WAITING: the signals that may not
+ * come while waiting; NULL where none is blocked. */
+static int read_line(int fd, const sigset_t *while_waiting, char buf[static PASSWORD_SIZE]) {
         size_t n = 0;
 
         for (;;) {
-                ssize_t k = read(fd, buf + n, 1);
+                ssize_t k;
+                int r;
 
+                r = while_waiting ? wait_for_input(fd, while_waiting) : 0;
+                if (r < 0)
+                        return r;
+                k = read(fd, buf + n, 1);
                 if (k < 0)
                         return -errno;
                 if (k == 0 || buf[n] == '\n')
@@ -65,7 +82,7 @@ int password_read_file(const char *file, char **ret) {
                 if (fd < 0)
                         return report(-errno, file);
         }
-        r = read_line(fd, buf);
+        r = read_line(fd, NULL, buf);
         if (r < 0)
                 return report(r, streq(file, "-") ? "standard input" : file);
         *ret = TAKE_PTR(buf);
@@ -86,11 +103,11 @@ static void on_stop_signal(int signo) {
         caught_signal = signo;
 }
 
-/* Asks with echo off, from before the prompt: people type ahead. A signal that would end the
- * program does so only after the terminal has been put right again. */
-static int read_hidden(int fd, const char *prompt, char buf[static PASSWORD_SIZE]) {
-        static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-        struct sigaction action = {.sa_handler = on_stop_signal}, old[ELEMENTSOF(signals)];
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* Asks with echo off, from before the prompt: people type ahead. */
+static int ask_hidden(
+        int fd, const char *prompt, const sigset_t *while_waiting, char buf[static PASSWORD_SIZE]) {
         struct termios shown, hidden;
         int r;
 
@@ -99,23 +116,36 @@ static int read_hidden(int fd, const char *prompt, char buf[static PASSWORD_SIZE
         hidden = shown;
         hidden.c_lflag &= ~(tcflag_t)ECHO;
         hidden.c_lflag |= ECHONL | ICANON;
-
-        caught_signal = 0;
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaction(signals[i], &action, &old[i]);
-        r = tcsetattr(fd, TCSAFLUSH, &hidden) < 0 ? -errno : 0;
-        if (r == 0) {
-                dprintf(fd, "%s: ", prompt);
-                r = read_line(fd, buf);
-        }
+        if (tcsetattr(fd, TCSAFLUSH, &hidden) < 0)
+                return -errno;
+        dprintf(fd, "%s: ", prompt);
+        r = read_line(fd, while_waiting, buf);
         (void)tcsetattr(fd, TCSAFLUSH, &shown);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaction(signals[i], &old[i], NULL);
+        return r;
+}
+
+/* A signal that would end the program does so only after the terminal has been put right again. */
+static int read_hidden(int fd, const char *prompt, char buf[static PASSWORD_SIZE]) {
+        struct sigaction action = {.sa_handler = on_stop_signal}, old[ELEMENTSOF(stop_signals)];
+        sigset_t blocked, before;
+        int r;
+
+        sigemptyset(&blocked);
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
+                sigaddset(&blocked, stop_signals[i]);
+        sigprocmask(SIG_BLOCK, &blocked, &before);
+        caught_signal = 0;
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
+                sigaction(stop_signals[i], &action, &old[i]);
+        r = ask_hidden(fd, prompt, &before, buf);
+        for (size_t i = 0; i < ELEMENTSOF(stop_signals); i++)
+                sigaction(stop_signals[i], &old[i], NULL);
         if (caught_signal) {
                 explicit_bzero(buf, PASSWORD_SIZE);
                 (void)!write(fd, "\n", 1);
                 raise(caught_signal);
         }
+        sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }
 
