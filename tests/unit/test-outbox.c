@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Sending to somebody who answers as he likes: what counts as delivered, what is tried again, and
+ * what is given up. */
+
+#include "far-lab.h"
+
+/* Alice is the reader here. */
+
+typedef struct Got {
+        Uuid id;
+        Inner inner;
+        uint8_t hash[SHA256_SIZE];
+        bool is_signed;
+} Got;
+
+/* The next MESSAGE. What INNER points to is not kept. */
+static Got world_take_message(World *w) {
+        Frame f = far_take(&w->far, FRAME_MESSAGE);
+        MessageFrame m;
+        Got g = {};
+
+        CHECK_OK(message_decode(&f, &m));
+        CHECK_OK(inner_decode(m.inner, &g.inner));
+        g.id = g.inner.id;
+        sha256(m.inner.data, m.inner.size, g.hash);
+        g.is_signed = m.signature.size > 0;
+        if (g.is_signed)
+                CHECK_OK(entry_verify(
+                        sign_key_public(&w->bob.self.device), g.hash, m.signature.data));
+        g.inner.body = (Bytes){};
+        return g;
+}
+
+/* As Alice should sign it, up to and with G. */
+static Receipt make_receipt(World *w, const Got *g) {
+        Receipt rc = {.epoch = 1,
+                .ranges = {{1, g->inner.seq}},
+                .n_ranges = 1,
+                .state = RECEIPT_DELIVERED};
+
+        memcpy(rc.conversation, g->inner.conversation, SHA256_SIZE);
+        memcpy(rc.author, g->inner.account, KEY_SIZE);
+        memcpy(rc.device, g->inner.device, KEY_SIZE);
+        memcpy(rc.hash, g->hash, SHA256_SIZE);
+        memcpy(rc.reader, person_account(&w->alice), KEY_SIZE);
+        return rc;
+}
+
+static void say_receipt(World *w, const Receipt *rc, const SignKey *signer) {
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+
+        CHECK_OK(receipt_encode(&b, rc, signer));
+        far_sent(&w->far, receipt_frame_encode(far_output(w), buffer_bytes(&b)));
+}
+
+static void say_ack(World *w, const Uuid *id) {
+        far_sent(&w->far, ack_encode(far_output(w), id, 1));
+}
+
+static void say_nack(World *w, const Uuid *id, Code code, bool permanent, uint64_t retry_after) {
+        far_sent(&w->far,
+                nack_encode(far_output(w),
+                        &(Nack){.id = *id,
+                                .code = code,
+                                .permanent = permanent,
+                                .retry_after = retry_after}));
+}
+
+static void put_many(World *w, unsigned n, const char *text) {
+        for (unsigned i = 0; i < n; i++)
+                (void)stack_put(&w->bob, &w->alice, text_bytes(text), 0);
+        stack_send_off(&w->bob, &w->alice);
+}
+
+/* Bursts */
+
+TEST(a_burst_is_signed_once) {
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 2 * BURST_ENTRIES_MAX + 10, "hi");
+        for (unsigned i = 1; i <= 2 * BURST_ENTRIES_MAX + 10; i++) {
+                Got g = world_take_message(&w);
+
+                CHECK_EQ(g.inner.seq, i);
+                CHECK_EQ(
+                        g.is_signed, i % BURST_ENTRIES_MAX == 0 || i == 2 * BURST_ENTRIES_MAX + 10);
+        }
+        (void)stack_send(&w.bob, &w.alice, "alone");
+        CHECK(world_take_message(&w).is_signed);
+        world_free(&w);
+}
+
+/* What is sent stops where it does: then it is authenticated, or the reader could not take it. */
+static void burst_into(World *w, const char *text, unsigned n, bool acks) {
+        unsigned unsigned_run = 0, taken = 0;
+
+        put_many(w, n, text);
+        while (taken < n) {
+                Got g;
+
+                if (!far_has(&w->far, FRAME_MESSAGE))
+                        sim_run(&w->sim, USEC_PER_SEC);
+                if (!far_has(&w->far, FRAME_MESSAGE))
+                        break;
+                g = world_take_message(w);
+                taken++;
+                unsigned_run = g.is_signed ? 0 : unsigned_run + 1;
+                CHECK(unsigned_run < BURST_ENTRIES_MAX);
+                if (acks)
+                        say_ack(w, &g.id);
+        }
+        CHECK_EQ(unsigned_run, 0);
+        CHECK(acks ? taken == n : taken < n);
+        CHECK_EQ(w->bob.n_delivered, 0);
+}
+
+TEST(bursts_end_signed_wherever_they_must_stop) {
+        static char large[50000];
+        World w;
+
+        memset(large, 'x', sizeof(large) - 1);
+        for (int acks = 0; acks < 2; acks++) {
+                world_new(&w, CONTACT_PINNED);
+                burst_into(&w, large, 120, acks);
+                world_free(&w);
+                world_new(&w, CONTACT_PINNED);
+                (void)stack_send(&w.bob, &w.alice, "so that it does not come out even");
+                world_take_message(&w);
+                burst_into(&w, "hi", 3000, acks);
+                world_free(&w);
+        }
+}
+
+/* What counts as delivered */
+
+TEST(an_ack_is_not_a_delivery) {
+        Receipt rc;
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+        say_ack(&w, &g.id);
+        sim_run(&w.sim, 2 * USEC_PER_HOUR);
+        CHECK_EQ(w.bob.n_delivered, 0);
+        CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE)); /* but it stops repetition */
+
+        world_link(&w);
+        g = world_take_message(&w); /* on the next link it is asked for again */
+        rc = make_receipt(&w, &g);
+        say_receipt(&w, &rc, &w.alice.device);
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 1);
+        CHECK_EQ(stack_count_outbox(&w.bob), 0);
+        world_link(&w);
+        sim_run(&w.sim, USEC_PER_SEC);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        world_free(&w);
+}
+
+TEST(acks_and_nacks_for_what_was_not_sent_are_nothing) {
+        Uuid other = {.bytes = {1}};
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        say_ack(&w, &other);
+        say_nack(&w, &other, CODE_BLOCKED, true, 0);
+        CHECK(far_is_served(&w.far));
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        world_take_message(&w);
+        say_ack(&w, &other);
+        say_nack(&w, &other, CODE_BLOCKED, true, 0);
+        CHECK(far_is_served(&w.far));
+        CHECK_EQ(w.bob.n_failed + w.bob.n_delivered, 0);
+        CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        world_free(&w);
+}
+
+/* The link ends, nothing counts as delivered, and the message comes again. */
+static Got check_not_believed(World *w) {
+        SIM_UNTIL(&w->sim, w->far.is_closed);
+        sim_run(&w->sim, USEC_PER_SEC);
+        CHECK_EQ(w->bob.n_delivered, 0);
+        CHECK_EQ(stack_count_outbox(&w->bob), 1);
+        world_link(w);
+        return world_take_message(w);
+}
+
+TEST(receipts_that_prove_nothing_are_not_believed) {
+        Person carol;
+        Receipt rc;
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        person_new(&w.sim, "carol", &carol);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+
+        rc = make_receipt(&w, &g);
+        say_receipt(&w, &rc, &carol.device); /* forged */
+        g = check_not_believed(&w);
+        rc = make_receipt(&w, &g);
+        say_receipt(&w, &rc, &w.alice.account);
+        g = check_not_believed(&w);
+
+        rc = make_receipt(&w, &g);
+        memcpy(rc.reader, person_account(&carol), KEY_SIZE); /* of another reader */
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+
+        rc = make_receipt(&w, &g);
+        rc.ranges[0].last = 2; /* beyond what was written */
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+        rc.ranges[0].last = UINT64_MAX;
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+
+        rc = make_receipt(&w, &g);
+        rc.hash[0] ^= 1; /* of something else */
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+
+        rc = make_receipt(&w, &g);
+        memcpy(rc.author, person_account(&carol), KEY_SIZE); /* about somebody else's feed */
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+        rc = make_receipt(&w, &g);
+        rc.epoch++; /* about a feed that there is not */
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+        rc = make_receipt(&w, &g);
+        rc.conversation[0] ^= 1;
+        say_receipt(&w, &rc, &w.alice.device);
+        g = check_not_believed(&w);
+
+        rc = make_receipt(&w, &g);
+        say_receipt(&w, &rc, &w.alice.device);
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 1);
+        CHECK(far_is_served(&w.far));
+        person_done(&carol);
+        world_free(&w);
+}
+
+TEST(a_receipt_is_about_what_it_names) {
+        Receipt rc;
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 10, "hi");
+        for (int i = 0; i < 10; i++)
+                g = world_take_message(&w);
+        rc = make_receipt(&w, &g);
+        rc.ranges[0] = (SeqRange){2, 3};
+        rc.ranges[1] = (SeqRange){10, 10};
+        rc.n_ranges = 2;
+        say_receipt(&w, &rc, &w.alice.device);
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 3);
+        say_receipt(&w, &rc, &w.alice.device); /* again */
+        CHECK(far_is_served(&w.far));
+        CHECK_EQ(w.bob.n_delivered, 3);
+        CHECK_EQ(stack_count_outbox(&w.bob), 7);
+        world_link(&w);
+        CHECK_EQ(world_take_message(&w).inner.seq, 1);
+        CHECK_EQ(world_take_message(&w).inner.seq, 4); /* only what is missing */
+        world_free(&w);
+}
+
+/* A link with this receipt in HELLO_OK. */
+static void link_with_receipt(World *w, const Receipt *rc, const SignKey *signer) {
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        Hello h = person_hello(&w->alice);
+        unsigned n = w->bob.n_up;
+        Transport *ends[2];
+        Pipe *p;
+
+        far_free(&w->far);
+        CHECK_OK(receipt_encode(&b, rc, signer));
+        CHECK_OK(pipe_new(w->sim.loop, &(PipeOptions){.latency = 1}, ends, &p));
+        far_begin(&w->far, &w->alice, TLS_CLIENT, LINK_ALPN, ends[0]);
+        delivery_accept(w->bob.delivery, ends[1]);
+        far_send_hello(&w->far, &h);
+        far_sent(&w->far, hello_ok_encode(far_output(w), &(HelloOk){.receipt = buffer_bytes(&b)}));
+        SIM_UNTIL(&w->sim, w->bob.n_up == n + 1);
+        pipe_unref(p);
+}
+
+TEST(a_receipt_may_come_with_hello_ok) {
+        Receipt rc;
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+        rc = make_receipt(&w, &g);
+        link_with_receipt(&w, &rc, &w.alice.account); /* forged */
+        world_take_message(&w);
+        CHECK_EQ(w.bob.n_delivered, 0);
+        link_with_receipt(&w, &rc, &w.alice.device);
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 1);
+        CHECK_EQ(stack_count_outbox(&w.bob), 0);
+        world_free(&w);
+}
+
+/* Refusals */
+
+TEST(what_is_refused_for_good_has_failed) {
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+        say_nack(&w, &g.id, CODE_TOO_MANY, true, 0);
+        SIM_UNTIL(&w.sim, w.bob.n_failed == 1);
+        CHECK_EQ(w.bob.reason, CODE_TOO_MANY);
+        CHECK_EQ(stack_count_outbox(&w.bob), 0);
+        (void)stack_send(&w.bob, &w.alice, "ho");
+        g = world_take_message(&w);
+        CHECK_EQ(g.inner.seq, 2);
+        say_nack(&w, &g.id, CODE_EXPIRED, true, 0);
+        SIM_UNTIL(&w.sim, w.bob.n_expired == 1);
+        CHECK_EQ(w.bob.reason, CODE_EXPIRED);
+        say_nack(&w, &g.id, CODE_BLOCKED, true, 0); /* once is enough */
+        CHECK(far_is_served(&w.far));
+        CHECK_EQ(w.bob.n_failed, 1);
+        world_link(&w);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        world_free(&w);
+}
+
+TEST(what_is_refused_for_now_comes_again) {
+        Got g, again;
+        usec_t start;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+        say_nack(&w, &g.id, CODE_PEER_STORAGE, false, 100);
+        start = loop_now(w.sim.loop);
+        again = world_take_message(&w);
+        CHECK(uuid_equal(&again.id, &g.id));
+        CHECK(loop_now(w.sim.loop) > start + 80 * USEC_PER_SEC);
+        CHECK(loop_now(w.sim.loop) < start + 120 * USEC_PER_SEC);
+        CHECK_EQ(w.bob.n_failed, 0);
+        say_nack(&w, &g.id, CODE_PEER_STORAGE, false, 0); /* nobody is asked all the time */
+        start = loop_now(w.sim.loop);
+        world_take_message(&w);
+        CHECK(loop_now(w.sim.loop) > start + 4 * USEC_PER_SEC);
+        CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        world_free(&w);
+}
+
+TEST(frames_of_no_meaning_end_the_link) {
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        world_take_message(&w);
+        far_send_empty(&w.far, FRAME_ROOM_SYNC, 0); /* for which there is no feature here */
+        SIM_UNTIL(&w.sim, w.far.is_closed);
+        world_link(&w);
+        world_take_message(&w);
+        far_send_empty(&w.far, FRAME_ACK, 0); /* of nothing */
+        SIM_UNTIL(&w.sim, w.far.is_closed);
+        CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        world_free(&w);
+}
+
+/* Dialling */
+
+/* Alice listens, as whoever that is at the time. */
+typedef struct Door {
+        World *world;
+        Person *as;
+        unsigned n;
+} Door;
+
+static void door_on_accept(void *userdata, Transport *t) {
+        Door *d = userdata;
+
+        far_free(&d->world->far);
+        d->n++;
+        far_begin(&d->world->far, d->as, TLS_SERVER, LINK_ALPN, t);
+}
+
+static void door_open(World *w, Person *as, Door *d) {
+        *d = (Door){.world = w, .as = as};
+        CHECK_OK(network_listen(w->sim.network, w->alice.name, STACK_PORT, door_on_accept, d));
+        far_free(&w->far);
+        SIM_UNTIL(&w->sim, w->bob.n_down == w->bob.n_up);
+}
+
+static Code door_greet(World *w, const Person *as) {
+        Hello h = person_hello(as);
+        Code code;
+
+        SIM_UNTIL(&w->sim, w->far.conn && far_has(&w->far, FRAME_HELLO));
+        far_send_hello(&w->far, &h);
+        far_sent(&w->far, hello_ok_encode(far_output(w), &(HelloOk){}));
+        SIM_UNTIL(&w->sim, far_has(&w->far, FRAME_BYE) || far_has(&w->far, FRAME_HELLO_OK));
+        code = far_has(&w->far, FRAME_BYE) ? far_bye(&w->far) : CODE_OK;
+        if (code != CODE_OK)
+                far_free(&w->far);
+        return code;
+}
+
+TEST(an_older_device_is_told_that_it_is_replaced) {
+        unsigned n;
+        Person tablet;
+        Door door;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        person_on_device(&w.alice, 2, &tablet);
+        stack_knows(&w.bob, &tablet, 0); /* as a directory has said */
+        door_open(&w, &w.alice, &door);
+        n = w.bob.n_up;
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        for (unsigned i = 1; i <= 3; i++) {
+                CHECK_EQ(door_greet(&w, &w.alice), CODE_REPLACED);
+                CHECK_EQ(door.n, i); /* and Bob tries again */
+        }
+        CHECK_EQ(w.bob.n_up, n);
+        door.as = &tablet;
+        CHECK_EQ(door_greet(&w, &tablet), CODE_OK);
+        world_take_message(&w);
+        CHECK_EQ(w.bob.n_up, n + 1);
+        person_done(&tablet);
+        world_free(&w);
+}
+
+TEST(somebody_else_at_the_address_gets_nothing) {
+        Person mallory;
+        Door door;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        person_new(&w.sim, "mallory", &mallory);
+        door_open(&w, &mallory, &door);
+        (void)stack_send(&w.bob, &w.alice, "for Alice only");
+        for (unsigned i = 1; i <= 3; i++)
+                CHECK_EQ(door_greet(&w, &mallory), CODE_KEY_CHANGED);
+        door.as = &w.alice;
+        CHECK_EQ(door_greet(&w, &w.alice), CODE_OK);
+        world_take_message(&w);
+        person_done(&mallory);
+        world_free(&w);
+}
+
+TEST(who_is_blocked_does_not_come_in) {
+        Contact c;
+        Door door;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        c = stack_knows(&w.bob, &w.alice, CONTACT_BLOCKED);
+        CHECK(c.flags & CONTACT_BLOCKED);
+        door_open(&w, &w.alice, &door);
+        (void)stack_send(&w.bob, &w.alice, "written before");
+        CHECK_EQ(door_greet(&w, &w.alice), CODE_BLOCKED);
+        CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        world_free(&w);
+}
+
+TEST(retries_do_not_wake_trackers) {
+        EndpointKey tracker = {.host = "tracker", .port = 7600};
+        Person away[20];
+        unsigned n;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        memcpy(tracker.key, sign_key_public(&w.alice.device), KEY_SIZE);
+        CHECK_OK(directory_set_trackers(w.bob.directory, &tracker, 1));
+        directory_start(w.bob.directory);
+        for (size_t i = 0; i < ELEMENTSOF(away); i++) {
+                Contact c;
+
+                person_new(&w.sim, "somebody", &away[i]);
+                c = stack_knows(&w.bob, &away[i], CONTACT_PINNED);
+                CHECK(store_set_endpoints(w.bob.store, c.number, &(Endpoints){}) >= 0);
+                (void)stack_send(&w.bob, &away[i], "where are you?");
+        }
+        sim_run(&w.sim, USEC_PER_HOUR);
+        n = network_n_dialled(w.sim.network);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        CHECK(network_n_dialled(w.sim.network) - n < 3600 / 25); /* one session's back-off */
+        for (size_t i = 0; i < ELEMENTSOF(away); i++)
+                person_done(&away[i]);
+        world_free(&w);
+}
