@@ -42,6 +42,7 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
         p->number = number;
         p->backoff = BACKOFF_INIT(RETRY_FIRST, RETRY_LAST);
         memcpy(p->account, account, KEY_SIZE);
+        conversation_direct(sign_key_public(&d->self->account), account, p->conversation);
         if (loop_timer_new(d->loop, on_peer_timer, p, &p->timer) < 0) {
                 free(p);
                 return NULL;

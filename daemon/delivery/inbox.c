@@ -4,8 +4,11 @@
 
 #include "delivery/private.h"
 
+/* Of an entry that was held; a larger block goes back at once. */
+#define HELD_KEEP 1024
+
 void inbox_drop_held(Peer *p) {
-        for (size_t i = 0; i < p->n_held; i++)
+        for (size_t i = 0; p->held && i < BURST_ENTRIES_MAX; i++)
                 buffer_done(&p->held[i].bytes);
         p->held = mfree(p->held);
         p->n_held = p->held_bytes = 0;
@@ -14,10 +17,7 @@ void inbox_drop_held(Peer *p) {
 /* What an entry on this link must be, whatever it says. Negative closes the link: the other end
  * signs for nothing that it has not written itself. */
 static int check_entry(const Peer *p, const Inner *m) {
-        uint8_t conversation[SHA256_SIZE];
-
-        conversation_direct(sign_key_public(&p->delivery->self->account), p->account, conversation);
-        if (memcmp(conversation, m->conversation, SHA256_SIZE) != 0 ||
+        if (memcmp(p->conversation, m->conversation, SHA256_SIZE) != 0 ||
                 !key_equal(m->account, p->account))
                 return -EBADMSG;
         return 0;
@@ -29,7 +29,12 @@ static bool continues(const Held *before, const Inner *m) {
                 m->seq == before->inner.seq + 1 && memcmp(m->prev, before->hash, SHA256_SIZE) == 0;
 }
 
+static Bytes moved(Bytes b, Bytes from, Bytes to) {
+        return b.size == 0 ? b : (Bytes){.data = to.data + (b.data - from.data), .size = b.size};
+}
+
 static int hold(Peer *p, const Inner *m, Bytes bytes, const uint8_t *hash) {
+        Bytes copy;
         Held *h;
         int r;
 
@@ -41,17 +46,27 @@ static int hold(Peer *p, const Inner *m, Bytes bytes, const uint8_t *hash) {
                         return -ENOMEM;
         }
         h = &p->held[p->n_held];
-        h->bytes = BUFFER_NULL;
+        buffer_clear(&h->bytes);
         r = buffer_append(&h->bytes, bytes.data, bytes.size);
         if (r < 0)
                 return r;
-        r = inner_decode(buffer_bytes(&h->bytes), &h->inner);
-        if (r < 0)
-                return r;
+        copy = buffer_bytes(&h->bytes);
+        h->inner = *m;
+        h->inner.body = moved(m->body, bytes, copy);
+        h->inner.control_head = moved(m->control_head, bytes, copy);
+        h->inner.ext = moved(m->ext, bytes, copy);
         memcpy(h->hash, hash, SHA256_SIZE);
         p->n_held++;
         p->held_bytes += bytes.size;
         return 0;
+}
+
+/* Small blocks wait for the next burst. */
+static void held_done(Peer *p) {
+        for (size_t i = 0; i < p->n_held; i++)
+                if (p->held[i].bytes.allocated > HELD_KEEP)
+                        buffer_done(&p->held[i].bytes);
+        p->n_held = p->held_bytes = 0;
 }
 
 /* The certificate whose device signed: the link's, or the one beside the entry, which must be the
@@ -177,7 +192,7 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
                         p->held[i].hash, (Bytes){}, old);
         if (r >= 0)
                 r = take_entry(p, &from, m, f->inner, hash, f->signature, old);
-        inbox_drop_held(p);
+        held_done(p);
         if (r < 0)
                 log_warning("A message could not be stored: %s", strerror(-r));
         return 0; /* the sender keeps it and will come again */
@@ -245,7 +260,6 @@ void inbox_settle(Peer *p, int error) {
 void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
         Delivery *d = p->delivery;
         const Certificate *c = link_certificate(p->link);
-        uint8_t hash[SHA256_SIZE];
         Conversation v;
         DbTxn *txn;
         Feed f;
@@ -253,8 +267,7 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
 
         if (store_read_begin(d->store, &txn) < 0)
                 return;
-        conversation_direct(sign_key_public(&d->self->account), p->account, hash);
-        r = conversation_find(txn, hash, &v);
+        r = conversation_find(txn, p->conversation, &v);
         if (r > 0)
                 r = feed_find(txn, v.number, p->number, c->epoch, c->device, &f);
         if (r > 0 && f.seq > 0) {

@@ -23,6 +23,10 @@ static int window_add(Peer *p, const Uuid *id, size_t size) {
         return 0;
 }
 
+static bool window_begins_with(const Peer *p, const Uuid *id) {
+        return p->in_flight_n > 0 && uuid_equal(&p->in_flight[p->in_flight_first].id, id);
+}
+
 static bool window_remove(Peer *p, const Uuid *id) {
         for (size_t i = 0; i < p->in_flight_n; i++) {
                 Sent *s = &p->in_flight[(p->in_flight_first + i) % WINDOW_ENTRIES];
@@ -63,6 +67,7 @@ bool peer_has_rows(Peer *p) {
 typedef struct Burst {
         Peer *peer;
         DbTxn *txn;
+        OutboxWalk rows;
         unsigned entries; /* sent since the last signature */
         size_t bytes;
 } Burst;
@@ -77,26 +82,34 @@ static Bytes own_certificate(const Burst *b, const Inner *m) {
         return store_get_certificate(b->txn, m->device, m->epoch, &outer) > 0 ? outer : (Bytes){};
 }
 
-static int burst_send(Burst *b, const Entry *e, bool sign_it) {
-        uint8_t hash[SHA256_SIZE], signature[SIGNATURE_SIZE];
-        Peer *p = b->peer;
-        MessageFrame m = {.inner = e->inner};
+static int burst_sign(Burst *b, const Entry *e, uint8_t *signature, MessageFrame *ret) {
+        uint8_t hash[SHA256_SIZE];
         Inner inner;
         int r;
 
         r = inner_decode(e->inner, &inner);
         if (r < 0)
                 return r;
-        if (sign_it) {
-                sha256(e->inner.data, e->inner.size, hash);
-                r = entry_sign(&p->delivery->self->device, hash, signature);
-                if (r < 0)
-                        return r;
-                m.signature = (Bytes){.data = signature, .size = sizeof(signature)};
-                m.certificate = own_certificate(b, &inner);
-        }
-        r = message_encode(link_output(p->link), &m);
-        return r < 0 ? r : window_add(p, &inner.id, e->inner.size);
+        sha256(e->inner.data, e->inner.size, hash);
+        r = entry_sign(&b->peer->delivery->self->device, hash, signature);
+        if (r < 0)
+                return r;
+        ret->signature = (Bytes){.data = signature, .size = SIGNATURE_SIZE};
+        ret->certificate = own_certificate(b, &inner);
+        return 0;
+}
+
+static int burst_send(Burst *b, const Uuid *id, const Entry *e, bool sign_it) {
+        uint8_t signature[SIGNATURE_SIZE];
+        Peer *p = b->peer;
+        MessageFrame m = {.inner = e->inner};
+        int r = 0;
+
+        if (sign_it)
+                r = burst_sign(b, e, signature, &m);
+        if (r >= 0)
+                r = message_encode(link_output(p->link), &m);
+        return r < 0 ? r : window_add(p, id, e->inner.size);
 }
 
 /* There will be room for another entry when one of SIZE bytes has been sent. */
@@ -118,17 +131,15 @@ static bool burst_goes_on(const Burst *b, const OutboxRow *cur, size_t size, con
 
 /* The next row that is still to be sent, with its entry. Rows whose time is over are left for
  * outbox_expire(). */
-static int next_row(Burst *b, OutboxPosition after, usec_t now, OutboxRow *ret, Entry *ret_entry,
-        bool *ret_expired) {
+static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry, bool *ret_expired) {
         int r;
 
-        while ((r = outbox_next(b->txn, b->peer->number, after, ret)) > 0) {
+        while ((r = outbox_walk_next(&b->rows, ret)) > 0) {
                 if (ret->expires > now) {
                         r = entry_get(b->txn, ret->at.feed, ret->at.seq, ret_entry);
                         return r == 0 ? -EUCLEAN : r;
                 }
                 *ret_expired = true;
-                after = ret->at;
         }
         return r;
 }
@@ -139,16 +150,16 @@ static int pump(Burst *b, usec_t now, bool *ret_expired) {
         OutboxRow cur, next;
         int r, more;
 
-        more = next_row(b, p->sent, now, &cur, &entry, ret_expired);
+        more = next_row(b, now, &cur, &entry, ret_expired);
         while (more > 0 && !window_is_full(p) && !link_is_full(p->link)) {
                 bool goes_on;
 
                 b->entries++;
                 b->bytes += entry.inner.size;
-                more = next_row(b, cur.at, now, &next, &next_entry, ret_expired);
+                more = next_row(b, now, &next, &next_entry, ret_expired);
                 goes_on = more > 0 &&
                         burst_goes_on(b, &cur, entry.inner.size, &next, next_entry.inner.size);
-                r = burst_send(b, &entry, !goes_on);
+                r = burst_send(b, &cur.id, &entry, !goes_on);
                 if (r < 0)
                         return r;
                 p->sent = cur.at;
@@ -202,7 +213,11 @@ void outbox_pump(Peer *p) {
         r = store_read_begin(d->store, &b.txn);
         if (r < 0)
                 return; /* the store is being reopened; the next wake tries again */
-        r = pump(&b, now, &expired);
+        r = outbox_walk(b.txn, p->number, p->sent, &b.rows);
+        if (r >= 0) {
+                r = pump(&b, now, &expired);
+                outbox_walk_end(&b.rows);
+        }
         store_read_end(b.txn);
         link_queued(p->link);
         if (expired)
@@ -278,7 +293,9 @@ static void on_delivered(
         Peer *p = userdata;
         Event *e = delivery_add_event(p->delivery);
 
-        (void)window_remove(p, id);
+        /* The acks have come before; without them the first is the one. */
+        if (window_begins_with(p, id))
+                (void)window_remove(p, id);
         if (!e)
                 return; /* the state is on disk; the event is not told */
         *e = (Event){.id = *id, .state = "delivered"};

@@ -33,6 +33,7 @@ typedef struct Peer {
         Delivery *delivery;
         uint8_t account[KEY_SIZE];
         uint32_t number;
+        uint8_t conversation[SHA256_SIZE]; /* with this account */
         Link *link; /* open, or being opened */
         bool up; /* it is open, and the user knows */
 

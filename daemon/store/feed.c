@@ -82,19 +82,41 @@ static int conversation_add(Store *s, Conversation *c) {
         return r < 0 ? r : conversation_write(s, c);
 }
 
+/* The hash of the last pair is kept: a burst is all of one. */
+static const uint8_t *direct_hash(
+        Store *s, const uint8_t self[static KEY_SIZE], const uint8_t peer[static KEY_SIZE]) {
+        __typeof__(s->conversation_hint) *h = &s->conversation_hint;
+
+        if (key_equal(h->self, self) && key_equal(h->peer, peer))
+                return h->hash;
+        memcpy(h->self, self, KEY_SIZE);
+        memcpy(h->peer, peer, KEY_SIZE);
+        conversation_direct(self, peer, h->hash);
+        h->number = 0;
+        return h->hash;
+}
+
 int conversation_open_direct(
         Store *s, const uint8_t self[static KEY_SIZE], const Contact *peer, Conversation *ret) {
         Conversation c = {.peer = peer->number};
-        int r;
+        const uint8_t *hash = direct_hash(s, self, peer->account);
+        int r = 0;
 
-        conversation_direct(self, peer->account, c.hash);
-        r = conversation_find(db_write(s->db), c.hash, ret);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        r = conversation_add(s, &c);
+        if (s->conversation_hint.number > 0)
+                r = conversation_get(db_write(s->db), s->conversation_hint.number, ret);
+        if (r > 0 && memcmp(ret->hash, hash, SHA256_SIZE) == 0)
+                return 0;
+        r = conversation_find(db_write(s->db), hash, ret);
         if (r < 0)
                 return r;
-        *ret = c;
+        if (r == 0) {
+                memcpy(c.hash, hash, SHA256_SIZE);
+                r = conversation_add(s, &c);
+                if (r < 0)
+                        return r;
+                *ret = c;
+        }
+        s->conversation_hint.number = ret->number;
         return 0;
 }
 
@@ -272,30 +294,49 @@ int feed_find(DbTxn *txn, uint32_t conversation, uint32_t account, uint64_t epoc
         return r <= 0 ? r : feed_get(txn, number, ret);
 }
 
+static int feed_add(Store *s, const DbKey *key, const Feed *f) {
+        int r;
+
+        row_start(&s->row);
+        row_put_u32(&s->row, f->number);
+        r = row_write(db_write(s->db), TABLE_FEED_KEY, key, &s->row);
+        return r < 0 ? r : feed_write(s, f);
+}
+
+static bool feed_is(const Feed *f, uint32_t conversation, uint32_t account, uint64_t epoch,
+        const uint8_t device[static KEY_SIZE]) {
+        return f->conversation == conversation && f->account == account && f->epoch == epoch &&
+                key_equal(f->device, device);
+}
+
 int feed_open(Store *s, uint32_t conversation, uint32_t account, uint64_t epoch,
         const uint8_t device[static KEY_SIZE], Feed *ret) {
         DbTxn *txn = db_write(s->db);
-        Feed f = {.conversation = conversation, .account = account, .epoch = epoch};
-        DbKey k = feed_author_key(conversation, account);
-        int r;
+        uint32_t *hint = &s->feed_hint[account != 0];
+        DbKey k;
+        int r = 0;
 
+        if (*hint > 0)
+                r = feed_get(txn, *hint, ret);
+        if (r > 0 && feed_is(ret, conversation, account, epoch, device))
+                return 0;
         r = feed_find(txn, conversation, account, epoch, device, ret);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        memcpy(f.device, device, KEY_SIZE);
-        r = store_next_number(s, "next-feed", &f.number);
         if (r < 0)
                 return r;
-        db_key_u64(&k, epoch);
-        db_key_bytes(&k, device, KEY_SIZE);
-        row_start(&s->row);
-        row_put_u32(&s->row, f.number);
-        r = row_write(txn, TABLE_FEED_KEY, &k, &s->row);
-        if (r >= 0)
-                r = feed_write(s, &f);
-        if (r < 0)
-                return r;
-        *ret = f;
+        if (r == 0) {
+                *ret = (Feed){.conversation = conversation, .account = account, .epoch = epoch};
+                memcpy(ret->device, device, KEY_SIZE);
+                r = store_next_number(s, "next-feed", &ret->number);
+                if (r < 0)
+                        return r;
+                k = feed_author_key(conversation, account);
+                db_key_u64(&k, epoch);
+                db_key_bytes(&k, device, KEY_SIZE);
+                r = feed_add(s, &k, ret);
+                if (r < 0)
+                        return r;
+        }
+        *hint = ret->number;
         return 0;
 }
 

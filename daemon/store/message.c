@@ -131,17 +131,22 @@ int store_find_id(
 
 /* What makes two sends the same: recipient, text, the message replied to and the expiry asked
  * for. */
-static void content_hash(const NewMessage *m, uint8_t ret[static SHA256_SIZE]) {
+static int content_hash(Buffer *scratch, const NewMessage *m, uint8_t ret[static SHA256_SIZE]) {
         uint8_t expires[8];
-        struct iovec parts[] = {
-                {.iov_base = (uint8_t *)m->to->account, .iov_len = KEY_SIZE},
-                {.iov_base = expires, .iov_len = sizeof(expires)},
-                {.iov_base = (Uuid *)&m->reply_to, .iov_len = m->has_reply_to ? sizeof(Uuid) : 0},
-                {.iov_base = (uint8_t *)m->text.data, .iov_len = m->text.size},
-        };
+        int r;
 
         db_set_u64(expires, m->expires);
-        sha256_parts(parts, ELEMENTSOF(parts), ret);
+        buffer_clear(scratch);
+        r = buffer_append(scratch, m->to->account, KEY_SIZE);
+        if (r >= 0)
+                r = buffer_append(scratch, expires, sizeof(expires));
+        if (r >= 0 && m->has_reply_to)
+                r = buffer_append(scratch, &m->reply_to, sizeof(m->reply_to));
+        if (r >= 0)
+                r = buffer_append(scratch, m->text.data, m->text.size);
+        if (r >= 0)
+                sha256(buffer_data(scratch), buffer_size(scratch), ret);
+        return r;
 }
 
 /* What readers would refuse is not written. */
@@ -179,6 +184,7 @@ static int own_entry_make(
                 .has_reply_to = m->has_reply_to,
                 .reply_to = m->reply_to};
 
+        buffer_clear(out);
         memcpy(i.conversation, v->hash, SHA256_SIZE);
         memcpy(i.account, sign_key_public(&m->self->account), KEY_SIZE);
         memcpy(i.device, sign_key_public(&m->self->device), KEY_SIZE);
@@ -210,7 +216,6 @@ static int own_entry_write(Store *s, const NewMessage *m, const uint8_t *content
 }
 
 int store_send(Store *s, const NewMessage *m) {
-        _cleanup_(buffer_done) Buffer inner = BUFFER_NULL;
         uint8_t content[SHA256_SIZE];
         Conversation v;
         IdRow before;
@@ -220,8 +225,9 @@ int store_send(Store *s, const NewMessage *m) {
 
         if (!can_be_sent(m))
                 return -EINVAL;
-        content_hash(m, content);
-        r = id_get(db_write(s->db), SELF_NUMBER, &m->id, &before);
+        r = content_hash(&s->inner, m, content);
+        if (r >= 0)
+                r = id_get(db_write(s->db), SELF_NUMBER, &m->id, &before);
         if (r < 0)
                 return r;
         if (r > 0)
@@ -234,11 +240,8 @@ int store_send(Store *s, const NewMessage *m) {
         if (r >= 0)
                 r = feed_find_origin(db_write(s->db), &f);
         if (r >= 0)
-                r = own_entry_make(m, &v, &f, &i, &inner);
-        if (r < 0)
-                return r;
-        return own_entry_write(s, m, content, &v, &f, &i,
-                (Bytes){.data = buffer_data(&inner), .size = buffer_size(&inner)});
+                r = own_entry_make(m, &v, &f, &i, &s->inner);
+        return r < 0 ? r : own_entry_write(s, m, content, &v, &f, &i, buffer_bytes(&s->inner));
 }
 
 int store_fail_message(Store *s, const Identity *self, const Contact *peer, const Uuid *id,

@@ -138,6 +138,15 @@ typedef struct OutboxRow {
 /* The first row for a recipient after POSITION ({0, 0}: the first). 1 or 0. */
 int outbox_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxRow *ret);
 
+/* The same for one row after the other. */
+typedef struct OutboxWalk {
+        DbCursor cursor;
+} OutboxWalk;
+
+int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk *ret);
+int outbox_walk_next(OutboxWalk *w, OutboxRow *ret);
+void outbox_walk_end(OutboxWalk *w);
+
 /* The first recipient with rows whose number is above AFTER. 1 or 0. */
 int outbox_next_recipient(DbTxn *txn, uint32_t after, uint32_t *ret);
 

@@ -174,40 +174,54 @@ static int outbox_read(DbValue k, DbValue v, OutboxRow *ret) {
         return 1;
 }
 
-static int outbox_first(DbTxn *txn, const DbKey *prefix, const DbKey *start, OutboxRow *ret) {
-        DbCursor cursor;
-        DbValue k, v;
-        int r;
-
-        r = db_cursor_open(txn, TABLE_OUTBOX, prefix, start, false, &cursor);
-        if (r < 0)
-                return r;
-        r = db_cursor_next(&cursor, &k, &v);
-        if (r > 0)
-                r = outbox_read(k, v, ret);
-        db_cursor_close(&cursor);
-        return r;
-}
-
-int outbox_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxRow *ret) {
+int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk *ret) {
         DbKey prefix = DB_KEY_NULL, start;
 
         db_key_u32(&prefix, recipient);
         start = prefix;
         db_key_u32(&start, after.feed);
         db_key_u64(&start, after.seq + 1);
-        return outbox_first(txn, &prefix, &start, ret);
+        return db_cursor_open(txn, TABLE_OUTBOX, &prefix, &start, false, &ret->cursor);
+}
+
+int outbox_walk_next(OutboxWalk *w, OutboxRow *ret) {
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_next(&w->cursor, &k, &v);
+        return r <= 0 ? r : outbox_read(k, v, ret);
+}
+
+void outbox_walk_end(OutboxWalk *w) {
+        db_cursor_close(&w->cursor);
+}
+
+int outbox_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxRow *ret) {
+        OutboxWalk w;
+        int r;
+
+        r = outbox_walk(txn, recipient, after, &w);
+        if (r < 0)
+                return r;
+        r = outbox_walk_next(&w, ret);
+        outbox_walk_end(&w);
+        return r;
 }
 
 int outbox_next_recipient(DbTxn *txn, uint32_t after, uint32_t *ret) {
         DbKey none = DB_KEY_NULL, start = DB_KEY_NULL;
+        OutboxWalk w;
         OutboxRow o;
         int r;
 
         if (after == UINT32_MAX)
                 return 0;
         db_key_u32(&start, after + 1);
-        r = outbox_first(txn, &none, &start, &o);
+        r = db_cursor_open(txn, TABLE_OUTBOX, &none, &start, false, &w.cursor);
+        if (r < 0)
+                return r;
+        r = outbox_walk_next(&w, &o);
+        outbox_walk_end(&w);
         if (r > 0)
                 *ret = o.recipient;
         return r;

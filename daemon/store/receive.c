@@ -192,15 +192,17 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
         int r;
 
         r = conversation_open_direct(s, sign_key_public(&e->self->account), e->from, &v);
-        if (r >= 0)
-                r = feed_find(txn, v.number, e->from->number, m->epoch, m->device, &f);
-        if (r == 0 && stranger_is_full(e->from, &v, e->bytes.size)) {
-                *ret = RECEIVED_TOO_MANY; /* nor has a full stranger new feeds */
-                return 0;
-        }
-        if (r == 0)
-                r = feed_open(s, v.number, e->from->number, m->epoch, m->device, &f);
         if (r < 0)
+                return r;
+        if (stranger_is_full(e->from, &v, e->bytes.size)) {
+                r = feed_find(txn, v.number, e->from->number, m->epoch, m->device, &f);
+                if (r == 0)
+                        *ret = RECEIVED_TOO_MANY; /* nor has a full stranger new feeds */
+        } else {
+                r = feed_open(s, v.number, e->from->number, m->epoch, m->device, &f);
+                r = r < 0 ? r : 1;
+        }
+        if (r <= 0)
                 return r;
         *ret_feed = f.number;
         return receive_into(s, e, &v, &f, ret);

@@ -110,6 +110,7 @@ Store *store_close(Store *s) {
                 return NULL;
         db_close(s->db);
         buffer_wipe(&s->row); /* may have held keys */
+        buffer_done(&s->inner);
         free(s);
         return NULL;
 }

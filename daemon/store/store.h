@@ -10,6 +10,8 @@
  * the keys of the many rows short.
  */
 
+#include "crypto/hash.h"
+#include "crypto/sign.h"
 #include "store/row.h"
 
 /* Table: key -> value (after the head). Numbers in keys are big-endian. */
@@ -38,6 +40,14 @@ enum {
 typedef struct Store {
         Db *db;
         Buffer row; /* scratch for the row being written */
+        Buffer inner; /* and for the own message */
+
+        /* Where the last ones were found. Only hints: what is read there is compared. */
+        struct {
+                uint8_t self[KEY_SIZE], peer[KEY_SIZE], hash[SHA256_SIZE];
+                uint32_t number;
+        } conversation_hint;
+        uint32_t feed_hint[2]; /* own, foreign */
 } Store;
 
 /* The batch and the snapshot of db/db.h, for the layers above, which do not know db/. */
