@@ -215,6 +215,26 @@ TEST(nothing_is_lost_or_doubled_on_a_bad_line) {
                 talk_on_a_bad_line(seed);
 }
 
+TEST(coming_back_costs_no_write) {
+        uint64_t writes;
+        World w;
+
+        world_new(&w, 1);
+        (void)stack_send(&w.alice, &w.bob.who, "hi");
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 1);
+        for (unsigned i = 1; i <= 3; i++) {
+                sim_run(&w.sim, USEC_PER_SEC);
+                writes = db_stats(w.bob.store->db)->writes;
+                stack_stop(&w.alice);
+                stack_start(&w.alice);
+                (void)stack_send(&w.alice, &w.bob.who, "back");
+                SIM_UNTIL(&w.sim, w.bob.n_up == 1 + i);
+                CHECK_EQ(db_stats(w.bob.store->db)->writes, writes);
+                SIM_UNTIL(&w.sim, w.bob.n_shown == 1 + i);
+        }
+        world_free(&w);
+}
+
 /* Time */
 
 TEST(what_was_not_delivered_in_time_expires) {

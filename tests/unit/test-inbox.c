@@ -385,6 +385,29 @@ TEST(a_body_may_be_so_long_and_no_longer) {
         world_free(&w);
 }
 
+TEST(an_older_device_does_not_come_in) {
+        Transport *ends[2];
+        Person tablet;
+        Hello h;
+        Pipe *p;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        person_on_device(&w.alice, 2, &tablet);
+        stack_knows(&w.bob, &tablet, 0);
+        far_free(&w.far);
+        CHECK_OK(pipe_new(w.sim.loop, &(PipeOptions){.latency = 1}, ends, &p));
+        far_begin(&w.far, &w.alice, TLS_CLIENT, LINK_ALPN, ends[0]);
+        delivery_accept(w.bob.delivery, ends[1]);
+        h = person_hello(&w.alice);
+        far_send_hello(&w.far, &h);
+        CHECK_EQ(far_bye(&w.far), CODE_REPLACED);
+        CHECK_EQ(w.bob.n_up, 1);
+        pipe_unref(p);
+        person_done(&tablet);
+        world_free(&w);
+}
+
 /* A disk that is full: files do not grow any more. */
 
 static struct rlimit before_full;

@@ -168,6 +168,7 @@ TEST(a_busy_link_keeps_nobody_waiting) {
         start = loop_now(w.sim.loop);
         send_random(&w, &m, flood, 60000, &sent);
         side_send(&w.alice, text_bytes("may I?"));
+        SIM_UNTIL(&w.sim, w.bob.n_frames > 0);
         SIM_UNTIL(&w.sim,
                 memmem(buffer_data(&w.bob.received), buffer_size(&w.bob.received), "may I?", 6));
         CHECK(w.bob.n_frames < flood / 2);

@@ -314,7 +314,8 @@ static unsigned raw_count_pongs(const Raw *r) {
         size_t at = 0, size;
         unsigned n = 0;
 
-        while (frame_scan(buffer_data(&r->in) + at, buffer_size(&r->in) - at, &size) > 0) {
+        while (at < buffer_size(&r->in) &&
+                frame_scan(buffer_data(&r->in) + at, buffer_size(&r->in) - at, &size) > 0) {
                 Frame f;
 
                 CHECK_OK(frame_open(buffer_data(&r->in) + at, size, &f));
