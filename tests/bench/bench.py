@@ -23,6 +23,7 @@ import kernel  # noqa: E402
 TOOLS = harness.BUILD / "tests/bench"
 ROUNDS = 5
 SIZE = 256
+FRAME = 472                                     # of MESSAGE, with a text of SIZE bytes
 MIB = 1 << 20
 
 
@@ -43,10 +44,10 @@ def report(name, value, unit, n, p50=None, p99=None, limit=None, ratio=None, **m
           flush=True)
 
 
-def store_limit(lab, batch, commits):
+def store_limit(lab, batch, commits, what="store"):
     directory = lab.directory / f"limit-{batch}-{time.monotonic_ns()}"
     directory.mkdir()
-    return run("limits", "store", directory, commits * batch, batch)
+    return run("limits", what, directory, commits * batch, batch)
 
 
 def commits_of(user):
@@ -106,6 +107,30 @@ def bench_one(lab):
            result["p50"] / limit, goal=1.0,
            **{"limit-is": "a D-Bus call and two commits", "bus-call": call, "commit": commit,
               "until-delivered-rate": result["rate"]})
+
+
+def bench_link(lab):
+    """Link to link without D-Bus, durable on both; what a store and a TLS connection alone can do
+    with the same rows and frames, one after the other, is the limit."""
+    count, results, rows, tls = 50000, [], [], []
+    per_record = 16384 // FRAME
+    for n in range(ROUNDS):
+        directory = lab.directory / f"link-{n}"
+        directory.mkdir()
+        results.append(run("link", directory, count, 4096, SIZE))
+        rows.append(store_limit(lab, 1000, 50, "rows"))
+        tls.append(run("limits", "tls", 5000))
+    result = medians(results)
+    store, records = medians(rows)["rate"] * 1000, medians(tls)["rate"] * per_record
+    limit = 1 / (1 / store + 1 / records)
+    report("link", result["rate"], "messages/s", ROUNDS * count, result["p50"], result["p99"],
+           limit, result["rate"] / limit, goal=100000,
+           **{"limit-is": "the rows at 1,000 a commit, then full TLS records",
+              "rows-1000-a-commit": store, "tls-full-records": records,
+              "messages-per-commit-sender": result["batch"],
+              "slowest-commit": result["slowest-commit"],
+              "cpu-us-sender": result["cpu-sender"],
+              "cpu-us-recipient": result["cpu-recipient"]})
 
 
 @contextlib.contextmanager
@@ -172,7 +197,7 @@ def bench_start(lab):
            goal=50)
 
 
-BENCHES = {"pipelined": bench_pipelined, "one-message": bench_one,
+BENCHES = {"pipelined": bench_pipelined, "one-message": bench_one, "link": bench_link,
            "idle-memory": bench_idle_memory, "idle-wake-ups": bench_idle_wake_ups,
            "start": bench_start}
 

@@ -26,7 +26,7 @@
 #include "util/fs.h"
 
 /* Messages written in one turn of the loop, as a burst of calls would be. */
-#define TURN 64
+#define TURN 256
 
 typedef struct Person {
         const char *name;
