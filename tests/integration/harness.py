@@ -301,7 +301,9 @@ class User(Process):
         self.bus = Bus(lab, f"{name}.bus", env)
         self.env = dict(env, DBUS_SESSION_BUS_ADDRESS=self.bus.address)
         self.events = []
+        self.closed = ""                        # why the client lost the bus, if it did
         self.connection = connect(self.bus.address)
+        self.connection.connect("closed", self.on_closed)
         self.connection.signal_subscribe(None, NAME, None, PATH, None,
                                          Gio.DBusSignalFlags.NONE, self.on_signal)
         self.connection.signal_subscribe(None, "org.freedesktop.DBus.Properties", None, PATH, NAME,
@@ -337,6 +339,9 @@ class User(Process):
         return answer.unpack()[0]
 
     # signals
+
+    def on_closed(self, _connection, _by_the_bus, error):
+        self.closed = f"lost the bus: {error.message if error else 'closed here'}\n"
 
     def on_signal(self, _connection, _sender, _path, _interface, name, args):
         self.events.append(Event(time.monotonic(), name, args.unpack()))
@@ -452,6 +457,7 @@ class User(Process):
 
     def logs(self):
         yield from super().logs()
+        yield f"{self.name}'s client", self.closed
         yield from self.bus.logs()
 
 
