@@ -54,7 +54,7 @@ static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
         c.last_seen = row_u64(&row);
         c.record = row_blob(&row);
         r = row_end(&row);
-        if (r < 0 || name.size > NAME_MAX_LENGTH)
+        if (r < 0 || !name_is_canonical(name.data, name.size))
                 return r < 0 ? r : -EUCLEAN;
         copy_bytes(c.name, name.data, name.size);
         *ret = c;
