@@ -248,6 +248,7 @@ Chat *chat_free(Chat *c) {
         store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);
+        told_free_all(c);
         DL_FOREACH_SAFE (c->operations, o, tmp) {
                 account_forget(c->parts.account, o);
                 DL_DELETE(c->operations, o);

@@ -230,7 +230,8 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
                 free(list.items);
                 return chat_error(error, CODE_STORAGE, "The store could not be read.");
         }
-        qsort(list.items, list.n, sizeof(*list.items), newest_first);
+        if (list.n > 0)
+                qsort(list.items, list.n, sizeof(*list.items), newest_first);
         for (size_t i = 0; i < list.n; i++) {
                 bool before = found || !after;
 

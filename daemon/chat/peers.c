@@ -212,7 +212,8 @@ static void list_answer(PeerList *l) {
         unsigned shown = 0;
         bool more = false;
 
-        qsort(l->views, l->n, sizeof(*l->views), by_name);
+        if (l->n > 0)
+                qsort(l->views, l->n, sizeof(*l->views), by_name);
         for (size_t i = list_start(l); i < l->n; i++) {
                 if (shown++ >= l->limit || !l->fn(userdata, &l->views[i]->peer)) {
                         more = true;
@@ -282,13 +283,47 @@ void chat_list_peers(
 
 /* Events */
 
+/* What was last said of somebody's presence: the same again is no news. */
+struct Told {
+        uint8_t account[KEY_SIZE];
+        const char *presence;
+        UT_hash_handle hh;
+};
+
+static bool is_news(Chat *c, const uint8_t *account, const char *presence) {
+        Told *t;
+
+        HASH_FIND(hh, c->told, account, KEY_SIZE, t);
+        if (t && streq(t->presence, presence))
+                return false;
+        if (!t) {
+                t = calloc(1, sizeof(*t));
+                if (!t)
+                        return true;
+                memcpy(t->account, account, KEY_SIZE);
+                HASH_ADD(hh, c->told, account, KEY_SIZE, t);
+        }
+        t->presence = presence;
+        return true;
+}
+
+void told_free_all(Chat *c) {
+        Told *t, *tmp;
+
+        HASH_ITER (hh, c->told, t, tmp) {
+                HASH_DEL(c->told, t);
+                free(t);
+        }
+}
+
 static void tell_peer(Chat *c, const Contact *k, DbTxn *txn) {
         _cleanup_(freep) PeerView *v = calloc(1, sizeof(*v));
 
         if (!v || !c->events)
                 return;
         view_contact(c, txn, k, v);
-        c->events->peer_changed(c->events_userdata, v->name, v->account, v->peer.presence);
+        if (is_news(c, k->account, v->peer.presence))
+                c->events->peer_changed(c->events_userdata, v->name, v->account, v->peer.presence);
 }
 
 static void tell_account(Chat *c, const uint8_t *account) {

@@ -3,10 +3,9 @@
 
 /* What the files of chat/ share. */
 
-#include <uthash.h>
-
 #include "chat/create.h"
 #include "store/history.h"
+#include "util/table.h"
 
 #define PROBLEM_SIZE 400
 #define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 3)
@@ -14,6 +13,7 @@
 /* A question to the directory on behalf of a caller. */
 typedef struct Pending Pending;
 typedef struct PeerList PeerList;
+typedef struct Told Told;
 
 /* Account operations, at most a few at once. */
 typedef struct Operation {
@@ -39,6 +39,7 @@ struct Chat {
         Operation *operations;
         Pending *pending;
         PeerList *peer_lists;
+        Told *told;
         Accepted *accepted;
         size_t n_accepted, allocated_accepted;
         bool committing;
@@ -87,4 +88,5 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);
 void peer_lists_free_all(Chat *c);
+void told_free_all(Chat *c);
 void peer_lists_forget(Chat *c, void *userdata);

@@ -4,9 +4,6 @@
 
 #include <utlist.h>
 
-/* A receipt larger than this goes as a frame of its own instead of in HELLO_OK. */
-#define GREETING_RECEIPT_MAX 3072
-
 /* Peers */
 
 Peer *peer_find(const Delivery *d, const uint8_t *account) {
@@ -185,8 +182,6 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         link_set_userdata(l, p);
         (void)directory_watch(d->directory, p->account);
         inbox_greet(p, &ok, rc, &buf);
-        if (ok.receipt.size > GREETING_RECEIPT_MAX)
-                ok.receipt = (Bytes){};
         link_confirm(l, &ok);
 }
 
@@ -269,6 +264,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
                         d->directory, link_certificate(l), ok->presence, loop_realtime(d->loop));
         if (ok->receipt.size > 0)
                 (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
+        if (p->n_receipts > 0)
+                inbox_settle(p, 0);
         peer_reached(p);
         d->callbacks->link_changed(d->userdata, p->account, true);
         if (p->link == l)

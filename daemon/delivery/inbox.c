@@ -256,6 +256,9 @@ void inbox_settle(Peer *p, int error) {
         link_queued(p->link);
 }
 
+/* A receipt larger than this goes as a frame of its own instead of in HELLO_OK. */
+#define GREETING_RECEIPT_MAX 3072
+
 /* What is held of the other's feed, for HELLO_OK. BUF keeps the receipt's bytes. */
 void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
         Delivery *d = p->delivery;
@@ -278,6 +281,10 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
                 r = store_make_receipt(txn, f.number, sign_key_public(&d->self->account), rc);
         }
         store_read_end(txn);
-        if (r > 0 && ok->has_head && receipt_encode(buf, rc, &d->self->device) >= 0)
+        if (r <= 0 || !ok->has_head || receipt_encode(buf, rc, &d->self->device) < 0)
+                return;
+        if (buffer_size(buf) <= GREETING_RECEIPT_MAX)
                 ok->receipt = buffer_bytes(buf);
+        else
+                owe_receipt(p, f.number); /* with inbox_settle() once the link is open */
 }

@@ -3,11 +3,10 @@
 
 /* What the files of delivery/ share. */
 
-#include <uthash.h>
-
 #include "delivery/delivery.h"
 #include "util/backoff.h"
 #include "util/log.h"
+#include "util/table.h"
 
 /* Entries and bytes sent and not acknowledged. */
 #define WINDOW_ENTRIES 1024

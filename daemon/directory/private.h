@@ -3,9 +3,8 @@
 
 /* What the files of directory/ share. */
 
-#include <uthash.h>
-
 #include "directory/directory.h"
+#include "util/table.h"
 
 typedef struct Tracker {
         EndpointKey address;

@@ -8,9 +8,7 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 
-/* The hash that is the default draws warnings from clang. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
+#include "util/table.h"
 
 /* Admission */
 

@@ -15,6 +15,12 @@
 #define RETRY_FIRST (500 * USEC_PER_MSEC)
 #define RETRY_LAST (30 * USEC_PER_SEC)
 
+/* When a tracker restarts, all its clients notice at once: they spread over this. */
+#define RETURN_SPREAD (3 * USEC_PER_SEC)
+
+/* A session that lasted less does not count as success: the back-off goes on. */
+#define LASTING (30 * USEC_PER_SEC)
+
 typedef struct Request {
         uint64_t id;
         usec_t deadline;
@@ -47,7 +53,7 @@ struct Session {
         LoopTimer *request_timer;
         Backoff backoff;
         Keepalive keepalive;
-        usec_t interval;
+        usec_t interval, ready_since;
         Request *requests; /* in the order of their deadlines, which is that of their ids */
         unsigned n_requests;
         uint64_t last_id;
@@ -112,13 +118,18 @@ static bool requests_fail(Session *s) {
 
 /* The attempt or the connection is over: tell why, try again later. */
 static void session_lose(Session *s, SessionState state, const char *error) {
-        usec_t wait = backoff_next(&s->backoff, session_loop(s));
+        usec_t now = loop_now(session_loop(s)), wait;
 
+        if (s->phase == PHASE_READY && now - s->ready_since >= LASTING)
+                backoff_reset(&s->backoff);
+        wait = backoff_next(&s->backoff, session_loop(s));
+        if (s->phase == PHASE_READY)
+                wait += loop_random_below(session_loop(s), RETURN_SPREAD);
         s->connect = connect_free(s->connect);
         s->conn = conn_free(s->conn);
         s->phase = PHASE_WAITING;
         s->has_hello = false;
-        loop_timer_set(s->timer, loop_now(session_loop(s)) + wait);
+        loop_timer_set(s->timer, now + wait);
         loop_timer_set(s->request_timer, USEC_INFINITY);
         if (requests_fail(s))
                 (void)session_set_state(s, state, error);
@@ -256,7 +267,7 @@ static void session_ready(Session *s, const Hello *h) {
         s->interval = MAX(h->heartbeat, s->self->heartbeat) * USEC_PER_SEC;
         keepalive_start(&s->keepalive, s->interval, loop_jitter(session_loop(s), s->interval), now);
         loop_timer_set(s->timer, s->keepalive.next);
-        backoff_reset(&s->backoff);
+        s->ready_since = now;
 }
 
 static int take_hello(Session *s, Frame *f) {
