@@ -387,7 +387,7 @@ TEST(attempts_become_rarer) {
                 before = wait;
                 wait = loop_now(w.sim.loop) - last;
                 last = loop_now(w.sim.loop);
-                /* The first is spread over some seconds: all clients of a tracker lose it at once. */
+                /* The first is spread over seconds: all clients of a tracker lose it at once. */
                 CHECK(i == 0 ? wait < 4 * USEC_PER_SEC : i == 1 || wait > before * 3 / 4);
                 CHECK(wait < 35 * USEC_PER_SEC);
         }
