@@ -117,7 +117,7 @@ def bench_link(lab):
     for n in range(ROUNDS):
         directory = lab.directory / f"link-{n}"
         directory.mkdir()
-        results.append(run("link", directory, count, 4096, SIZE))
+        results.append(run("link", directory, count, 2048, SIZE))
         rows.append(store_limit(lab, 1000, 50, "rows"))
         tls.append(run("limits", "tls", 5000))
     result = medians(results)
