@@ -148,6 +148,20 @@ static void listening_start(Manager *m) {
         delivery_set_presence(m->delivery, account_presence(m->account));
 }
 
+/* Interfaces come and go: what is published follows when a session does, which is what a change of
+ * network leads to. */
+static void publish_if_changed(Manager *m) {
+        Endpoints e;
+
+        if (!m->listener || !account_is_active(m->account))
+                return;
+        collect_endpoints(m, &e);
+        if (memcmp(&e, account_endpoints(m->account), sizeof(e)) == 0)
+                return;
+        account_publish(m->account, &e);
+        delivery_set_presence(m->delivery, account_presence(m->account));
+}
+
 static void on_listen_retry(void *userdata) {
         Manager *m = userdata;
 
@@ -190,7 +204,7 @@ static void on_use_tracker(void *userdata, const char *address) {
                 r = directory_set_trackers(
                         m->directory, m->config.trackers.items, m->config.trackers.n);
         if (r < 0)
-                log_warning("More than %d trackers are configured: none is used",
+                log_warning("More than %d trackers are configured: the list stays as it was",
                         DIRECTORY_TRACKERS_MAX);
 }
 
@@ -205,6 +219,7 @@ static void on_trackers_changed(void *userdata) {
         Manager *m = userdata;
 
         account_trackers_changed(m->account);
+        publish_if_changed(m);
         if (m->chat)
                 chat_on_trackers_changed(m->chat);
         status_later(m);
@@ -315,6 +330,7 @@ static void manager_reload(Manager *m) {
                 listening_stop(m);
                 listening_start(m);
         }
+        publish_if_changed(m);
         log_info("The configuration was read again");
 }
 
@@ -382,17 +398,15 @@ static int manager_open_store(Manager *m, const char *dir) {
 
         r = store_open(dir, m->loop, &m->store);
         if (r == -EPROTONOSUPPORT)
-                log_error(
-                        "NewerVersion: the store in %s/db was written by a newer version of "
-                        "p2pchat; install that version again. It was left as it is",
+                log_error("NewerVersion: the store in %s/db was written by a newer version of "
+                          "p2pchat; install that version again. It was left as it is",
                         dir);
         else if (r == -EMEDIUMTYPE)
                 log_error("%s/db is not a store of p2pchatd; move it away. It was left as it is",
                         dir);
         else if (r == -EUCLEAN)
-                log_error(
-                        "The store in %s/db is damaged; restore %s from a backup, or move it "
-                        "away to begin anew. It was left as it is",
+                log_error("The store in %s/db is damaged; restore %s from a backup, or move it "
+                          "away to begin anew. It was left as it is",
                         dir, dir);
         else if (r < 0)
                 log_error_errno(r, "The store in %s/db cannot be opened", dir);

@@ -29,6 +29,7 @@ struct Account {
         Operation operation;
         bool asked; /* the tracker has the claim */
         bool want_active; /* what the commit makes true */
+        bool was_claimed, was_logged_in; /* what holds if it fails */
         AccountDoneFn fn;
         void *fn_userdata;
         LoopTimer *deadline;
@@ -151,6 +152,10 @@ void account_publish(Account *a, const Endpoints *endpoints) {
         directory_announce(a->directory, account_is_active(a), buffer_bytes(&a->presence));
 }
 
+const Endpoints *account_endpoints(const Account *a) {
+        return &a->endpoints;
+}
+
 /* Operations */
 
 static void operation_end(Account *a, Code code, const char *text) {
@@ -178,6 +183,8 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
                 return false;
         }
         a->operation = OPERATION_BEGUN;
+        a->was_claimed = a->identity.claimed;
+        a->was_logged_in = a->identity.logged_in;
         a->fn = fn;
         a->fn_userdata = userdata;
         return true;
@@ -190,10 +197,9 @@ static void on_committed(void *userdata, int error) {
                 return;
         if (error < 0) {
                 /* What is in memory must be what is on disk. */
-                identity_done(&a->identity);
-                if (store_load_identity(a->store, &a->identity) > 0)
-                        account_set_local(a);
-                operation_end(a, CODE_STORAGE, "the account could not be written to disk");
+                a->identity.claimed = a->was_claimed;
+                a->identity.logged_in = a->was_logged_in;
+                operation_fail(a, CODE_STORAGE, "the account could not be written to disk");
                 return;
         }
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
@@ -207,6 +213,7 @@ static void operation_commit(Account *a, bool active) {
         int r;
 
         a->operation = OPERATION_COMMIT;
+        loop_timer_set(a->deadline, USEC_INFINITY); /* the disk answers, whatever it says */
         a->want_active = active;
         a->identity.logged_in = active;
         r = store_save_identity(a->store, &a->identity);

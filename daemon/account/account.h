@@ -44,6 +44,9 @@ bool account_is_active(const Account *a);
 /* Where this device listens, told to the directory as presence. Texts "host:port". */
 void account_publish(Account *a, const Endpoints *endpoints);
 
+/* What was published last; unused texts are zeros. */
+const Endpoints *account_endpoints(const Account *a);
+
 /* The newest presence record, signed; empty before the first. */
 Bytes account_presence(const Account *a);
 

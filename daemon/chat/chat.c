@@ -61,6 +61,7 @@ void chat_on_active(Chat *c, bool active) {
         DbTxn *txn;
 
         c->name_problem[0] = 0;
+        told_free_all(c);
         if (active && store_read_begin(c->parts.store, &txn) >= 0) {
                 (void)contact_each(txn, NULL, on_contact, c);
                 store_read_end(txn);
@@ -126,8 +127,7 @@ void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZ
         if (!c->events || !find_shown(c, account))
                 return;
         c->events->message_state_changed(c->events_userdata, uuid_format(id, id_text),
-                c->shown.name, c->shown.text, state,
-                reason == CODE_OK ? NULL : code_name(reason));
+                c->shown.name, c->shown.text, state, reason == CODE_OK ? NULL : code_name(reason));
 }
 
 void chat_on_states_told(Chat *c) {

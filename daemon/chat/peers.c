@@ -9,6 +9,7 @@
 #include "chat/private.h"
 
 #define LISTED_MAX 2000 /* people of the directory in one answer */
+#define PAGES_MAX 100 /* whatever is on them */
 
 typedef struct PeerView {
         ChatPeer peer;
@@ -25,7 +26,7 @@ struct PeerList {
         char *after, *name;
         unsigned limit;
         PeerView **views;
-        size_t n, allocated, listed;
+        size_t n, allocated, listed, pages;
         ChatPeerFn fn;
         ChatPeersDoneFn done;
         void *userdata;
@@ -229,6 +230,7 @@ static void on_page(void *userdata, Code code, Bytes after) {
 
         /* What the directory does not say is left out: the local rows are an answer as well. */
         if (code != CODE_OK || after.size == 0 || l->listed >= LISTED_MAX ||
+                ++l->pages >= PAGES_MAX ||
                 directory_list(l->chat->parts.directory, !l->all, after, on_listed, on_page, l) < 0)
                 list_answer(l);
 }

@@ -73,6 +73,7 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
 static void on_committed(void *userdata, int error) {
         Chat *c = userdata;
         Accepted *list = TAKE_PTR(c->accepted);
+        const uint8_t *woken = NULL;
         size_t n = c->n_accepted;
         ChatError e;
 
@@ -90,16 +91,20 @@ static void on_committed(void *userdata, int error) {
                                 uuid_format(&list[i].id, id));
         }
         /* A batch usually has one recipient; waking it once is enough. */
-        for (size_t i = 0; error >= 0 && i < n; i++)
-                if (!list[i].again && (i == 0 || !key_equal(list[i].account, list[i - 1].account)))
-                        delivery_wake(c->parts.delivery, list[i].account);
+        for (size_t i = 0; error >= 0 && i < n; i++) {
+                if (list[i].again || (woken && key_equal(list[i].account, woken)))
+                        continue;
+                woken = list[i].account;
+                delivery_wake(c->parts.delivery, woken);
+        }
         if (error >= 0)
                 chat_properties_changed(c, CHAT_QUEUED);
         free(list);
 }
 
-static int accept_after_commit(Chat *c, const Pending *p, const uint8_t *account, bool again) {
-        int r = 0;
+/* Makes sure of the answer before anything is written: what is in the batch will be kept. */
+static int expect_commit(Chat *c) {
+        int r;
 
         if (c->n_accepted == c->allocated_accepted) {
                 size_t n = MAX(2 * c->allocated_accepted, (size_t)64);
@@ -110,15 +115,18 @@ static int accept_after_commit(Chat *c, const Pending *p, const uint8_t *account
                 c->accepted = list;
                 c->allocated_accepted = n;
         }
-        if (!c->committing)
-                r = store_after_commit(c->parts.store, on_committed, c);
-        if (r < 0)
-                return r;
-        c->committing = true;
-        c->accepted[c->n_accepted] =
-                (Accepted){.fn = p->fn, .userdata = p->userdata, .id = p->id, .again = again};
-        memcpy(c->accepted[c->n_accepted++].account, account, KEY_SIZE);
-        return 0;
+        if (c->committing)
+                return 0;
+        r = store_after_commit(c->parts.store, on_committed, c);
+        c->committing = r >= 0;
+        return r;
+}
+
+static void answer_after_commit(Chat *c, const Pending *p, const uint8_t *account, bool again) {
+        Accepted *a = &c->accepted[c->n_accepted++];
+
+        *a = (Accepted){.fn = p->fn, .userdata = p->userdata, .id = p->id, .again = again};
+        memcpy(a->account, account, KEY_SIZE);
 }
 
 /* The recipient is known: write the message, answer when it is on disk. Writing to somebody makes
@@ -133,23 +141,25 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                 .text = text_bytes(p->text),
                 .expires = p->expires,
                 .now = loop_realtime(c->parts.loop)};
+        bool again;
         int r;
 
         if (to->flags & CONTACT_BLOCKED)
                 return chat_error(
                         error, CODE_BLOCKED, "You have blocked %s: chatc unblock first.", to->name);
-        r = store_send(s, &m);
+        r = expect_commit(c);
+        if (r >= 0)
+                r = store_send(s, &m);
         if (r == -EEXIST)
                 return chat_error(error, CODE_INVALID_ARGS,
                         "This id was used for another message: choose a new one.");
+        again = r > 0;
         if (r >= 0 && !(to->flags & CONTACT_PINNED))
-                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST) < 0 ? -EIO
-                                                                                           : r;
-        if (r >= 0)
-                r = accept_after_commit(c, p, to->account, r > 0);
+                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST);
         if (r < 0)
                 return chat_error(error, CODE_STORAGE, "The message was not kept: %s.",
                         r == -ENOSPC ? "the disk is full" : strerror(-r));
+        answer_after_commit(c, p, to->account, again);
         (void)directory_watch(c->parts.directory, to->account);
         return 0;
 }

@@ -30,8 +30,10 @@ static void on_peer_timer(void *userdata) {
 Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
         Peer *p = peer_find(d, account);
 
-        if (p)
+        if (p) {
+                p->number = number; /* the one that was there may be of a batch that failed */
                 return p;
+        }
         p = calloc(1, sizeof(*p));
         if (!p)
                 return NULL;
@@ -54,6 +56,7 @@ static void peer_free(Peer *p) {
         inbox_drop_held(p);
         loop_timer_free(p->timer);
         free(p->in_flight);
+        free(p->acks);
         free(p);
 }
 
@@ -75,6 +78,25 @@ static void events_tell(Delivery *d, const Events *events) {
                 d->callbacks->states_told(d->userdata);
 }
 
+/* A stranger whose row was in a failed batch has a number that somebody else will get: nothing may
+ * go to him under it. */
+static void drop_unknown_peers(Delivery *d) {
+        Peer *p, *tmp;
+        Contact c;
+
+        HASH_ITER (hh, d->peers, p, tmp) {
+                int r = contact_get(store_write(d->store), p->account, &c);
+
+                if (r < 0 || (r > 0 && c.number == p->number))
+                        continue;
+                if (p->link)
+                        link_close(p->link, CODE_PEER_STORAGE, "the account could not be stored");
+                if (p->up)
+                        d->callbacks->link_changed(d->userdata, p->account, false);
+                peer_free(p);
+        }
+}
+
 /* What was owed to peers and to the user leaves together; of a failed batch nothing is told, and
  * the peers hear that it was not kept. */
 static void on_batch(void *userdata, int error) {
@@ -89,6 +111,8 @@ static void on_batch(void *userdata, int error) {
                         inbox_settle(p, error);
         if (error >= 0)
                 events_tell(d, &events);
+        else
+                drop_unknown_peers(d);
         free(events.list);
 }
 
@@ -137,6 +161,8 @@ static void peer_link_lost(Peer *p) {
         Delivery *d = p->delivery;
         bool was_up = p->up;
 
+        if (was_up && loop_now(d->loop) - p->up_since >= LINK_LASTING)
+                backoff_reset(&p->backoff);
         p->up = false;
         p->link = NULL;
         inbox_drop_held(p);
@@ -202,8 +228,11 @@ static void learn_and_welcome(
                         "the account could not be stored; try again later");
         else if (c.flags & CONTACT_BLOCKED)
                 link_turn_away(d, l, CODE_BLOCKED, "not wanted here");
-        else
+        else {
+                /* on_batch() looks whether the row came to be */
+                (void)delivery_await_commit(d);
                 link_welcome(d, l, &c);
+        }
 }
 
 /* The directory has said whose name it is; without an answer the name is shown with a suffix. */
@@ -275,6 +304,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
         Peer *p = link_userdata(l);
 
+        if (p->link != l)
+                return -EPROTO; /* another one has taken its place */
         switch (f->type) {
         case FRAME_MESSAGE:
                 return inbox_take_message(p, f);
@@ -292,7 +323,10 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
 }
 
 static void on_link_drained(void *userdata, Link *l) {
-        outbox_pump(link_userdata(l));
+        Peer *p = link_userdata(l);
+
+        if (p->link == l)
+                outbox_pump(p);
 }
 
 static void on_link_closed(void *userdata, Link *l, Code code, const char *text) {
@@ -424,11 +458,11 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
-        if (!d->started || !p || p->link || !peer_has_rows(p))
+        if (!d->started || !p || p->up || !peer_has_rows(p))
                 return;
         backoff_reset(&p->backoff);
         p->appeared = true;
-        peer_want_link(p);
+        peer_want_link(p); /* unless an attempt is under way, which looks at `appeared` then */
 }
 
 unsigned delivery_count_links(const Delivery *d) {

@@ -132,7 +132,7 @@ void peer_reached(Peer *p) {
         Endpoints before = {};
         int r;
 
-        backoff_reset(&p->backoff);
+        p->up_since = loop_now(d->loop);
         r = store_get_endpoints(store_write(d->store), p->number, &before);
         if (r < 0)
                 return;

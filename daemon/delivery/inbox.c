@@ -115,14 +115,24 @@ static void owe_receipt(Peer *p, uint32_t feed) {
                 p->receipts[p->n_receipts++] = feed;
 }
 
+/* Bounded by what one batch takes in. Without memory the receipt speaks for itself. */
 static void owe_ack(Peer *p, const Uuid *id, uint32_t feed) {
-        p->acks[p->n_acks++] = *id;
         p->owes = true;
         owe_receipt(p, feed);
+        if (p->n_acks == p->allocated_acks) {
+                size_t n = MAX(2 * p->allocated_acks, (size_t)16);
+                Uuid *acks = reallocarray(p->acks, n, sizeof(*acks));
+
+                if (!acks)
+                        return;
+                p->acks = acks;
+                p->allocated_acks = n;
+        }
+        p->acks[p->n_acks++] = *id;
 }
 
 static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
-        const uint8_t *hash, Bytes signature, bool old_device) {
+        const uint8_t *hash, Bytes signature, bool old_device, bool *ret_new) {
         Delivery *d = p->delivery;
         NewEntry e = {.self = d->self,
                 .from = from,
@@ -137,20 +147,16 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
         Event *event;
         int r;
 
-        /* Room for one more ack, which must be of the same batch as its entry. */
-        if (p->n_acks == ACK_IDS_MAX)
-                (void)store_commit(d->store); /* and with it inbox_settle() */
         r = store_receive(d->store, &e, &what, &feed);
-        if (r < 0) {
-                nack(p, &m->id, CODE_PEER_STORAGE, false);
+        if (r < 0)
                 return r;
-        }
         switch (what) {
         case RECEIVED_NEW:
                 event = delivery_add_event(d);
                 if (event)
                         *event = (Event){.received = true, .feed = feed, .seq = m->seq};
                 owe_ack(p, &m->id, feed);
+                *ret_new = true;
                 break;
         case RECEIVED_AGAIN:
                 owe_ack(p, &m->id, feed);
@@ -168,11 +174,32 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
         return delivery_await_commit(d);
 }
 
-/* All that is held, then the signed entry itself. */
-static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint8_t *hash) {
+/* All that is held, then the signed entry itself. RET_TAKEN: how many of them. */
+static int take_proven(Peer *p, const Inner *m, const MessageFrame *f, const uint8_t *hash,
+        const Certificate *signer, bool old, size_t *ret_taken) {
         Delivery *d = p->delivery;
-        Certificate signer;
+        bool is_new = false;
         Contact from;
+        int r;
+
+        *ret_taken = 0;
+        r = contact_get(store_write(d->store), p->account, &from);
+        if (r == 0)
+                r = -ENOENT;
+        for (size_t i = 0; r >= 0 && i < p->n_held; i++, ++*ret_taken)
+                r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
+                        p->held[i].hash, (Bytes){}, old, &is_new);
+        if (r >= 0)
+                r = take_entry(p, &from, m, f->inner, hash, f->signature, old, &is_new);
+        if (r >= 0 && is_new)
+                r = store_keep_certificate(d->store, signer,
+                        f->certificate.size > 0 ? f->certificate : link_certificate_outer(p->link));
+        return r;
+}
+
+static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint8_t *hash) {
+        Certificate signer;
+        size_t taken;
         bool old;
         int r;
 
@@ -181,21 +208,17 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
                 r = entry_verify(signer.device, hash, f->signature.data);
         if (r < 0)
                 return r;
-        r = contact_get(store_write(d->store), p->account, &from);
-        if (r == 0)
-                r = -ENOENT;
-        if (r > 0)
-                r = store_keep_certificate(d->store, &signer,
-                        f->certificate.size > 0 ? f->certificate : link_certificate_outer(p->link));
-        for (size_t i = 0; r >= 0 && i < p->n_held; i++)
-                r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
-                        p->held[i].hash, (Bytes){}, old);
-        if (r >= 0)
-                r = take_entry(p, &from, m, f->inner, hash, f->signature, old);
-        held_done(p);
-        if (r < 0)
+        r = take_proven(p, m, f, hash, &signer, old, &taken);
+        if (r < 0) {
                 log_warning("A message could not be stored: %s", strerror(-r));
-        return 0; /* the sender keeps it and will come again */
+                /* So that the sender comes again over this link; with what was taken before the
+                 * failure inbox_settle() deals. */
+                for (size_t i = taken; i < p->n_held; i++)
+                        nack(p, &p->held[i].inner.id, CODE_PEER_STORAGE, false);
+                nack(p, &m->id, CODE_PEER_STORAGE, false);
+        }
+        held_done(p);
+        return 0;
 }
 
 int inbox_take_message(Peer *p, Frame *f) {
@@ -249,8 +272,9 @@ void inbox_settle(Peer *p, int error) {
                         nack(p, &p->acks[i], CODE_PEER_STORAGE, false);
                 return;
         }
-        if (n_acks > 0)
-                (void)ack_encode(link_output(p->link), p->acks, n_acks);
+        for (size_t i = 0; i < n_acks; i += ACK_IDS_MAX)
+                (void)ack_encode(
+                        link_output(p->link), p->acks + i, MIN(n_acks - i, (size_t)ACK_IDS_MAX));
         for (size_t i = 0; i < n_receipts; i++)
                 send_receipt(p, p->receipts[i]);
         link_queued(p->link);

@@ -55,7 +55,8 @@ void outbox_link_lost(Peer *p) {
 bool peer_has_rows(Peer *p) {
         OutboxRow row;
 
-        return outbox_next(store_write(p->delivery->store), p->number, (OutboxPosition){}, &row) >
+        /* Where it cannot be told, the next attempt will. */
+        return outbox_next(store_write(p->delivery->store), p->number, (OutboxPosition){}, &row) !=
                 0;
 }
 
@@ -198,8 +199,10 @@ void outbox_pump(Peer *p) {
                 link_is_full(p->link))
                 return;
         r = store_read_begin(d->store, &b.txn);
-        if (r < 0)
-                return; /* the store is being reopened; the next wake tries again */
+        if (r < 0) {
+                peer_retry_later(p); /* the store is being reopened */
+                return;
+        }
         r = outbox_walk(b.txn, p->number, p->sent, &b.rows);
         if (r >= 0) {
                 r = pump(&b, now, &expired);
@@ -225,7 +228,8 @@ int outbox_take_ack(Peer *p, Frame *f) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++)
-                (void)window_remove(p, &ids[i]);
+                if (window_remove(p, &ids[i]))
+                        backoff_reset(&p->backoff);
         outbox_pump(p);
         return 0;
 }
@@ -299,12 +303,18 @@ int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
                 return -ENOMEM;
         memcpy(peer.account, p->account, KEY_SIZE);
         r = receipt_decode(outer, device, rc);
+        if (r >= 0)
+                r = delivery_await_commit(d); /* before there are events that it would tell */
         if (r < 0)
                 return r;
+        /* One that is about something else than what is known here changes nothing: a copy of the
+         * store that was restored is behind what its recipient has seen. */
         r = store_take_receipt(d->store, d->self, &peer, rc, on_delivered, p);
-        if (r < 0 && r != -EBADMSG)
+        if (r == -EBADMSG)
+                log_debug("A receipt does not fit what was sent, and is ignored");
+        else if (r < 0)
                 log_warning("A receipt could not be kept: %s", strerror(-r));
-        return r < 0 ? r : delivery_await_commit(d);
+        return 0;
 }
 
 int outbox_take_receipt(Peer *p, Frame *f) {

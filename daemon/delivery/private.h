@@ -16,6 +16,9 @@
 #define RETRY_FIRST (500 * USEC_PER_MSEC)
 #define RETRY_LAST (5 * USEC_PER_MINUTE)
 
+/* A link that ended sooner, with nothing acknowledged, was no success. */
+#define LINK_LASTING (30 * USEC_PER_SEC)
+
 /* An entry of a burst that waits for the signature at its end. */
 typedef struct Held {
         Buffer bytes; /* INNER */
@@ -35,6 +38,7 @@ typedef struct Peer {
         uint8_t conversation[SHA256_SIZE]; /* with this account */
         Link *link; /* open, or being opened */
         bool up; /* it is open, and the user knows */
+        usec_t up_since;
 
         /* Getting a link */
         LoopTimer *timer;
@@ -57,8 +61,8 @@ typedef struct Peer {
         size_t n_held, held_bytes;
 
         /* What this batch owes the peer after its commit. */
-        Uuid acks[ACK_IDS_MAX];
-        size_t n_acks;
+        Uuid *acks;
+        size_t n_acks, allocated_acks;
         uint32_t receipts[4]; /* feeds; usually one */
         size_t n_receipts;
         bool owes;

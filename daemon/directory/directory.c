@@ -24,10 +24,17 @@ const KnownPresence *directory_presence(
         return w && w->heard ? &w->known : NULL;
 }
 
-static void session_watch_accounts(Session *s, const uint8_t *accounts, size_t n) {
-        if (n > 0)
-                (void)session_watch(
-                        s, &(Watch){.add = {.data = accounts, .size = n * KEY_SIZE}}, NULL, NULL);
+static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
+        queries_go_on(userdata);
+}
+
+/* A session that has too many requests open is told everything anew when one was answered: watching
+ * twice is watching. */
+static void session_watch_accounts(Directory *d, Session *s, const uint8_t *accounts, size_t n) {
+        Watch w = {.add = {.data = accounts, .size = n * KEY_SIZE}};
+
+        if (n > 0 && session_watch(s, &w, on_watched, d) == -EBUSY)
+                d->watch_again = true;
 }
 
 static void session_watch_all(Directory *d, Session *s) {
@@ -40,12 +47,22 @@ static void session_watch_all(Directory *d, Session *s) {
         HASH_ITER (hh, d->watched, w, tmp) {
                 memcpy(accounts[n++], w->account, KEY_SIZE);
                 if (n == WATCH_ACCOUNTS_MAX) {
-                        session_watch_accounts(s, accounts[0], n);
+                        session_watch_accounts(d, s, accounts[0], n);
                         n = 0;
                 }
         }
-        session_watch_accounts(s, accounts[0], n);
+        session_watch_accounts(d, s, accounts[0], n);
         free(accounts);
+}
+
+void watch_go_on(Directory *d) {
+        if (!d->watch_again)
+                return;
+        d->watch_again = false;
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        session_watch_all(d, d->trackers[i].session);
 }
 
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
@@ -63,7 +80,7 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         for (size_t i = 0; i < d->n; i++)
                 if (d->trackers[i].session &&
                         session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        session_watch_accounts(d->trackers[i].session, w->account, 1);
+                        session_watch_accounts(d, d->trackers[i].session, w->account, 1);
         return 0;
 }
 
@@ -341,7 +358,8 @@ void directory_announce(Directory *d, bool claimed, Bytes presence) {
                         continue;
                 if (first)
                         (void)session_register(s, d->self->record, on_registered, d);
-                (void)session_publish(s, &(Publish){.presence = presence}, NULL, NULL);
+                (void)session_publish(
+                        s, &(Publish){.presence = presence, .record = d->self->record}, NULL, NULL);
         }
 }
 

@@ -46,6 +46,7 @@ struct Directory {
         bool started, claimed;
         Buffer presence; /* as announced */
         Watched *watched;
+        bool watch_again; /* some request to watch found too many open */
         Query *queries;
         LoopTimer *query_timer;
 };
@@ -57,4 +58,5 @@ void queries_free(Directory *d);
 /* A session came up or an attempt failed: those that wait are asked, or refused when no attempt is
  * left. */
 void queries_go_on(Directory *d);
+void watch_go_on(Directory *d);
 void on_query_timer(void *userdata);

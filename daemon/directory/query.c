@@ -94,8 +94,7 @@ static const PresenceRecord *presence_of(Bytes outer, const Record *record, Pres
         return buf;
 }
 
-static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
-        Query *q = userdata;
+static void take_lookup(Query *q, Code code, const char *text, Frame *ok) {
         PresenceRecord presence;
         LookupAnswer a;
         Record record;
@@ -114,13 +113,25 @@ static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
                 (Bytes){});
 }
 
+/* There is room for a question that waits. */
+static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
+        Query *q = userdata;
+        Directory *d = q->directory;
+
+        take_lookup(q, code, text, ok);
+        queries_go_on(d);
+}
+
+/* With as many open as a session takes, a question waits for an answer to another. */
 static int query_look_up(Query *q, Session *s) {
         Lookup l = {};
+        int r;
 
         memcpy(l.name, q->name, NAME_SIZE);
         memcpy(l.account, q->account, KEY_SIZE);
-        q->waiting = false;
-        return session_lookup(s, &l, on_lookup, q);
+        r = session_lookup(s, &l, on_lookup, q);
+        q->waiting = r == -EBUSY;
+        return r;
 }
 
 static Query *first_waiting(const Directory *d) {
@@ -140,6 +151,7 @@ static void arm_query_timer(Directory *d) {
 
 void queries_go_on(Directory *d) {
         Query *q;
+        int r;
 
         while ((q = first_waiting(d))) {
                 Session *s = directory_connected_session(d);
@@ -147,10 +159,14 @@ void queries_go_on(Directory *d) {
                 /* Whoever is refused may ask again, which wakes the trackers. */
                 if (!s && !directory_has_failed(d))
                         break;
-                if (!s || query_look_up(q, s) < 0)
+                r = s ? query_look_up(q, s) : -ENOTCONN;
+                if (r == -EBUSY)
+                        break;
+                if (r < 0)
                         query_refuse(q, CODE_TRACKER_UNREACHABLE, "no tracker could be reached");
         }
         arm_query_timer(d);
+        watch_go_on(d);
 }
 
 void on_query_timer(void *userdata) {
@@ -166,6 +182,7 @@ int directory_lookup(Directory *d, const char *name, const uint8_t *account, Dir
         void *userdata) {
         Session *s = directory_connected_session(d);
         Query *q;
+        int r;
 
         if (!s)
                 directory_wake(d);
@@ -175,14 +192,15 @@ int directory_lookup(Directory *d, const char *name, const uint8_t *account, Dir
         if (!q)
                 return -ENOMEM;
         q->lookup = fn;
+        q->deadline = loop_now(net_loop(d->net)) + SESSION_REQUEST_TIME;
         if (name)
                 memcpy(q->name, name, strnlen(name, NAME_MAX_LENGTH));
         else
                 memcpy(q->account, account, KEY_SIZE);
-        if (s)
-                return query_sent(q, query_look_up(q, s));
-        q->waiting = true;
-        q->deadline = loop_now(net_loop(d->net)) + SESSION_REQUEST_TIME;
+        r = s ? query_look_up(q, s) : 0;
+        if (r < 0 && r != -EBUSY)
+                return query_sent(q, r);
+        q->waiting = !s || r == -EBUSY;
         arm_query_timer(d);
         return 0;
 }

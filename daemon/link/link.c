@@ -264,18 +264,30 @@ static bool link_settle_with(Link *l, Link *other) {
         return false;
 }
 
+/* Another one of the same start is waiting for an answer already: one at a time. */
+static bool link_is_second_to_probe(Link *l) {
+        Link *other;
+
+        DL_FOREACH (l->pool->links, other)
+                if (other != l && other->state == LINK_PROBING &&
+                        key_equal(other->account, l->account) && link_is_same_boot(l, other))
+                        return true;
+        return false;
+}
+
+/* Comes to terms with every other link of the account, so that the owner is asked about one. */
 static void link_settle(Link *l) {
         Link *other, *tmp;
 
+        if (link_is_second_to_probe(l)) {
+                link_end(l, CODE_OK, "another link is being opened");
+                return;
+        }
         DL_FOREACH_SAFE (l->pool->links, other, tmp) {
                 if (other == l || !key_equal(other->account, l->account))
                         continue;
                 if (!other->has_hello && !other->outgoing)
                         continue;
-                if (other->state == LINK_PROBING && link_is_same_boot(l, other)) {
-                        link_end(l, CODE_OK, "another link is being opened");
-                        return;
-                }
                 if (!link_settle_with(l, other))
                         return;
         }
@@ -414,7 +426,8 @@ static void link_probe_ends(Link *l) {
         }
         if (older)
                 link_end(older, CODE_OK, "superseded by a newer link");
-        link_ask_owner(l);
+        l->state = LINK_HELLO;
+        link_settle(l); /* others may have come meanwhile */
 }
 
 static void link_keep_alive(Link *l) {

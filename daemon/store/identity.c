@@ -37,11 +37,17 @@ static int identity_read(RowReader *row, Identity *i) {
         uint8_t seed[KEY_SIZE], flags;
         int r;
 
+        bool empty;
+
         row_bytes(row, seed, sizeof(seed));
+        empty = bytes_are_zero(seed, sizeof(seed));
         sign_key_from_seed(seed, &i->account);
         row_bytes(row, seed, sizeof(seed));
+        empty |= bytes_are_zero(seed, sizeof(seed));
         sign_key_from_seed(seed, &i->device);
         explicit_bzero(seed, sizeof(seed));
+        if (row->error >= 0 && empty)
+                return -EUCLEAN; /* everybody knows the key of that */
         i->epoch = row_u64(row);
         i->record_seq = row_u64(row);
         flags = row_u8(row);

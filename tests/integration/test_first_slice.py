@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 import harness
+from gi.repository import Gio, GLib
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -205,7 +206,22 @@ def test_sending_again_with_the_same_id_is_one_message(alice, bob):
     last = alice.send("bob", "last")
     alice.wait_delivered("bob", [last])
     assert [row["text"] for row in bob.history("alice")] == ["once"] * 3 + ["last"]
+    harness.wait_until(lambda: len(bob.signals("MessageReceived")) >= 4, what="four signals")
     assert len(bob.signals("MessageReceived")) == 4
+
+
+def test_what_is_sent_together_with_a_repetition_goes_out_too(alice, bob):
+    """A client that has lost its connection repeats what it is not sure of, and goes on."""
+    chosen = alice.send("bob", "once")
+    alice.wait_delivered("bob", [chosen])
+    texts = [("once", {"id": GLib.Variant("s", chosen)}), ("second", {}), ("third", {})]
+    for text, more in texts:                    # all are waiting when the daemon looks
+        alice.connection.call(
+            harness.NAME, harness.PATH, harness.NAME, "Send",
+            GLib.Variant("(ssa{sv})", ("bob", text, more)), None,
+            Gio.DBusCallFlags.NO_AUTO_START, 60000, None, None, None)
+    harness.wait_until(lambda: [(row["text"], row["state"]) for row in alice.history("bob")] == [
+        (text, "delivered") for text, _ in texts], what="the two that are new are delivered")
 
 
 def test_an_id_is_not_used_for_something_else(alice, bob):

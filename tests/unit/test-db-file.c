@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <lmdb.h>
@@ -241,6 +243,87 @@ TEST(a_foreign_file_can_be_looked_at_without_a_trace) {
                 read_file(&lab, &after, &after_size);
                 CHECK_EQ(after_size, size);
                 CHECK(memcmp(before, after, size) == 0);
+        }
+        lab_free(&lab);
+}
+
+/* The disk, as LMDB sees it: these stand before the C library's functions. */
+typedef enum Fault {
+        FAULT_NONE,
+        FAULT_PAGES, /* data does not go to the file */
+        FAULT_SYNC,
+        FAULT_META, /* nor does what makes the data count */
+        _FAULT_MAX,
+} Fault;
+
+static Fault fault;
+
+/* Under its plain name, which large files have changed here but not there. */
+ssize_t plain_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
+
+ssize_t plain_pwrite(int fd, const void *p, size_t n, off_t at) {
+        if (fault == FAULT_PAGES || (fault == FAULT_META && n < PAGE)) {
+                errno = EIO;
+                return -1;
+        }
+        return syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+ssize_t writev(int fd, const struct iovec *v, int n) {
+        if (fault == FAULT_PAGES) {
+                errno = EIO;
+                return -1;
+        }
+        return syscall(SYS_writev, fd, v, n);
+}
+
+int fdatasync(int fd) {
+        if (fault == FAULT_SYNC) {
+                errno = EIO;
+                return -1;
+        }
+        return (int)syscall(SYS_fdatasync, fd);
+}
+
+typedef struct Outcome {
+        int calls, error;
+} Outcome;
+
+static void on_outcome(void *userdata, int error) {
+        Outcome *o = userdata;
+
+        o->calls++;
+        o->error = error;
+}
+
+TEST(a_disk_that_fails_is_told_and_heals) {
+        Lab lab;
+
+        lab_new(&lab);
+        lab_open(&lab);
+        CHECK_OK(put(&lab, "before", "v"));
+        CHECK_OK(db_commit(lab.db));
+        for (Fault f = FAULT_NONE + 1; f < _FAULT_MAX; f++) {
+                Outcome o = {};
+
+                CHECK_OK(put(&lab, "lost", "v"));
+                CHECK_OK(db_after_commit(lab.db, on_outcome, &o));
+                fault = f;
+                (void)db_commit(lab.db);
+                fault = FAULT_NONE;
+                CHECK_EQ(o.calls, 1);
+                CHECK_EQ(o.error, -ENOSPC); /* a full disk shows as EIO as well */
+                CHECK_EQ(committed(&lab, "before"), 1);
+                CHECK_EQ(committed(&lab, "lost"), 0);
+
+                CHECK_OK(put(&lab, "after", "v"));
+                CHECK_OK(db_after_commit(lab.db, on_outcome, &o));
+                CHECK_OK(db_commit(lab.db));
+                CHECK_EQ(o.error, 0);
+                lab.db = db_close(lab.db);
+                lab_open(&lab);
+                CHECK_EQ(committed(&lab, "after"), 1);
+                CHECK_EQ(committed(&lab, "lost"), 0);
         }
         lab_free(&lab);
 }

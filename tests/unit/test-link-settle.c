@@ -180,6 +180,33 @@ TEST(a_link_that_lives_does_not_give_way) {
         world_free(&w);
 }
 
+TEST(two_that_come_while_the_old_one_is_asked_never_make_two_links) {
+        Far first, second, third;
+        Hello h;
+        World w;
+
+        world_new(&w, 1);
+        h = person_hello(&w.a);
+        far_link(&first, &w.a, &w.bob, TLS_SERVER); /* Bob's */
+        first.answers = false;
+        pipe_unref(far_with(&second, &w.a, &w.bob, TLS_CLIENT));
+        far_send_hello(&second, &h);
+        far_sent(&second, hello_ok_encode(conn_output(second.conn), &(HelloOk){}));
+        far_take(&first, FRAME_PING);
+        pipe_unref(far_with(&third, &w.a, &w.bob, TLS_CLIENT));
+        far_send_hello(&third, &h);
+        CHECK_EQ(far_bye(&third), CODE_OK); /* one at a time */
+        SIM_UNTIL(&w.sim, w.bob.n_open == 2);
+        sim_run(&w.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(link_pool_count_open(w.bob.pool), 1);
+        CHECK_EQ(w.bob.n_hello, 2);
+        CHECK(far_is_served(&second));
+        far_free(&first);
+        far_free(&second);
+        far_free(&third);
+        world_free(&w);
+}
+
 TEST(a_link_that_ends_while_it_is_asked_makes_room_at_once) {
         Far first, second;
         usec_t start;

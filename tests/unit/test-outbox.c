@@ -189,6 +189,14 @@ static Got check_not_believed(World *w) {
         return world_take_message(w);
 }
 
+/* The same, but the link stays: it may be this store that is behind, restored from a copy. */
+static void check_ignored(World *w) {
+        sim_run(&w->sim, USEC_PER_SEC);
+        CHECK(far_is_served(&w->far));
+        CHECK_EQ(w->bob.n_delivered, 0);
+        CHECK_EQ(stack_count_outbox(&w->bob), 1);
+}
+
 TEST(receipts_that_prove_nothing_are_not_believed) {
         Person carol;
         Receipt rc;
@@ -210,33 +218,33 @@ TEST(receipts_that_prove_nothing_are_not_believed) {
         rc = make_receipt(&w, &g);
         memcpy(rc.reader, person_account(&carol), KEY_SIZE); /* of another reader */
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
 
         rc = make_receipt(&w, &g);
         rc.ranges[0].last = 2; /* beyond what was written */
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
         rc.ranges[0].last = UINT64_MAX;
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
 
         rc = make_receipt(&w, &g);
         rc.hash[0] ^= 1; /* of something else */
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
 
         rc = make_receipt(&w, &g);
         memcpy(rc.author, person_account(&carol), KEY_SIZE); /* about somebody else's feed */
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
         rc = make_receipt(&w, &g);
         rc.epoch++; /* about a feed that there is not */
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
         rc = make_receipt(&w, &g);
         rc.conversation[0] ^= 1;
         say_receipt(&w, &rc, &w.alice.device);
-        g = check_not_believed(&w);
+        check_ignored(&w);
 
         rc = make_receipt(&w, &g);
         say_receipt(&w, &rc, &w.alice.device);

@@ -227,6 +227,39 @@ TEST(what_readers_would_refuse_is_not_written) {
         lab_free(&lab);
 }
 
+TEST(a_failed_batch_leaves_nothing_in_memory) {
+        Contact carol;
+        Person *p;
+        Lab lab;
+        Made c;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        CHECK(learn(p->store, CAROL, "carol", 1, 1, CONTACT_PINNED, true, &carol) > 0);
+        CHECK_OK(store_commit(p->store));
+        CHECK_OK(store_commit(lab.bob.store));
+        make_chain(&c, 1);
+        for (int i = 0; i < 2; i++) {
+                CHECK_OK(send_text(p, 1, "text", NOW));
+                CHECK_EQ(receive(&lab, &c), RECEIVED_NEW);
+                db_fail(txn_of(p), -EIO);
+                db_fail(txn_of(&lab.bob), -EIO);
+                CHECK_EQ(store_commit(p->store), -EIO);
+                CHECK_EQ(store_commit(lab.bob.store), -EIO);
+        }
+
+        /* The numbers are given out again, to others. */
+        CHECK_OK(send_as(p, 2, "text", 0, NOW + MINUTE, &carol));
+        CHECK_OK(send_text(p, 1, "text", NOW));
+        CHECK_EQ(own_feed(p).seq, 1);
+        CHECK_EQ(conversation_of(p).peer, p->other.number);
+        CHECK_EQ(receive(&lab, &c), RECEIVED_NEW);
+        CHECK_EQ(foreign_feed(&lab.bob).seq, 1);
+        CHECK_EQ(conversation_of(&lab.bob).unread, 1);
+        made_done(&c);
+        lab_free(&lab);
+}
+
 /* Receiving */
 
 TEST(what_is_new_is_kept_and_what_is_known_is_not_kept_again) {
@@ -407,14 +440,39 @@ TEST(what_fills_a_gap_and_does_not_fit_is_kept_and_marked) {
         CHECK(flags_at(bob, 3) & ENTRY_FORK);
         CHECK(!(flags_at(bob, 1) & ENTRY_FORK));
 
-        /* What its successor was built on, but itself built on something else. */
-        m = inner_for(4, c[0].hash);
-        make(&x, &m);
-        CHECK_EQ(receive(&lab, &x), RECEIVED_NEW);
-        made_done(&x);
-        CHECK(flags_at(bob, 4) & ENTRY_FORK);
-        CHECK_EQ(foreign_feed(bob).have.n, 1);
+        CHECK(!(flags_at(bob, 5) & ENTRY_FORK));
+        CHECK_EQ(foreign_feed(bob).have.n, 2);
         chain_done(c, 5);
+        lab_free(&lab);
+}
+
+TEST(what_fills_a_gap_and_was_built_on_something_else_is_kept_and_marked) {
+        Made a, b, c, d;
+        Person *bob;
+        Inner m;
+        Lab lab;
+
+        lab_new(&lab);
+        bob = &lab.bob;
+        make_chain(&a, 1);
+        m = inner_for(2, a.hash);
+        make(&b, &m);
+        m = inner_for(3, a.hash); /* not b's */
+        make(&c, &m);
+        m = inner_for(4, c.hash);
+        make(&d, &m);
+        CHECK_EQ(receive(&lab, &a), RECEIVED_NEW);
+        CHECK_EQ(receive(&lab, &b), RECEIVED_NEW);
+        CHECK_EQ(receive(&lab, &d), RECEIVED_NEW);
+        CHECK_EQ(receive(&lab, &c), RECEIVED_NEW);
+        CHECK(!(flags_at(bob, 1) & ENTRY_FORK));
+        CHECK(flags_at(bob, 2) & ENTRY_FORK);
+        CHECK(flags_at(bob, 3) & ENTRY_FORK);
+        CHECK(!(flags_at(bob, 4) & ENTRY_FORK));
+        made_done(&a);
+        made_done(&b);
+        made_done(&c);
+        made_done(&d);
         lab_free(&lab);
 }
 
@@ -521,6 +579,8 @@ TEST(a_stranger_has_a_share_of_messages) {
         make(&once, &m);
         make_next(&at, 1);
         CHECK_EQ(receive(&lab, &at), RECEIVED_TOO_MANY);
+        CHECK_EQ(foreign_feed(bob).seq, STRANGER_MESSAGES_MAX + 1);
+        CHECK_EQ(foreign_feed(bob).have.range[0].last, STRANGER_MESSAGES_MAX);
         CHECK_EQ(receive(&lab, &once), RECEIVED_AGAIN);
         CHECK_EQ(conversation_of(bob).unread, STRANGER_MESSAGES_MAX);
 

@@ -126,6 +126,34 @@ TEST(a_receipt_that_says_what_cannot_be_is_refused) {
         lab_free(&lab);
 }
 
+TEST(nobody_gives_a_receipt_for_somebody_else) {
+        Contact carol;
+        Conversation v;
+        Receipt rc;
+        Told told;
+        Person *p;
+        Lab lab;
+        Feed f;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        CHECK(learn(p->store, CAROL, "carol", 1, 1, CONTACT_PINNED, true, &carol) > 0);
+        CHECK_OK(send_text(p, 1, "to bob", NOW));
+        CHECK_OK(send_as(p, 2, "to carol", 0, NOW + MINUTE, &carol));
+        rc = receipt_for(&lab, 1, 1);
+
+        /* Bob knows, by whatever way, what alice has written to carol. */
+        conversation_direct(sign_key_public(&p->self.account), carol.account, rc.conversation);
+        memcpy(rc.reader, carol.account, KEY_SIZE);
+        CHECK_EQ(conversation_find(txn_of(p), rc.conversation, &v), 1);
+        CHECK_EQ(feed_find(txn_of(p), v.number, SELF_NUMBER, 1, rc.device, &f), 1);
+        hash_at(p, f.number, 1, rc.hash);
+        CHECK_EQ(take(&lab, &rc, &told), -EBADMSG);
+        CHECK_EQ(store_take_receipt(p->store, &p->self, &carol, &rc, on_state, &told), 0);
+        CHECK_EQ(told.n, 1);
+        lab_free(&lab);
+}
+
 TEST(a_receipt_of_the_whole_way_round_is_taken) {
         _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
         Entry e;
