@@ -157,6 +157,17 @@ static void confirming_drop(Delivery *d, const Link *l) {
                         confirming_end(c);
 }
 
+/* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory. */
+static void peer_forget(Peer *p) {
+        Delivery *d = p->delivery;
+        Contact c;
+
+        if (contact_get(store_write(d->store), p->account, &c) > 0 && !(c.flags & CONTACT_PINNED))
+                directory_unwatch(d->directory, p->account);
+        peer_free(p);
+}
+
+/* P may be gone after this. */
 static void peer_link_lost(Peer *p) {
         Delivery *d = p->delivery;
         bool was_up = p->up;
@@ -171,8 +182,10 @@ static void peer_link_lost(Peer *p) {
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
-        if (!peer_has_rows(p))
+        if (!peer_has_rows(p)) {
+                peer_forget(p);
                 return;
+        }
         if (!was_up && p->next_candidate < p->candidates.n)
                 peer_try_next(p);
         else

@@ -84,6 +84,20 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         return 0;
 }
 
+void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watch remove = {.remove = {.data = account, .size = KEY_SIZE}};
+        Watched *w = watched_find(d, account);
+
+        if (!w)
+                return;
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        (void)session_watch(d->trackers[i].session, &remove, NULL, NULL);
+        HASH_DEL(d->watched, w);
+        free(w);
+}
+
 /* The newer of what is known and P. */
 static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
         KnownPresence *k = &w->known;
