@@ -35,9 +35,8 @@ static int read_buffer(RowReader *row, Buffer *to) {
 
 static int identity_read(RowReader *row, Identity *i) {
         uint8_t seed[KEY_SIZE], flags;
-        int r;
-
         bool empty;
+        int r;
 
         row_bytes(row, seed, sizeof(seed));
         empty = bytes_are_zero(seed, sizeof(seed));

@@ -134,6 +134,18 @@ TEST(the_identity_comes_back_as_it_was) {
         lab_free(&lab);
 }
 
+TEST(an_identity_without_keys_is_damage) {
+        static const SignKey none;
+        Identity i;
+        Lab lab;
+
+        lab_new(&lab);
+        lab.alice.self.device = none;
+        CHECK_OK(store_save_identity(lab.alice.store, &lab.alice.self));
+        CHECK_EQ(store_load_identity(lab.alice.store, &i), -EUCLEAN);
+        lab_free(&lab);
+}
+
 /* Contacts */
 
 static const char *shown(const Person *p, const Contact *c) {
