@@ -378,12 +378,8 @@ int bus_wait(Chatc *c, usec_t deadline, bool *ret_timeout) {
         usec_t now, left = UINT64_MAX;
         int r;
 
+        /* First, or a steady stream of signals would put the end off. */
         *ret_timeout = false;
-        r = sd_bus_process(c->bus, NULL);
-        if (r < 0)
-                return report_lost(r, false);
-        if (r > 0)
-                return 0;
         if (deadline != USEC_INFINITY) {
                 now = monotonic_now();
                 if (now >= deadline) {
@@ -392,6 +388,11 @@ int bus_wait(Chatc *c, usec_t deadline, bool *ret_timeout) {
                 }
                 left = deadline - now;
         }
+        r = sd_bus_process(c->bus, NULL);
+        if (r < 0)
+                return report_lost(r, false);
+        if (r > 0)
+                return 0;
         r = sd_bus_wait(c->bus, left);
         if (r < 0 && r != -EINTR)
                 return report_lost(r, false);
