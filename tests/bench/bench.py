@@ -112,7 +112,7 @@ def bench_one(lab):
 def bench_link(lab):
     """Link to link without D-Bus, durable on both; what a store and a TLS connection alone can do
     with the same rows and frames, one after the other, is the limit."""
-    count, results, rows, tls = 50000, [], [], []
+    count, results, rows, tls = 100000, [], [], []
     per_record = 16384 // FRAME
     for n in range(ROUNDS):
         directory = lab.directory / f"link-{n}"
