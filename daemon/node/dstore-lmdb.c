@@ -395,6 +395,8 @@ static int check_schema(LmdbStore *s) {
         r = db_get(txn, TABLE_META, &k, &v);
         if (r < 0)
                 return r;
+        if (r == 0 && !db_is_new(s->db))
+                return -EMEDIUMTYPE; /* somebody else's tables are in it */
         if (r == 0) {
                 db_set_u32(row, SCHEMA_VERSION);
                 memcpy(row + sizeof(uint32_t), SCHEMA_NAME, STRLEN(SCHEMA_NAME));

@@ -319,6 +319,32 @@ static void write_schema(Lab *lab, const uint8_t *p, size_t n) {
         db_close(db);
 }
 
+TEST(the_database_of_another_program_is_refused_and_kept) {
+        static const char *const tables[] = {"songs", NULL};
+        DbOptions options = {.tables = tables, .map_size = 1 << 24};
+        DbKey k = DB_KEY_NULL;
+        DbValue v;
+        Lab lab;
+        Db *db;
+
+        lab_new(&lab);
+        lab.d = dstore_close(lab.d);
+        CHECK_OK(nftw(lab.path, remove_entry, 8, FTW_DEPTH | FTW_PHYS));
+        options.loop = lab.loop;
+        db_key_bytes(&k, "title", 5);
+        CHECK_OK(db_open(lab.path, &options, &db));
+        CHECK_OK(db_put(db_write(db), 0, &k, "words", 5));
+        CHECK_OK(db_commit(db));
+        db_close(db);
+        CHECK_EQ(dstore_lmdb_open(lab.loop, lab.path, &lab.d), -EMEDIUMTYPE);
+        CHECK_OK(db_open(lab.path, &options, &db));
+        CHECK_EQ(db_get(db_write(db), 0, &k, &v), 1);
+        CHECK_OK(db_commit(db));
+        db_close(db);
+        lab.d = NULL;
+        lab_free(&lab);
+}
+
 TEST(a_newer_or_foreign_store_is_refused_and_kept) {
         static const uint8_t newer[] = "\1\0\0\0\0\0\2p2pchat directory";
         static const uint8_t other[] = "\1\0\0\0\0\0\1something else that is long";
