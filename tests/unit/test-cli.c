@@ -20,13 +20,20 @@ static const Option own[] = {
         {"--all", .flag = &all}, {"-n", .value = &count}, {"--id", .value = &id}, {}};
 static const Option common[] = {{"--json", .flag = &json}, {}};
 
+/* The words that are found point into the list, which a macro's block does not outlive: it is kept
+ * here until the next one. */
 static int parse(char **argv, Args *ret) {
+        static char *kept[32];
         char error[ARGS_ERROR_SIZE] = "";
+        size_t n = 0;
         int r;
 
+        do
+                kept[n] = argv[n];
+        while (argv[n++] && n < sizeof(kept) / sizeof(kept[0]));
         all = json = false;
         count = id = NULL;
-        r = args_parse(argv, own, common, ret, error);
+        r = args_parse(kept, own, common, ret, error);
         CHECK((r < 0) == (error[0] != '\0'));
         return r;
 }
