@@ -78,6 +78,20 @@ static void events_tell(Delivery *d, const Events *events) {
                 d->callbacks->states_told(d->userdata);
 }
 
+static void confirming_end(Confirming *c) {
+        directory_forget(c->delivery->directory, c);
+        DL_DELETE(c->delivery->confirming, c);
+        free(c);
+}
+
+static void confirming_drop(Delivery *d, const Link *l) {
+        Confirming *c, *tmp;
+
+        DL_FOREACH_SAFE (d->confirming, c, tmp)
+                if (c->link == l)
+                        confirming_end(c);
+}
+
 /* A stranger whose row was in a failed batch has a number that somebody else will get: nothing may
  * go to him under it. */
 static void drop_unknown_peers(Delivery *d) {
@@ -89,8 +103,10 @@ static void drop_unknown_peers(Delivery *d) {
 
                 if (r < 0 || (r > 0 && c.number == p->number))
                         continue;
-                if (p->link)
+                if (p->link) {
+                        confirming_drop(d, p->link);
                         link_close(p->link, CODE_PEER_STORAGE, "the account could not be stored");
+                }
                 if (p->up)
                         d->callbacks->link_changed(d->userdata, p->account, false);
                 peer_free(p);
@@ -142,20 +158,6 @@ Event *delivery_add_event(Delivery *d) {
 }
 
 /* Links */
-
-static void confirming_end(Confirming *c) {
-        directory_forget(c->delivery->directory, c);
-        DL_DELETE(c->delivery->confirming, c);
-        free(c);
-}
-
-static void confirming_drop(Delivery *d, const Link *l) {
-        Confirming *c, *tmp;
-
-        DL_FOREACH_SAFE (d->confirming, c, tmp)
-                if (c->link == l)
-                        confirming_end(c);
-}
 
 /* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory. */
 static void peer_forget(Peer *p) {
@@ -300,6 +302,7 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
 
         p->link = l;
         p->up = true;
+        p->appeared = false;
         outbox_link_lost(p); /* nothing has been sent over this one */
         if (ok->presence.size > 0)
                 (void)directory_take_presence(
