@@ -13,10 +13,6 @@ static Watched *watched_find(const Directory *d, const uint8_t *account) {
         return w;
 }
 
-bool directory_is_watched(const Directory *d, const uint8_t account[static KEY_SIZE]) {
-        return watched_find(d, account) != NULL;
-}
-
 const KnownPresence *directory_presence(
         const Directory *d, const uint8_t account[static KEY_SIZE]) {
         Watched *w = watched_find(d, account);

@@ -91,7 +91,6 @@ int directory_list(Directory *d, bool online, Bytes after, DirectoryPeerFn fn, D
 /* Tells of an account's record and presence from now on. */
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]);
 void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
-bool directory_is_watched(const Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */
 typedef struct KnownPresence {

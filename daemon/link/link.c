@@ -589,10 +589,6 @@ Bytes link_record_outer(const Link *l) {
                 .size = buffer_size(&l->hello) - l->certificate_size};
 }
 
-const SockAddr *link_peer(const Link *l) {
-        return conn_peer(l->conn);
-}
-
 void link_set_userdata(Link *l, void *userdata) {
         l->userdata = userdata;
 }

@@ -97,7 +97,6 @@ const uint8_t *link_account(const Link *l);
 const Certificate *link_certificate(const Link *l);
 Bytes link_certificate_outer(const Link *l);
 Bytes link_record_outer(const Link *l);
-const SockAddr *link_peer(const Link *l);
 
 /* For the owner. */
 void link_set_userdata(Link *l, void *userdata);

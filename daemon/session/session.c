@@ -544,7 +544,3 @@ const char *session_state_name(const Session *s) {
 const char *session_error(const Session *s) {
         return s->error;
 }
-
-const EndpointKey *session_tracker(const Session *s) {
-        return &s->tracker;
-}

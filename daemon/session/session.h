@@ -46,7 +46,6 @@ const char *session_state_name(const Session *s);
 
 /* Why it is not connected, a sentence; "" when it is. */
 const char *session_error(const Session *s);
-const EndpointKey *session_tracker(const Session *s);
 
 /* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
  * back. */

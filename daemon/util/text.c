@@ -5,17 +5,6 @@
 static const char HEX_DIGITS[] = "0123456789abcdef";
 static const char BASE32_DIGITS[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-char *hex_encode(const void *p, size_t n, char *buf) {
-        const uint8_t *b = p;
-
-        for (size_t i = 0; i < n; i++) {
-                buf[2 * i] = HEX_DIGITS[b[i] >> 4];
-                buf[2 * i + 1] = HEX_DIGITS[b[i] & 15];
-        }
-        buf[2 * n] = 0;
-        return buf;
-}
-
 char *base32_encode_key(const uint8_t key[static 32], char buf[static BASE32_KEY_SIZE + 1]) {
         uint32_t acc = 0;
         unsigned bits = 0;

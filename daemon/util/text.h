@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Text forms: hexadecimal, base32 (RFC 4648 alphabet in lower case, no padding), UUIDs (RFC 9562),
+ * Text forms: base32 (RFC 4648 alphabet in lower case, no padding), UUIDs (RFC 9562),
  * UTF-8 (RFC 3629) and the terminal.
  */
 
@@ -10,9 +10,6 @@
 #include "util/usec.h"
 
 #define BASE32_KEY_SIZE 52 /* characters of a 32-byte key */
-
-/* BUF takes 2 * n + 1 characters. */
-char *hex_encode(const void *p, size_t n, char *buf);
 
 /* 32 bytes as 52 characters and back. Decoding takes either case and refuses other lengths, other
  * characters and stray bits after the last byte, so that a key has one form only: -EINVAL. */
