@@ -61,6 +61,16 @@ typedef struct DbStats {
 
 const DbStats *db_stats(const Db *db);
 
+/* What there is and what is taken of it, in bytes. */
+typedef struct DbRoom {
+        uint64_t used; /* pages in use: those that are free within the file are left out */
+        uint64_t limit; /* of `used` */
+        uint64_t free; /* on the file system, for this user */
+        bool reserve; /* room for deletions is held */
+} DbRoom;
+
+void db_get_room(Db *db, DbRoom *ret);
+
 /* The batch's transaction, begun if there is none. Never NULL: what could not begin is a
  * transaction with an error. */
 DbTxn *db_write(Db *db);

@@ -11,9 +11,7 @@
 /* LMDB's table of free pages. */
 #define FREE_DBI 0
 
-/* A file may be shorter than its last page says, by pages that were given up again in the
- * transaction that took them. All of those are free; a page that is missing otherwise is lost. */
-static int count_free(MDB_txn *txn, size_t from, size_t *ret) {
+int db_count_free(MDB_txn *txn, size_t from, size_t *ret) {
         MDB_cursor *cursor;
         MDB_val k, v;
         size_t n = 0;
@@ -25,7 +23,9 @@ static int count_free(MDB_txn *txn, size_t from, size_t *ret) {
         while ((e = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
                 const size_t *pages = v.mv_data; /* their number, then each */
 
-                for (size_t i = 1; i < v.mv_size / sizeof(*pages) && i <= pages[0]; i++)
+                if (from == 0)
+                        n += pages[0]; /* without touching what may be many pages */
+                for (size_t i = 1; from > 0 && i < v.mv_size / sizeof(*pages) && i <= pages[0]; i++)
                         n += pages[i] >= from;
         }
         mdb_cursor_close(cursor);
@@ -33,6 +33,8 @@ static int count_free(MDB_txn *txn, size_t from, size_t *ret) {
         return e == MDB_NOTFOUND ? 0 : e;
 }
 
+/* A file may be shorter than its last page says, by pages that were given up again in the
+ * transaction that took them. All of those are free; a page that is missing otherwise is lost. */
 static int check_size(MDB_env *env, MDB_txn *txn) {
         MDB_envinfo info;
         MDB_stat page;
@@ -50,7 +52,7 @@ static int check_size(MDB_env *env, MDB_txn *txn) {
         there = (size_t)st.st_size / page.ms_psize;
         if (there > info.me_last_pgno)
                 return 0;
-        e = count_free(txn, there, &free_pages);
+        e = db_count_free(txn, there, &free_pages);
         if (e)
                 return e;
         return free_pages == info.me_last_pgno + 1 - there ? 0 : MDB_CORRUPTED;

@@ -143,6 +143,19 @@ int store_last_error(const Store *s) {
         return db_stats(s->db)->last_error;
 }
 
+void store_get_health(Store *s, StoreHealth *ret) {
+        const DbStats *stats = db_stats(s->db);
+        DbRoom room;
+
+        db_get_room(s->db, &room);
+        *ret = (StoreHealth){.last_error = stats->last_error,
+                .slowest_commit = stats->slowest,
+                .used = room.used,
+                .limit = room.limit,
+                .free = room.free,
+                .reserve = room.reserve};
+}
+
 int store_next_number(Store *s, const char *counter, uint32_t *ret) {
         DbTxn *txn = db_write(s->db);
         DbKey k = store_meta_key(counter);

@@ -62,6 +62,18 @@ int store_commit(Store *s);
 /* The error of the last batch, 0 when it went well. */
 int store_last_error(const Store *s);
 
+/* How the store is, for status and doctor. Sizes in bytes. */
+typedef struct StoreHealth {
+        int last_error; /* of the last batch, 0 when it went well */
+        usec_t slowest_commit; /* since the start */
+        uint64_t used; /* by what is kept, free pages of the file left out */
+        uint64_t limit; /* storage.max-size, or what the address space allows */
+        uint64_t free; /* on the file system, for this user */
+        bool reserve; /* the room for acks and deletions on a full disk is held */
+} StoreHealth;
+
+void store_get_health(Store *s, StoreHealth *ret);
+
 /* DIR/db. -EPROTONOSUPPORT: written by a newer version; -EMEDIUMTYPE: not a store of p2pchatd;
  * else as db_open(). A store that is refused is left as it is. */
 int store_open(const char *dir, Loop *loop, Store **ret);

@@ -613,3 +613,33 @@ TEST(keys_sort_as_their_numbers) {
         CHECK(memcmp(k.data, "\1\2\3\4", 4) == 0);
         CHECK_EQ(db_get_u32(k.data), 0x01020304);
 }
+
+TEST(room_that_is_given_back_counts_as_free) {
+        static const uint8_t block[100000];
+        DbRoom before, full, after;
+        DbKey k;
+        Lab lab;
+
+        lab_new(&lab);
+        lab_open(&lab);
+        CHECK_OK(put(&lab, "k", "v"));
+        CHECK_OK(db_commit(lab.db));
+        db_get_room(lab.db, &before);
+        CHECK(before.used > 0 && before.used < 100000);
+        CHECK(before.limit == MAP_SIZE && before.free > 0);
+        for (uint32_t i = 0; i < 20; i++) {
+                k = key_number(i);
+                CHECK_OK(db_put(db_write(lab.db), TABLE_B, &k, block, sizeof(block)));
+        }
+        CHECK_OK(db_commit(lab.db));
+        db_get_room(lab.db, &full);
+        CHECK(full.used >= before.used + 20 * sizeof(block));
+        for (uint32_t i = 0; i < 20; i++) {
+                k = key_number(i);
+                CHECK_EQ(db_del(db_write(lab.db), TABLE_B, &k), 1);
+        }
+        CHECK_OK(db_commit(lab.db));
+        db_get_room(lab.db, &after);
+        CHECK(after.used < before.used + 100000);
+        lab_free(&lab);
+}
