@@ -246,26 +246,20 @@ int store_send(Store *s, const NewMessage *m) {
 
 int store_fail_message(Store *s, const Identity *self, const Contact *peer, const Uuid *id,
         EntryState state, Code reason) {
-        DbTxn *txn = db_write(s->db);
-        DbKey k = DB_KEY_NULL;
-        DbValue v;
         IdRow at;
         Entry e;
         int r;
 
-        r = id_get(txn, SELF_NUMBER, id, &at);
-        if (r <= 0)
-                return r;
-        db_key_u32(&k, peer->number);
-        db_key_u32(&k, at.feed);
-        db_key_u64(&k, at.seq);
-        r = db_get(txn, TABLE_OUTBOX, &k, &v);
+        r = id_get(db_write(s->db), SELF_NUMBER, id, &at);
         if (r > 0)
-                r = entry_get(txn, at.feed, at.seq, &e);
+                r = outbox_remove(
+                        s, peer->number, (OutboxPosition){.feed = at.feed, .seq = at.seq});
+        if (r > 0)
+                r = entry_get(db_write(s->db), at.feed, at.seq, &e);
         if (r <= 0)
                 return r;
         e.state = state;
         e.reason = reason;
         r = entry_write(s, &e);
-        return r < 0 ? r : db_del(txn, TABLE_OUTBOX, &k);
+        return r < 0 ? r : 1;
 }

@@ -138,6 +138,12 @@ typedef struct OutboxRow {
 /* The first row for a recipient after POSITION ({0, 0}: the first). 1 or 0. */
 int outbox_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxRow *ret);
 
+/* 1 or 0. */
+int outbox_get(DbTxn *txn, uint32_t recipient, OutboxPosition at, OutboxRow *ret);
+
+/* The row of all whose time is over first. 1 or 0. */
+int outbox_first_to_expire(Store *s, OutboxRow *ret);
+
 /* The same for one row after the other. */
 typedef struct OutboxWalk {
         DbCursor cursor;

@@ -100,6 +100,7 @@ static int outbox_drop_covered(Store *s, uint32_t recipient, uint32_t feed, cons
         while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
                 uint64_t seq = k.size == prefix.size + 8 ? db_get_u64(k.data + prefix.size) : 0;
                 RowReader row = row_begin(v);
+                usec_t expires;
                 Uuid id;
 
                 if (seq > ranges->range[ranges->n - 1].last)
@@ -107,10 +108,13 @@ static int outbox_drop_covered(Store *s, uint32_t recipient, uint32_t feed, cons
                 if (!ranges_have(ranges, seq))
                         continue;
                 row_bytes(&row, &id, sizeof(id));
-                (void)row_u64(&row); /* expires */
+                expires = row_u64(&row);
                 r = row_end(&row);
                 if (r >= 0)
                         r = db_cursor_del(&cursor);
+                if (r >= 0)
+                        r = expiry_remove(
+                                s, recipient, (OutboxPosition){.feed = feed, .seq = seq}, expires);
                 if (r < 0)
                         break;
                 fn(userdata, &id, ENTRY_QUEUED, true, CODE_OK);
@@ -143,16 +147,25 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
 
 /* The outbox: id, u64 expires */
 
-int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m) {
+static DbKey outbox_key(uint32_t recipient, OutboxPosition at) {
         DbKey k = DB_KEY_NULL;
 
         db_key_u32(&k, recipient);
-        db_key_u32(&k, feed);
-        db_key_u64(&k, m->seq);
+        db_key_u32(&k, at.feed);
+        db_key_u64(&k, at.seq);
+        return k;
+}
+
+int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m) {
+        OutboxPosition at = {.feed = feed, .seq = m->seq};
+        DbKey k = outbox_key(recipient, at);
+        int r;
+
         row_start(&s->row);
         row_put_bytes(&s->row, &m->id, sizeof(m->id));
         row_put_u64(&s->row, m->expires);
-        return row_write(db_write(s->db), TABLE_OUTBOX, &k, &s->row);
+        r = row_write(db_write(s->db), TABLE_OUTBOX, &k, &s->row);
+        return r < 0 ? r : expiry_add(s, recipient, at, m->expires);
 }
 
 static int outbox_read(DbValue k, DbValue v, OutboxRow *ret) {
@@ -172,6 +185,21 @@ static int outbox_read(DbValue k, DbValue v, OutboxRow *ret) {
                 return r;
         *ret = o;
         return 1;
+}
+
+int outbox_get(DbTxn *txn, uint32_t recipient, OutboxPosition at, OutboxRow *ret) {
+        DbKey k = outbox_key(recipient, at);
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_OUTBOX, &k, &v);
+        return r <= 0 ? r : outbox_read((DbValue){.data = k.data, .size = k.size}, v, ret);
+}
+
+int outbox_walk_all(DbTxn *txn, OutboxWalk *ret) {
+        DbKey none = DB_KEY_NULL;
+
+        return db_cursor_open(txn, TABLE_OUTBOX, &none, NULL, false, &ret->cursor);
 }
 
 int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk *ret) {
@@ -228,12 +256,14 @@ int outbox_next_recipient(DbTxn *txn, uint32_t after, uint32_t *ret) {
 }
 
 int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at) {
-        DbKey k = DB_KEY_NULL;
+        DbKey k = outbox_key(recipient, at);
+        OutboxRow row;
+        int r;
 
-        db_key_u32(&k, recipient);
-        db_key_u32(&k, at.feed);
-        db_key_u64(&k, at.seq);
-        return db_del(db_write(s->db), TABLE_OUTBOX, &k);
+        r = outbox_get(db_write(s->db), recipient, at, &row);
+        if (r > 0)
+                r = expiry_remove(s, recipient, at, row.expires);
+        return r < 0 ? r : db_del(db_write(s->db), TABLE_OUTBOX, &k);
 }
 
 uint64_t outbox_count(DbTxn *txn) {

@@ -23,4 +23,12 @@ typedef struct IdRow {
 int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret);
 int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v);
 
+/* The index by time of what is in the outbox. 1 when it was there. */
+int expiry_add(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
+int expiry_remove(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
+int expiry_fill(Store *s);
+
+/* Every row of every recipient. */
+int outbox_walk_all(DbTxn *txn, OutboxWalk *ret);
+
 int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "store/store.h"
+#include "store/private.h"
 
 #include <sys/statvfs.h>
 
@@ -28,6 +28,7 @@ static const char *const TABLES[] = {
         [TABLE_RECEIPT] = "receipt",
         [TABLE_ENDPOINT] = "endpoint",
         [TABLE_CERTIFICATE] = "certificate",
+        [TABLE_EXPIRY] = "expiry",
         [_TABLE_MAX] = NULL,
 };
 
@@ -97,6 +98,9 @@ int store_open(const char *dir, Loop *loop, Store **ret) {
                 &s->db);
         if (r >= 0)
                 r = store_check_schema(s);
+        if (r >= 0)
+                (void)expiry_fill(
+                        s); /* a full disk is no reason not to open; expiry is late then */
         if (r < 0) {
                 store_close(s);
                 return r;

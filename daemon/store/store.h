@@ -32,6 +32,7 @@ enum {
         TABLE_RECEIPT, /* u32 own feed -> ranges that the recipient has signed for */
         TABLE_ENDPOINT, /* u32 account -> endpoints */
         TABLE_CERTIFICATE, /* device key, u64 epoch -> certificate as signed */
+        TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq -> nothing: the outbox by time */
         _TABLE_MAX,
 };
 

@@ -256,6 +256,71 @@ TEST(the_outbox_is_walked_by_recipient_feed_and_seq) {
         lab_free(&lab);
 }
 
+/* The ids in the order in which their time is over, and none of anything else. */
+static void check_expiry(Person *p, const uint32_t *ids, size_t n) {
+        CHECK_EQ(db_count(txn_of(p), TABLE_EXPIRY), n);
+        for (size_t i = 0; i < n; i++) {
+                OutboxRow row;
+
+                CHECK_EQ(outbox_first_to_expire(p->store, &row), 1);
+                CHECK_EQ(uuid_to_number(&row.id), ids[i]);
+                CHECK_EQ(outbox_remove(p->store, row.recipient, row.at), 1);
+        }
+}
+
+TEST(what_expires_first_is_known) {
+        Contact carol;
+        OutboxRow row;
+        Receipt rc;
+        Person *p;
+        Told told;
+        Lab lab;
+        Uuid id;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        CHECK_EQ(outbox_first_to_expire(p->store, &row), 0);
+        CHECK(learn(p->store, CAROL, "carol", 1, 1, CONTACT_PINNED, true, &carol) > 0);
+        for (uint32_t i = 1; i <= 10; i++)
+                CHECK_OK(send_as(
+                        p, i, "text", 0, NOW + (20 - i) * MINUTE, i % 5 == 0 ? &carol : &p->other));
+        CHECK_OK(send_as(p, 11, "text", 0, NOW + 11 * MINUTE, &p->other)); /* as 9 */
+        rc = receipt_for(&lab, 7, 8); /* 8 and 9 */
+        CHECK_OK(take(&lab, &rc, &told));
+        CHECK(told.n == 2 && told.ids[1] == 9);
+        id = uuid_number(7);
+        CHECK_EQ(store_fail_message(p->store, &p->self, &p->other, &id, ENTRY_FAILED, CODE_BLOCKED),
+                1);
+        check_expiry(p, (const uint32_t[]){10, 11, 6, 5, 4, 3, 2, 1}, 8);
+        CHECK_EQ(outbox_first_to_expire(p->store, &row), 0);
+        CHECK_EQ(outbox_count(txn_of(p)), 0);
+        lab_free(&lab);
+}
+
+TEST(a_store_without_an_index_by_time_gets_one) {
+        static const uint32_t ids[] = {10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
+        OutboxRow row;
+        Person *p;
+        Lab lab;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        for (uint32_t i = 1; i <= 10; i++)
+                CHECK_OK(send_as(p, i, "text", 0, NOW + (20 - i) * MINUTE, &p->other));
+        while (outbox_first_to_expire(p->store, &row) > 0) {
+                DbKey k = DB_KEY_NULL;
+
+                db_key_u64(&k, row.expires);
+                db_key_u32(&k, row.recipient);
+                db_key_u32(&k, row.at.feed);
+                db_key_u64(&k, row.at.seq);
+                CHECK_EQ(db_del(txn_of(p), TABLE_EXPIRY, &k), 1);
+        }
+        person_reopen(&lab, p);
+        check_expiry(p, ids, ELEMENTSOF(ids));
+        lab_free(&lab);
+}
+
 TEST(a_certificate_is_kept_once) {
         Certificate c = sample_certificate(ALICE);
         Bytes given, outer;
