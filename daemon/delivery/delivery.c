@@ -221,6 +221,8 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 p->link = l;
         }
         link_set_userdata(l, p);
+        if (c->flags & CONTACT_PINNED)
+                link_trust(l);
         (void)directory_watch(d->directory, p->account);
         inbox_greet(p, &ok, rc, &buf);
         link_confirm(l, &ok);
@@ -465,9 +467,10 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         if (!p)
                 return;
         p->pending = true;
-        if (p->link)
+        if (p->link) {
+                link_trust(p->link); /* whom the user answers is a stranger no more */
                 outbox_pump(p);
-        else
+        } else
                 peer_want_link(p);
 }
 

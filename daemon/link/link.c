@@ -13,6 +13,14 @@
 /* How long an open link may take to answer when the other end opens another beside it. */
 #define LINK_PROBE_TIME (2 * USEC_PER_SEC)
 
+/* What a stranger may leave here, 500 messages or 8 MiB (store/message.h), may come at once. */
+static const ConnLimit stranger_limit = {
+        .frames = 2000, .bytes = 12 * 1024 * 1024, .interval = 10 * USEC_PER_SEC};
+
+/* Several times what the fastest machine stores: against loops gone wrong. */
+static const ConnLimit contact_limit = {
+        .frames = 500 * 1000, .bytes = 256 * 1024 * 1024, .interval = USEC_PER_SEC};
+
 typedef enum LinkState {
         LINK_TLS, /* until the handshake is done */
         LINK_HELLO, /* HELLO sent, the other's not here */
@@ -48,6 +56,7 @@ struct Link {
         Buffer kept; /* what it points to */
         uint32_t heartbeat;
         Keepalive keepalive;
+        Quota pings;
         LoopTimer *timer; /* handshake, probe, then keepalive */
         Link *probed; /* of LINK_PROBING: the open link that was asked */
         usec_t probe_sent;
@@ -189,6 +198,10 @@ static void link_await(Link *l) {
         if (l->pool->handshake > 0)
                 loop_timer_set(
                         l->timer, loop_now(link_loop(l)) + l->pool->handshake * USEC_PER_SEC);
+}
+
+void link_trust(Link *l) {
+        conn_set_limit(l->conn, &contact_limit);
 }
 
 void link_confirm(Link *l, const HelloOk *ok) {
@@ -360,6 +373,18 @@ static int link_take_bye(Link *l, Frame *f) {
         return 0;
 }
 
+static int link_take_ping(Link *l, Frame *f) {
+        if (frame_decode_empty(f) < 0)
+                return -EBADMSG;
+        if (!quota_take(&l->pings, 1, loop_now(link_loop(l)))) {
+                link_end(l, CODE_RATE_LIMITED, "too many PINGs");
+                return 0;
+        }
+        (void)frame_put_empty(conn_output(l->conn), FRAME_PONG, f->request);
+        conn_queued(l->conn);
+        return 0;
+}
+
 /* Connection callbacks */
 
 static void on_conn_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
@@ -381,11 +406,7 @@ static int on_conn_frame(void *userdata, Frame *f) {
         case FRAME_BYE:
                 return link_take_bye(l, f);
         case FRAME_PING:
-                if (frame_decode_empty(f) < 0)
-                        return -EBADMSG;
-                (void)frame_put_empty(conn_output(l->conn), FRAME_PONG, f->request);
-                conn_queued(l->conn);
-                return 0;
+                return link_take_ping(l, f);
         case FRAME_PONG:
                 return frame_decode_empty(f);
         case FRAME_HELLO_OK:
@@ -514,7 +535,7 @@ static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **re
                 transport_free(t);
                 return -ENOMEM;
         }
-        *l = (Link){.pool = p, .outgoing = account != NULL};
+        *l = (Link){.pool = p, .outgoing = account != NULL, .pings = KEEPALIVE_PINGS};
         if (account)
                 memcpy(l->account, account, KEY_SIZE);
         r = conn_new(p->net, t, p->self->tls, account ? TLS_CLIENT : TLS_SERVER, LINK_ALPN,
@@ -525,6 +546,7 @@ static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **re
                 link_free(l);
                 return r;
         }
+        conn_set_limit(l->conn, l->outgoing ? &contact_limit : &stranger_limit);
         link_await(l);
         DL_APPEND(p->links, l);
         *ret = l;

@@ -74,6 +74,11 @@ LinkDial *link_dial_free(LinkDial *d);
 /* The open link to an account, or NULL. */
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
 
+/* The other end is somebody the user writes to, and may send as fast as it can be stored. Strangers
+ * are slowed down: what they send costs signatures and disk. Dialled
+ * links are trusted from the start. */
+void link_trust(Link *l);
+
 /* Answers to `hello`. OK is encoded at once. */
 void link_confirm(Link *l, const HelloOk *ok);
 void link_refuse(Link *l, Code code, const char *text);

@@ -2,17 +2,22 @@
 
 #include "net/conn.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include <utlist.h>
 
 #include "net/connect.h"
+#include "util/quota.h"
 
 /* A TLS record, which is also what one read returns at most. */
 #define RECORD_SIZE 16384
 
 /* Records read before others get their turn. */
 #define RECORDS_AT_ONCE 32
+
+/* Who has sent too much is not read for at least so long. */
+#define PAUSE_MIN (20 * USEC_PER_MSEC)
 
 #define SHUTDOWN_TIME (3 * USEC_PER_SEC)
 
@@ -41,10 +46,12 @@ struct Conn {
         Buffer in, out;
         bool was_full, writable, ended;
         bool overflow; /* the peer did not take its output */
+        bool paused; /* until `again`: the peer has sent too much */
+        Quota frames, bytes;
         bool *freed; /* set while callbacks run, in case one of them frees the connection */
         LoopDefer *soon;
         LoopTimer *give_up;
-        LoopTimer *again; /* there when input was left for the next turn */
+        LoopTimer *again; /* there when input was left for later */
         usec_t last_input;
         Conn *prev, *next; /* net->ending */
 };
@@ -123,8 +130,6 @@ static void conn_fail(Conn *c, int error, const char *text) {
         c->callbacks->closed(c->userdata, error, copy);
 }
 
-static void on_again(void *userdata);
-
 static const char *frame_error_text(int error) {
         switch (error) {
         case -EMSGSIZE:
@@ -138,8 +143,38 @@ static const char *frame_error_text(int error) {
         }
 }
 
+static void on_again(void *userdata);
+
+static void conn_read_at(Conn *c, usec_t when) {
+        if (!c->again && loop_timer_new(c->net->loop, on_again, c, &c->again) < 0)
+                conn_fail(c, -ENOMEM, strerror(ENOMEM));
+        else
+                loop_timer_set(c->again, when);
+}
+
+/* Goes on reading when others had their turn. GnuTLS may have read ahead, so the transport need not
+ * say anything; and a deferred call would come before all others' input. */
+static void conn_read_later(Conn *c) {
+        conn_read_at(c, loop_now(c->net->loop));
+}
+
+/* False: the peer has sent too much, and what it sends waits. */
+static bool conn_admit(Conn *c, size_t size) {
+        usec_t now = loop_now(c->net->loop), wait;
+
+        wait = MAX(quota_wait(&c->frames, 1, now), quota_wait(&c->bytes, size, now));
+        if (wait > 0) {
+                c->paused = true;
+                conn_read_at(c, now + MAX(wait, PAUSE_MIN));
+                return false;
+        }
+        (void)quota_take(&c->frames, 1, now);
+        (void)quota_take(&c->bytes, size, now);
+        return true;
+}
+
 /* Hands over the frames at P and returns the bytes used, or an error. CONN_CLOSED or a freed
- * connection ends it early. */
+ * connection ends it early, and so does what the peer may send. */
 static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
         size_t used = 0;
 
@@ -155,12 +190,25 @@ static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n, const bool 
                         r = frame_open(p + used, size, &f);
                 if (r < 0)
                         return r;
+                if (!conn_admit(c, size))
+                        break;
                 used += size;
                 r = c->callbacks->frame(c->userdata, &f);
                 if (r < 0 && !*freed)
                         return r;
         }
         return (ssize_t)used;
+}
+
+/* Goes on with what is kept. */
+static int conn_take_kept(Conn *c, const bool *freed) {
+        ssize_t used = conn_take_frames(c, buffer_data(&c->in), buffer_size(&c->in), freed);
+
+        if (used < 0)
+                return (int)used;
+        if (!*freed)
+                buffer_consume(&c->in, (size_t)used);
+        return 0;
 }
 
 /* Frames are taken from where they were read as long as none is cut; only the rest is kept. */
@@ -175,14 +223,7 @@ static int conn_input(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
                 return *freed ? 0 : buffer_append(&c->in, p + used, n - (size_t)used);
         }
         r = buffer_append(&c->in, p, n);
-        if (r < 0)
-                return r;
-        used = conn_take_frames(c, buffer_data(&c->in), buffer_size(&c->in), freed);
-        if (used < 0)
-                return (int)used;
-        if (!*freed)
-                buffer_consume(&c->in, (size_t)used);
-        return 0;
+        return r < 0 ? r : conn_take_kept(c, freed);
 }
 
 static void conn_update_events(Conn *c) {
@@ -190,24 +231,22 @@ static void conn_update_events(Conn *c) {
                 c->transport->ops->want(c->transport, tls_wanted(c->tls));
         else if (c->state != CONN_CLOSED)
                 c->transport->ops->want(c->transport,
-                        LOOP_READ | (buffer_size(&c->out) > 0 && !c->writable ? LOOP_WRITE : 0));
+                        (c->paused ? 0 : LOOP_READ) |
+                                (buffer_size(&c->out) > 0 && !c->writable ? LOOP_WRITE : 0));
 }
 
-/* Goes on reading when others had their turn. GnuTLS may have read ahead, so the transport need not
- * say anything; and a deferred call would come before all others' input. */
-static void conn_read_later(Conn *c) {
-        Loop *l = c->net->loop;
-
-        if (!c->again && loop_timer_new(l, on_again, c, &c->again) < 0)
-                conn_fail(c, -ENOMEM, strerror(ENOMEM));
-        else
-                loop_timer_set(c->again, loop_now(l));
+/* True when reading goes on: R is what became of the last input. */
+static bool conn_took(Conn *c, int r, const bool *freed) {
+        if (*freed || c->state == CONN_CLOSED)
+                return false;
+        if (r < 0)
+                conn_fail(c, r, frame_error_text(r));
+        return r >= 0 && !c->paused;
 }
 
 static void conn_read(Conn *c, const bool *freed) {
         for (int i = 0; i < RECORDS_AT_ONCE; i++) {
                 ssize_t n = tls_read(c->tls, c->net->input, RECORD_SIZE);
-                int r;
 
                 if (n == -EAGAIN)
                         return;
@@ -219,13 +258,8 @@ static void conn_read(Conn *c, const bool *freed) {
                 c->last_input = loop_now(c->net->loop);
                 if (c->state == CONN_ENDING)
                         continue;
-                r = conn_input(c, c->net->input, (size_t)n, freed);
-                if (*freed || c->state == CONN_CLOSED)
+                if (!conn_took(c, conn_input(c, c->net->input, (size_t)n, freed), freed))
                         return;
-                if (r < 0) {
-                        conn_fail(c, r, frame_error_text(r));
-                        return;
-                }
         }
         conn_read_later(c);
 }
@@ -298,7 +332,7 @@ static void conn_work(Conn *c, bool input) {
                 conn_fail(c, -ENOBUFS, "the other end does not take what is sent to it");
         if (!freed && c->state == CONN_HANDSHAKE)
                 conn_handshake(c);
-        if (!freed && conn_is_usable(c) && input)
+        if (!freed && conn_is_usable(c) && input && !c->paused)
                 conn_read(c, &freed);
         if (!freed && conn_is_usable(c))
                 conn_write(c);
@@ -323,7 +357,17 @@ static void on_soon(void *userdata) {
 }
 
 static void on_again(void *userdata) {
-        conn_work(userdata, true);
+        Conn *c = userdata;
+        bool freed = false;
+
+        if (c->paused) {
+                c->paused = false;
+                c->freed = &freed;
+                if (!conn_took(c, conn_take_kept(c, &freed), &freed) && freed)
+                        return;
+                c->freed = NULL;
+        }
+        conn_work(c, true);
 }
 
 static void on_give_up(void *userdata) {
@@ -363,11 +407,23 @@ Conn *conn_shutdown(Conn *c) {
         if (c->freed)
                 *c->freed = true; /* as far as callbacks go, it is */
         c->freed = NULL;
+        c->paused = false; /* what still comes is thrown away */
+        buffer_done(&c->in);
         c->state = CONN_ENDING;
         DL_APPEND(c->net->ending, c);
         loop_timer_set(c->give_up, loop_now(c->net->loop) + SHUTDOWN_TIME);
         loop_defer_arm(c->soon, true);
         return NULL;
+}
+
+void conn_set_limit(Conn *c, const ConnLimit *limit) {
+        assert(limit->bytes == 0 || limit->bytes >= FRAME_HEAD_SIZE + FRAME_MESSAGE_MAX);
+        c->frames = QUOTA_INIT(limit->frames, limit->interval);
+        c->bytes = QUOTA_INIT(limit->bytes, limit->interval);
+}
+
+bool conn_charge(Conn *c, uint64_t frames) {
+        return quota_take(&c->frames, frames, loop_now(c->net->loop));
 }
 
 Buffer *conn_output(Conn *c) {

@@ -6,8 +6,8 @@
  * present handler is done, so that what one event causes leaves in full TLS records.
  *
  * The owner frees a connection whenever it likes, in its callbacks too. After `closed` nothing more
- * is called. Input is handed over as it comes; what is received but not a whole frame yet is at
- * most one frame.
+ * is called. Input is handed over as it comes; what is received but not handed over yet is at most
+ * one frame and one TLS record.
  */
 
 #include "net/tls.h"
@@ -48,6 +48,19 @@ typedef struct ConnCallbacks {
  */
 int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const char *alpn,
         const ConnCallbacks *callbacks, void *userdata, Conn **ret);
+
+/* What the other end may send in INTERVAL, all of it at once or spread. Over that nothing is read
+ * from it until there is room again: it waits, TCP tells it so, and nothing is lost. 0: no limit.
+ * BYTES must allow the largest frame. */
+typedef struct ConnLimit {
+        uint64_t frames, bytes;
+        usec_t interval;
+} ConnLimit;
+
+void conn_set_limit(Conn *c, const ConnLimit *limit);
+
+/* Charges what a frame costs beyond the others; false when there is not that much left. */
+bool conn_charge(Conn *c, uint64_t frames);
 
 /* At once; what is queued is lost. */
 Conn *conn_free(Conn *c);

@@ -12,7 +12,12 @@
  */
 
 #include "util/macro.h"
+#include "util/quota.h"
 #include "util/usec.h"
+
+/* The shortest interval is 5 s, and a link may be probed besides: who sends more PINGs than this
+ * raves, and the connection ends. */
+#define KEEPALIVE_PINGS QUOTA_INIT(100, 10 * USEC_PER_SEC)
 
 typedef enum KeepaliveAction {
         KEEPALIVE_WAIT, /* set the timer again, nothing else */

@@ -53,6 +53,8 @@ static void client_request(Client *c, Frame *f) {
 static void client_ping(Client *c, Frame *f) {
         if (frame_decode_empty(f) < 0)
                 client_malformed(c);
+        else if (f->type == FRAME_PING && !quota_take(&c->pings, 1, loop_now(c->node->loop)))
+                client_bye(c, CODE_RATE_LIMITED, "too many PINGs", (Bytes){});
         else if (f->type == FRAME_PING)
                 client_queued(c, frame_put_empty(conn_output(c->conn), FRAME_PONG, f->request));
 }
@@ -76,18 +78,10 @@ static void client_frame(Client *c, Frame *f) {
         }
 }
 
-static bool client_charge(Client *c, size_t size) {
-        usec_t now = loop_now(c->node->loop);
-
-        return quota_take(&c->frames, 1, now) && quota_take(&c->bytes, size, now);
-}
-
 static int on_client_frame(void *userdata, Frame *f) {
         Client *c = userdata;
 
-        if (!client_charge(c, f->size))
-                client_bye(c, CODE_RATE_LIMITED, "too much in too little time", (Bytes){});
-        else if (f->type >= FRAME_IGNORABLE)
+        if (f->type >= FRAME_IGNORABLE)
                 return 0;
         else if (c->state == CLIENT_CONNECTED && f->type == FRAME_HELLO)
                 client_hello(c, f);
@@ -134,6 +128,8 @@ static void on_client_timer(void *userdata) {
 
 /* Without memory there is no session, and nobody to be told. */
 void client_new(Node *n, Transport *t) {
+        static const ConnLimit limit = {
+                .frames = CLIENT_FRAMES, .bytes = CLIENT_BYTES, .interval = CLIENT_QUOTA_INTERVAL};
         Client *c = calloc(1, sizeof(*c));
 
         if (!c || loop_timer_new(n->loop, on_client_timer, c, &c->timer) < 0) {
@@ -142,14 +138,14 @@ void client_new(Node *n, Transport *t) {
                 return;
         }
         c->node = n;
-        c->frames = QUOTA_INIT(CLIENT_FRAMES, CLIENT_QUOTA_INTERVAL);
-        c->bytes = QUOTA_INIT(CLIENT_BYTES, CLIENT_QUOTA_INTERVAL);
+        c->pings = KEEPALIVE_PINGS;
         DL_APPEND(n->clients, c);
         if (conn_new(n->net, t, n->tls, TLS_SERVER, NODE_ALPN, &client_callbacks, c, &c->conn) <
                 0) {
                 client_free(c);
                 return;
         }
+        conn_set_limit(c->conn, &limit);
         if (n->limits->handshake > 0)
                 loop_timer_set(c->timer, loop_now(n->loop) + n->limits->handshake * USEC_PER_SEC);
 }

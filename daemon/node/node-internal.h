@@ -18,7 +18,8 @@
 #include "wire/hello.h"
 #include "wire/tracker.h"
 
-/* Of one session. Over FRAMES or BYTES it is ended; what it asks beyond the others is refused. */
+/* Of one session. Over FRAMES or BYTES it is not read until it has room again; what it asks beyond
+ * the others is refused. */
 #define CLIENT_FRAMES 2000
 #define CLIENT_BYTES (8 * 1024 * 1024)
 #define CLIENT_QUOTA_INTERVAL (10 * USEC_PER_SEC)
@@ -115,8 +116,8 @@ struct Client {
         ClientState state;
         LoopTimer *timer; /* until HELLO its deadline, then the keep-alive */
         Keepalive keepalive;
-        Quota frames, bytes;
-        uint8_t key[KEY_SIZE]; /* the device'c, proved by TLS */
+        Quota pings;
+        uint8_t key[KEY_SIZE]; /* the device's, proved by TLS */
         uint32_t heartbeat; /* s, of the client's HELLO */
         Person *person; /* NULL: it did not say who it is */
         uint64_t epoch;

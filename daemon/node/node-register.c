@@ -260,7 +260,7 @@ static const char *presence_error(Client *c, Bytes blob, PresenceRecord *ret) {
 static bool publish_charge(Client *c) {
         unsigned cost = MIN(c->person->n_watchers / 64, CLIENT_FRAMES / 4U);
 
-        return quota_take(&c->frames, cost, loop_now(c->node->loop));
+        return conn_charge(c->conn, cost);
 }
 
 static const char *publish_presence(Client *c, Bytes blob) {

@@ -6,19 +6,29 @@ static uint64_t quota_used(const Quota *q, usec_t now) {
         return usec_sub(q->used_us, usec_sub(now, q->last));
 }
 
+static uint64_t quota_cost(const Quota *q, uint64_t units) {
+        return (uint64_t)((unsigned __int128)units * q->interval / q->burst);
+}
+
 bool quota_take(Quota *q, uint64_t units, usec_t now) {
-        uint64_t used = quota_used(q, now), cost;
+        uint64_t used;
 
         if (q->burst == 0)
                 return true;
-        if (units > q->burst)
+        if (quota_wait(q, units, now) > 0)
                 return false;
-        cost = (uint64_t)((unsigned __int128)units * q->interval / q->burst);
-        if (used + cost > q->interval)
-                return false;
-        q->used_us = used + cost;
+        used = quota_used(q, now) + quota_cost(q, units);
+        q->used_us = used;
         q->last = now;
         return true;
+}
+
+usec_t quota_wait(const Quota *q, uint64_t units, usec_t now) {
+        if (q->burst == 0)
+                return 0;
+        if (units > q->burst)
+                return USEC_INFINITY;
+        return usec_sub(quota_used(q, now) + quota_cost(q, units), q->interval);
 }
 
 bool quota_is_full(const Quota *q, usec_t now) {

@@ -21,5 +21,9 @@ typedef struct Quota {
 /* Takes UNITS and returns true, or takes nothing and returns false. */
 bool quota_take(Quota *q, uint64_t units, usec_t now);
 
+/* How long from NOW until quota_take() gives UNITS, 0 when it would do so now; USEC_INFINITY for
+ * more than there ever is. */
+usec_t quota_wait(const Quota *q, uint64_t units, usec_t now);
+
 /* Nothing is in use any more: the owner of many buckets may forget this one. */
 bool quota_is_full(const Quota *q, usec_t now);

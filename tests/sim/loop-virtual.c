@@ -63,6 +63,10 @@ static usec_t virtual_realtime(Loop *l) {
         return v->now - VIRTUAL_START + VIRTUAL_REALTIME + (usec_t)v->skew;
 }
 
+void loop_virtual_stall(Loop *l, usec_t time) {
+        virtual_loop(l)->now += time;
+}
+
 void loop_virtual_step_realtime(Loop *l, int64_t by) {
         virtual_loop(l)->skew += by;
 }

@@ -28,5 +28,8 @@ bool loop_virtual_turn(Loop *l, usec_t until);
 /* All that happens within TIME from now. */
 void loop_virtual_run(Loop *l, usec_t time);
 
+/* Time passes and nobody is called: the process was stopped, or something has blocked. */
+void loop_virtual_stall(Loop *l, usec_t time);
+
 /* Moves the wall clock against the monotonic one. */
 void loop_virtual_step_realtime(Loop *l, int64_t by);

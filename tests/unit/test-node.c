@@ -369,17 +369,37 @@ TEST(silence_is_answered_by_a_ping_and_then_the_end) {
         lab_free(&lab);
 }
 
-TEST(too_much_in_too_little_time_ends_the_session) {
+TEST(too_much_in_too_little_time_has_to_wait) {
+        Caller c, other;
+        usec_t start;
+        Lab lab;
+
+        lab_new(&lab);
+        caller_new(&lab, NULL, &c);
+        caller_new(&lab, NULL, &other);
+        start = loop_now(&lab.loop.loop);
+        for (int i = 0; i < 2400; i++)
+                caller_sent(&c, frame_put_empty(conn_output(c.conn), FRAME_PONG, 0));
+        caller_sent(&c, frame_put_empty(conn_output(c.conn), FRAME_PING, 77));
+        for (int i = 0; i < 10; i++)
+                caller_sync(&other); /* which does not have to wait with it */
+        CHECK(!caller_has(&c, FRAME_PONG));
+        (void)caller_take(&c, FRAME_PONG);
+        CHECK(loop_now(&lab.loop.loop) > start + USEC_PER_SEC);
+        CHECK(!c.is_closed);
+        caller_free(&c);
+        caller_free(&other);
+        lab_free(&lab);
+}
+
+TEST(who_raves_is_sent_away) {
         Caller c;
         Lab lab;
 
         lab_new(&lab);
         caller_new(&lab, NULL, &c);
-        for (int i = 0; i < 1990; i++)
-                caller_sent(&c, frame_put_empty(conn_output(c.conn), FRAME_PONG, 0));
-        caller_sync(&c);
-        for (int i = 0; i < 20; i++)
-                caller_sent(&c, frame_put_empty(conn_output(c.conn), FRAME_PONG, 0));
+        for (int i = 0; i < 200; i++)
+                caller_sent(&c, frame_put_empty(conn_output(c.conn), FRAME_PING, 1));
         CHECK_EQ(caller_bye(&c), CODE_RATE_LIMITED);
         caller_free(&c);
         lab_free(&lab);

@@ -105,6 +105,11 @@ TEST(quota_refills_with_time) {
                 CHECK(quota_take(&q, 1, now));
         CHECK(!quota_take(&q, 1, now));
         CHECK(!quota_take(&q, 1, now + 99 * USEC_PER_MSEC));
+        CHECK_EQ(quota_wait(&q, 1, now), 100 * USEC_PER_MSEC);
+        CHECK_EQ(quota_wait(&q, 10, now), USEC_PER_SEC);
+        CHECK_EQ(quota_wait(&q, 11, now), USEC_INFINITY);
+        CHECK_EQ(quota_wait(&off, UINT64_MAX, now), 0);
+        CHECK_EQ(quota_wait(&q, 1, now + 100 * USEC_PER_MSEC), 0);
         CHECK(quota_take(&q, 1, now + 100 * USEC_PER_MSEC));
         CHECK(!quota_is_full(&q, now + 200 * USEC_PER_MSEC));
         CHECK(quota_is_full(&q, now + 2 * USEC_PER_SEC));
