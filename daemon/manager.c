@@ -136,12 +136,12 @@ static void listening_start(Manager *m) {
                         "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                         m->config.listen.address, m->config.listen.port, strerror(-r));
                 log_error("%s", text);
-                chat_set_problem(m->chat, text);
+                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, text);
                 m->listener = listener_free(m->listener);
                 loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
                 account_publish(m->account, &(Endpoints){});
         } else {
-                chat_set_problem(m->chat, NULL);
+                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
                 collect_endpoints(m, &e);
                 account_publish(m->account, &e);
         }
@@ -172,6 +172,7 @@ static void on_listen_retry(void *userdata) {
 static void listening_stop(Manager *m) {
         loop_timer_set(m->listen_retry, USEC_INFINITY);
         m->listener = listener_free(m->listener);
+        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
 }
 
 /* Callbacks of the account */
@@ -413,7 +414,7 @@ static int manager_open_store(Manager *m, const char *dir) {
         return r;
 }
 
-static int manager_make_parts(Manager *m) {
+static int manager_make_parts(Manager *m, const char *state_dir) {
         const struct ConfigLimits *limits = &m->config.limits;
         DeliverySettings settings = {.accept_all = m->config.contacts.accept == CONFIG_ACCEPT_ALL,
                 .handshake = limits->handshake};
@@ -440,7 +441,8 @@ static int manager_make_parts(Manager *m) {
                                      .store = m->store,
                                      .account = m->account,
                                      .directory = m->directory,
-                                     .delivery = m->delivery},
+                                     .delivery = m->delivery,
+                                     .state_dir = state_dir},
                         &m->chat);
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_listen_retry, m, &m->listen_retry);
@@ -488,7 +490,7 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (r >= 0)
                 r = manager_open_store(m, args->state_dir);
         if (r >= 0)
-                r = manager_make_parts(m);
+                r = manager_make_parts(m, args->state_dir);
         if (r >= 0)
                 r = manager_join_bus(m);
         if (r < 0)

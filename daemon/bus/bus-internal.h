@@ -49,6 +49,8 @@ void bus_drop_vtables(sd_bus_slot **slots);
 /* Answers NotSupported. */
 int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int bus_method_doctor(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* Looks at the result of sending something; the first failure is logged, the others are not. */
 void bus_sent(Bus *b, int r);
 

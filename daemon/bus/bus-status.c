@@ -140,7 +140,7 @@ const sd_bus_vtable bus_status_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_ARGS("a{sv}", options),
                 SD_BUS_RESULT("a{sv}", status), method_status, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Doctor", SD_BUS_ARGS("a{sv}", options),
-                SD_BUS_RESULT("aa{sv}", checks), bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_RESULT("aa{sv}", checks), bus_method_doctor, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Ring", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", ring),
                 bus_method_not_built, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Export", SD_BUS_ARGS("h", fd, "a{sv}", options), SD_BUS_NO_RESULT,

@@ -43,8 +43,8 @@ void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {
         c->events_userdata = userdata;
 }
 
-void chat_set_problem(Chat *c, const char *text) {
-        snprintf(c->set_problem, sizeof(c->set_problem), "%s", text ?: "");
+void chat_set_problem(Chat *c, ChatProblem problem, const char *text) {
+        snprintf(c->set_problem[problem], SET_PROBLEM_SIZE, "%s", text ?: "");
 }
 
 /* Events from below */
@@ -222,7 +222,9 @@ void chat_status(Chat *c, ChatStatus *ret) {
                         "The disk is full: nothing can be accepted until there is room again.");
         else if (error < 0)
                 add_problem(c, &n, "The last write to disk failed: see the journal.");
-        add_problem(c, &n, c->set_problem);
+        for (size_t i = 0; i < _CHAT_PROBLEM_MAX; i++)
+                if (c->set_problem[i][0])
+                        c->problems[n++] = c->set_problem[i];
         add_problem(c, &n, c->name_problem);
         c->problems[n] = NULL;
         *ret = s;

@@ -142,6 +142,23 @@ typedef struct ChatStatus {
 
 void chat_status(Chat *c, ChatStatus *ret);
 
+/* What works and what does not, hop by hop. */
+
+#define CHAT_CHECK_TEXT_SIZE 1280
+
+typedef struct ChatCheck {
+        const char *check; /* the hop: store, disk, clock, key, trackers, links, … */
+        const char *state; /* ok, warning, failed, off */
+        const char *text; /* one sentence */
+        const char *advice; /* what to do, NULL where there is nothing */
+} ChatCheck;
+
+typedef void (*ChatCheckFn)(void *userdata, const ChatCheck *check);
+
+/* Calls FN for each hop, for `trackers` once a tracker, during the call. Works without an account
+ * as well. */
+void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata);
+
 /* What changed, for properties. */
 typedef enum ChatProperty {
         CHAT_NAME = 1,

@@ -13,6 +13,7 @@ typedef struct ChatParts {
         Account *account;
         Directory *directory;
         Delivery *delivery;
+        const char *state_dir; /* outlives Chat */
 } ChatParts;
 
 int chat_new(const ChatParts *parts, Chat **ret);
@@ -32,5 +33,11 @@ void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZ
 void chat_on_states_told(Chat *c);
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
 
-/* A sentence for `problems`, until it is taken back with NULL. */
-void chat_set_problem(Chat *c, const char *text);
+/* Sentences for `problems` that others know: each stays until it is taken back with NULL. */
+typedef enum ChatProblem {
+        CHAT_PROBLEM_LISTEN,
+        CHAT_PROBLEM_CONFIG,
+        _CHAT_PROBLEM_MAX,
+} ChatProblem;
+
+void chat_set_problem(Chat *c, ChatProblem problem, const char *text);

@@ -8,7 +8,10 @@
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400
-#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 3)
+#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 2 + _CHAT_PROBLEM_MAX)
+
+/* An error of the configuration names file, line, key and what is allowed. */
+#define SET_PROBLEM_SIZE 1200
 
 /* A question to the directory on behalf of a caller. */
 typedef struct Pending Pending;
@@ -56,7 +59,7 @@ struct Chat {
                 char text[BASE32_KEY_SIZE + 1];
                 char name[SHOWN_NAME_SIZE];
         } shown; /* between chat_on_state() and chat_on_states_told() */
-        char set_problem[PROBLEM_SIZE];
+        char set_problem[_CHAT_PROBLEM_MAX][SET_PROBLEM_SIZE];
         char name_problem[PROBLEM_SIZE];
 };
 

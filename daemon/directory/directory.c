@@ -158,6 +158,13 @@ void directory_learn(
                 (void)watched_take(w, presence, now);
 }
 
+bool directory_get_time(const Directory *d, usec_t *ret) {
+        if (d->told_time == 0)
+                return false;
+        *ret = usec_add(d->told_time, loop_now(net_loop(d->net)) - d->told_at);
+        return true;
+}
+
 /* Session callbacks */
 
 static void announce_to(Directory *d, Session *s);
@@ -178,6 +185,10 @@ static void on_session_presence(void *userdata, Session *s, const PresencePush *
         PresenceRecord p;
         bool have = false;
 
+        if (push->online) { /* the time of last-seen is now */
+                d->told_time = push->last_seen;
+                d->told_at = loop_now(net_loop(d->net));
+        }
         if (!w)
                 return;
         if (push->presence.size > 0) {

@@ -106,6 +106,9 @@ typedef struct KnownPresence {
 /* NULL where nothing was heard. */
 const KnownPresence *directory_presence(const Directory *d, const uint8_t account[static KEY_SIZE]);
 
+/* What time it is now by the clock of the tracker that spoke last. False before one did. */
+bool directory_get_time(const Directory *d, usec_t *ret);
+
 /* A presence record that came from the device of certificate C itself (HELLO_OK), kept like one
  * that was pushed. -EBADMSG, -ESTALE. */
 int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);

@@ -44,6 +44,7 @@ struct Directory {
         Tracker trackers[DIRECTORY_TRACKERS_MAX];
         size_t n;
         bool started, claimed;
+        usec_t told_time, told_at; /* by a tracker, realtime; then, monotonic; 0: not so far */
         Buffer presence; /* as announced */
         Watched *watched;
         bool watch_again; /* some request to watch found too many open */

@@ -33,6 +33,9 @@ struct Chat {
         size_t n_messages, n_conversations;
         unsigned n_reads; /* of the history */
 
+        const ChatCheck *checks;
+        size_t n_checks;
+
         const ChatEvents *events;
         void *events_userdata;
         ChatStatus status;
@@ -150,6 +153,12 @@ void chat_list_peers(
 
 void chat_status(Chat *c, ChatStatus *ret) {
         *ret = c->status;
+}
+
+void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
+        c->n_calls++;
+        for (size_t i = 0; i < c->n_checks; i++)
+                fn(userdata, &c->checks[i]);
 }
 
 void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {

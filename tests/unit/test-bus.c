@@ -179,7 +179,6 @@ TEST(what_is_not_built_says_so) {
                 {"RenameContact", "ss"},
                 {"ListRequests", ""},
                 {"Verify", "s"},
-                {"Doctor", ""},
                 {"Ring", ""},
         };
 
@@ -227,6 +226,27 @@ TEST(open_calls_are_forgotten_at_the_end) {
         f->bus = bus_free(f->bus);
         CHECK_EQ(f->chat.n_forgotten, 3);
         CHECK_EQ(f->chat.n_open, 0);
+        tear_down();
+}
+
+TEST(doctor_answers_the_bus_and_what_chat_says) {
+        static const ChatCheck checks[] = {
+                {.check = "store", .state = "ok", .text = "Fine."},
+                {.check = "disk", .state = "failed", .text = "Full.", .advice = "Make room."},
+        };
+
+        set_up();
+        f->chat.checks = checks;
+        f->chat.n_checks = ELEMENTSOF(checks);
+        call_wait(CALL("Doctor", "a{sv}", 0));
+        CHECK_STR(row_key("check"), "bus");
+        CHECK_STR(row_key("state"), "ok");
+        CHECK(!row_key("advice"));
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        CHECK(sd_bus_message_enter_container(f->reply, 'a', "a{sv}") > 0);
+        CHECK(sd_bus_message_skip(f->reply, "a{sv}") >= 0);
+        CHECK_STR(find_key(f->reply, "check"), "store");
+        CHECK_STR(find_key(f->reply, "advice"), "Make room.");
         tear_down();
 }
 

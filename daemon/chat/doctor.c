@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What works and what does not, hop by hop, from what is known already: nothing is tried. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "chat/private.h"
+#include "util/fs.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+/* Less free room on the disk than this is worth a word. */
+#define DISK_FREE_LOW (64 * MIB)
+
+/* Beyond these shares of storage.max-size messages are refused, incoming ones first. */
+#define USED_WARNING_PERCENT 80
+#define USED_REFUSE_PERCENT 90
+
+/* 2026-01-01: this program was written later, so a clock that is before it is wrong. */
+#define CLOCK_EARLIEST (UINT64_C(1767225600) * USEC_PER_SEC)
+
+/* Clocks that differ by less are the same: what was said took its time to come here. */
+#define CLOCK_TOLERANCE USEC_PER_MINUTE
+
+/* Recipients that are looked at for the oldest message. */
+#define RECIPIENTS_MAX 10000
+
+typedef struct Doctor {
+        Chat *chat;
+        bool active;
+        ChatCheckFn fn;
+        void *userdata;
+} Doctor;
+
+static void say(const Doctor *d, const char *check, const char *state, const char *advice,
+        const char *format, ...) _printf_(5, 6);
+
+static void say(const Doctor *d, const char *check, const char *state, const char *advice,
+        const char *format, ...) {
+        char text[CHAT_CHECK_TEXT_SIZE];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        d->fn(d->userdata,
+                &(ChatCheck){.check = check, .state = state, .text = text, .advice = advice});
+}
+
+static void check_account(const Doctor *d) {
+        const Chat *c = d->chat;
+        char advice[CHAT_CHECK_TEXT_SIZE];
+
+        if (d->active && c->name_problem[0])
+                say(d, "account", "failed",
+                        "Others cannot find this account by its name there: choose another tracker "
+                        "or another name.",
+                        "%s", c->name_problem);
+        else if (d->active)
+                say(d, "account", "ok", NULL, "%s is logged in on this device.",
+                        chat_self(c)->name);
+        else if (account_exists(c->parts.account)) {
+                snprintf(advice, sizeof(advice), "chatc login %s", chat_self(c)->name);
+                say(d, "account", "warning", advice, "Nobody is logged in.");
+        } else
+                say(d, "account", "warning", "chatc register NAME --no-password",
+                        "There is no account on this device.");
+}
+
+static void check_configuration(const Doctor *d) {
+        const char *problem = d->chat->set_problem[CHAT_PROBLEM_CONFIG];
+
+        if (problem[0])
+                say(d, "configuration", "failed",
+                        "Correct it (p2pchatd --check-config) and reload: systemctl --user reload "
+                        "p2pchatd.",
+                        "%s", problem);
+        else
+                say(d, "configuration", "ok", NULL, "The configuration was read and holds.");
+}
+
+/* LMDB says EIO where the disk is full. */
+static bool disk_is_full(const StoreHealth *h) {
+        return h->last_error == -ENOSPC || (h->last_error == -EIO && h->free < MIB);
+}
+
+static void check_store(const Doctor *d, const StoreHealth *h) {
+        double seconds = (double)h->slowest_commit / (double)USEC_PER_SEC;
+
+        if (disk_is_full(h))
+                say(d, "store", "failed", "Make room on the disk.",
+                        "The last write failed, because there is no room.");
+        else if (h->last_error < 0)
+                say(d, "store", "failed",
+                        "Look at the journal of p2pchatd and of the kernel; save a copy of the "
+                        "state directory.",
+                        "The last write failed: %s.", strerror(-h->last_error));
+        else if (h->slowest_commit > DB_COMMIT_SLOW)
+                say(d, "store", "warning",
+                        "Find out what else keeps the disk busy, or whether it is failing.",
+                        "The store works, but its slowest commit took %.1f s.", seconds);
+        else
+                say(d, "store", "ok", NULL, "The store is open; its slowest commit took %.3f s.",
+                        seconds);
+}
+
+static void check_disk(const Doctor *d, const StoreHealth *h) {
+        const char *reserve = h->reserve ? "the reserve for receipts and deletions is held"
+                                         : "no reserve is held";
+        unsigned percent = h->limit ? (unsigned)(h->used * 100 / h->limit) : 0;
+        uint64_t free = h->free / MIB, used = h->used / MIB, limit = h->limit / MIB;
+
+        if (disk_is_full(h))
+                say(d, "disk", "failed",
+                        "Make room on the file system of the state directory; no restart is "
+                        "needed.",
+                        "The disk is full: %llu MiB are free.", (unsigned long long)free);
+        else if (percent >= USED_REFUSE_PERCENT)
+                say(d, "disk", "failed",
+                        "Raise storage.max-size in p2pchatd.conf, or delete old messages.",
+                        "%llu of at most %llu MiB are used: new messages are refused.",
+                        (unsigned long long)used, (unsigned long long)limit);
+        else if (h->free < DISK_FREE_LOW)
+                say(d, "disk", "warning", "Make room before it is full.",
+                        "Only %llu MiB are free on the disk; %s.", (unsigned long long)free,
+                        reserve);
+        else if (percent >= USED_WARNING_PERCENT)
+                say(d, "disk", "warning",
+                        "Raise storage.max-size in p2pchatd.conf, or delete old messages.",
+                        "%llu of at most %llu MiB are used.", (unsigned long long)used,
+                        (unsigned long long)limit);
+        else
+                say(d, "disk", "ok", NULL,
+                        "%llu MiB are free, %llu of at most %llu MiB are used; %s.",
+                        (unsigned long long)free, (unsigned long long)used,
+                        (unsigned long long)limit, reserve);
+}
+
+static usec_t certificate_issued(const Chat *c) {
+        Certificate cert;
+
+        if (certificate_decode(buffer_bytes(&chat_self(c)->certificate), &cert) < 0)
+                return 0;
+        return cert.issued;
+}
+
+static void check_clock(const Doctor *d) {
+        static const char advice[] = "Set the clock: timedatectl set-ntp true.";
+        const Chat *c = d->chat;
+        usec_t now = loop_realtime(c->parts.loop), there = 0;
+        bool known = d->active && directory_get_time(c->parts.directory, &there);
+        char text[TIME_TEXT_SIZE];
+
+        usec_format(now, text);
+        if (now < CLOCK_EARLIEST)
+                say(d, "clock", "failed", advice, "It is %s here: before this program was written.",
+                        text);
+        else if (usec_add(now, CLOCK_TOLERANCE) < certificate_issued(c))
+                say(d, "clock", "failed", advice,
+                        "It is %s here: before this account's certificate was issued.", text);
+        else if (known && usec_sub(now, there) > CLOCK_TOLERANCE)
+                say(d, "clock", "warning", advice,
+                        "This clock (%s) is %llu s ahead of the tracker's.", text,
+                        (unsigned long long)(usec_sub(now, there) / USEC_PER_SEC));
+        else if (known && usec_sub(there, now) > CLOCK_TOLERANCE)
+                say(d, "clock", "warning", advice,
+                        "This clock (%s) is %llu s behind the tracker's.", text,
+                        (unsigned long long)(usec_sub(there, now) / USEC_PER_SEC));
+        else
+                say(d, "clock", "ok", NULL, "It is %s, %s.", text,
+                        known ? "as at the tracker"
+                              : "which is plausible; nothing to compare with");
+}
+
+/* Bits of the mode that others have on DIR/NAME, or a negative errno. */
+static int others_may(const char *dir, const char *name) {
+        _cleanup_(freep) char *path = fs_join(dir, name);
+        struct stat st;
+
+        if (!path)
+                return -ENOMEM;
+        return stat(path, &st) < 0 ? -errno : (int)(st.st_mode & 0077);
+}
+
+static void check_key(const Doctor *d) {
+        const char *dir = d->chat->parts.state_dir;
+        char advice[CHAT_CHECK_TEXT_SIZE];
+        int file = others_may(dir, "db/data.mdb"), above = others_may(dir, "db");
+
+        snprintf(advice, sizeof(advice), "chmod 700 %s/db; chmod 600 %s/db/data.mdb", dir, dir);
+        if (file < 0 || above < 0)
+                say(d, "key", "failed", "Look at the state directory.",
+                        "The file with the keys of this account cannot be looked at: %s.",
+                        strerror(-MIN(file, above)));
+        else if (file > 0 || above > 0)
+                say(d, "key", "warning", advice,
+                        "The keys of this account are in %s/db, which others may read.", dir);
+        else
+                say(d, "key", "ok", NULL,
+                        "The keys of this account are in %s/db without encryption, in a file that "
+                        "only this user may read (mode 0600).",
+                        dir);
+}
+
+static void check_tracker(const Doctor *d, const ChatTracker *t) {
+        if (streq(t->state, "connected"))
+                say(d, "trackers", "ok", NULL, "%s: connected.", t->address);
+        else if (streq(t->state, "connecting"))
+                say(d, "trackers", "warning", NULL, "%s: connecting.", t->address);
+        else if (streq(t->state, "refused"))
+                say(d, "trackers", "failed",
+                        "Ask who runs the tracker for its address, as p2pchat-tracker "
+                        "--print-address says it.",
+                        "%s: refused, %s.", t->address, t->error);
+        else
+                say(d, "trackers", "failed",
+                        "Look whether p2pchat-tracker runs there, and whether a firewall or the "
+                        "name server is in the way; it is tried again by itself.",
+                        "%s: unreachable, %s.", t->address,
+                        t->error[0] ? t->error : "not tried so far");
+}
+
+static void check_trackers(const Doctor *d, const ChatStatus *s) {
+        if (!d->active)
+                say(d, "trackers", "off", NULL, "Without an account no tracker is asked.");
+        else if (s->n_trackers == 0)
+                say(d, "trackers", "warning",
+                        "Name one in p2pchatd.conf: trackers = ( \"host:port#key\" );",
+                        "No tracker is known: nobody new can be found, and nobody finds you.");
+        for (size_t i = 0; d->active && i < s->n_trackers; i++)
+                check_tracker(d, &s->trackers[i]);
+}
+
+static void check_links(const Doctor *d, const ChatStatus *s) {
+        const Chat *c = d->chat;
+        const Endpoints *e = account_endpoints(c->parts.account);
+        char where[CHAT_CHECK_TEXT_SIZE / 2] = "";
+
+        if (!d->active) {
+                say(d, "links", "off", NULL, "Without an account this device does not listen.");
+                return;
+        }
+        for (size_t i = 0, n = 0; i < e->n && n < sizeof(where) - 1; i++)
+                n += (size_t)snprintf(
+                        where + n, sizeof(where) - n, "%s%s", i ? ", " : "", e->text[i]);
+        if (c->set_problem[CHAT_PROBLEM_LISTEN][0])
+                say(d, "links", "failed",
+                        "Set listen.address and listen.port in p2pchatd.conf to what is free; it "
+                        "is tried again by itself.",
+                        "%u open. %s", s->links, c->set_problem[CHAT_PROBLEM_LISTEN]);
+        else if (e->n == 0)
+                say(d, "links", "warning",
+                        "Join a network, or name an address in listen.advertise of p2pchatd.conf.",
+                        "%u open; this device has no address that others could connect to.",
+                        s->links);
+        else
+                say(d, "links", "ok", NULL, "%u open; others can connect to %s.", s->links, where);
+}
+
+/* When the oldest message for RECIPIENT was written, 0 where that is not known. */
+static usec_t oldest_of(DbTxn *txn, uint32_t recipient) {
+        HistoryRow message;
+        OutboxRow row;
+
+        if (outbox_next(txn, recipient, (OutboxPosition){}, &row) <= 0 ||
+                history_get(txn, row.at.feed, row.at.seq, &message) <= 0)
+                return 0;
+        return message.inner.sent;
+}
+
+static void check_outbox(const Doctor *d, const ChatStatus *s) {
+        uint32_t recipient = 0, n = 0;
+        char text[TIME_TEXT_SIZE];
+        usec_t oldest = 0, t;
+        DbTxn *txn;
+        int r;
+
+        r = store_read_begin(d->chat->parts.store, &txn);
+        if (r < 0) {
+                say(d, "outbox", "failed", NULL, "It cannot be read: %s.", strerror(-r));
+                return;
+        }
+        while (n < RECIPIENTS_MAX && outbox_next_recipient(txn, recipient, &recipient) > 0) {
+                t = oldest_of(txn, recipient);
+                if (t > 0 && (oldest == 0 || t < oldest))
+                        oldest = t;
+                n++;
+        }
+        store_read_end(txn);
+        if (s->queued == 0)
+                say(d, "outbox", "ok", NULL, "Nothing waits.");
+        else
+                say(d, "outbox", "ok", NULL, "%u %s for %u %s, the oldest since %s.", s->queued,
+                        s->queued == 1 ? "message waits" : "messages wait", n,
+                        n == 1 ? "person" : "people",
+                        oldest > 0 ? usec_format(oldest, text) : "an unknown time");
+}
+
+void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
+        Doctor d = {.chat = c,
+                .active = account_is_active(c->parts.account),
+                .fn = fn,
+                .userdata = userdata};
+        StoreHealth h;
+        ChatStatus s;
+
+        store_get_health(c->parts.store, &h);
+        chat_status(c, &s);
+        check_account(&d);
+        check_configuration(&d);
+        check_store(&d, &h);
+        check_disk(&d, &h);
+        check_clock(&d);
+        check_key(&d);
+        check_trackers(&d, &s);
+        say(&d, "lan", "off", NULL, "Finding people on the local network is not built yet.");
+        check_links(&d, &s);
+        say(&d, "mailbox", "off", NULL,
+                "Mailboxes for who is away are not built yet: messages wait on this device.");
+        check_outbox(&d, &s);
+}

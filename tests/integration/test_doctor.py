@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doctor names the hop that fails and says what to do."""
+import os
+import socket
+
+from harness import wait_until
+
+ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "trackers", "lan",
+         "links", "mailbox", "outbox"]
+
+
+def checks(user, name):
+    return [row for row in user.call("Doctor") if row["check"] == name]
+
+
+def check(user, name):
+    row, = checks(user, name)
+    return row
+
+
+def wait_check(user, name, predicate):
+    return wait_until(lambda: next((r for r in checks(user, name) if predicate(r)), None),
+                      what=f"{name} as expected; last: {checks(user, name)}")
+
+
+def test_a_healthy_daemon(alice, bob):
+    alice.exchange(bob)
+    rows = alice.call("Doctor")
+    assert [row["check"] for row in rows] == ORDER
+    for row in rows:
+        assert row["state"] == ("off" if row["check"] in ("lan", "mailbox") else "ok"), row
+        assert row["text"].endswith("."), row
+        assert "advice" not in row, row
+    assert alice.trackers[0] in check(alice, "trackers")["text"]
+    assert "0600" in check(alice, "key")["text"]
+    assert "1 open" in check(alice, "links")["text"]
+    assert "127.0.0.1:" in check(alice, "links")["text"]
+    assert check(alice, "outbox")["text"] == "Nothing waits."
+    assert alice.status()["problems"] == []
+
+
+def test_without_an_account(lab, tracker):
+    alice = lab.user("alice").start()
+    assert [row["check"] for row in alice.call("Doctor")] == ORDER
+    assert "register" in check(alice, "account")["advice"]
+    assert check(alice, "trackers")["state"] == check(alice, "links")["state"] == "off"
+    alice.register().wait_state("online").call("Logout")
+    row = check(alice, "account")
+    assert (row["state"], row["advice"]) == ("warning", "chatc login alice")
+    assert check(alice, "links")["state"] == "off"
+
+
+def test_a_tracker_that_is_gone(alice, tracker):
+    tracker.stop()
+    row = wait_check(alice, "trackers", lambda r: r["state"] == "failed")
+    assert "unreachable" in row["text"] and alice.trackers[0] in row["text"]
+    assert "p2pchat-tracker" in row["advice"]
+    assert any("Tracker" in problem for problem in alice.status()["problems"])
+    tracker.start()
+    wait_check(alice, "trackers", lambda r: r["state"] == "ok" and "advice" not in r)
+
+
+def test_each_tracker_is_named(lab, alice, tracker):
+    gone = lab.tracker("gone")
+    address = gone.address()
+    gone.stop()
+    bob = lab.user("bob", trackers=[alice.trackers[0], address]).join()
+    wait_until(lambda: [r["state"] for r in checks(bob, "trackers")] == ["ok", "failed"])
+    assert address in checks(bob, "trackers")[1]["text"]
+
+
+def test_a_tracker_with_another_key(lab, alice, tracker):
+    other = lab.tracker("other").address()
+    address = alice.trackers[0].split("#")[0] + "#" + other.split("#")[1]
+    bob = lab.user("bob", trackers=[alice.trackers[0]]).join()
+    bob.stop()
+    bob.trackers = [address]
+    bob.configure("")
+    bob.start()
+    row = wait_check(bob, "trackers", lambda r: r["state"] == "failed")
+    assert "key" in row["text"] and "--print-address" in row["advice"], row
+
+
+def test_no_tracker_at_all(lab, tracker, alice):
+    alice.stop()
+    alice.trackers = []
+    alice.configure("")
+    alice.start()
+    row = check(alice, "trackers")
+    assert row["state"] == "warning" and "trackers" in row["advice"]
+
+
+def test_a_port_that_is_taken(lab, tracker):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        alice = lab.user("alice", f'listen = {{ address = "127.0.0.1"; port = {port}; }};').join()
+        row = check(alice, "links")
+        assert row["state"] == "failed" and str(port) in row["text"], row
+        assert "listen.port" in row["advice"]
+        assert any(str(port) in problem for problem in alice.status()["problems"])
+    wait_check(alice, "links", lambda r: r["state"] == "ok" and str(port) in r["text"])
+    assert alice.status()["problems"] == []
+
+
+def test_what_waits(alice, bob):
+    alice.exchange(bob)
+    bob.stop()
+    for text in ("one", "two"):
+        alice.send("bob", text)
+    text = check(alice, "outbox")["text"]
+    assert "2 messages wait for 1 person" in text, text
+    bob.start()
+    wait_check(alice, "outbox", lambda r: r["text"] == "Nothing waits.")
+
+
+def test_keys_that_others_may_read(alice):
+    os.chmod(alice.state / "db/data.mdb", 0o644)
+    row = check(alice, "key")
+    assert row["state"] == "warning" and "chmod" in row["advice"]

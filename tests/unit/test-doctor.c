@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What doctor says of hops that cannot be made to fail everywhere: the disk, the clock. */
+
+#include "chat-lab.h"
+
+static StoreHealth health = {.free = (uint64_t)1 << 40, .limit = (uint64_t)1 << 34};
+
+void __wrap_store_get_health(Store *s, StoreHealth *ret);
+
+void __wrap_store_get_health(Store *s, StoreHealth *ret) {
+        *ret = health;
+}
+
+typedef struct Found {
+        const char *check;
+        char state[16], text[CHAT_CHECK_TEXT_SIZE], advice[CHAT_CHECK_TEXT_SIZE];
+        unsigned n;
+} Found;
+
+static void on_check(void *userdata, const ChatCheck *c) {
+        Found *found = userdata;
+
+        CHECK(c->text[0] && c->text[strlen(c->text) - 1] == '.');
+        CHECK(!c->advice || c->advice[0]);
+        if (!streq(c->check, found->check))
+                return;
+        found->n++;
+        snprintf(found->state, sizeof(found->state), "%s", c->state);
+        snprintf(found->text, sizeof(found->text), "%s", c->text);
+        snprintf(found->advice, sizeof(found->advice), "%s", c->advice ?: "");
+}
+
+static void check_says(ChatLab *l, const char *check, const char *state, const char *text) {
+        Found found = {.check = check};
+
+        chat_doctor(l->chat, on_check, &found);
+        CHECK_EQ(found.n, 1);
+        CHECK_STR(found.state, state);
+        CHECK(strstr(found.text, text));
+        CHECK(streq(state, "ok") == !found.advice[0]);
+}
+
+TEST(a_disk_that_is_full_or_nearly) {
+        ChatLab l;
+
+        chat_lab_new(&l);
+        check_says(&l, "disk", "ok", "no reserve");
+        health.reserve = true;
+        check_says(&l, "disk", "ok", "reserve for receipts and deletions is held");
+        health.free = 10 << 20;
+        check_says(&l, "disk", "warning", "Only 10 MiB");
+        health.last_error = -EIO; /* as LMDB says it */
+        check_says(&l, "store", "failed", "The last write failed");
+        check_says(&l, "disk", "warning", "Only 10 MiB");
+        health.free = 4096;
+        check_says(&l, "disk", "failed", "full");
+        health.free = 10 << 20;
+        health.last_error = -ENOSPC;
+        check_says(&l, "disk", "failed", "full");
+        check_says(&l, "store", "failed", "no room");
+        health.last_error = 0;
+        health.free = (uint64_t)1 << 40;
+        health.used = health.limit * 85 / 100;
+        check_says(&l, "disk", "warning", "at most 16384 MiB");
+        health.used = health.limit * 95 / 100;
+        check_says(&l, "disk", "failed", "refused");
+        health.used = 0;
+        check_says(&l, "disk", "ok", "0 of at most 16384 MiB");
+        chat_lab_free(&l);
+}
+
+TEST(a_disk_that_is_slow) {
+        ChatLab l;
+
+        chat_lab_new(&l);
+        health.slowest_commit = 900 * USEC_PER_MSEC;
+        check_says(&l, "store", "ok", "0.900 s");
+        health.slowest_commit = 20 * USEC_PER_SEC;
+        check_says(&l, "store", "warning", "20.0 s");
+        health.slowest_commit = 0;
+        chat_lab_free(&l);
+}
+
+TEST(a_clock_that_is_wrong) {
+        ChatLab l;
+
+        chat_lab_new(&l);
+        check_says(&l, "clock", "ok", "plausible");
+        loop_virtual_step_realtime(l.sim.loop, -(int64_t)USEC_PER_HOUR);
+        check_says(&l, "clock", "failed", "before this program");
+        loop_virtual_step_realtime(l.sim.loop, (int64_t)(30 * USEC_PER_DAY));
+        sim_run(&l.sim, 2 * USEC_PER_DAY); /* the certificate is renewed */
+        check_says(&l, "clock", "ok", "plausible");
+        loop_virtual_step_realtime(l.sim.loop, -(int64_t)(5 * USEC_PER_DAY));
+        check_says(&l, "clock", "failed", "certificate");
+        chat_lab_free(&l);
+}
