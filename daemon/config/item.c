@@ -320,6 +320,64 @@ void item_clear(const ConfigItem *item, void *config) {
         }
 }
 
+static bool strings_equal(const ConfigStrings *a, const ConfigStrings *b) {
+        bool equal = a->n == b->n;
+
+        for (size_t i = 0; equal && i < a->n; i++)
+                equal = streq(a->items[i], b->items[i]);
+        return equal;
+}
+
+static bool endpoints_equal(const Endpoint *a, const Endpoint *b) {
+        return a->port == b->port && streq(a->host, b->host);
+}
+
+static bool endpoint_lists_equal(const ConfigEndpoints *a, const ConfigEndpoints *b) {
+        bool equal = a->n == b->n;
+
+        for (size_t i = 0; equal && i < a->n; i++)
+                equal = endpoints_equal(&a->items[i], &b->items[i]);
+        return equal;
+}
+
+static bool endpoint_key_lists_equal(const ConfigEndpointKeys *a, const ConfigEndpointKeys *b) {
+        bool equal = a->n == b->n;
+
+        for (size_t i = 0; equal && i < a->n; i++) {
+                const EndpointKey *x = &a->items[i], *y = &b->items[i];
+
+                equal = x->port == y->port && streq(x->host, y->host) &&
+                        memcmp(x->key, y->key, sizeof(x->key)) == 0;
+        }
+        return equal;
+}
+
+bool item_equal(const ConfigItem *item, const void *a, const void *b) {
+        const void *x = (const char *)a + item->offset, *y = (const char *)b + item->offset;
+
+        switch (item->type) {
+        case CONFIG_BOOL:
+                return *(const bool *)x == *(const bool *)y;
+        case CONFIG_INT:
+                return *(const uint32_t *)x == *(const uint32_t *)y;
+        case CONFIG_ENUM:
+                return memcmp(x, y, sizeof(ConfigAccept)) == 0;
+        case CONFIG_SIZE:
+                return *(const uint64_t *)x == *(const uint64_t *)y;
+        case CONFIG_STRING:
+                return streq(*(char *const *)x, *(char *const *)y);
+        case CONFIG_HOST:
+                return endpoints_equal(x, y);
+        case CONFIG_STRINGS:
+                return strings_equal(x, y);
+        case CONFIG_ENDPOINTS:
+                return endpoint_lists_equal(x, y);
+        case CONFIG_ENDPOINT_KEYS:
+                return endpoint_key_lists_equal(x, y);
+        }
+        return false;
+}
+
 static void list_allowed(const ConfigItem *item, const char *what, char *buf) {
         if (item->min > 0)
                 snprintf(buf, ITEM_TEXT_SIZE, "a list of %" PRIu64 " to %" PRIu64 ", each %s",

@@ -22,5 +22,8 @@ int item_set(const ConfigItem *item, const config_setting_t *setting, void *conf
 /* Frees what the field owns and zeroes it. */
 void item_clear(const ConfigItem *item, void *config);
 
+/* The field holds the same in A and B. */
+bool item_equal(const ConfigItem *item, const void *a, const void *b);
+
 /* What the item takes, in words. */
 const char *item_allowed(const ConfigItem *item, char buf[static ITEM_TEXT_SIZE]);

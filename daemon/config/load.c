@@ -322,6 +322,19 @@ void config_free(const ConfigSchema *schema, void *config) {
         memset(config, 0, schema->size);
 }
 
+void config_each_change(const ConfigSchema *schema, const void *a, const void *b, ConfigChangeFn fn,
+        void *userdata) {
+        for (size_t i = 0; i < schema->n_items; i++) {
+                const ConfigItem *item = &schema->items[i];
+
+                if (!item_equal(item, a, b))
+                        fn(userdata, item->path,
+                                item->unbuilt           ? CONFIG_CHANGE_UNBUILT
+                                        : item->restart ? CONFIG_CHANGE_RESTART
+                                                        : CONFIG_CHANGE_NOW);
+        }
+}
+
 size_t config_print_unbuilt(const ConfigSchema *schema, const void *config, FILE *f) {
         const ConfigOrigin *origin = config;
         size_t n = 0;

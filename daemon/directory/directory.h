@@ -11,7 +11,7 @@
 
 #include "session/session.h"
 
-#define DIRECTORY_TRACKERS_MAX 8
+#define DIRECTORY_TRACKERS_MAX 16 /* as many as the configuration takes */
 #define DIRECTORY_WATCHED_MAX 10000
 
 typedef struct Directory Directory;

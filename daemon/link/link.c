@@ -54,7 +54,7 @@ struct Link {
         size_t certificate_size;
         HelloOk ok; /* the other's, as long as the owner has not decided */
         Buffer kept; /* what it points to */
-        uint32_t heartbeat;
+        uint32_t heartbeat; /* the other's, s */
         Keepalive keepalive;
         Quota pings;
         LoopTimer *timer; /* handshake, probe, then keepalive */
@@ -150,8 +150,13 @@ void link_refuse(Link *l, Code code, const char *text) {
 
 /* Opening */
 
+/* The larger of both. The own one may change meanwhile: each end takes a PING at any time. */
+static usec_t link_interval(const Link *l) {
+        return MAX(l->heartbeat, l->pool->self->heartbeat) * USEC_PER_SEC;
+}
+
 static void link_start_keepalive(Link *l) {
-        usec_t interval = l->heartbeat * USEC_PER_SEC, now = loop_now(link_loop(l));
+        usec_t interval = link_interval(l), now = loop_now(link_loop(l));
 
         keepalive_start(&l->keepalive, interval, loop_jitter(link_loop(l), interval), now);
         loop_timer_set(l->timer, l->keepalive.next);
@@ -338,7 +343,7 @@ static int link_take_hello(Link *l, Frame *f) {
         memcpy(l->account, g.certificate.account, KEY_SIZE);
         memcpy(l->boot_nonce, h.boot_nonce, BOOT_NONCE_SIZE);
         l->certificate = g.certificate;
-        l->heartbeat = MAX(h.heartbeat, p->self->heartbeat);
+        l->heartbeat = h.heartbeat;
         l->has_hello = true;
         link_settle(l);
         return 0;
@@ -452,8 +457,9 @@ static void link_probe_ends(Link *l) {
 }
 
 static void link_keep_alive(Link *l) {
-        usec_t wait = loop_jitter(link_loop(l), l->heartbeat * USEC_PER_SEC);
+        usec_t interval = link_interval(l), wait = loop_jitter(link_loop(l), interval);
 
+        l->keepalive.interval = interval;
         switch (keepalive_step(
                 &l->keepalive, conn_last_input(l->conn), wait, loop_now(link_loop(l)))) {
         case KEEPALIVE_GONE:

@@ -15,7 +15,7 @@ typedef struct LocalIdentity {
         const SignKey *account, *device;
         Bytes certificate, record; /* signed objects */
         uint8_t boot_nonce[BOOT_NONCE_SIZE];
-        uint32_t heartbeat; /* s */
+        uint32_t heartbeat; /* s; may change at any time */
 } LocalIdentity;
 
 /* Queues HELLO. EXPECTED is the account that the other end must be, NULL where any will do. */

@@ -101,7 +101,13 @@ static const ConnCallbacks client_callbacks = {
         .closed = on_client_closed,
 };
 
+/* The larger of both. The own one may change meanwhile: each end takes a PING at any time. */
+static usec_t client_interval(const Client *c) {
+        return MAX(c->node->limits->heartbeat, c->heartbeat) * USEC_PER_SEC;
+}
+
 static usec_t client_wait(Client *c) {
+        c->keepalive.interval = client_interval(c);
         return loop_jitter(c->node->loop, c->keepalive.interval);
 }
 
@@ -186,7 +192,7 @@ void client_bye(Client *c, Code code, const char *text, Bytes record) {
 
 void client_opened(Client *c) {
         usec_t now = loop_now(c->node->loop);
-        usec_t interval = MAX(c->node->limits->heartbeat, c->heartbeat) * USEC_PER_SEC;
+        usec_t interval = client_interval(c);
 
         c->state = CLIENT_OPEN;
         c->node->stats.sessions++;

@@ -53,7 +53,8 @@ struct Session {
         LoopTimer *request_timer;
         Backoff backoff;
         Keepalive keepalive;
-        usec_t interval, ready_since;
+        unsigned offered; /* the tracker's heartbeat, s */
+        usec_t ready_since;
         Request *requests; /* in the order of their deadlines, which is that of their ids */
         unsigned n_requests;
         uint64_t last_id;
@@ -260,12 +261,16 @@ static int take_answer(Session *s, Frame *f) {
         return 0;
 }
 
-static void session_ready(Session *s, const Hello *h) {
-        usec_t now = loop_now(session_loop(s));
+/* The larger of both. The own one may change meanwhile: each end takes a PING at any time. */
+static usec_t session_interval(const Session *s) {
+        return MAX(s->offered, s->self->heartbeat) * USEC_PER_SEC;
+}
+
+static void session_ready(Session *s) {
+        usec_t now = loop_now(session_loop(s)), interval = session_interval(s);
 
         s->phase = PHASE_READY;
-        s->interval = MAX(h->heartbeat, s->self->heartbeat) * USEC_PER_SEC;
-        keepalive_start(&s->keepalive, s->interval, loop_jitter(session_loop(s), s->interval), now);
+        keepalive_start(&s->keepalive, interval, loop_jitter(session_loop(s), interval), now);
         loop_timer_set(s->timer, s->keepalive.next);
         s->ready_since = now;
 }
@@ -285,7 +290,7 @@ static int take_hello(Session *s, Frame *f) {
                 return 0;
         }
         s->has_hello = true;
-        s->interval = h.heartbeat * USEC_PER_SEC;
+        s->offered = h.heartbeat;
         return 0;
 }
 
@@ -298,7 +303,7 @@ static int take_hello_ok(Session *s, Frame *f) {
         r = hello_ok_decode(f, &ok);
         if (r < 0)
                 return r;
-        session_ready(s, &(Hello){.heartbeat = (uint32_t)(s->interval / USEC_PER_SEC)});
+        session_ready(s);
         (void)session_set_state(s, SESSION_CONNECTED, "");
         return 0;
 }
@@ -439,8 +444,10 @@ static void session_connect(Session *s) {
 }
 
 static void session_keep_alive(Session *s) {
-        usec_t wait = loop_jitter(session_loop(s), s->interval), now = loop_now(session_loop(s));
+        usec_t interval = session_interval(s), now = loop_now(session_loop(s));
+        usec_t wait = loop_jitter(session_loop(s), interval);
 
+        s->keepalive.interval = interval;
         switch (keepalive_step(&s->keepalive, conn_last_input(s->conn), wait, now)) {
         case KEEPALIVE_GONE:
                 session_lose(

@@ -339,6 +339,53 @@ TEST(keys_not_built_yet_are_named) {
         config_free(DAEMON, &c);
 }
 
+static void on_change(void *userdata, const char *path, ConfigChange change) {
+        char *text = userdata;
+
+        CHECK(strlen(text) + strlen(path) + 3 < 512);
+        sprintf(text + strlen(text), "%s %c;", path, "nru"[change]);
+}
+
+static void check_changes(
+        const ConfigSchema *schema, const char *before, const char *after, const char *changes) {
+        union {
+                DaemonConfig daemon;
+                TrackerConfig tracker;
+        } a, b;
+        char text[512] = "";
+        ConfigError e;
+
+        CHECK_OK(load(schema, before, &a, &e));
+        CHECK_OK(load(schema, after, &b, &e));
+        config_each_change(schema, &a, &a, on_change, text);
+        CHECK_STR(text, "");
+        config_each_change(schema, &a, &b, on_change, text);
+        CHECK_STR(text, changes);
+        config_free(schema, &a);
+        config_free(schema, &b);
+}
+
+TEST(keys_that_changed_are_named) {
+        check_changes(DAEMON, "", "# nothing but a comment", "");
+        check_changes(
+                DAEMON, "listen = { port = 1; };", "listen = { port = 2; };", "listen.port n;");
+        check_changes(DAEMON, "", "heartbeat = { interval = 30; };", "");
+        check_changes(DAEMON, "", "heartbeat = { interval = 31; };", "heartbeat.interval n;");
+        check_changes(DAEMON, "", "lan = { enabled = false; };", "lan.enabled u;");
+        check_changes(DAEMON, "", "contacts = { accept = \"all\"; };", "contacts.accept n;");
+        check_changes(DAEMON, "", "listen = { address = \"::1\"; };", "listen.address n;");
+        check_changes(DAEMON, "trackers = ( \"a:1#" KEY "\" );",
+                "trackers = ( \"a:1#" KEY "\", \"b:1#" KEY "\" );", "trackers n;");
+        check_changes(DAEMON, "trackers = ( \"a:1#" KEY "\" );", "trackers = ( \"a:2#" KEY "\" );",
+                "trackers n;");
+        check_changes(DAEMON, "listen = { advertise = ( \"a:1\" ); };",
+                "listen = { advertise = ( \"b:1\" ); };", "listen.advertise n;");
+        check_changes(DAEMON, "lan = { interfaces = ( \"a\" ); };",
+                "lan = { interfaces = ( \"b\" ); };", "lan.interfaces u;");
+        check_changes(TRACKER, "", "advertise = \"h\"; limits = { relay-bytes = \"1M\"; };",
+                "advertise n;limits.relay-bytes u;");
+}
+
 TEST(a_bad_file_leaves_the_settings_in_use_alone) {
         DaemonConfig used, fresh;
         ConfigError e;

@@ -489,3 +489,22 @@ TEST(the_larger_heartbeat_counts) {
         far_free(&f);
         world_free(&w);
 }
+
+TEST(a_heartbeat_that_changes_holds_for_the_link) {
+        World w;
+        Far f;
+
+        world_new(&w);
+        far_link(&f, &w.mallory, &w.b, TLS_CLIENT);
+        w.bob.local.heartbeat = 300;
+        sim_run(&w.sim, USEC_PER_HOUR); /* it is looked at with the next PINGs */
+        f.answers = false;
+        far_send_empty(&f, FRAME_PING, 1);
+        far_take(&f, FRAME_PONG);
+        sim_run(&w.sim, 745 * USEC_PER_SEC);
+        CHECK_EQ(w.b.n_closed, 0);
+        sim_run(&w.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(w.b.n_closed, 1);
+        far_free(&f);
+        world_free(&w);
+}

@@ -439,6 +439,23 @@ TEST(a_silent_tracker_is_gone_after_two_and_a_half_heartbeats) {
         world_free(&w);
 }
 
+TEST(a_heartbeat_that_changes_holds_for_the_session) {
+        World w;
+
+        world_new(&w);
+        CHECK(far_is_served(&w.tracker.far));
+        w.alice.local.heartbeat = 300;
+        sim_run(&w.sim, USEC_PER_HOUR); /* it is looked at with the next PINGs */
+        w.tracker.far.answers = false;
+        far_send_empty(&w.tracker.far, FRAME_PING, 1);
+        far_take(&w.tracker.far, FRAME_PONG);
+        sim_run(&w.sim, 745 * USEC_PER_SEC);
+        CHECK(is_connected(&w));
+        sim_run(&w.sim, 10 * USEC_PER_SEC);
+        CHECK(!is_connected(&w));
+        world_free(&w);
+}
+
 /* Pushes are handed on; who they are about is for the owner to check. */
 
 static void push(World *w, FrameType type) {
