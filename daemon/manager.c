@@ -22,6 +22,9 @@
 /* Changes of the status line in between are joined. */
 #define STATUS_DELAY (500 * USEC_PER_MSEC)
 
+/* How long the other ends have to take what is said to them at the end. */
+#define FINISH_TIME USEC_PER_SEC
+
 struct Manager {
         sd_event *event;
         char *config_path;
@@ -40,6 +43,7 @@ struct Manager {
         Listener *listener;
         LoopTimer *listen_retry, *status_timer;
         sd_event_source *signals[3];
+        bool stopping;
 };
 
 static void status_later(Manager *m) {
@@ -291,14 +295,28 @@ static const DeliveryCallbacks delivery_callbacks = {
 
 /* Signals */
 
+static void on_finished(void *userdata) {
+        Manager *m = userdata;
+
+        (void)sd_event_exit(m->event, 0);
+}
+
 static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
 
         /* What was taken in is committed, answered and told while the bus is still there: it is
          * flushed and closed when the loop ends. */
+        if (m->stopping)
+                return 0;
+        m->stopping = true;
         sd_notify(0, "STOPPING=1");
         (void)store_commit(m->store);
-        return sd_event_exit(m->event, 0);
+        listening_stop(m);
+        delivery_stop(m->delivery);
+        directory_stop(m->directory);
+        if (net_finish(m->net, FINISH_TIME, on_finished, m) < 0)
+                on_finished(m);
+        return 0;
 }
 
 static uint64_t monotonic_now(void) {

@@ -25,6 +25,9 @@ struct Net {
         Loop *loop;
         uint8_t input[RECORD_SIZE];
         Conn *ending; /* those of conn_shutdown() */
+        LoopTimer *finish; /* there after net_finish() */
+        void (*finished)(void *userdata);
+        void *finished_userdata;
         const Connector *connector;
         void *connector_context;
 };
@@ -73,6 +76,7 @@ Net *net_free(Net *n) {
                 return NULL;
         DL_FOREACH_SAFE (n->ending, c, tmp)
                 conn_free(c);
+        loop_timer_free(n->finish);
         explicit_bzero(n->input, sizeof(n->input));
         free(n);
         return NULL;
@@ -80,6 +84,33 @@ Net *net_free(Net *n) {
 
 Loop *net_loop(const Net *n) {
         return n->loop;
+}
+
+static void on_finish(void *userdata) {
+        Net *n = userdata;
+
+        n->finish = loop_timer_free(n->finish);
+        n->finished(n->finished_userdata);
+}
+
+int net_finish(Net *n, usec_t max, void (*fn)(void *userdata), void *userdata) {
+        usec_t now = loop_now(n->loop);
+        int r;
+
+        assert(!n->finish);
+        r = loop_timer_new(n->loop, on_finish, n, &n->finish);
+        if (r < 0)
+                return r;
+        n->finished = fn;
+        n->finished_userdata = userdata;
+        loop_timer_set(n->finish, n->ending ? now + max : now);
+        return 0;
+}
+
+static void net_forget_ending(Net *n, Conn *c) {
+        DL_DELETE(n->ending, c);
+        if (n->finish && !n->ending)
+                loop_timer_set(n->finish, loop_now(n->loop));
 }
 
 void net_set_connector(Net *n, const Connector *c, void *context) {
@@ -101,7 +132,7 @@ Conn *conn_free(Conn *c) {
         if (c->freed)
                 *c->freed = true;
         if (c->state == CONN_ENDING)
-                DL_DELETE(c->net->ending, c);
+                net_forget_ending(c->net, c);
         tls_session_free(c->tls);
         transport_free(c->transport);
         loop_defer_free(c->soon);

@@ -131,6 +131,34 @@ TEST(what_was_sent_before_the_end_arrives) {
         world_free(&w);
 }
 
+static void on_finished(void *userdata) {
+        (*(unsigned *)userdata)++;
+}
+
+TEST(before_the_end_the_others_are_told) {
+        usec_t start;
+        World w;
+
+        for (int deaf = 0; deaf < 2; deaf++) {
+                unsigned finished = 0;
+
+                world_new(&w, &ordinary);
+                start = loop_now(w.sim.loop);
+                if (deaf)
+                        pipe_cut(w.wire, PIPE_FORTH);
+                link_pool_bye(w.alice.pool, CODE_OK, "stopped");
+                w.alice.link = NULL;
+                CHECK_OK(net_finish(w.sim.net, USEC_PER_SEC, on_finished, &finished));
+                CHECK_EQ(finished, 0);
+                SIM_UNTIL(&w.sim, finished > 0);
+                CHECK_EQ(w.bob.n_closed, !deaf);
+                CHECK(deaf == (loop_now(w.sim.loop) - start >= USEC_PER_SEC));
+                sim_run(&w.sim, USEC_PER_MINUTE);
+                CHECK_EQ(finished, 1);
+                world_free(&w);
+        }
+}
+
 TEST(a_wire_that_is_cut_in_the_middle_is_noticed) {
         _cleanup_(buffer_done) Buffer sent = BUFFER_NULL;
         static const unsigned directions[] = {PIPE_FORTH, PIPE_BACK, PIPE_FORTH | PIPE_BACK};
