@@ -100,11 +100,11 @@ static void view_finish(PeerView *v) {
         v->peer.note = v->note[0] ? v->note : NULL;
 }
 
-/* People with a row of their own. What was last heard of somebody through a tracker counts only
- * while there is one. */
+/* People with a row of their own. What was last heard of somebody through a tracker counts while
+ * there is one, and somewhat longer. */
 static void view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
         const KnownPresence *known = directory_presence(c->parts.directory, k->account);
-        bool heard = known && known->online && directory_is_connected(c->parts.directory);
+        bool heard = known && known->online && directory_is_informed(c->parts.directory);
         bool link = delivery_has_link(c->parts.delivery, k->account);
         Endpoints cached = {};
         size_t n = 0;

@@ -165,6 +165,49 @@ bool directory_get_time(const Directory *d, usec_t *ret) {
         return true;
 }
 
+/* Without a tracker */
+
+static void watched_forget_online(Watched *w) {
+        w->known.online = false;
+        w->known.presence = PRESENCE_OFFLINE;
+}
+
+static void on_grace_over(void *userdata) {
+        Directory *d = userdata;
+        Watched *w, *tmp;
+
+        d->informed = false;
+        HASH_ITER (hh, d->watched, w, tmp) {
+                if (!w->heard || !w->known.online)
+                        continue;
+                watched_forget_online(w);
+                d->callbacks->presence(d->userdata, w->account, false, w->known.last_seen, NULL);
+        }
+}
+
+static void presence_expires_later(Directory *d) {
+        usec_t grace = DIRECTORY_GRACE_HEARTBEATS * d->self->heartbeat * USEC_PER_SEC;
+
+        if (directory_is_connected(d)) {
+                d->informed = true;
+                d->has_grace = false;
+                loop_timer_set(d->grace, USEC_INFINITY);
+        } else if (d->informed && !d->has_grace) {
+                d->has_grace = true;
+                loop_timer_set(d->grace, loop_now(net_loop(d->net)) + grace);
+        }
+}
+
+/* Nobody is watched any more, and nobody is told. */
+static void presence_expires_now(Directory *d) {
+        Watched *w, *tmp;
+
+        d->informed = d->has_grace = false;
+        loop_timer_set(d->grace, USEC_INFINITY);
+        HASH_ITER (hh, d->watched, w, tmp)
+                watched_forget_online(w);
+}
+
 /* Session callbacks */
 
 static void announce_to(Directory *d, Session *s);
@@ -174,6 +217,7 @@ static void on_session_state(void *userdata, Session *s) {
 
         if (session_state(s) == SESSION_CONNECTED)
                 announce_to(d, s);
+        presence_expires_later(d);
         queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
@@ -265,6 +309,7 @@ void directory_start(Directory *d) {
 
 void directory_stop(Directory *d) {
         d->started = false;
+        presence_expires_now(d);
         for (size_t i = 0; i < d->n; i++)
                 tracker_end(&d->trackers[i]);
         queries_go_on(d);
@@ -293,6 +338,7 @@ int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) 
         d->n = n;
         if (d->started)
                 directory_start(d);
+        presence_expires_later(d);
         d->callbacks->trackers_changed(d->userdata);
         return 0;
 }
@@ -319,6 +365,10 @@ Session *directory_connected_session(const Directory *d) {
 
 bool directory_is_connected(const Directory *d) {
         return directory_connected_session(d) != NULL;
+}
+
+bool directory_is_informed(const Directory *d) {
+        return d->informed;
 }
 
 bool directory_has_failed(const Directory *d) {
@@ -391,8 +441,9 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
         if (!d)
                 return -ENOMEM;
         *d = (Directory){.net = net, .self = self, .callbacks = callbacks, .userdata = userdata};
-        if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0) {
-                free(d);
+        if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0 ||
+                loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0) {
+                directory_free(d);
                 return -ENOMEM;
         }
         *ret = d;
@@ -408,6 +459,7 @@ Directory *directory_free(Directory *d) {
                 session_free(d->trackers[i].session);
         queries_free(d);
         loop_timer_free(d->query_timer);
+        loop_timer_free(d->grace);
         HASH_ITER (hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);
                 free(w);

@@ -51,6 +51,14 @@ const Session *directory_session(const Directory *d, size_t i);
 /* One is connected. */
 bool directory_is_connected(const Directory *d);
 
+/* So many heartbeats after the last tracker was lost, what was heard of presence still counts: one
+ * that starts again must not look like everybody leaving. A tracker gives people as long after its
+ * start before it says that they are gone. */
+#define DIRECTORY_GRACE_HEARTBEATS 3
+
+/* One is connected, or was until that long ago; what directory_presence() says holds. */
+bool directory_is_informed(const Directory *d);
+
 /* None is connected and none is being tried: waiting will not help soon. */
 bool directory_has_failed(const Directory *d);
 

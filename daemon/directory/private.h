@@ -48,6 +48,9 @@ struct Directory {
         Buffer presence; /* as announced */
         Watched *watched;
         bool watch_again; /* some request to watch found too many open */
+        bool informed; /* what was heard of presence still counts */
+        bool has_grace; /* no tracker is connected: until `grace` */
+        LoopTimer *grace;
         Query *queries;
         LoopTimer *query_timer;
 };

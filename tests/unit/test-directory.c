@@ -237,6 +237,56 @@ TEST(that_somebody_is_gone_needs_no_signature) {
         world_free(&w);
 }
 
+TEST(a_tracker_that_is_lost_does_not_mean_that_people_are) {
+        const KnownPresence *known;
+        unsigned n;
+        World w;
+
+        world_new(&w);
+        push_record(&w, w.bob.local.record);
+        push_presence_of(&w, &w.bob, PRESENCE_AWAY, 7);
+        n = w.n_presence;
+        known = directory_presence(w.directory, person_account(&w.bob));
+        CHECK(known && known->online && directory_is_informed(w.directory));
+
+        /* Back within three heartbeats: nothing has happened. */
+        tracker_close(&w.tracker);
+        tracker_hang_up(&w.tracker);
+        sim_run(&w.sim, 80 * USEC_PER_SEC);
+        CHECK(!directory_is_connected(w.directory));
+        CHECK(known->online && directory_is_informed(w.directory));
+        CHECK_EQ(known->presence, PRESENCE_AWAY);
+        tracker_listen(&w.tracker);
+        directory_wake(w.directory);
+        tracker_greet(&w.tracker);
+        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
+        sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+        CHECK(known->online && directory_is_informed(w.directory));
+        CHECK_EQ(w.n_presence, n);
+
+        /* Not back for longer. */
+        tracker_close(&w.tracker);
+        tracker_hang_up(&w.tracker);
+        SIM_UNTIL(&w.sim, w.n_presence > n);
+        CHECK_EQ(w.n_presence, n + 1);
+        CHECK(!w.online && !known->online && !directory_is_informed(w.directory));
+        sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+        CHECK_EQ(w.n_presence, n + 1);
+        tracker_listen(&w.tracker);
+        directory_wake(w.directory);
+        tracker_greet(&w.tracker);
+        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
+        CHECK(!known->online && directory_is_informed(w.directory));
+        push_presence_of(&w, &w.bob, PRESENCE_AWAY, 7); /* the same as before will do */
+        CHECK(known->online && w.n_presence == n + 2);
+
+        /* Who stops has no more to do with it. */
+        directory_stop(w.directory);
+        CHECK(!known->online && !directory_is_informed(w.directory));
+        CHECK_EQ(w.n_presence, n + 2);
+        world_free(&w);
+}
+
 TEST(a_newer_device_speaks_for_the_account) {
         Person tablet;
         World w;
