@@ -19,6 +19,9 @@
 /* A port that is taken is tried again after this. */
 #define LISTEN_RETRY (10 * USEC_PER_SEC)
 
+/* A slow disk is complained of at most this often. */
+#define SLOW_INTERVAL USEC_PER_MINUTE
+
 /* Changes of the status line in between are joined. */
 #define STATUS_DELAY (500 * USEC_PER_MSEC)
 
@@ -44,6 +47,8 @@ struct Manager {
         LoopTimer *listen_retry, *status_timer;
         sd_event_source *signals[3];
         bool stopping;
+        bool store_trouble; /* it was logged */
+        usec_t slow_logged;
 };
 
 static void status_later(Manager *m) {
@@ -293,6 +298,36 @@ static const DeliveryCallbacks delivery_callbacks = {
         .link_changed = on_link_changed,
 };
 
+/* The store */
+
+static void log_slow_commit(Manager *m, usec_t took) {
+        usec_t now = loop_now(m->loop);
+
+        if (took < DB_COMMIT_SLOW || (m->slow_logged && now < m->slow_logged + SLOW_INTERVAL))
+                return;
+        m->slow_logged = now;
+        log_warning("The disk is slow: writing what had come in took %.1f s, and nothing else was "
+                    "done meanwhile",
+                (double)took / USEC_PER_SEC);
+}
+
+static void on_store_noticed(void *userdata) {
+        Manager *m = userdata;
+        char text[STORE_TEXT_SIZE];
+        const char *problem;
+        StoreHealth h;
+
+        store_get_health(m->store, &h);
+        log_slow_commit(m, h.last_commit);
+        problem = store_problem(&h, text);
+        if (problem)
+                log_error("%s", problem);
+        else if (m->store_trouble)
+                log_info("The store can be written again");
+        m->store_trouble = problem != NULL;
+        status_later(m);
+}
+
 /* Signals */
 
 static void on_finished(void *userdata) {
@@ -344,6 +379,7 @@ static void manager_reload(Manager *m) {
         delivery_set_settings(m->delivery,
                 &(DeliverySettings){.accept_all = config.contacts.accept == CONFIG_ACCEPT_ALL,
                         .handshake = config.limits.handshake});
+        store_set_max_size(m->store, config.storage.max_size);
         on_use_tracker(m, account_identity(m->account)->tracker);
         if (account_is_active(m->account) && moved) {
                 listening_stop(m);
@@ -409,7 +445,13 @@ static int manager_lock(Manager *m, const char *dir) {
                 log_error("Another p2pchatd uses the state directory %s already", dir);
                 return r;
         }
-        return r < 0 ? log_error_errno(r, "The state directory %s cannot be locked", dir) : 0;
+        if (r < 0)
+                log_error(
+                        "The state directory %s cannot be written: %s. Give it to this user (chown "
+                        "-R, chmod -R u+rwX), or mount its file system writable. It was left as "
+                        "it is",
+                        dir, strerror(-r));
+        return r;
 }
 
 static int manager_open_store(Manager *m, const char *dir) {
@@ -427,9 +469,24 @@ static int manager_open_store(Manager *m, const char *dir) {
                 log_error("The store in %s/db is damaged; restore %s from a backup, or move it "
                           "away to begin anew. It was left as it is",
                         dir, dir);
+        else if (r == -ENOSPC)
+                log_error("The disk is full: the store in %s/db cannot be opened until there is "
+                          "room. It was left as it is",
+                        dir);
+        else if (r == -EWOULDBLOCK)
+                log_error("The store in %s/db is in use by another program: end that first. It was "
+                          "left as it is",
+                        dir);
         else if (r < 0)
-                log_error_errno(r, "The store in %s/db cannot be opened", dir);
-        return r;
+                log_error("The store in %s/db cannot be opened for writing: %s. Give it to this "
+                          "user (chown -R, chmod -R u+rwX), or mount its file system writable. It "
+                          "was left as it is",
+                        dir, strerror(-r));
+        if (r < 0)
+                return r;
+        store_set_max_size(m->store, m->config.storage.max_size);
+        store_set_watch(m->store, on_store_noticed, m);
+        return 0;
 }
 
 static int manager_make_parts(Manager *m, const char *state_dir) {

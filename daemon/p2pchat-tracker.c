@@ -328,7 +328,13 @@ static int open_store(Tracker *t) {
                         "%s %s: restore it from a backup, or move it away to start with an empty "
                         "one; names are then claimed again as people connect",
                         path, r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
-        return fail("cannot open %s: %s", path ?: t->state_dir, strerror(-r));
+        if (r == -EWOULDBLOCK)
+                return fail("%s is in use by another program: end that first", path);
+        if (r == -ENOSPC)
+                return fail("the disk is full: %s cannot be opened until there is room", path);
+        return fail("cannot open %s for writing: %s; give it to this user (chown -R, chmod -R "
+                    "u+rwX), or mount its file system writable",
+                path ?: t->state_dir, strerror(-r));
 }
 
 static int watch_signals(Tracker *t) {

@@ -202,7 +202,8 @@ static unsigned count_queued(Chat *c) {
 void chat_status(Chat *c, ChatStatus *ret) {
         bool active = account_is_active(c->parts.account);
         ChatStatus s = {.state = chat_state(c), .problems = c->problems};
-        int error = store_last_error(c->parts.store);
+        char text[STORE_TEXT_SIZE];
+        StoreHealth health;
         size_t n = 0;
 
         s.name = s.account = s.fingerprint = "";
@@ -217,11 +218,8 @@ void chat_status(Chat *c, ChatStatus *ret) {
         }
         s.queued = count_queued(c);
         s.links = delivery_count_links(c->parts.delivery);
-        if (error == -ENOSPC)
-                add_problem(c, &n,
-                        "The disk is full: nothing can be accepted until there is room again.");
-        else if (error < 0)
-                add_problem(c, &n, "The last write to disk failed: see the journal.");
+        store_get_health(c->parts.store, &health);
+        add_problem(c, &n, store_problem(&health, text) ?: "");
         for (size_t i = 0; i < _CHAT_PROBLEM_MAX; i++)
                 if (c->set_problem[i][0])
                         c->problems[n++] = c->set_problem[i];

@@ -81,18 +81,22 @@ static void check_configuration(const Doctor *d) {
                 say(d, "configuration", "ok", NULL, "The configuration was read and holds.");
 }
 
-/* LMDB says EIO where the disk is full. */
-static bool disk_is_full(const StoreHealth *h) {
-        return h->last_error == -ENOSPC || (h->last_error == -EIO && h->free < MIB);
-}
-
 static void check_store(const Doctor *d, const StoreHealth *h) {
         double seconds = (double)h->slowest_commit / (double)USEC_PER_SEC;
 
-        if (disk_is_full(h))
+        if (h->damaged)
+                say(d, "store", "failed",
+                        "Stop p2pchatd, and restore its state directory from a backup or move it "
+                        "away.",
+                        "The store is damaged.");
+        else if (h->open_error < 0)
+                say(d, "store", "failed",
+                        "Look at the journal of the kernel; p2pchatd tries again by itself.",
+                        "The store cannot be opened: %s.", strerror(-h->open_error));
+        else if (h->full)
                 say(d, "store", "failed", "Make room on the disk.",
-                        "The last write failed, because there is no room.");
-        else if (h->last_error < 0)
+                        "Nothing new is kept, because there is no room.");
+        else if (h->last_error < 0 && h->last_error != -ENOSPC)
                 say(d, "store", "failed",
                         "Look at the journal of p2pchatd and of the kernel; save a copy of the "
                         "state directory.",
@@ -112,7 +116,7 @@ static void check_disk(const Doctor *d, const StoreHealth *h) {
         unsigned percent = h->limit ? (unsigned)(h->used * 100 / h->limit) : 0;
         uint64_t free = h->free / MIB, used = h->used / MIB, limit = h->limit / MIB;
 
-        if (disk_is_full(h))
+        if (h->full)
                 say(d, "disk", "failed",
                         "Make room on the file system of the state directory; no restart is "
                         "needed.",

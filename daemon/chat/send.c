@@ -46,6 +46,7 @@ void pending_forget(Chat *c, void *userdata) {
 
 int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error) {
         uint8_t account[KEY_SIZE];
+        char why[STORE_TEXT_SIZE];
         int r;
 
         if (text[0] == '#')
@@ -63,8 +64,7 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
                         "chatc peers --all shows them.",
                         text);
         if (r < 0)
-                return chat_error(
-                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why));
         return r;
 }
 
@@ -141,6 +141,7 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                 .text = text_bytes(p->text),
                 .expires = p->expires,
                 .now = loop_realtime(c->parts.loop)};
+        char why[STORE_TEXT_SIZE];
         bool again;
         int r;
 
@@ -157,8 +158,8 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
         if (r >= 0 && !(to->flags & CONTACT_PINNED))
                 r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST);
         if (r < 0)
-                return chat_error(error, CODE_STORAGE, "The message was not kept: %s.",
-                        r == -ENOSPC ? "the disk is full" : strerror(-r));
+                return chat_error(error, CODE_STORAGE, "The message was not kept. %s",
+                        store_error_text(r, why));
         answer_after_commit(c, p, to->account, again);
         (void)directory_watch(c->parts.directory, to->account);
         return 0;
@@ -178,6 +179,7 @@ static void pending_answer(Pending *p, const ChatError *e) {
 /* What the directory said of a name, for one of those who wait. */
 static int take_lookup(Chat *c, const Pending *p, Code code, const Record *record, Bytes outer,
         const PresenceRecord *presence, ChatError *e) {
+        char why[STORE_TEXT_SIZE];
         Contact to;
         int r;
 
@@ -197,7 +199,8 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
                 return chat_error(e, CODE_KEY_CHANGED,
                         "The tracker shows an older device of %s than was seen before.", p->to);
         if (r < 0)
-                return chat_error(e, CODE_STORAGE, "The contact was not kept: %s.", strerror(-r));
+                return chat_error(
+                        e, CODE_STORAGE, "The message was not kept. %s", store_error_text(r, why));
         (void)directory_watch(c->parts.directory, to.account);
         directory_learn(c->parts.directory, record, presence, loop_realtime(c->parts.loop));
         return send_to(c, p, &to, e);
@@ -245,8 +248,14 @@ static int ask_directory(Chat *c, Pending *p) {
 
 static int look_up(Chat *c, const Pending *args, ChatError *error) {
         bool asked = pending_find(c, args->to) != NULL;
+        int room = store_check_room(c->parts.store, STORE_PERCENT_OWN);
+        char why[STORE_TEXT_SIZE];
         Pending *p, *other;
         unsigned n;
+
+        if (room < 0)
+                return chat_error(error, CODE_STORAGE, "The message was not kept. %s",
+                        store_error_text(room, why));
 
         DL_COUNT(c->pending, other, n);
         if (n >= PENDING_MAX)

@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util/fs.h"
 
@@ -14,7 +16,6 @@ int db_errno(int e) {
         case MDB_SUCCESS:
                 return 0;
         case MDB_MAP_FULL:
-        case EIO:
                 return -ENOSPC;
         case MDB_CORRUPTED:
         case MDB_PAGE_NOTFOUND:
@@ -60,6 +61,26 @@ static int db_open_tables(Db *db) {
         return db_errno(mdb_txn_commit(txn));
 }
 
+/* The watcher is told when the handler is over. */
+static void note_change(Db *db) {
+        db->changed = true;
+        loop_defer_arm(db->idle, true);
+}
+
+void db_note_damage(Db *db) {
+        if (db->stats.damaged)
+                return;
+        db->stats.damaged = true;
+        note_change(db);
+}
+
+void db_set_full(Db *db, bool full) {
+        if (db->disk_full == full)
+                return;
+        db->disk_full = full;
+        note_change(db);
+}
+
 int db_make_tables(DbTxn *txn) {
         Db *db = txn->db;
 
@@ -89,10 +110,32 @@ static void db_env_close(Db *db) {
 /* Where address space is scarce (a limit, a debugger) less of it will do, down to this. */
 #define MAP_SIZE_LEAST (UINT64_C(64) << 20)
 
+/* LMDB writes its lock file through memory, where a full disk is a deadly signal. */
+#define LOCK_FILE_SIZE 8192
+
+static int allocate_lock_file(const Db *db) {
+        _cleanup_(freep) char *path = fs_join(db->path, "lock.mdb");
+        _cleanup_(closep) int fd = -EBADF;
+        struct stat st;
+        int e;
+
+        if (!path)
+                return ENOMEM;
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return errno;
+        if (st.st_blocks * 512 >= LOCK_FILE_SIZE)
+                return 0;
+        e = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+        return e == ENOSPC || e == EDQUOT ? e : 0;
+}
+
 static int env_open(Db *db, uint64_t map_size) {
         int e;
 
-        e = mdb_env_create(&db->env);
+        e = allocate_lock_file(db);
+        if (!e)
+                e = mdb_env_create(&db->env);
         if (e)
                 return e;
         e = mdb_env_set_mapsize(db->env, map_size);
@@ -136,6 +179,26 @@ static void on_post(void *userdata) {
                 (void)db_commit(db);
 }
 
+/* Half of a new file would be a damaged one the next time. */
+static int db_open_first(Db *db) {
+        _cleanup_(freep) char *file = fs_join(db->path, "data.mdb");
+        struct stat st;
+        bool fresh;
+        int r;
+
+        if (!file)
+                return -ENOMEM;
+        fresh = stat(file, &st) < 0 && errno == ENOENT;
+        r = db_probe(db->path, db->names, db->map_size);
+        if (r >= 0)
+                r = db_env_open(db);
+        if (r < 0 && fresh) {
+                db_env_close(db);
+                (void)unlink(file);
+        }
+        return r < 0 ? db_full_error(db, r) : r;
+}
+
 int db_open(const char *path, const DbOptions *options, Db **ret) {
         Db *db;
         int r;
@@ -153,9 +216,7 @@ int db_open(const char *path, const DbOptions *options, Db **ret) {
         db->lock_fd = -EBADF;
         r = db->path ? db_lock(db) : -ENOMEM;
         if (r >= 0)
-                r = db_probe(path, db->names, db->map_size);
-        if (r >= 0)
-                r = db_env_open(db);
+                r = db_open_first(db);
         if (r >= 0)
                 r = loop_defer_new(db->loop, LOOP_DEFER_IDLE, on_idle, db, &db->idle);
         if (r >= 0)
@@ -203,8 +264,9 @@ DbTxn *db_write(Db *db) {
         if (db->batch_open)
                 return &db->batch;
         db->batch = (DbTxn){.db = db};
-        db->batch.error =
-                db->env ? db_errno(mdb_txn_begin(db->env, NULL, 0, &db->batch.txn)) : -ENOTCONN;
+        db->batch.error = db_ensure_open(db);
+        if (db->batch.error >= 0)
+                db->batch.error = db_errno(mdb_txn_begin(db->env, NULL, 0, &db->batch.txn));
         db->batch_open = true;
         db->created = false;
         db->batch_since = loop_now(db->loop);
@@ -236,24 +298,36 @@ void db_forget(Db *db, void *userdata) {
                         db->calling[i].fn = NULL;
 }
 
-static int batch_commit(Db *db) {
-        struct timespec a, b;
-        usec_t took;
+static usec_t clock_monotonic(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
+}
+
+/* The disk's part of it; loop_now() stands still during a handler. */
+static int batch_write(Db *db) {
+        usec_t begin = clock_monotonic();
         int e;
 
-        if (db->batch.error < 0) {
-                if (db->batch.txn)
-                        mdb_txn_abort(db->batch.txn);
-                return db->batch.error;
-        }
-        clock_gettime(CLOCK_MONOTONIC, &a);
         e = mdb_txn_commit(db->batch.txn);
-        clock_gettime(CLOCK_MONOTONIC, &b);
-        took = (usec_t)(b.tv_sec - a.tv_sec) * USEC_PER_SEC +
-                (usec_t)((b.tv_nsec - a.tv_nsec) / 1000);
-        db->stats.slowest = MAX(db->stats.slowest, took);
-        if (e)
-                return db_errno(e);
+        db->stats.last = clock_monotonic() - begin;
+        db->stats.slowest = MAX(db->stats.slowest, db->stats.last);
+        db->changed |= db->stats.last >= DB_COMMIT_SLOW;
+        return db_errno(e);
+}
+
+static int batch_commit(Db *db) {
+        int r = db->batch.error;
+
+        if (r >= 0)
+                r = batch_write(db);
+        else if (db->batch.txn)
+                mdb_txn_abort(db->batch.txn);
+        if (r == -EUCLEAN)
+                db_note_damage(db);
+        if (r < 0)
+                return db->env ? db_full_error(db, r) : r;
         for (unsigned i = 0; db->created && db->names[i]; i++)
                 db->exists[i] = true;
         db->is_new = db->is_new && !db->created;
@@ -262,14 +336,39 @@ static int batch_commit(Db *db) {
         return 0;
 }
 
+/* How long until opening is tried again. */
+#define OPEN_INTERVAL USEC_PER_SEC
+
+/* LMDB may run into an assertion in a damaged file: that is for a child process to find out. */
+static int env_reopen(Db *db) {
+        int r = 0;
+
+        if (db->stats.damaged)
+                r = db_probe(db->path, db->names, db->map_size);
+        return r < 0 ? r : db_env_open(db);
+}
+
 /* After a failed write LMDB's environment cannot be trusted to have room or a sane map. */
-static void db_reopen(Db *db) {
+void db_reopen(Db *db) {
+        int r;
+
         db->reopen = db->snapshot_open;
         if (db->reopen)
                 return;
         db_env_close(db);
-        if (db_env_open(db) < 0)
+        db->unused_known = false;
+        r = env_reopen(db);
+        if (r < 0)
                 db_env_close(db);
+        db->changed |= r != db->stats.open_error;
+        db->stats.open_error = r;
+        db->next_open = loop_now(db->loop) + OPEN_INTERVAL;
+}
+
+int db_ensure_open(Db *db) {
+        if (!db->env && loop_now(db->loop) >= db->next_open)
+                db_reopen(db);
+        return db->env ? 0 : db->stats.open_error;
 }
 
 /* Callbacks may write and wait again: that is the next batch. */
@@ -282,6 +381,19 @@ static void call_waiters(Db *db, int error) {
         }
         db->n_calling = 0;
         db->calling = mfree(db->calling);
+}
+
+static void tell_watch(Db *db) {
+        bool changed = db->changed;
+
+        db->changed = false;
+        if (changed && db->watch)
+                db->watch(db->watch_userdata);
+}
+
+void db_set_watch(Db *db, DbWatchFn fn, void *userdata) {
+        db->watch = fn;
+        db->watch_userdata = userdata;
 }
 
 int db_commit(Db *db) {
@@ -299,11 +411,13 @@ int db_commit(Db *db) {
                 /* Whoever still holds it gets an error instead of a transaction that is gone. */
                 db->batch.txn = NULL;
                 db->batch.error = -ENOTCONN;
+                db->changed |= db->stats.last_error != r;
                 db->stats.last_error = r;
-                if (r < 0)
+                if (r < 0 && db->env)
                         db_reopen(db);
         }
         call_waiters(db, r);
+        tell_watch(db);
         return r;
 }
 
@@ -313,8 +427,9 @@ int db_read_begin(Db *db, DbTxn **ret) {
         int e;
 
         assert(!db->snapshot_open);
-        if (!db->env)
-                return -ENOTCONN;
+        e = db_ensure_open(db);
+        if (e < 0)
+                return e;
         if (db->snapshot.txn)
                 e = mdb_txn_renew(db->snapshot.txn);
         else

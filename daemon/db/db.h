@@ -11,6 +11,7 @@
  *
  * Nothing that depends on a write may leave before db_after_commit() has called back. A failed
  * batch has written nothing: every callback gets the error, and the environment is opened anew.
+ * Where that fails, it is tried again when somebody wants to read or write.
  *
  * A transaction has a sticky error: after the first failure its calls do nothing, and the commit
  * reports it. Decisions that lead to a write read in the batch; answers to users read a snapshot of
@@ -55,18 +56,41 @@ bool db_is_new(const Db *db);
 /* Figures for status, doctor and tests. */
 typedef struct DbStats {
         uint64_t commits, writes; /* since the start */
-        usec_t slowest; /* the longest commit */
+        usec_t slowest, last; /* the longest commit, and the last one */
         int last_error; /* of the last batch, 0 when it went well */
+        int open_error; /* why the environment is closed, 0 while it is open */
+        bool damaged; /* something was read that cannot have been written */
 } DbStats;
 
 const DbStats *db_stats(const Db *db);
 
-/* What there is and what is taken of it, in bytes. */
+/* FN after a commit that was slower than DB_COMMIT_SLOW, and when last_error, open_error, damaged
+ * or the room's `full` have changed. It must not write. */
+typedef void (*DbWatchFn)(void *userdata);
+
+void db_set_watch(Db *db, DbWatchFn fn, void *userdata);
+
+/* Room. LMDB needs some of it to delete as well: a reserve is kept in a file beside the
+ * environment, and its room given up when the disk is full. From then on nothing new should come in
+ * until the reserve is had again; that is looked for when somebody asks. */
+
+/* Bytes that may be used; 0: as many as the map has. The map grows to twice as much. Not from a
+ * callback, nor during a snapshot; what is pending is committed first. */
+void db_set_limit(Db *db, uint64_t limit);
+
+/* Bytes to hold, or a quarter of what is free. Not before the file is known to be one's own. */
+void db_set_reserve(Db *db, uint64_t size);
+
+/* Whether something new may be written: 0, or -ENOSPC: the disk is full; -EDQUOT: PERCENT of the
+ * limit are used; else why the environment is not open. */
+int db_check_room(Db *db, unsigned percent);
+
 typedef struct DbRoom {
         uint64_t used; /* pages in use: those that are free within the file are left out */
         uint64_t limit; /* of `used` */
         uint64_t free; /* on the file system, for this user */
-        bool reserve; /* room for deletions is held */
+        bool reserve; /* it is held, if in part */
+        bool full; /* it is not, though it should be */
 } DbRoom;
 
 void db_get_room(Db *db, DbRoom *ret);
@@ -122,7 +146,11 @@ void db_set_u64(void *p, uint64_t v);
 typedef struct DbValue {
         const uint8_t *data;
         size_t size;
+        DbTxn *txn; /* where it was read */
 } DbValue;
+
+/* For who finds that a row is not what can have been written. */
+void db_note_damaged_row(DbValue v);
 
 /* 1 with the value, 0 without one, or the transaction's error. */
 int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret);

@@ -12,6 +12,7 @@ struct DbTxn {
         MDB_txn *txn;
         int error;
         unsigned writes;
+        uint64_t bytes; /* of the rows written */
 };
 
 typedef struct Waiter {
@@ -42,11 +43,22 @@ struct Db {
         DbTxn snapshot;
         bool snapshot_open;
         bool reopen; /* as soon as the snapshot ends */
+        usec_t next_open, next_look; /* not before */
+
+        /* room.c */
+        uint64_t limit; /* 0: the map */
+        uint64_t reserve_want, reserve, reserve_given_up; /* bytes */
+        bool disk_full; /* the reserve had to go, or could not be had */
+        size_t unused, unused_at; /* free pages, as of that transaction */
+        bool unused_known;
+
+        DbWatchFn watch;
+        void *watch_userdata;
+        bool changed; /* the watcher is to be told */
         DbStats stats;
 };
 
-/* LMDB's own codes are negative and small; the rest are errno values. A full disk shows as EIO
- * (a short write), so that both mean the same to callers. */
+/* LMDB's own codes are negative and small; the rest are errno values. */
 int db_errno(int e);
 
 /* Makes the tables that are missing, in the batch. */
@@ -59,3 +71,16 @@ int db_probe(const char *path, const char *const *names, uint64_t map_size);
 
 /* Free pages from page FROM on; LMDB's own codes. */
 int db_count_free(MDB_txn *txn, size_t from, size_t *ret);
+
+/* Opens the environment again when it had to be closed: 0, or why there is none. Tried at most
+ * once a second. */
+int db_ensure_open(Db *db);
+void db_reopen(Db *db);
+
+/* What the error of a write means. Where it is a full disk, whatever it is called, the reserve is
+ * given up: -ENOSPC. */
+int db_full_error(Db *db, int error);
+void db_set_full(Db *db, bool full);
+
+/* The store is not what was written. */
+void db_note_damage(Db *db);

@@ -66,6 +66,8 @@ static MDB_val key_val(const DbKey *k) {
 
 static int txn_fail(DbTxn *txn, int e) {
         txn->error = db_errno(e);
+        if (txn->error == -EUCLEAN)
+                db_note_damage(txn->db);
         return txn->error;
 }
 
@@ -88,8 +90,13 @@ int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret) {
                 return 0;
         if (e)
                 return txn_fail(txn, e);
-        *ret = (DbValue){.data = v.mv_data, .size = v.mv_size};
+        *ret = (DbValue){.data = v.mv_data, .size = v.mv_size, .txn = txn};
         return 1;
+}
+
+void db_note_damaged_row(DbValue v) {
+        if (v.txn)
+                db_note_damage(v.txn->db);
 }
 
 /* A batch that is full is committed after the handler that filled it. */
@@ -109,6 +116,7 @@ int db_put(DbTxn *txn, unsigned table, const DbKey *key, const void *p, size_t n
         e = mdb_put(txn->txn, txn->db->tables[table], &k, &v, 0);
         if (e)
                 return txn_fail(txn, e);
+        txn->bytes += key->size + n;
         txn_count(txn);
         return 0;
 }
@@ -226,8 +234,8 @@ int db_cursor_next(DbCursor *c, DbValue *ret_key, DbValue *ret_value) {
                 return txn_fail(c->txn, e);
         if (k.mv_size < c->prefix.size || memcmp(k.mv_data, c->prefix.data, c->prefix.size) != 0)
                 return 0;
-        *ret_key = (DbValue){.data = k.mv_data, .size = k.mv_size};
-        *ret_value = (DbValue){.data = v.mv_data, .size = v.mv_size};
+        *ret_key = (DbValue){.data = k.mv_data, .size = k.mv_size, .txn = c->txn};
+        *ret_value = (DbValue){.data = v.mv_data, .size = v.mv_size, .txn = c->txn};
         return 1;
 }
 

@@ -210,7 +210,9 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
                 return r;
         r = take_proven(p, m, f, hash, &signer, old, &taken);
         if (r < 0) {
-                log_warning("A message could not be stored: %s", strerror(-r));
+                /* That there is no room is said once, by who watches the store. */
+                if (r != -ENOSPC && r != -EDQUOT)
+                        log_warning("A message could not be stored: %s", strerror(-r));
                 /* So that the sender comes again over this link; with what was taken before the
                  * failure inbox_settle() deals. */
                 for (size_t i = taken; i < p->n_held; i++)

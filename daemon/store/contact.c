@@ -205,6 +205,9 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
                 db_count(db_write(s->db), TABLE_ACCOUNT) >= CONTACTS_MAX)
                 return -EUSERS;
         if (c.number == 0)
+                r = store_check_room(
+                        s, flags & CONTACT_PINNED ? STORE_PERCENT_OWN : STORE_PERCENT_MAIL);
+        if (r >= 0 && c.number == 0)
                 r = contact_number(s, &c);
         /* A record that is kept is still in the map: nothing has been written by then. */
         if (r >= 0 && (changed || (c.flags | flags) != c.flags)) {

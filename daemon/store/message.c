@@ -232,6 +232,9 @@ int store_send(Store *s, const NewMessage *m) {
                 return r;
         if (r > 0)
                 return memcmp(before.content, content, SHA256_SIZE) == 0 ? 1 : -EEXIST;
+        r = store_check_room(s, STORE_PERCENT_OWN);
+        if (r < 0)
+                return r;
         r = conversation_open_direct(s, sign_key_public(&m->self->account), m->to, &v);
         if (r < 0)
                 return r;

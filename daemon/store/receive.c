@@ -161,7 +161,8 @@ static int receive_kept(Store *s, const NewEntry *e, Conversation *v, Feed *f) {
         return r < 0 ? r : feed_advance(s, f, e, true);
 }
 
-static int receive_into(Store *s, const NewEntry *e, Conversation *v, Feed *f, Received *ret) {
+static int receive_into(
+        Store *s, const NewEntry *e, int room, Conversation *v, Feed *f, Received *ret) {
         int r;
 
         r = received_before(db_write(s->db), f, e, ret);
@@ -180,18 +181,41 @@ static int receive_into(Store *s, const NewEntry *e, Conversation *v, Feed *f, R
                 *ret = RECEIVED_EXPIRED;
                 return feed_advance(s, f, e, false);
         }
+        if (room < 0)
+                return room;
         *ret = RECEIVED_NEW;
         return receive_kept(s, e, v, f);
 }
 
+/* Without room nothing new is begun. */
+static int conversation_for(Store *s, const NewEntry *e, int room, Conversation *ret) {
+        int r;
+
+        if (room >= 0)
+                return conversation_open_direct(
+                        s, sign_key_public(&e->self->account), e->from, ret);
+        r = conversation_find(db_write(s->db), e->inner->conversation, ret);
+        return r == 0 ? room : r;
+}
+
+static int feed_for(Store *s, const NewEntry *e, int room, const Conversation *v, Feed *ret) {
+        const Inner *m = e->inner;
+        int r;
+
+        if (room >= 0)
+                return feed_open(s, v->number, e->from->number, m->epoch, m->device, ret);
+        r = feed_find(db_write(s->db), v->number, e->from->number, m->epoch, m->device, ret);
+        return r == 0 ? room : r;
+}
+
 int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed) {
+        int room = store_check_room(s, STORE_PERCENT_MAIL), r;
         DbTxn *txn = db_write(s->db);
         const Inner *m = e->inner;
         Conversation v;
         Feed f;
-        int r;
 
-        r = conversation_open_direct(s, sign_key_public(&e->self->account), e->from, &v);
+        r = conversation_for(s, e, room, &v);
         if (r < 0)
                 return r;
         if (stranger_is_full(e->from, &v, e->bytes.size)) {
@@ -199,13 +223,13 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
                 if (r == 0)
                         *ret = RECEIVED_TOO_MANY; /* nor has a full stranger new feeds */
         } else {
-                r = feed_open(s, v.number, e->from->number, m->epoch, m->device, &f);
+                r = feed_for(s, e, room, &v, &f);
                 r = r < 0 ? r : 1;
         }
         if (r <= 0)
                 return r;
         *ret_feed = f.number;
-        return receive_into(s, e, &v, &f, ret);
+        return receive_into(s, e, room, &v, &f, ret);
 }
 
 int store_keep_certificate(Store *s, const Certificate *c, Bytes outer) {

@@ -14,7 +14,7 @@ static const uint8_t *row_take(RowReader *r, size_t n) {
 }
 
 RowReader row_begin(DbValue v) {
-        RowReader r = {.p = v.data, .end = v.data + v.size};
+        RowReader r = {.p = v.data, .end = v.data + v.size, .value = v};
         const uint8_t *head = row_take(&r, ROW_HEAD_SIZE);
 
         if (head && (head[0] != ROW_VERSION || head[1] != 0 || head[2] != 0))
@@ -70,7 +70,11 @@ Bytes row_rest(RowReader *r) {
 }
 
 int row_end(const RowReader *r) {
-        return r->error < 0 ? r->error : r->p == r->end ? 0 : -EUCLEAN;
+        int error = r->error < 0 ? r->error : r->p == r->end ? 0 : -EUCLEAN;
+
+        if (error == -EUCLEAN)
+                db_note_damaged_row(r->value);
+        return error;
 }
 
 void row_start(Buffer *out) {

@@ -20,6 +20,7 @@
 typedef struct RowReader {
         const uint8_t *p, *end;
         int error;
+        DbValue value;
 } RowReader;
 
 RowReader row_begin(DbValue v);

@@ -11,6 +11,9 @@
 /* Address space, not disk: the file grows as it is used. */
 #define MAP_SIZE_MIN (UINT64_C(16) << 30)
 
+/* On disk, for acks, receipts and deletions when it is full. */
+#define RESERVE_SIZE (UINT64_C(8) << 20)
+
 static const char *const TABLES[] = {
         [TABLE_META] = "meta",
         [TABLE_ACCOUNT] = "account",
@@ -105,6 +108,7 @@ int store_open(const char *dir, Loop *loop, Store **ret) {
                 store_close(s);
                 return r;
         }
+        db_set_reserve(s->db, RESERVE_SIZE);
         *ret = s;
         return 0;
 }
@@ -141,23 +145,6 @@ void store_forget(Store *s, void *userdata) {
 
 int store_commit(Store *s) {
         return db_commit(s->db);
-}
-
-int store_last_error(const Store *s) {
-        return db_stats(s->db)->last_error;
-}
-
-void store_get_health(Store *s, StoreHealth *ret) {
-        const DbStats *stats = db_stats(s->db);
-        DbRoom room;
-
-        db_get_room(s->db, &room);
-        *ret = (StoreHealth){.last_error = stats->last_error,
-                .slowest_commit = stats->slowest,
-                .used = room.used,
-                .limit = room.limit,
-                .free = room.free,
-                .reserve = room.reserve};
 }
 
 int store_next_number(Store *s, const char *counter, uint32_t *ret) {

@@ -32,7 +32,7 @@ enum {
         TABLE_RECEIPT, /* u32 own feed -> ranges that the recipient has signed for */
         TABLE_ENDPOINT, /* u32 account -> endpoints */
         TABLE_CERTIFICATE, /* device key, u64 epoch -> certificate as signed */
-        TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq -> nothing: the outbox by time */
+        TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq: the outbox by time */
         _TABLE_MAX,
 };
 
@@ -60,20 +60,44 @@ int store_after_commit(Store *s, DbCommitFn fn, void *userdata);
 void store_forget(Store *s, void *userdata);
 int store_commit(Store *s);
 
-/* The error of the last batch, 0 when it went well. */
-int store_last_error(const Store *s);
-
 /* How the store is, for status and doctor. Sizes in bytes. */
 typedef struct StoreHealth {
         int last_error; /* of the last batch, 0 when it went well */
-        usec_t slowest_commit; /* since the start */
+        int open_error; /* why the environment is closed, 0 while it is open */
+        usec_t slowest_commit, last_commit; /* since the start */
         uint64_t used; /* by what is kept, free pages of the file left out */
         uint64_t limit; /* storage.max-size, or what the address space allows */
         uint64_t free; /* on the file system, for this user */
         bool reserve; /* the room for acks and deletions on a full disk is held */
+        bool full; /* the disk is: it was given up, and there is no room to take it again */
+        bool damaged; /* something was read that cannot have been written */
 } StoreHealth;
 
 void store_get_health(Store *s, StoreHealth *ret);
+
+/* Calls FN after a slow commit, and when something of the health but the sizes has changed. It must
+ * not write. */
+void store_set_watch(Store *s, DbWatchFn fn, void *userdata);
+
+/* storage.max-size: bytes, 0: as much as the file system has. */
+void store_set_max_size(Store *s, uint64_t size);
+
+/* Above these parts of the limit nothing new is taken in, from others and from the user. What is
+ * left is for acks, receipts and deletions. */
+#define STORE_PERCENT_MAIL 90
+#define STORE_PERCENT_OWN 95
+
+/* 0, or why nothing new can be kept now: -ENOSPC: the disk is full; -EDQUOT: the store is; else the
+ * disk cannot be used. Room that has come back is noticed here. */
+int store_check_room(Store *s, unsigned percent);
+
+#define STORE_TEXT_SIZE 256
+
+/* What is wrong, in a sentence for the user; NULL when nothing is. */
+const char *store_problem(const StoreHealth *h, char buf[static STORE_TEXT_SIZE]);
+
+/* The same for an error of store_check_room() or a batch. */
+const char *store_error_text(int error, char buf[static STORE_TEXT_SIZE]);
 
 /* DIR/db. -EPROTONOSUPPORT: written by a newer version; -EMEDIUMTYPE: not a store of p2pchatd;
  * else as db_open(). A store that is refused is left as it is. */

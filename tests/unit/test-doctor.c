@@ -50,16 +50,23 @@ TEST(a_disk_that_is_full_or_nearly) {
         check_says(&l, "disk", "ok", "reserve for receipts and deletions is held");
         health.free = 10 << 20;
         check_says(&l, "disk", "warning", "Only 10 MiB");
-        health.last_error = -EIO; /* as LMDB says it */
+        health.last_error = -EIO;
         check_says(&l, "store", "failed", "The last write failed");
         check_says(&l, "disk", "warning", "Only 10 MiB");
-        health.free = 4096;
-        check_says(&l, "disk", "failed", "full");
-        health.free = 10 << 20;
         health.last_error = -ENOSPC;
+        health.full = true;
         check_says(&l, "disk", "failed", "full");
         check_says(&l, "store", "failed", "no room");
+        health.full = false; /* there is room again */
+        check_says(&l, "store", "ok", "open");
+        check_says(&l, "disk", "warning", "Only 10 MiB");
         health.last_error = 0;
+        health.open_error = -EIO;
+        check_says(&l, "store", "failed", "cannot be opened");
+        health.open_error = 0;
+        health.damaged = true;
+        check_says(&l, "store", "failed", "damaged");
+        health.damaged = false;
         health.free = (uint64_t)1 << 40;
         health.used = health.limit * 85 / 100;
         check_says(&l, "disk", "warning", "at most 16384 MiB");
