@@ -264,26 +264,6 @@ static const DirectoryCallbacks directory_callbacks = {
 
 /* Callbacks of delivery */
 
-static void on_received(void *userdata, uint32_t feed, uint64_t seq) {
-        Manager *m = userdata;
-
-        chat_on_received(m->chat, feed, seq);
-}
-
-static void on_state(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason) {
-        Manager *m = userdata;
-
-        chat_on_state(m->chat, id, account, state, reason);
-}
-
-static void on_states_told(void *userdata) {
-        Manager *m = userdata;
-
-        chat_on_states_told(m->chat);
-        status_later(m);
-}
-
 static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
         Manager *m = userdata;
 
@@ -292,9 +272,6 @@ static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZ
 }
 
 static const DeliveryCallbacks delivery_callbacks = {
-        .received = on_received,
-        .state = on_state,
-        .states_told = on_states_told,
         .link_changed = on_link_changed,
 };
 
@@ -325,6 +302,15 @@ static void on_store_noticed(void *userdata) {
         else if (m->store_trouble)
                 log_info("The store can be written again");
         m->store_trouble = problem != NULL;
+        status_later(m);
+}
+
+static void on_events(void *userdata, int error) {
+        Manager *m = userdata;
+
+        if (!m->chat)
+                return; /* the last batch, when everything ends */
+        chat_on_events(m->chat, error);
         status_later(m);
 }
 
@@ -526,6 +512,7 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
         if (r < 0)
                 return log_error_errno(r, "Starting failed");
         account_set_directory(m->account, m->directory);
+        store_set_events_fn(m->store, on_events, m);
         return 0;
 }
 
@@ -582,7 +569,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         bus_free(m->bus);
         listener_free(m->listener);
-        chat_free(m->chat);
+        m->chat = chat_free(m->chat);
         delivery_free(m->delivery);
         directory_free(m->directory);
         net_free(m->net);

@@ -46,6 +46,10 @@ void bus_drop_vtables(sd_bus_slot **slots);
 #define BUS_ANYBODY SD_BUS_VTABLE_UNPRIVILEGED
 #define BUS_SECRET (SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_SENSITIVE)
 
+/* bus-event.c */
+int bus_method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_ack_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* Answers NotSupported. */
 int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
@@ -58,11 +62,7 @@ void bus_sent(Bus *b, int r);
 
 int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret);
 
-void bus_on_message_received(void *userdata, const ChatMessage *m, bool request);
-void bus_on_message_state_changed(void *userdata, const char *id, const char *to,
-        const char *account, const char *state, const char *reason);
-void bus_on_peer_changed(
-        void *userdata, const char *name, const char *account, const char *presence);
+void bus_on_event(void *userdata, const ChatEvent *e);
 void bus_on_properties_changed(void *userdata, unsigned properties);
 void bus_on_properties_timer(void *userdata);
 
@@ -96,6 +96,11 @@ void bus_dict_number(BusDict *d, const char *key, unsigned value);
 void bus_dict_open_value(BusDict *d, const char *key, const char *type);
 void bus_dict_close_value(BusDict *d);
 int bus_dict_close(BusDict *d);
+
+/* What rows, events and signals say of a message beside its names and text; and its size in an
+ * answer, generously. */
+void bus_message_details(BusDict *d, const ChatMessage *m);
+size_t bus_message_size(const ChatMessage *m);
 
 /* Bytes of dictionaries, a little more than they take. */
 #define BUS_DICT_ENTRY_SIZE 48 /* of a key and a value, its string aside */

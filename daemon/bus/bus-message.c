@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Messages, conversations and what comes of them. */
+/* Messages and conversations. */
 
 #include "bus/bus-internal.h"
 
@@ -38,8 +38,7 @@ static int method_send(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
-/* What a row and the details of a signal have in common. */
-static void message_details(BusDict *d, const ChatMessage *m) {
+void bus_message_details(BusDict *d, const ChatMessage *m) {
         bus_dict_string(d, "reply-to", m->reply_to);
         bus_dict_time(d, "expires", m->expires);
         bus_dict_time(d, "sent", m->sent);
@@ -66,13 +65,13 @@ static int message_append(sd_bus_message *reply, const ChatMessage *m) {
         bus_dict_string(&d, "kind", m->kind);
         bus_dict_string(&d, "state", m->state);
         bus_dict_string(&d, "reason", m->reason);
-        message_details(&d, m);
+        bus_message_details(&d, m);
         return bus_dict_close(&d);
 }
 
 #define MESSAGE_ENTRIES 20
 
-static size_t message_size(const ChatMessage *m) {
+size_t bus_message_size(const ChatMessage *m) {
         return (size_t)MESSAGE_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(m->id) +
                 bus_string_size(m->from) + bus_string_size(m->to) +
                 bus_string_size(m->from_account) + bus_string_size(m->to_account) +
@@ -92,7 +91,7 @@ typedef struct MessagePage {
 
 static bool on_message(void *userdata, const ChatMessage *m) {
         MessagePage *p = userdata;
-        size_t size = message_size(m);
+        size_t size = bus_message_size(m);
 
         if (p->n == BUS_LIST_MAX)
                 return false;
@@ -245,53 +244,78 @@ static int method_list_conversations(sd_bus_message *m, void *userdata, sd_bus_e
         return r;
 }
 
-static int emit_received(Bus *b, const ChatMessage *m, bool request) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
-        BusDict d;
+static bool on_waiting(void *userdata, const ChatMessage *m) {
+        BusList *l = userdata;
+
+        if (!bus_list_takes(l, bus_message_size(m)))
+                return false;
+        l->r = message_append(l->reply, m);
+        return l->r >= 0;
+}
+
+static int outbox_send(Bus *b, sd_bus_message *call, const char *after, unsigned rows, BusList *l) {
+        ChatError refusal = {};
+        bool more = false;
         int r;
 
-        r = bus_signal_new(b, "MessageReceived", &s);
+        r = chat_list_outbox(b->chat, after, rows, on_waiting, l, &more, &refusal);
+        if (r < 0)
+                return refusal.name ? bus_reply_error(call, &refusal) : r;
+        r = bus_list_end(l, more);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(s, "ssss", m->id, m->from, m->room ?: "", m->text ?: "");
-        if (r < 0)
-                return r;
-        d = bus_dict_open(s);
-        bus_dict_string(&d, "account", m->from_account);
-        if (m->kind && !streq(m->kind, "text"))
-                bus_dict_string(&d, "kind", m->kind);
-        message_details(&d, m);
-        bus_dict_flag(&d, "request", request);
-        r = bus_dict_close(&d);
-        return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
+        bus_sent(b, sd_bus_send(b->connection, l->reply, NULL));
+        return 1;
 }
 
-void bus_on_message_received(void *userdata, const ChatMessage *m, bool request) {
-        bus_sent(userdata, emit_received(userdata, m, request));
-}
-
-static int emit_state_changed(Bus *b, const char *id, const char *to, const char *account,
-        const char *state, const char *reason) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
-        BusDict d;
+static int method_list_outbox(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *after = NULL;
+        BusLimit limit = {};
+        const BusOption options[] = {
+                {"after", 's', &after},
+                BUS_OPTION_LIMIT(&limit),
+                {},
+        };
+        BusList list;
         int r;
 
-        r = bus_signal_new(b, "MessageStateChanged", &s);
+        r = bus_options_read(m, options, error);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(s, "sss", id, to, state);
+        r = bus_limit_check(&limit, error);
         if (r < 0)
                 return r;
-        d = bus_dict_open(s);
-        bus_dict_string(&d, "account", account);
-        bus_dict_string(&d, "reason", reason);
-        r = bus_dict_close(&d);
-        return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
+        r = bus_list_begin(&list, m, &limit);
+        if (r < 0)
+                return r;
+        r = outbox_send(userdata, m, after, limit.rows, &list);
+        bus_list_done(&list);
+        return r;
 }
 
-void bus_on_message_state_changed(void *userdata, const char *id, const char *to,
-        const char *account, const char *state, const char *reason) {
-        bus_sent(userdata, emit_state_changed(userdata, id, to, account, state, reason));
+/* Methods that are about one message and answer nothing. */
+static int call_with_id(sd_bus_message *m, Bus *b, sd_bus_error *error,
+        void (*fn)(Chat *c, const char *id, ChatDoneFn done, void *userdata)) {
+        const char *id;
+        BusOp *o;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &id);
+        if (r < 0)
+                return r;
+        r = bus_op_open(b, m, error, &o);
+        if (r < 0)
+                return r;
+        fn(b->chat, id, bus_op_done, o);
+        return 1;
+}
+
+static int method_mark_read(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return call_with_id(m, userdata, error, chat_mark_read);
+}
+
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return call_with_id(m, userdata, error, chat_cancel);
 }
 
 const sd_bus_vtable bus_message_vtable[] = {
@@ -303,16 +327,16 @@ const sd_bus_vtable bus_message_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListMessages", SD_BUS_ARGS("s", with, "a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", messages), method_list_messages, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_ARGS("t", cursor, "u", max, "a{sv}", options),
-                SD_BUS_RESULT("aa{sv}", events, "t", next), bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_RESULT("aa{sv}", events, "t", next), bus_method_list_events, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("AckEvents",
                 SD_BUS_ARGS("s", client, "t", cursor, "a{sv}", options), SD_BUS_NO_RESULT,
-                bus_method_not_built, BUS_ANYBODY),
+                bus_method_ack_events, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("MarkRead", SD_BUS_ARGS("s", id, "a{sv}", options),
-                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_NO_RESULT, method_mark_read, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("ListOutbox", SD_BUS_ARGS("a{sv}", options),
-                SD_BUS_RESULT("aa{sv}", messages), bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_RESULT("aa{sv}", messages), method_list_outbox, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_NO_RESULT,
-                bus_method_not_built, BUS_ANYBODY),
+                method_cancel, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", words, "a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", messages), bus_method_not_built, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("SetTyping", SD_BUS_ARGS("s", to, "b", on, "a{sv}", options),

@@ -87,28 +87,6 @@ static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *er
         return 1;
 }
 
-static int emit_changed(Bus *b, const char *name, const char *account, const char *presence) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
-        BusDict d;
-        int r;
-
-        r = bus_signal_new(b, "PeerChanged", &s);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(s, "ss", name, presence);
-        if (r < 0)
-                return r;
-        d = bus_dict_open(s);
-        bus_dict_string(&d, "account", account);
-        r = bus_dict_close(&d);
-        return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
-}
-
-void bus_on_peer_changed(
-        void *userdata, const char *name, const char *account, const char *presence) {
-        bus_sent(userdata, emit_changed(userdata, name, account, presence));
-}
-
 const sd_bus_vtable bus_peer_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_ARGS("a{sv}", options),

@@ -15,10 +15,8 @@ static const sd_bus_vtable *const vtables[] = {
         bus_status_vtable,
 };
 
-static const ChatEvents chat_events = {
-        .message_received = bus_on_message_received,
-        .message_state_changed = bus_on_message_state_changed,
-        .peer_changed = bus_on_peer_changed,
+static const ChatListener listener = {
+        .event = bus_on_event,
         .properties_changed = bus_on_properties_changed,
 };
 
@@ -114,7 +112,7 @@ int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus 
         r = sd_bus_attach_event(connection, event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return r;
-        chat_set_events(chat, &chat_events, b);
+        chat_set_listener(chat, &listener, b);
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -154,7 +152,7 @@ Bus *bus_free(Bus *b) {
                 chat_forget(b->chat, o);
                 bus_op_drop(o);
         }
-        chat_set_events(b->chat, NULL, NULL);
+        chat_set_listener(b->chat, NULL, NULL);
         loop_timer_free(b->properties_timer);
         loop_defer_free(b->drain);
         sd_bus_slot_unref(b->filter);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include <utlist.h>
-
 #include "chat/private.h"
 
 static void refuse(ChatDoneFn fn, void *userdata, Code code, const char *text) {
@@ -13,29 +11,11 @@ static void refuse(ChatDoneFn fn, void *userdata, Code code, const char *text) {
 
 static void on_done(void *userdata, Code code, const char *text) {
         Operation *o = userdata;
-        ChatDoneFn fn = o->fn;
-        void *fn_userdata = o->userdata;
+        ChatError e;
 
-        DL_DELETE(o->chat->operations, o);
-        free(o);
-        if (!fn)
-                return;
-        if (code == CODE_OK)
-                fn(fn_userdata, NULL);
-        else
-                refuse(fn, fn_userdata, code, text);
-}
-
-static Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata) {
-        Operation *o = malloc(sizeof(*o));
-
-        if (!o) {
-                refuse(fn, userdata, CODE_STORAGE, "out of memory");
-                return NULL;
-        }
-        *o = (Operation){.chat = c, .fn = fn, .userdata = userdata};
-        DL_APPEND(c->operations, o);
-        return o;
+        if (code != CODE_OK)
+                chat_error(&e, code, "%s", text);
+        operation_end(o, code == CODE_OK ? NULL : &e);
 }
 
 void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata) {

@@ -34,17 +34,70 @@ const Identity *chat_self(const Chat *c) {
 }
 
 void chat_properties_changed(Chat *c, unsigned properties) {
-        if (c->events)
-                c->events->properties_changed(c->events_userdata, properties);
+        if (c->listener)
+                c->listener->properties_changed(c->listener_userdata, properties);
 }
 
-void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {
-        c->events = events;
-        c->events_userdata = userdata;
+void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata) {
+        c->listener = listener;
+        c->listener_userdata = userdata;
 }
 
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text) {
         snprintf(c->set_problem[problem], SET_PROBLEM_SIZE, "%s", text ?: "");
+}
+
+/* Questions that are answered later */
+
+Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata) {
+        Operation *o = malloc(sizeof(*o));
+        ChatError e;
+
+        if (!o) {
+                chat_error(&e, CODE_STORAGE, "Out of memory.");
+                fn(userdata, &e);
+                return NULL;
+        }
+        *o = (Operation){.chat = c, .fn = fn, .userdata = userdata};
+        DL_APPEND(c->operations, o);
+        return o;
+}
+
+void operation_end(Operation *o, const ChatError *error) {
+        ChatDoneFn fn = o->fn;
+        void *userdata = o->userdata;
+
+        DL_DELETE(o->chat->operations, o);
+        free(o);
+        if (fn)
+                fn(userdata, error);
+}
+
+void chat_storage_error(ChatError *e, int error) {
+        if (error == -ENOSPC)
+                chat_error(e, CODE_STORAGE, "The disk is full: make room, then try again.");
+        else
+                chat_error(e, CODE_STORAGE, "The store failed: %s. Try again.", strerror(-error));
+}
+
+static void on_committed(void *userdata, int error) {
+        Operation *o = userdata;
+        ChatError e;
+
+        if (error < 0)
+                chat_storage_error(&e, error);
+        operation_end(o, error < 0 ? &e : NULL);
+}
+
+void operation_await_commit(Operation *o) {
+        ChatError e;
+        int r;
+
+        r = store_after_commit(o->chat->parts.store, on_committed, o);
+        if (r >= 0)
+                return;
+        chat_storage_error(&e, r);
+        operation_end(o, &e);
 }
 
 /* Events from below */
@@ -77,62 +130,6 @@ void chat_on_trackers_changed(Chat *c) {
 void chat_on_name_refused(Chat *c, Code code, const char *text) {
         snprintf(c->name_problem, sizeof(c->name_problem),
                 "A tracker does not register the name %s: %.200s", chat_self(c)->name, text);
-}
-
-void chat_on_received(Chat *c, uint32_t feed, uint64_t seq) {
-        _cleanup_(freep) MessageView *view = NULL;
-        HistoryRow row;
-        Contact peer;
-        DbTxn *txn;
-        bool request;
-
-        if (!c->events || store_read_begin(c->parts.store, &txn) < 0)
-                return;
-        view = malloc(sizeof(*view));
-        if (!view || history_get(txn, feed, seq, &row) <= 0 ||
-                contact_get(txn, row.inner.account, &peer) <= 0) {
-                store_read_end(txn);
-                return;
-        }
-        chat_view_message(c, txn, &row, &peer, view);
-        request = !(peer.flags & CONTACT_PINNED);
-        store_read_end(txn);
-        c->events->message_received(c->events_userdata, &view->message, request);
-}
-
-/* Receipts tell of many messages to one recipient, whose name is looked for once. */
-static bool find_shown(Chat *c, const uint8_t *account) {
-        Contact peer;
-        DbTxn *txn;
-        int r;
-
-        if (c->shown.known && key_equal(c->shown.account, account))
-                return true;
-        if (store_read_begin(c->parts.store, &txn) < 0)
-                return false;
-        r = contact_get(txn, account, &peer);
-        if (r > 0)
-                contact_shown_name(txn, &peer, c->shown.name);
-        store_read_end(txn);
-        c->shown.known = r > 0;
-        memcpy(c->shown.account, account, KEY_SIZE);
-        base32_encode_key(account, c->shown.text);
-        return r > 0;
-}
-
-void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason) {
-        char id_text[UUID_TEXT_SIZE];
-
-        if (!c->events || !find_shown(c, account))
-                return;
-        c->events->message_state_changed(c->events_userdata, uuid_format(id, id_text),
-                c->shown.name, c->shown.text, state, reason == CODE_OK ? NULL : code_name(reason));
-}
-
-void chat_on_states_told(Chat *c) {
-        c->shown.known = false;
-        chat_properties_changed(c, CHAT_QUEUED);
 }
 
 /* Status */
@@ -236,6 +233,7 @@ int chat_new(const ChatParts *parts, Chat **ret) {
         if (!c)
                 return -ENOMEM;
         c->parts = *parts;
+        chat_events_start(c);
         *ret = c;
         return 0;
 }
@@ -251,6 +249,7 @@ Chat *chat_free(Chat *c) {
         told_free_all(c);
         DL_FOREACH_SAFE (c->operations, o, tmp) {
                 account_forget(c->parts.account, o);
+                store_forget(c->parts.store, o);
                 DL_DELETE(c->operations, o);
                 free(o);
         }

@@ -100,6 +100,52 @@ typedef bool (*ChatConversationFn)(void *userdata, const ChatConversation *v);
 int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
         void *userdata, bool *ret_more, ChatError *error);
 
+/* This message and all that are shown before it have been read. */
+void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
+
+/* What has not been delivered, by recipient, oldest first. AFTER: the id that a page ended on. */
+int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error);
+void chat_cancel(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
+
+/* Events: the same, in the same order, for those who listen and for those who ask later */
+
+typedef enum ChatEventKind {
+        CHAT_EVENT_GAP, /* `lost` events up to `cursor` are not kept any more */
+        CHAT_EVENT_MESSAGE, /* `message` was received; `request`: of somebody who is no contact */
+        CHAT_EVENT_STATE, /* `id`, `to`, `account`, `state`, `reason` */
+        CHAT_EVENT_PEER, /* `name`, `account`, `presence` */
+} ChatEventKind;
+
+typedef struct ChatEvent {
+        ChatEventKind kind;
+        uint64_t cursor;
+        usec_t time;
+        const ChatMessage *message;
+        bool request;
+        const char *id, *to, *state, *reason;
+        const char *name, *presence;
+        const char *account; /* of the other one, whatever the kind */
+        uint64_t lost;
+} ChatEvent;
+
+/* True to go on, false when no more fit. */
+typedef bool (*ChatEventFn)(void *userdata, const ChatEvent *e);
+
+/* The cursor that is after all events. */
+#define CHAT_CURSOR_END UINT64_MAX
+
+typedef struct ChatListEvents {
+        uint64_t cursor; /* those after this one; 0: from the oldest, or where CLIENT got to */
+        unsigned max;
+        const char *client; /* or NULL */
+} ChatListEvents;
+
+/* RET_NEXT: the cursor to go on with. */
+int chat_list_events(Chat *c, const ChatListEvents *args, ChatEventFn fn, void *userdata,
+        uint64_t *ret_next, ChatError *error);
+void chat_ack_events(Chat *c, const char *client, uint64_t cursor, ChatDoneFn fn, void *userdata);
+
 /* People */
 
 typedef struct ChatPeer {
@@ -169,15 +215,11 @@ typedef enum ChatProperty {
         CHAT_TRACKERS = 32,
 } ChatProperty;
 
-/* Events, after the commit of what they tell. */
-typedef struct ChatEvents {
-        void (*message_received)(void *userdata, const ChatMessage *m, bool request);
-        void (*message_state_changed)(void *userdata, const char *id, const char *to,
-                const char *account, const char *state, const char *reason);
-        void (*peer_changed)(
-                void *userdata, const char *name, const char *account, const char *presence);
+/* What is told at once. Events come after the commit of what they tell, each once. */
+typedef struct ChatListener {
+        void (*event)(void *userdata, const ChatEvent *e);
         void (*properties_changed)(void *userdata, unsigned properties);
-} ChatEvents;
+} ChatListener;
 
-/* EVENTS must live as long as C does; NULL: nobody listens any more. */
-void chat_set_events(Chat *c, const ChatEvents *events, void *userdata);
+/* LISTENER must live as long as C does; NULL: nobody listens any more. */
+void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata);

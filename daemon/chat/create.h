@@ -26,11 +26,9 @@ void chat_on_name_refused(Chat *c, Code code, const char *text);
 void chat_on_record(Chat *c, const Record *record, Bytes outer);
 void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool online,
         usec_t last_seen, const PresenceRecord *p);
-void chat_on_received(Chat *c, uint32_t feed, uint64_t seq);
-void chat_on_state(Chat *c, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason);
-/* After the last chat_on_state() of a batch. */
-void chat_on_states_told(Chat *c);
+
+/* A batch with events was committed, or failed. */
+void chat_on_events(Chat *c, int error);
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
 
 /* Sentences for `problems` that others know: each stays until it is taken back with NULL. */

@@ -100,11 +100,27 @@ static void view_finish(PeerView *v) {
         v->peer.note = v->note[0] ? v->note : NULL;
 }
 
-/* People with a row of their own. What was last heard of somebody through a tracker counts while
- * there is one, and somewhat longer. */
+/* What was last heard of somebody through a tracker counts while there is one, and
+ * somewhat longer. */
+static const KnownPresence *heard_presence(const Chat *c, const Contact *k) {
+        const KnownPresence *known = directory_presence(c->parts.directory, k->account);
+
+        return known && known->online && directory_is_informed(c->parts.directory) ? known : NULL;
+}
+
+static Presence contact_presence(const Chat *c, const Contact *k) {
+        const KnownPresence *heard = heard_presence(c, k);
+
+        if (heard)
+                return heard->presence;
+        return delivery_has_link(c->parts.delivery, k->account) ? PRESENCE_ONLINE
+                                                                : PRESENCE_OFFLINE;
+}
+
+/* People with a row of their own. */
 static void view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
         const KnownPresence *known = directory_presence(c->parts.directory, k->account);
-        bool heard = known && known->online && directory_is_informed(c->parts.directory);
+        const KnownPresence *heard = heard_presence(c, k);
         bool link = delivery_has_link(c->parts.delivery, k->account);
         Endpoints cached = {};
         size_t n = 0;
@@ -115,7 +131,7 @@ static void view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
                 .last_seen = MAX(k->last_seen, known ? known->last_seen : 0)};
         contact_shown_name(txn, k, v->name);
         base32_encode_key(k->account, v->account);
-        v->peer.presence = heard ? presence_name(known->presence) : link ? "online" : "offline";
+        v->peer.presence = presence_name(contact_presence(c, k));
         if (heard)
                 snprintf(v->note, sizeof(v->note), "%s", known->note);
         for (size_t i = 0; heard && i < known->n_endpoints; i++)
@@ -288,15 +304,15 @@ void chat_list_peers(
 /* What was last said of somebody's presence: the same again is no news. */
 struct Told {
         uint8_t account[KEY_SIZE];
-        const char *presence;
+        Presence presence;
         UT_hash_handle hh;
 };
 
-static bool is_news(Chat *c, const uint8_t *account, const char *presence) {
+static bool is_news(Chat *c, const uint8_t *account, Presence presence) {
         Told *t;
 
         HASH_FIND(hh, c->told, account, KEY_SIZE, t);
-        if (t && streq(t->presence, presence))
+        if (t && t->presence == presence)
                 return false;
         if (!t) {
                 t = calloc(1, sizeof(*t));
@@ -318,25 +334,18 @@ void told_free_all(Chat *c) {
         }
 }
 
-static void tell_peer(Chat *c, const Contact *k, DbTxn *txn) {
-        _cleanup_(freep) PeerView *v = calloc(1, sizeof(*v));
-
-        if (!v || !c->events)
-                return;
-        view_contact(c, txn, k, v);
-        if (is_news(c, k->account, v->peer.presence))
-                c->events->peer_changed(c->events_userdata, v->name, v->account, v->peer.presence);
-}
-
+/* In the batch, so that somebody whose row is in it as well is told of with it. */
 static void tell_account(Chat *c, const uint8_t *account) {
-        DbTxn *txn;
+        DbTxn *txn = store_write(c->parts.store);
+        EventRow e = {.kind = EVENT_PRESENCE, .time = loop_realtime(c->parts.loop)};
         Contact k;
 
-        if (store_read_begin(c->parts.store, &txn) < 0)
+        if (contact_get(txn, account, &k) <= 0)
                 return;
-        if (contact_get(txn, account, &k) > 0)
-                tell_peer(c, &k, txn);
-        store_read_end(txn);
+        e.account = k.number;
+        e.presence = contact_presence(c, &k);
+        if (is_news(c, account, e.presence))
+                (void)event_add(c->parts.store, &e);
 }
 
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up) {

@@ -18,7 +18,7 @@ typedef struct Pending Pending;
 typedef struct PeerList PeerList;
 typedef struct Told Told;
 
-/* Account operations, at most a few at once. */
+/* What is answered with done or an error. */
 typedef struct Operation {
         Chat *chat;
         ChatDoneFn fn;
@@ -37,8 +37,9 @@ typedef struct Accepted {
 
 struct Chat {
         ChatParts parts;
-        const ChatEvents *events;
-        void *events_userdata;
+        const ChatListener *listener;
+        void *listener_userdata;
+        uint64_t told_event; /* cursor of the last event the listener has heard of */
         Operation *operations;
         Pending *pending;
         PeerList *peer_lists;
@@ -53,12 +54,6 @@ struct Chat {
         ChatTracker trackers[DIRECTORY_TRACKERS_MAX];
         char problem_text[PROBLEMS_MAX][PROBLEM_SIZE];
         const char *problems[PROBLEMS_MAX + 1];
-        struct {
-                bool known;
-                uint8_t account[KEY_SIZE];
-                char text[BASE32_KEY_SIZE + 1];
-                char name[SHOWN_NAME_SIZE];
-        } shown; /* between chat_on_state() and chat_on_states_told() */
         char set_problem[_CHAT_PROBLEM_MAX][SET_PROBLEM_SIZE];
         char name_problem[PROBLEM_SIZE];
 };
@@ -88,6 +83,20 @@ void chat_view_message(
 /* What the user typed, in what is known here. 1 with the contact, 0 where it is not known, or an
  * error that is filled in. */
 int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error);
+
+/* NULL when memory is short, which has been answered. */
+Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata);
+
+/* Answers, with ERROR unless it is NULL, and frees it. */
+void operation_end(Operation *o, const ChatError *error);
+/* Ends it with the batch that is open now. */
+void operation_await_commit(Operation *o);
+
+/* What a batch's error is called. */
+void chat_storage_error(ChatError *e, int error);
+
+void chat_events_start(Chat *c);
+
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);
 void peer_lists_free_all(Chat *c);

@@ -57,26 +57,11 @@ static void peer_free(Peer *p) {
         loop_timer_free(p->timer);
         free(p->in_flight);
         free(p->acks);
+        free(p->unfinished);
         free(p);
 }
 
 /* After the commit */
-
-static void events_tell(Delivery *d, const Events *events) {
-        bool states = false;
-
-        for (size_t i = 0; i < events->n; i++) {
-                const Event *e = &events->list[i];
-
-                if (e->received)
-                        d->callbacks->received(d->userdata, e->feed, e->seq);
-                else
-                        d->callbacks->state(d->userdata, &e->id, e->account, e->state, e->reason);
-                states |= !e->received;
-        }
-        if (states)
-                d->callbacks->states_told(d->userdata);
-}
 
 static void confirming_end(Confirming *c) {
         directory_forget(c->delivery->directory, c);
@@ -113,23 +98,20 @@ static void drop_unknown_peers(Delivery *d) {
         }
 }
 
-/* What was owed to peers and to the user leaves together; of a failed batch nothing is told, and
- * the peers hear that it was not kept. */
+/* What was owed to peers leaves; of a failed batch they hear that it was not kept. */
 static void on_batch(void *userdata, int error) {
         Delivery *d = userdata;
-        Events events = d->events;
         Peer *p, *tmp;
 
-        d->events = (Events){};
         d->committing = false;
-        HASH_ITER (hh, d->peers, p, tmp)
+        HASH_ITER (hh, d->peers, p, tmp) {
                 if (p->owes)
                         inbox_settle(p, error);
-        if (error >= 0)
-                events_tell(d, &events);
-        else
+                if (p->unfinished && error >= 0)
+                        outbox_go_on_with_receipt(p);
+        }
+        if (error < 0)
                 drop_unknown_peers(d);
-        free(events.list);
 }
 
 int delivery_await_commit(Delivery *d) {
@@ -140,21 +122,6 @@ int delivery_await_commit(Delivery *d) {
         r = store_after_commit(d->store, on_batch, d);
         d->committing = r >= 0;
         return r;
-}
-
-Event *delivery_add_event(Delivery *d) {
-        Events *v = &d->events;
-
-        if (v->n == v->allocated) {
-                size_t n = MAX(2 * v->allocated, (size_t)64);
-                Event *list = reallocarray(v->list, n, sizeof(*list));
-
-                if (!list)
-                        return NULL;
-                v->list = list;
-                v->allocated = n;
-        }
-        return &v->list[v->n++];
 }
 
 /* Links */
@@ -181,6 +148,7 @@ static void peer_link_lost(Peer *p) {
         inbox_drop_held(p);
         p->n_acks = p->n_receipts = 0;
         p->owes = false;
+        p->unfinished = mfree(p->unfinished); /* the next link begins with one */
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
@@ -412,7 +380,6 @@ Delivery *delivery_free(Delivery *d) {
         store_forget(d->store, d);
         link_pool_free(d->links);
         buffer_done(&d->presence);
-        free(d->events.list);
         free(d);
         return NULL;
 }

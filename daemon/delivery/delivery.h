@@ -19,16 +19,6 @@
 typedef struct Delivery Delivery;
 
 typedef struct DeliveryCallbacks {
-        /* A message of somebody else's is on disk. */
-        void (*received)(void *userdata, uint32_t feed, uint64_t seq);
-
-        /* An own message's state has changed, durably. */
-        void (*state)(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
-                const char *state, Code reason);
-
-        /* All states of a batch have been told. */
-        void (*states_told)(void *userdata);
-
         /* The link to somebody is up or down. */
         void (*link_changed)(void *userdata, const uint8_t account[static KEY_SIZE], bool up);
 } DeliveryCallbacks;

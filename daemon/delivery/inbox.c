@@ -144,7 +144,6 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 .now = loop_realtime(d->loop)};
         Received what;
         uint32_t feed;
-        Event *event;
         int r;
 
         r = store_receive(d->store, &e, &what, &feed);
@@ -152,9 +151,6 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 return r;
         switch (what) {
         case RECEIVED_NEW:
-                event = delivery_add_event(d);
-                if (event)
-                        *event = (Event){.received = true, .feed = feed, .seq = m->seq};
                 owe_ack(p, &m->id, feed);
                 *ret_new = true;
                 break;

@@ -164,28 +164,16 @@ void outbox_expire(Peer *p) {
         Delivery *d = p->delivery;
         usec_t now = loop_realtime(d->loop);
         OutboxPosition at = {};
-        bool any = false;
         OutboxRow row;
 
         while (outbox_next(store_write(d->store), p->number, at, &row) > 0) {
-                Contact c = {.number = p->number};
-                Event *e;
+                Failure f = {
+                        .id = &row.id, .state = ENTRY_EXPIRED, .reason = CODE_EXPIRED, .now = now};
 
                 at = row.at;
-                if (row.expires > now)
-                        continue;
-                if (store_fail_message(
-                            d->store, d->self, &c, &row.id, ENTRY_EXPIRED, CODE_EXPIRED) <= 0)
+                if (row.expires <= now && store_fail_message(d->store, p->number, &f) <= 0)
                         break;
-                any = true;
-                e = delivery_add_event(d);
-                if (e) {
-                        *e = (Event){.id = row.id, .state = "expired", .reason = CODE_EXPIRED};
-                        memcpy(e->account, p->account, KEY_SIZE);
-                }
         }
-        if (any)
-                (void)delivery_await_commit(d);
 }
 
 void outbox_pump(Peer *p) {
@@ -236,23 +224,12 @@ int outbox_take_ack(Peer *p, Frame *f) {
 
 static int outbox_fail(Peer *p, const Nack *n) {
         Delivery *d = p->delivery;
-        Contact c = {.number = p->number};
-        EntryState state = n->code == CODE_EXPIRED ? ENTRY_EXPIRED : ENTRY_FAILED;
-        Code reason = n->code == _CODE_MAX ? CODE_NOT_ALLOWED : n->code;
-        Event *e;
-        int r;
+        Failure f = {.id = &n->id,
+                .state = n->code == CODE_EXPIRED ? ENTRY_EXPIRED : ENTRY_FAILED,
+                .reason = n->code == _CODE_MAX ? CODE_NOT_ALLOWED : n->code,
+                .now = loop_realtime(d->loop)};
 
-        r = store_fail_message(d->store, d->self, &c, &n->id, state, reason);
-        if (r <= 0)
-                return r;
-        e = delivery_add_event(d);
-        if (!e)
-                return -ENOMEM;
-        *e = (Event){.id = n->id,
-                .state = state == ENTRY_EXPIRED ? "expired" : "failed",
-                .reason = reason};
-        memcpy(e->account, p->account, KEY_SIZE);
-        return delivery_await_commit(d);
+        return store_fail_message(d->store, p->number, &f);
 }
 
 int outbox_take_nack(Peer *p, Frame *f) {
@@ -279,42 +256,51 @@ int outbox_take_nack(Peer *p, Frame *f) {
         return 0;
 }
 
-static void on_delivered(
-        void *userdata, const Uuid *id, EntryState state, bool delivered, Code reason) {
+static void on_delivered(void *userdata, const Uuid *id) {
         Peer *p = userdata;
-        Event *e = delivery_add_event(p->delivery);
 
         /* The acks have come before; without them the first is the one. */
         if (window_begins_with(p, id))
                 (void)window_remove(p, id);
-        if (!e)
-                return; /* the state is on disk; the event is not told */
-        *e = (Event){.id = *id, .state = "delivered"};
-        memcpy(e->account, p->account, KEY_SIZE);
 }
 
-int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
+/* A receipt that speaks of more than one batch should hold is taken in pieces. */
+static void take_receipt(Peer *p, Receipt *rc) {
         Delivery *d = p->delivery;
-        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
         Contact peer = {.number = p->number};
         int r;
 
-        if (!rc)
-                return -ENOMEM;
         memcpy(peer.account, p->account, KEY_SIZE);
-        r = receipt_decode(outer, device, rc);
-        if (r >= 0)
-                r = delivery_await_commit(d); /* before there are events that it would tell */
-        if (r < 0)
-                return r;
+        r = store_take_receipt(
+                d->store, d->self, &peer, rc, loop_realtime(d->loop), on_delivered, p);
+        if (r > 0 && delivery_await_commit(d) >= 0) {
+                free(p->unfinished);
+                p->unfinished = rc;
+                return;
+        }
+        free(rc);
         /* One that is about something else than what is known here changes nothing: a copy of the
          * store that was restored is behind what its recipient has seen. */
-        r = store_take_receipt(d->store, d->self, &peer, rc, on_delivered, p);
         if (r == -EBADMSG)
                 log_debug("A receipt does not fit what was sent, and is ignored");
         else if (r < 0)
                 log_warning("A receipt could not be kept: %s", strerror(-r));
-        return 0;
+}
+
+void outbox_go_on_with_receipt(Peer *p) {
+        take_receipt(p, TAKE_PTR(p->unfinished));
+}
+
+int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
+        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
+        int r;
+
+        if (!rc)
+                return -ENOMEM;
+        r = receipt_decode(outer, device, rc);
+        if (r >= 0)
+                take_receipt(p, TAKE_PTR(rc));
+        return r;
 }
 
 int outbox_take_receipt(Peer *p, Frame *f) {

@@ -66,24 +66,9 @@ typedef struct Peer {
         uint32_t receipts[4]; /* feeds; usually one */
         size_t n_receipts;
         bool owes;
+        Receipt *unfinished; /* a long one, of which the next batch takes more */
         UT_hash_handle hh;
 } Peer;
-
-/* What this batch tells the user after its commit. */
-typedef struct Event {
-        bool received;
-        uint32_t feed;
-        uint64_t seq;
-        Uuid id;
-        uint8_t account[KEY_SIZE];
-        const char *state;
-        Code reason;
-} Event;
-
-typedef struct Events {
-        Event *list;
-        size_t n, allocated;
-} Events;
 
 /* An incoming link whose name is being confirmed by a directory. */
 typedef struct Confirming {
@@ -107,16 +92,14 @@ struct Delivery {
         Buffer presence;
         bool started;
         bool committing; /* on_batch() will come */
-        Events events;
         Confirming *confirming;
 };
 
 Peer *peer_find(const Delivery *d, const uint8_t *account);
 Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number);
 
-/* Calls back after the batch: acks, receipts and events go out then. */
+/* Calls back after the batch: acks and receipts go out then. */
 int delivery_await_commit(Delivery *d);
-Event *delivery_add_event(Delivery *d);
 
 /* inbox.c */
 int inbox_take_message(Peer *p, Frame *f);
@@ -135,6 +118,7 @@ int outbox_take_ack(Peer *p, Frame *f);
 int outbox_take_nack(Peer *p, Frame *f);
 int outbox_take_receipt(Peer *p, Frame *f);
 int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device);
+void outbox_go_on_with_receipt(Peer *p);
 
 /* dialling.c */
 void peer_want_link(Peer *p);

@@ -27,8 +27,8 @@ int net_new(Loop *l, Net **ret);
 Net *net_free(Net *n);
 Loop *net_loop(const Net *n);
 
-/* Before the loop ends: calls FN, once and never from within this function, when what conn_shutdown()
- * has queued is with the other ends and they have closed too, or after MAX. */
+/* Before the loop ends: calls FN, once and never from within this function, when what
+ * conn_shutdown() has queued is with the other ends and they have closed too, or after MAX. */
 int net_finish(Net *n, usec_t max, void (*fn)(void *userdata), void *userdata);
 
 typedef struct Conn Conn;

@@ -76,7 +76,7 @@ int expiry_fill(Store *s) {
 
         if (db_count(txn, TABLE_EXPIRY) == outbox_count(txn))
                 return 0;
-        r = outbox_walk_all(txn, &w);
+        r = outbox_walk_all(txn, NULL, &w);
         if (r < 0)
                 return r;
         while ((r = outbox_walk_next(&w, &row)) > 0) {

@@ -184,6 +184,20 @@ bool ranges_have_room(const Ranges *r, uint64_t seq) {
                 (seq < UINT64_MAX && ranges_have(r, seq + 1));
 }
 
+uint64_t ranges_next_missing(const Ranges *r, uint64_t seq) {
+        size_t i = ranges_search(r, seq);
+
+        if (i == r->n || r->range[i].first > seq)
+                return seq;
+        return r->range[i].last == UINT64_MAX ? UINT64_MAX : r->range[i].last + 1;
+}
+
+uint64_t ranges_next_held(const Ranges *r, uint64_t seq) {
+        size_t i = ranges_search(r, seq);
+
+        return i == r->n ? UINT64_MAX : MAX(r->range[i].first, seq);
+}
+
 uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) {
         size_t i = ranges_search(r, seq);
 

@@ -61,6 +61,10 @@ bool ranges_have_room(const Ranges *r, uint64_t seq) _pure_;
 void row_put_ranges(Buffer *out, const Ranges *r);
 void row_read_ranges(RowReader *row, Ranges *ret);
 
+/* The first one at or after SEQ that is missing, or that is there; UINT64_MAX: none. */
+uint64_t ranges_next_missing(const Ranges *r, uint64_t seq) _pure_;
+uint64_t ranges_next_held(const Ranges *r, uint64_t seq) _pure_;
+
 /* Missing entries just before SEQ, back to the nearest one that is there. */
 uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) _pure_;
 

@@ -5,7 +5,7 @@
 /* Feeds change rarely from row to row: the last one is kept while a page is read. */
 typedef struct FeedCache {
         Feed feed;
-        Ranges delivered;
+        Ranges reached; /* own: delivered; others': read by the user */
 } FeedCache;
 
 static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
@@ -16,9 +16,10 @@ static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         r = feed_get(txn, feed, &c->feed);
         if (r <= 0)
                 return r < 0 ? r : -EUCLEAN;
-        if (c->feed.account != SELF_NUMBER)
-                return 0;
-        r = store_load_receipt(txn, feed, &c->delivered);
+        if (c->feed.account == SELF_NUMBER)
+                r = store_load_receipt(txn, feed, &c->reached);
+        else
+                r = store_load_read(txn, feed, &c->reached);
         return r < 0 ? r : 0;
 }
 
@@ -37,8 +38,10 @@ static int row_load(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, H
                 return -EUCLEAN;
         h.own = cache->feed.account == SELF_NUMBER;
         if (h.own)
-                h.delivered = ranges_have(&cache->delivered, seq);
-        else if (h.entry.flags & ENTRY_GAP)
+                h.delivered = ranges_have(&cache->reached, seq);
+        else
+                h.read = ranges_have(&cache->reached, seq);
+        if (!h.own && h.entry.flags & ENTRY_GAP)
                 h.gap_before = ranges_gap_before(&cache->feed.have, seq);
         *ret = h;
         return 1;

@@ -54,6 +54,20 @@ int entry_write(Store *s, const Entry *e) {
         return row_write(db_write(s->db), TABLE_ENTRY, &k, &s->row);
 }
 
+int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret) {
+        Inner m;
+        Entry e;
+        int r;
+
+        r = entry_get(txn, feed, seq, &e);
+        if (r <= 0)
+                return r;
+        if (inner_decode(e.inner, &m) < 0)
+                return -EUCLEAN;
+        *ret = m.id;
+        return 1;
+}
+
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]) {
         uint8_t h[SHA256_SIZE];
 
@@ -247,22 +261,50 @@ int store_send(Store *s, const NewMessage *m) {
         return r < 0 ? r : own_entry_write(s, m, content, &v, &f, &i, buffer_bytes(&s->inner));
 }
 
-int store_fail_message(Store *s, const Identity *self, const Contact *peer, const Uuid *id,
-        EntryState state, Code reason) {
-        IdRow at;
+/* Given up */
+
+static int entry_give_up(Store *s, uint32_t recipient, OutboxPosition at, const Failure *f) {
+        EventRow event = {.kind = EVENT_STATE,
+                .time = f->now,
+                .feed = at.feed,
+                .seq = at.seq,
+                .id = *f->id,
+                .state = f->state == ENTRY_EXPIRED ? MESSAGE_EXPIRED : MESSAGE_FAILED,
+                .reason = f->reason};
         Entry e;
         int r;
 
-        r = id_get(db_write(s->db), SELF_NUMBER, id, &at);
-        if (r > 0)
-                r = outbox_remove(
-                        s, peer->number, (OutboxPosition){.feed = at.feed, .seq = at.seq});
+        r = outbox_remove(s, recipient, at);
         if (r > 0)
                 r = entry_get(db_write(s->db), at.feed, at.seq, &e);
         if (r <= 0)
                 return r;
-        e.state = state;
-        e.reason = reason;
+        e.state = f->state;
+        e.reason = f->reason;
         r = entry_write(s, &e);
+        if (r >= 0)
+                r = event_add(s, &event);
         return r < 0 ? r : 1;
+}
+
+int store_fail_message(Store *s, uint32_t recipient, const Failure *f) {
+        IdRow at;
+        int r;
+
+        r = id_get(db_write(s->db), SELF_NUMBER, f->id, &at);
+        if (r <= 0)
+                return r;
+        return entry_give_up(s, recipient, (OutboxPosition){.feed = at.feed, .seq = at.seq}, f);
+}
+
+int store_cancel(Store *s, const Uuid *id, usec_t now) {
+        Failure f = {.id = id, .state = ENTRY_FAILED, .reason = CODE_CANCELLED, .now = now};
+        OutboxRow row;
+        int r;
+
+        r = outbox_find(db_write(s->db), id, &row);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        r = entry_give_up(s, row.recipient, row.at, &f);
+        return r == 0 ? -EALREADY : r;
 }

@@ -6,6 +6,7 @@
  * and the outbox of what has not been delivered.
  */
 
+#include "store/event.h"
 #include "store/feed.h"
 #include "store/identity.h"
 
@@ -103,23 +104,45 @@ int store_get_certificate(
 int store_make_receipt(
         DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
 
-/* Called for each message whose state changed. */
-typedef void (*MessageStateFn)(
-        void *userdata, const Uuid *id, EntryState state, bool delivered, Code reason);
+/* Called for each message that has been delivered. */
+typedef void (*DeliveredFn)(void *userdata, const Uuid *id);
 
 /* What PEER has signed for of an own feed; no ranges where nothing was. */
 int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
 
-/* Takes a receipt of PEER's for an own feed in: the envelopes it covers go, FN is called for each.
- * -EBADMSG: it is not about an own feed of this conversation, claims what was never written, or
- * its hash is not that of the entry. */
-int store_take_receipt(Store *s, const Identity *self, const Contact *peer, const Receipt *rc,
-        MessageStateFn fn, void *userdata);
+/* Entries that one call of store_take_receipt() takes as delivered. */
+#define RECEIPT_ENTRIES_MAX 4096
 
-/* The peer refuses a message for good, or its time is over: no more attempts. 1 when it was in the
- * outbox. */
-int store_fail_message(Store *s, const Identity *self, const Contact *peer, const Uuid *id,
-        EntryState state, Code reason);
+/* Takes a receipt of PEER's for an own feed in: envelopes of what it says more than those before
+ * go, and FN is called for each entry, given up or not. 1: there are further entries, which the
+ * same receipt says again in another batch. -EBADMSG: it is not about an own feed of this
+ * conversation, claims what was never written, or its hash is not that of the entry. */
+int store_take_receipt(Store *s, const Identity *self, const Contact *peer, const Receipt *rc,
+        usec_t now, DeliveredFn fn, void *userdata);
+
+/* Why there will be no more attempts: the peer refuses a message for good, its time is over, or the
+ * user takes it back. */
+typedef struct Failure {
+        const Uuid *id;
+        EntryState state; /* ENTRY_FAILED or ENTRY_EXPIRED */
+        Code reason;
+        usec_t now; /* realtime */
+} Failure;
+
+/* 1 when it was in the outbox. */
+int store_fail_message(Store *s, uint32_t recipient, const Failure *f);
+
+/* Takes back an own message that has not been delivered. -ENOENT: there is none with this id;
+ * -EALREADY: it has been delivered, or given up before. */
+int store_cancel(Store *s, const Uuid *id, usec_t now);
+
+/* The message with this id of PEER's (a number; SELF_NUMBER) and all that are shown before it in
+ * their conversation have been read. 1 when others' messages among them had not been; -ENOENT:
+ * there is no such message. */
+int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now);
+
+/* What the user has read of a foreign feed; no ranges where nothing was. */
+int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret);
 
 /* The outbox */
 
@@ -150,6 +173,9 @@ typedef struct OutboxWalk {
 } OutboxWalk;
 
 int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk *ret);
+
+/* All recipients' rows after the one at AFTER; NULL: from the first. */
+int outbox_walk_all(DbTxn *txn, const OutboxRow *after, OutboxWalk *ret);
 int outbox_walk_next(OutboxWalk *w, OutboxRow *ret);
 void outbox_walk_end(OutboxWalk *w);
 
@@ -158,6 +184,12 @@ int outbox_next_recipient(DbTxn *txn, uint32_t after, uint32_t *ret);
 
 /* Rows in all. */
 uint64_t outbox_count(DbTxn *txn);
+
+/* Where the row of an own message is, or was: recipient and position. 1, or 0 where there is no
+ * such message. */
+int outbox_find(DbTxn *txn, const Uuid *id, OutboxRow *ret);
+
+/* 1 when it was there, 0 when not. */
 int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
 
 /* Where the message with this id of this account is. 1 or 0. */

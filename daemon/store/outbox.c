@@ -84,48 +84,124 @@ static int receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
         return row_write(db_write(s->db), TABLE_RECEIPT, &k, &s->row);
 }
 
-/* Envelopes of FEED whose seq is in RANGES go. */
-static int outbox_drop_covered(Store *s, uint32_t recipient, uint32_t feed, const Ranges *ranges,
-        MessageStateFn fn, void *userdata) {
-        DbKey prefix = DB_KEY_NULL;
+/* Envelopes of one feed, one after the other, beside the entries that a receipt speaks of. */
+typedef struct Covered {
+        Store *store;
+        uint32_t feed;
         DbCursor cursor;
+        DbKey prefix;
+        uint64_t next; /* seq of the envelope under the cursor; UINT64_MAX: there is none */
+        Uuid id; /* of its message */
+        usec_t expires;
+        uint32_t recipient;
+        usec_t now;
+        DeliveredFn fn;
+        void *userdata;
+} Covered;
+
+static int covered_step(Covered *c) {
+        RowReader row;
         DbValue k, v;
         int r;
 
-        db_key_u32(&prefix, recipient);
-        db_key_u32(&prefix, feed);
-        r = db_cursor_open(db_write(s->db), TABLE_OUTBOX, &prefix, NULL, false, &cursor);
-        if (r < 0)
+        c->next = UINT64_MAX;
+        r = db_cursor_next(&c->cursor, &k, &v);
+        if (r <= 0)
                 return r;
-        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
-                uint64_t seq = k.size == prefix.size + 8 ? db_get_u64(k.data + prefix.size) : 0;
-                RowReader row = row_begin(v);
-                usec_t expires;
-                Uuid id;
+        if (k.size != c->prefix.size + 8)
+                return -EUCLEAN;
+        row = row_begin(v);
+        row_bytes(&row, &c->id, sizeof(c->id));
+        c->expires = row_u64(&row);
+        r = row_end(&row);
+        if (r >= 0)
+                c->next = db_get_u64(k.data + c->prefix.size);
+        return r;
+}
 
-                if (seq > ranges->range[ranges->n - 1].last)
-                        break;
-                if (!ranges_have(ranges, seq))
-                        continue;
-                row_bytes(&row, &id, sizeof(id));
-                expires = row_u64(&row);
-                r = row_end(&row);
+static int covered_seek(Covered *c, uint64_t seq) {
+        DbKey at = c->prefix;
+
+        db_key_u64(&at, seq);
+        db_cursor_seek(&c->cursor, &at);
+        return covered_step(c);
+}
+
+static int covered_take(Covered *c, uint64_t seq) {
+        EventRow event = {.kind = EVENT_STATE,
+                .time = c->now,
+                .feed = c->feed,
+                .seq = seq,
+                .state = MESSAGE_DELIVERED};
+        int r;
+
+        if (c->next == seq) {
+                event.id = c->id;
+                r = db_cursor_del(&c->cursor);
                 if (r >= 0)
-                        r = db_cursor_del(&cursor);
+                        r = expiry_remove(c->store, c->recipient,
+                                (OutboxPosition){.feed = c->feed, .seq = seq}, c->expires);
                 if (r >= 0)
-                        r = expiry_remove(
-                                s, recipient, (OutboxPosition){.feed = feed, .seq = seq}, expires);
-                if (r < 0)
-                        break;
-                fn(userdata, &id, ENTRY_QUEUED, true, CODE_OK);
+                        r = covered_step(c);
+        } else {
+                /* What was given up has no envelope any more, and may arrive nevertheless. */
+                r = entry_id(db_write(c->store->db), c->feed, seq, &event.id);
+                if (r == 0)
+                        return 0; /* pruned */
         }
-        db_cursor_close(&cursor);
+        if (r >= 0)
+                r = event_add(c->store, &event);
+        if (r >= 0)
+                c->fn(c->userdata, &event.id);
+        return r;
+}
+
+/* The entries of FIRST to LAST that are not in HAVE yet, at most *LEFT of them. What was taken is
+ * added to HAVE. */
+static int covered_take_range(Covered *c, SeqRange range, Ranges *have, unsigned *left) {
+        uint64_t seq = range.first;
+        int r = 0;
+
+        while (r >= 0 && *left > 0 && (seq = ranges_next_missing(have, seq)) <= range.last) {
+                uint64_t end = MIN(range.last, ranges_next_held(have, seq) - 1);
+                uint64_t first = seq;
+
+                end = MIN(end, seq + *left - 1);
+                *left -= (unsigned)(end - seq + 1);
+                if (c->next != seq)
+                        r = covered_seek(c, seq);
+                for (; r >= 0 && seq <= end; seq++)
+                        r = covered_take(c, seq);
+                if (r >= 0 && ranges_add(have, first, end) < 0)
+                        r = -EBADMSG;
+        }
         return r < 0 ? r : 0;
 }
 
+static int receipt_take_ranges(Covered *c, const Receipt *rc, Ranges *have, bool *ret_more) {
+        unsigned left = RECEIPT_ENTRIES_MAX;
+        int r;
+
+        db_key_u32(&c->prefix, c->feed);
+        r = db_cursor_open(
+                db_write(c->store->db), TABLE_OUTBOX, &c->prefix, NULL, false, &c->cursor);
+        for (size_t i = 0; r >= 0 && i < rc->n_ranges; i++)
+                r = covered_take_range(c, rc->ranges[i], have, &left);
+        db_cursor_close(&c->cursor);
+        *ret_more = left == 0;
+        return r;
+}
+
 int store_take_receipt(Store *s, const Identity *self, const Contact *peer, const Receipt *rc,
-        MessageStateFn fn, void *userdata) {
-        Ranges ranges, before;
+        usec_t now, DeliveredFn fn, void *userdata) {
+        Covered c = {.store = s,
+                .recipient = peer->number,
+                .now = now,
+                .next = UINT64_MAX,
+                .fn = fn,
+                .userdata = userdata};
+        Ranges have, before;
+        bool more;
         Feed f;
         int r;
 
@@ -134,15 +210,13 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
                 r = store_load_receipt(db_write(s->db), f.number, &before);
         if (r < 0)
                 return r;
-        ranges = before;
-        for (size_t i = 0; i < rc->n_ranges; i++) {
-                r = ranges_add(&ranges, rc->ranges[i].first, rc->ranges[i].last);
-                if (r < 0)
-                        return -EBADMSG;
-        }
-        if (!ranges_equal(&ranges, &before))
-                r = receipt_save(s, f.number, &ranges);
-        return r < 0 ? r : outbox_drop_covered(s, peer->number, f.number, &ranges, fn, userdata);
+        have = before;
+        c.feed = f.number;
+        db_key_u32(&c.prefix, peer->number);
+        r = receipt_take_ranges(&c, rc, &have, &more);
+        if (r >= 0 && !ranges_equal(&have, &before))
+                r = receipt_save(s, f.number, &have);
+        return r < 0 ? r : more;
 }
 
 /* The outbox: id, u64 expires */
@@ -196,12 +270,6 @@ int outbox_get(DbTxn *txn, uint32_t recipient, OutboxPosition at, OutboxRow *ret
         return r <= 0 ? r : outbox_read((DbValue){.data = k.data, .size = k.size}, v, ret);
 }
 
-int outbox_walk_all(DbTxn *txn, OutboxWalk *ret) {
-        DbKey none = DB_KEY_NULL;
-
-        return db_cursor_open(txn, TABLE_OUTBOX, &none, NULL, false, &ret->cursor);
-}
-
 int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk *ret) {
         DbKey prefix = DB_KEY_NULL, start;
 
@@ -210,6 +278,37 @@ int outbox_walk(DbTxn *txn, uint32_t recipient, OutboxPosition after, OutboxWalk
         db_key_u32(&start, after.feed);
         db_key_u64(&start, after.seq + 1);
         return db_cursor_open(txn, TABLE_OUTBOX, &prefix, &start, false, &ret->cursor);
+}
+
+int outbox_walk_all(DbTxn *txn, const OutboxRow *after, OutboxWalk *ret) {
+        DbKey none = DB_KEY_NULL, start = DB_KEY_NULL;
+
+        if (after) {
+                db_key_u32(&start, after->recipient);
+                db_key_u32(&start, after->at.feed);
+                db_key_u64(&start, after->at.seq + 1);
+        }
+        return db_cursor_open(txn, TABLE_OUTBOX, &none, after ? &start : NULL, false, &ret->cursor);
+}
+
+int outbox_find(DbTxn *txn, const Uuid *id, OutboxRow *ret) {
+        OutboxRow o = {.id = *id};
+        Conversation v;
+        IdRow at;
+        Feed f;
+        int r;
+
+        r = id_get(txn, SELF_NUMBER, id, &at);
+        if (r > 0)
+                r = feed_get(txn, at.feed, &f);
+        if (r > 0)
+                r = conversation_get(txn, f.conversation, &v);
+        if (r <= 0)
+                return r;
+        o.recipient = v.peer;
+        o.at = (OutboxPosition){.feed = at.feed, .seq = at.seq};
+        *ret = o;
+        return 1;
 }
 
 int outbox_walk_next(OutboxWalk *w, OutboxRow *ret) {

@@ -7,6 +7,8 @@
 
 /* E may still be in the map: the row is put together before anything is written. */
 int entry_write(Store *s, const Entry *e);
+/* The id of its message. 1, or 0 where there is no such entry. */
+int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret);
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);
 
 /* The order everybody shows a conversation in: (hlc, account, epoch, device, seq). */
@@ -28,7 +30,5 @@ int expiry_add(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_remove(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_fill(Store *s);
 
-/* Every row of every recipient. */
-int outbox_walk_all(DbTxn *txn, OutboxWalk *ret);
 
 int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m);

@@ -104,6 +104,11 @@ static int foreign_entry_write(
                 .received = e->now,
                 .signature = e->signature,
                 .inner = e->bytes};
+        EventRow event = {.kind = EVENT_RECEIVED,
+                .time = e->now,
+                .feed = f->number,
+                .seq = e->inner->seq,
+                .request = !(e->from->flags & CONTACT_PINNED)};
         int r;
 
         memcpy(id.content, e->hash, SHA256_SIZE);
@@ -112,6 +117,8 @@ static int foreign_entry_write(
                 r = order_write(s, v->number, e->inner, f->number);
         if (r >= 0)
                 r = id_write(s, e->from->number, &e->inner->id, &id);
+        if (r >= 0)
+                r = event_add(s, &event);
         v->hlc = hlc_merge(v->hlc, e->inner->hlc, e->now);
         v->last_time = e->now;
         v->unread++;

@@ -32,6 +32,9 @@ static const char *const TABLES[] = {
         [TABLE_ENDPOINT] = "endpoint",
         [TABLE_CERTIFICATE] = "certificate",
         [TABLE_EXPIRY] = "expiry",
+        [TABLE_READ] = "read",
+        [TABLE_EVENT] = "event",
+        [TABLE_CLIENT] = "client",
         [_TABLE_MAX] = NULL,
 };
 

@@ -32,7 +32,10 @@ enum {
         TABLE_RECEIPT, /* u32 own feed -> ranges that the recipient has signed for */
         TABLE_ENDPOINT, /* u32 account -> endpoints */
         TABLE_CERTIFICATE, /* device key, u64 epoch -> certificate as signed */
-        TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq: the outbox by time */
+        TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq -> nothing */
+        TABLE_READ, /* u32 foreign feed -> ranges that the user has read */
+        TABLE_EVENT, /* u64 cursor -> what has happened */
+        TABLE_CLIENT, /* name -> cursor up to which it has acknowledged events */
         _TABLE_MAX,
 };
 
@@ -49,6 +52,11 @@ typedef struct Store {
                 uint32_t number;
         } conversation_hint;
         uint32_t feed_hint[2]; /* own, foreign */
+
+        /* event.h */
+        void (*events_fn)(void *userdata, int error);
+        void *events_userdata;
+        bool events_added; /* to the open batch */
 } Store;
 
 /* The batch and the snapshot of db/db.h, for the layers above, which do not know db/. */

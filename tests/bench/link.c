@@ -40,6 +40,7 @@ typedef struct Person {
         Identity self;
         LocalIdentity local;
         Contact other;
+        uint64_t told; /* cursor of the last event */
 
         /* The sender's */
         uint64_t *took; /* of each message: when it was written, in the end how long it took */
@@ -95,9 +96,6 @@ static const DirectoryCallbacks directory_callbacks = {
         .name_refused = on_name_refused,
 };
 
-static void on_received(void *userdata, uint32_t feed, uint64_t seq) {
-}
-
 static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
 }
 
@@ -105,20 +103,30 @@ static bool is_full(const Person *p) {
         return p->written == p->count || p->written - p->delivered >= p->window;
 }
 
-static void on_state(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason) {
+static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
         Person *p = userdata;
-        uint32_t n = db_get_u32(id->bytes + 12);
+        uint32_t n = db_get_u32(e->id.bytes + 12);
 
-        if (strcmp(state, "delivered") != 0)
-                bench_check(-EPROTO, state);
+        p->told = e->cursor;
+        if (e->kind != EVENT_STATE)
+                return true;
+        if (e->state != MESSAGE_DELIVERED)
+                bench_check(-EPROTO, message_state_name(e->state));
         p->took[n] = bench_now() - p->took[n];
         p->delivered++;
+        return true;
 }
 
-static void on_states_told(void *userdata) {
+static void on_events(void *userdata, int error) {
         Person *p = userdata;
+        DbTxn *txn;
 
+        bench_check(error, "commit");
+        bench_check(store_read_begin(p->store, &txn), "store");
+        bench_check(event_each(txn, p->told, on_event, p), "events");
+        store_read_end(txn);
+        if (p->count == 0)
+                return;
         if (p->delivered == p->count)
                 sd_event_exit(p->event, 0);
         else if (!is_full(p))
@@ -126,9 +134,6 @@ static void on_states_told(void *userdata) {
 }
 
 static const DeliveryCallbacks delivery_callbacks = {
-        .received = on_received,
-        .state = on_state,
-        .states_told = on_states_told,
         .link_changed = on_link_changed,
 };
 
@@ -142,6 +147,7 @@ static void person_start(Person *p, const Person *other, const char *directory) 
         bench_check(loop_sd_event_new(p->event, &p->loop), "loop");
         bench_check(net_new(p->loop, &p->net), "net");
         bench_check(store_open(dir, p->loop, &p->store), dir);
+        store_set_events_fn(p->store, on_events, p);
         bench_check(tls_identity_new(&p->self.device, &tls), "tls");
         p->local = (LocalIdentity){.tls = tls,
                 .account = &p->self.account,

@@ -53,17 +53,11 @@ static void chat_lab_on_name_refused(void *userdata, Code code, const char *text
         chat_on_name_refused(((ChatLab *)userdata)->chat, code, text);
 }
 
-static void chat_lab_on_received(void *userdata, uint32_t feed, uint64_t seq) {
-        chat_on_received(((ChatLab *)userdata)->chat, feed, seq);
-}
+static void chat_lab_on_events(void *userdata, int error) {
+        ChatLab *l = userdata;
 
-static void chat_lab_on_state(void *userdata, const Uuid *id,
-        const uint8_t account[static KEY_SIZE], const char *state, Code reason) {
-        chat_on_state(((ChatLab *)userdata)->chat, id, account, state, reason);
-}
-
-static void chat_lab_on_states_told(void *userdata) {
-        chat_on_states_told(((ChatLab *)userdata)->chat);
+        if (l->chat)
+                chat_on_events(l->chat, error);
 }
 
 static void chat_lab_on_link_changed(
@@ -84,9 +78,6 @@ static const DirectoryCallbacks chat_lab_directory_callbacks = {
 };
 
 static const DeliveryCallbacks chat_lab_delivery_callbacks = {
-        .received = chat_lab_on_received,
-        .state = chat_lab_on_state,
-        .states_told = chat_lab_on_states_told,
         .link_changed = chat_lab_on_link_changed,
 };
 
@@ -123,6 +114,7 @@ static void chat_lab_start(ChatLab *l) {
                                   .state_dir = l->dir},
                 &l->chat));
         account_set_directory(l->account, l->directory);
+        store_set_events_fn(l->store, chat_lab_on_events, l);
         account_start(l->account);
 }
 

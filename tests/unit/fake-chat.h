@@ -36,8 +36,10 @@ struct Chat {
         const ChatCheck *checks;
         size_t n_checks;
 
-        const ChatEvents *events;
-        void *events_userdata;
+        const ChatEvent *events;
+        size_t n_events;
+        const ChatListener *listener;
+        void *listener_userdata;
         ChatStatus status;
 };
 
@@ -161,7 +163,49 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
                 fn(userdata, &c->checks[i]);
 }
 
-void chat_set_events(Chat *c, const ChatEvents *events, void *userdata) {
-        c->events = events;
-        c->events_userdata = userdata;
+void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata) {
+        c->listener = listener;
+        c->listener_userdata = userdata;
+}
+
+int chat_list_events(Chat *c, const ChatListEvents *args, ChatEventFn fn, void *userdata,
+        uint64_t *ret_next, ChatError *error) {
+        char numbers[64];
+        size_t i = 0;
+
+        snprintf(numbers, sizeof(numbers), "%llu|%u", (unsigned long long)args->cursor, args->max);
+        fake_asked(c, "events", args->client, numbers, NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        *ret_next = args->cursor;
+        for (; i < MIN(c->n_events, (size_t)args->max) && fn(userdata, &c->events[i]); i++)
+                *ret_next = c->events[i].cursor;
+        return 0;
+}
+
+void chat_ack_events(Chat *c, const char *client, uint64_t cursor, ChatDoneFn fn, void *userdata) {
+        char number[32];
+
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)cursor);
+        fake_asked(c, "ack", client, number, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata) {
+        fake_asked(c, "read", id, NULL, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_cancel(Chat *c, const char *id, ChatDoneFn fn, void *userdata) {
+        fake_asked(c, "cancel", id, NULL, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error) {
+        return chat_list_messages(c,
+                &(ChatListMessages){.with = "", .after = after ?: "", .limit = limit}, fn, userdata,
+                ret_more, error);
 }

@@ -35,17 +35,15 @@ typedef struct Stack {
         unsigned n_delivered, n_failed, n_expired;
         Code reason; /* of the last one that failed or expired */
         unsigned n_up, n_down;
+        uint64_t told; /* cursor of the last event */
 } Stack;
 
-static void stack_on_received(void *userdata, uint32_t feed, uint64_t seq) {
-        Stack *s = userdata;
+static void stack_on_received(Stack *s, DbTxn *txn, uint32_t feed, uint64_t seq) {
         Shown *m = calloc(1, sizeof(*m));
         HistoryRow row;
         uint8_t *body;
-        DbTxn *txn;
 
         CHECK(m);
-        CHECK_OK(store_read_begin(s->store, &txn)); /* that is, it is on disk */
         CHECK_EQ(history_get(txn, feed, seq, &row), 1);
         body = malloc(row.inner.body.size + 1);
         CHECK(body);
@@ -55,23 +53,37 @@ static void stack_on_received(void *userdata, uint32_t feed, uint64_t seq) {
                 .kind = row.inner.kind,
                 .flags = row.entry.flags,
                 .body = {.data = body, .size = row.inner.body.size}};
-        store_read_end(txn);
         DL_APPEND(s->shown, m);
         s->n_shown++;
 }
 
-static void stack_on_state(void *userdata, const Uuid *id, const uint8_t account[static KEY_SIZE],
-        const char *state, Code reason) {
+static bool stack_on_event(void *userdata, DbTxn *txn, const EventRow *e) {
         Stack *s = userdata;
 
-        s->n_delivered += streq(state, "delivered");
-        s->n_failed += streq(state, "failed");
-        s->n_expired += streq(state, "expired");
-        if (!streq(state, "delivered"))
-                s->reason = reason;
+        CHECK_EQ(e->cursor, s->told + 1);
+        s->told = e->cursor;
+        if (e->kind == EVENT_RECEIVED) {
+                stack_on_received(s, txn, e->feed, e->seq);
+                return true;
+        }
+        CHECK_EQ(e->kind, EVENT_STATE);
+        s->n_delivered += e->state == MESSAGE_DELIVERED;
+        s->n_failed += e->state == MESSAGE_FAILED;
+        s->n_expired += e->state == MESSAGE_EXPIRED;
+        if (e->state != MESSAGE_DELIVERED)
+                s->reason = e->reason;
+        return true;
 }
 
-static void stack_on_states_told(void *userdata) {
+static void stack_on_events(void *userdata, int error) {
+        Stack *s = userdata;
+        DbTxn *txn;
+
+        if (error < 0)
+                return;
+        CHECK_OK(store_read_begin(s->store, &txn)); /* that is, it is on disk */
+        CHECK_OK(event_each(txn, s->told, stack_on_event, s));
+        store_read_end(txn);
 }
 
 static void stack_on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
@@ -84,9 +96,6 @@ static void stack_on_link_changed(void *userdata, const uint8_t account[static K
 }
 
 static const DeliveryCallbacks stack_callbacks = {
-        .received = stack_on_received,
-        .state = stack_on_state,
-        .states_told = stack_on_states_told,
         .link_changed = stack_on_link_changed,
 };
 
@@ -126,9 +135,16 @@ static _unused_ void stack_hide(Stack *s) {
 /* The program starts, with what is on disk. */
 static void stack_start(Stack *s) {
         Sim *sim = s->who.sim;
+        EventBounds told;
+        DbTxn *txn;
 
         loop_random(sim->loop, s->who.local.boot_nonce, BOOT_NONCE_SIZE);
         CHECK_OK(store_open(s->dir, sim->loop, &s->store));
+        CHECK_OK(store_read_begin(s->store, &txn));
+        CHECK_OK(event_bounds(txn, &told));
+        store_read_end(txn);
+        s->told = told.last;
+        store_set_events_fn(s->store, stack_on_events, s);
         CHECK_OK(directory_new(
                 sim->net, &s->who.local, &stack_directory_callbacks, s, &s->directory));
         CHECK_OK(delivery_new(sim->loop, s->store, sim->net, s->directory, &s->self, &s->who.local,

@@ -9,11 +9,10 @@ typedef struct Told {
         size_t n;
 } Told;
 
-static void on_state(
-        void *userdata, const Uuid *id, EntryState state, bool delivered, Code reason) {
+static void on_delivered(void *userdata, const Uuid *id) {
         Told *t = userdata;
 
-        CHECK(delivered && t->n < ELEMENTSOF(t->ids));
+        CHECK(t->n < ELEMENTSOF(t->ids));
         t->ids[t->n++] = uuid_to_number(id);
 }
 
@@ -38,7 +37,12 @@ static Receipt receipt_for(const Lab *lab, uint64_t first, uint64_t last) {
 static int take(Lab *lab, const Receipt *rc, Told *told) {
         *told = (Told){};
         return store_take_receipt(
-                lab->alice.store, &lab->alice.self, &lab->alice.other, rc, on_state, told);
+                lab->alice.store, &lab->alice.self, &lab->alice.other, rc, NOW, on_delivered, told);
+}
+
+static int fail(Person *p, const Uuid *id, EntryState state, Code reason) {
+        return store_fail_message(p->store, p->other.number,
+                &(Failure){.id = id, .state = state, .reason = reason, .now = NOW});
 }
 
 static bool is_delivered(const Lab *lab, uint64_t seq) {
@@ -149,7 +153,7 @@ TEST(nobody_gives_a_receipt_for_somebody_else) {
         CHECK_EQ(feed_find(txn_of(p), v.number, SELF_NUMBER, 1, rc.device, &f), 1);
         hash_at(p, f.number, 1, rc.hash);
         CHECK_EQ(take(&lab, &rc, &told), -EBADMSG);
-        CHECK_EQ(store_take_receipt(p->store, &p->self, &carol, &rc, on_state, &told), 0);
+        CHECK_EQ(store_take_receipt(p->store, &p->self, &carol, &rc, NOW, on_delivered, &told), 0);
         CHECK_EQ(told.n, 1);
         lab_free(&lab);
 }
@@ -199,21 +203,16 @@ TEST(a_refused_message_leaves_the_outbox_and_may_still_be_delivered) {
         lab_new(&lab);
         p = &lab.alice;
         send_ten(&lab);
-        CHECK_EQ(store_fail_message(p->store, &p->self, &p->other, &id, ENTRY_FAILED, CODE_BLOCKED),
-                1);
-        CHECK_EQ(
-                store_fail_message(p->store, &p->self, &p->other, &id, ENTRY_EXPIRED, CODE_EXPIRED),
-                0);
-        CHECK_EQ(store_fail_message(
-                         p->store, &p->self, &p->other, &unknown, ENTRY_FAILED, CODE_BLOCKED),
-                0);
+        CHECK_EQ(fail(p, &id, ENTRY_FAILED, CODE_BLOCKED), 1);
+        CHECK_EQ(fail(p, &id, ENTRY_EXPIRED, CODE_EXPIRED), 0);
+        CHECK_EQ(fail(p, &unknown, ENTRY_FAILED, CODE_BLOCKED), 0);
         CHECK_EQ(outbox_count(txn_of(p)), 9);
         CHECK_EQ(entry_get(txn_of(p), own_feed(p).number, 2, &e), 1);
         CHECK_EQ(e.state, ENTRY_FAILED);
         CHECK_EQ(e.reason, CODE_BLOCKED);
         rc = receipt_for(&lab, 1, 3);
         CHECK_OK(take(&lab, &rc, &told));
-        CHECK(told.n == 2 && told.ids[1] == 3);
+        CHECK(told.n == 3 && told.ids[1] == 2);
         CHECK(is_delivered(&lab, 2));
         lab_free(&lab);
 }
@@ -289,8 +288,7 @@ TEST(what_expires_first_is_known) {
         CHECK_OK(take(&lab, &rc, &told));
         CHECK(told.n == 2 && told.ids[1] == 9);
         id = uuid_number(7);
-        CHECK_EQ(store_fail_message(p->store, &p->self, &p->other, &id, ENTRY_FAILED, CODE_BLOCKED),
-                1);
+        CHECK_EQ(fail(p, &id, ENTRY_FAILED, CODE_BLOCKED), 1);
         check_expiry(p, (const uint32_t[]){10, 11, 6, 5, 4, 3, 2, 1}, 8);
         CHECK_EQ(outbox_first_to_expire(p->store, &row), 0);
         CHECK_EQ(outbox_count(txn_of(p)), 0);

@@ -497,7 +497,7 @@ static int read_certificate(Lab *lab) {
                 txn_of(&lab->alice), sign_key_public(&lab->alice.self.device), 1, &b);
 }
 
-static void no_state(void *userdata, const Uuid *id, EntryState state, bool delivered, Code c) {
+static void no_matter(void *userdata, const Uuid *id) {
 }
 
 static void put_ranges(Lab *lab) {
@@ -633,8 +633,9 @@ static void use_all(Lab *lab) {
         unsigned n = 0;
 
         (void)contact_each(txn_of(p), NULL, count_contact, &n);
-        (void)store_fail_message(p->store, &p->self, &peer, &id, ENTRY_FAILED, CODE_BLOCKED);
-        (void)store_take_receipt(p->store, &p->self, &peer, &rc, no_state, NULL);
+        (void)store_fail_message(p->store, peer.number,
+                &(Failure){.id = &id, .state = ENTRY_FAILED, .reason = CODE_BLOCKED});
+        (void)store_take_receipt(p->store, &p->self, &peer, &rc, NOW, no_matter, NULL);
         (void)store_make_receipt(txn_of(p), 1, sign_key_public(&p->self.account), &rc);
         (void)send_text(p, 2, "another", NOW);
 }

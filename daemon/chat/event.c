@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What has happened: told after the commit, and read again from where a client got to. */
+
+#include <stdio.h>
+
+#include "chat/private.h"
+
+/* Strings of a ChatEvent, which points into it. */
+typedef struct EventView {
+        ChatEvent event;
+        char id[UUID_TEXT_SIZE];
+        char account[BASE32_KEY_SIZE + 1];
+        char name[SHOWN_NAME_SIZE];
+        uint32_t feed; /* whose people the strings above name; 0: none */
+        bool own; /* it is a feed of this account's */
+        MessageView message;
+} EventView;
+
+/* The other one in the conversation of a feed. Many events in a row are about the same. */
+static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
+        Conversation conversation;
+        Contact peer;
+        Feed f;
+        int r;
+
+        if (v->feed == feed)
+                return 1;
+        v->feed = 0;
+        r = feed_get(txn, feed, &f);
+        if (r > 0)
+                r = conversation_get(txn, f.conversation, &conversation);
+        if (r > 0)
+                r = contact_get_by_number(txn, conversation.peer, &peer);
+        if (r <= 0)
+                return r;
+        contact_shown_name(txn, &peer, v->name);
+        base32_encode_key(peer.account, v->account);
+        v->feed = feed;
+        v->own = f.account == SELF_NUMBER;
+        return 1;
+}
+
+static int view_received(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
+        HistoryRow h;
+        Contact peer;
+        int r;
+
+        r = history_get(txn, row->feed, row->seq, &h);
+        if (r > 0)
+                r = contact_get(txn, h.inner.account, &peer);
+        if (r <= 0)
+                return r;
+        chat_view_message(c, txn, &h, &peer, &v->message);
+        v->event.message = &v->message.message;
+        v->event.account = v->message.message.from_account;
+        v->event.request = row->request;
+        return 1;
+}
+
+static int view_state(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
+        int r;
+
+        r = view_feed(txn, row->feed, v);
+        if (r <= 0)
+                return r;
+        v->event.id = uuid_format(&row->id, v->id);
+        v->event.to = v->own ? v->name : chat_self(c)->name;
+        v->event.account = v->account;
+        v->event.state = message_state_name(row->state);
+        v->event.reason = row->reason == CODE_OK ? NULL : code_name(row->reason);
+        return 1;
+}
+
+static int view_presence(DbTxn *txn, const EventRow *row, EventView *v) {
+        Contact peer;
+        int r;
+
+        v->feed = 0;
+        r = contact_get_by_number(txn, row->account, &peer);
+        if (r <= 0)
+                return r;
+        v->event.name = contact_shown_name(txn, &peer, v->name);
+        v->event.account = base32_encode_key(peer.account, v->account);
+        v->event.presence = presence_name(row->presence);
+        return 1;
+}
+
+/* 0: what it is about is not here any more. */
+static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
+        static const ChatEventKind kinds[] = {
+                [EVENT_RECEIVED] = CHAT_EVENT_MESSAGE,
+                [EVENT_STATE] = CHAT_EVENT_STATE,
+                [EVENT_PRESENCE] = CHAT_EVENT_PEER,
+        };
+
+        v->event = (ChatEvent){.kind = kinds[row->kind], .cursor = row->cursor, .time = row->time};
+        switch (row->kind) {
+        case EVENT_RECEIVED:
+                return view_received(c, txn, row, v);
+        case EVENT_STATE:
+                return view_state(c, txn, row, v);
+        default:
+                return view_presence(txn, row, v);
+        }
+}
+
+/* Telling */
+
+typedef struct Telling {
+        Chat *chat;
+        EventView *view;
+        bool states;
+} Telling;
+
+static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
+        Telling *t = userdata;
+        Chat *c = t->chat;
+
+        c->told_event = row->cursor;
+        t->states |= row->kind == EVENT_STATE;
+        if (c->listener && view_event(c, txn, row, t->view) > 0)
+                c->listener->event(c->listener_userdata, &t->view->event);
+        return true;
+}
+
+void chat_on_events(Chat *c, int error) {
+        _cleanup_(freep) EventView *view = NULL;
+        Telling t = {.chat = c};
+        DbTxn *txn;
+
+        if (error < 0) {
+                told_free_all(c); /* what was news is news again */
+                return;
+        }
+        view = calloc(1, sizeof(*view));
+        if (!view || store_read_begin(c->parts.store, &txn) < 0)
+                return; /* the next batch tells them */
+        t.view = view;
+        (void)event_each(txn, c->told_event, tell, &t);
+        store_read_end(txn);
+        if (t.states)
+                chat_properties_changed(c, CHAT_QUEUED);
+}
+
+/* What happened before is for those who ask. */
+void chat_events_start(Chat *c) {
+        EventBounds b;
+        DbTxn *txn;
+
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return;
+        if (event_bounds(txn, &b) >= 0)
+                c->told_event = b.last;
+        store_read_end(txn);
+}
+
+/* Asking */
+
+typedef struct Listing {
+        Chat *chat;
+        EventView *view;
+        ChatEventFn fn;
+        void *userdata;
+        unsigned left;
+        uint64_t next;
+        int error;
+} Listing;
+
+static bool list_row(void *userdata, DbTxn *txn, const EventRow *row) {
+        Listing *l = userdata;
+        int r;
+
+        if (l->left == 0)
+                return false;
+        r = view_event(l->chat, txn, row, l->view);
+        if (r < 0)
+                l->error = r;
+        if (r < 0 || (r > 0 && !l->fn(l->userdata, &l->view->event)))
+                return false;
+        l->left -= r > 0;
+        l->next = row->cursor;
+        return true;
+}
+
+/* Where to begin: RET_AFTER, before which LOST events are not kept any more. A cursor from the
+ * future belongs to a store that was there before this copy of it was restored. */
+static void find_start(const EventBounds *b, uint64_t cursor, uint64_t *ret_after, uint64_t *lost) {
+        uint64_t oldest = b->first - 1;
+
+        *lost = cursor > 0 && cursor < oldest ? oldest - cursor : 0;
+        *ret_after = CLAMP(cursor, oldest, b->last);
+}
+
+static int list_events(DbTxn *txn, const ChatListEvents *args, Listing *l) {
+        uint64_t cursor = args->cursor, lost;
+        EventBounds b;
+        int r;
+
+        r = event_bounds(txn, &b);
+        if (r >= 0 && args->client && cursor == 0)
+                r = event_client_get(txn, args->client, &cursor);
+        if (r < 0)
+                return r;
+        find_start(&b, cursor, &l->next, &lost);
+        if ((lost > 0 || (cursor > b.last && cursor != CHAT_CURSOR_END)) &&
+                (!l->fn(l->userdata,
+                         &(ChatEvent){.kind = CHAT_EVENT_GAP, .cursor = l->next, .lost = lost}) ||
+                        --l->left == 0))
+                return 0;
+        r = event_each(txn, l->next, list_row, l);
+        return r < 0 ? r : l->error;
+}
+
+static int check_client(const char *client, ChatError *error) {
+        if (!client || event_client_name_is_valid(client))
+                return 0;
+        return chat_error(error, CODE_INVALID_ARGS,
+                "The name of a client is 1 to %d of a-z A-Z 0-9 . _ -", EVENT_CLIENT_NAME_MAX);
+}
+
+int chat_list_events(Chat *c, const ChatListEvents *args, ChatEventFn fn, void *userdata,
+        uint64_t *ret_next, ChatError *error) {
+        _cleanup_(freep) EventView *view = calloc(1, sizeof(*view));
+        Listing l = {.chat = c, .view = view, .fn = fn, .userdata = userdata, .left = args->max};
+        DbTxn *txn;
+        int r;
+
+        r = check_client(args->client, error);
+        if (r < 0)
+                return r;
+        r = view ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
+        if (r >= 0) {
+                r = list_events(txn, args, &l);
+                store_read_end(txn);
+        }
+        if (r < 0)
+                return chat_error(
+                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+        *ret_next = l.next;
+        return 0;
+}
+
+static int ack_events(Chat *c, const char *client, uint64_t cursor, ChatError *error) {
+        int r;
+
+        r = check_client(client, error);
+        if (r < 0)
+                return r;
+        r = event_client_ack(c->parts.store, client, cursor, loop_realtime(c->parts.loop));
+        if (r == -ERANGE)
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "There is no event %llu yet: acknowledge cursors that ListEvents gave.",
+                        (unsigned long long)cursor);
+        if (r == -EUSERS)
+                return chat_error(error, CODE_TOO_MANY,
+                        "%d clients are remembered already, all of them in use lately.",
+                        EVENT_CLIENTS_MAX);
+        if (r < 0)
+                chat_storage_error(error, r);
+        return r;
+}
+
+void chat_ack_events(Chat *c, const char *client, uint64_t cursor, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+        ChatError e;
+
+        if (!o)
+                return;
+        if (ack_events(c, client, cursor, &e) < 0)
+                operation_end(o, &e);
+        else
+                operation_await_commit(o);
+}

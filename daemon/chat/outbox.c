@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What has not been delivered, taking it back, and what has been read. */
+
+#include "chat/private.h"
+
+typedef struct Page {
+        Chat *chat;
+        Contact to; /* the recipient of the rows at hand */
+        MessageView *view;
+        ChatMessageFn fn;
+        void *userdata;
+        unsigned left;
+} Page;
+
+/* 1 to go on, 0 when no more fit. */
+static int show_row(Page *p, DbTxn *txn, const OutboxRow *row) {
+        HistoryRow h;
+        int r;
+
+        if (p->to.number != row->recipient) {
+                r = contact_get_by_number(txn, row->recipient, &p->to);
+                if (r <= 0)
+                        return r < 0 ? r : -EUCLEAN;
+        }
+        r = history_get(txn, row->at.feed, row->at.seq, &h);
+        if (r <= 0)
+                return r < 0 ? r : -EUCLEAN;
+        chat_view_message(p->chat, txn, &h, &p->to, p->view);
+        return p->fn(p->userdata, &p->view->message);
+}
+
+static int show_rows(Page *p, DbTxn *txn, const OutboxRow *after, bool *ret_more) {
+        OutboxWalk w;
+        OutboxRow row;
+        int r;
+
+        r = outbox_walk_all(txn, after, &w);
+        if (r < 0)
+                return r;
+        while ((r = outbox_walk_next(&w, &row)) > 0) {
+                *ret_more = p->left == 0;
+                if (*ret_more)
+                        break;
+                r = show_row(p, txn, &row);
+                if (r <= 0) {
+                        *ret_more = r == 0;
+                        break;
+                }
+                p->left--;
+        }
+        outbox_walk_end(&w);
+        return r < 0 ? r : 0;
+}
+
+int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
+        bool *ret_more, ChatError *error) {
+        _cleanup_(freep) MessageView *view = malloc(sizeof(*view));
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        Page p = {.chat = c, .view = view, .fn = fn, .userdata = userdata, .left = limit};
+        OutboxRow start;
+        Uuid id;
+        int r;
+
+        *ret_more = false;
+        r = chat_require_login(c, error);
+        if (r < 0)
+                return r;
+        if (after && uuid_parse(after, &id) < 0)
+                return chat_error(error, CODE_INVALID_ARGS, "after must be the id of a message.");
+        r = view ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
+        if (r >= 0 && after) {
+                r = outbox_find(txn, &id, &start);
+                if (r == 0)
+                        return chat_error(error, CODE_INVALID_ARGS,
+                                "after must name a message that was sent from here.");
+        }
+        if (r >= 0)
+                r = show_rows(&p, txn, after ? &start : NULL, ret_more);
+        if (r < 0)
+                return chat_error(
+                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+        return 0;
+}
+
+static int parse_id(const char *id, Uuid *ret, ChatError *error) {
+        if (uuid_parse(id, ret) >= 0)
+                return 0;
+        return chat_error(error, CODE_INVALID_ARGS, "An id is a UUID, as Send answers it.");
+}
+
+static int cancel(Chat *c, const char *text, ChatError *error) {
+        Uuid id;
+        int r;
+
+        r = chat_require_login(c, error);
+        if (r >= 0)
+                r = parse_id(text, &id, error);
+        if (r < 0)
+                return r;
+        r = store_cancel(c->parts.store, &id, loop_realtime(c->parts.loop));
+        if (r == -ENOENT)
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "No message with this id was sent from here: chatc outbox lists them.");
+        if (r == -EALREADY)
+                return chat_error(error, CODE_NOT_ALLOWED,
+                        "This message has been delivered, or was given up before: it cannot be "
+                        "taken back.");
+        if (r < 0)
+                chat_storage_error(error, r);
+        return r;
+}
+
+void chat_cancel(Chat *c, const char *id, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+        ChatError e;
+
+        if (!o)
+                return;
+        if (cancel(c, id, &e) < 0)
+                operation_end(o, &e);
+        else
+                operation_await_commit(o);
+}
+
+/* Nobody prevents two people from giving their messages the same id: all of them are meant. */
+typedef struct Reading {
+        Chat *chat;
+        Uuid id;
+        uint32_t *peers;
+        size_t n;
+        bool failed;
+} Reading;
+
+static bool note_peer(void *userdata, DbTxn *txn, const Conversation *v) {
+        Reading *r = userdata;
+        uint32_t feed, *peers;
+        uint64_t seq;
+
+        if (store_find_id(txn, v->peer, &r->id, &feed, &seq) <= 0)
+                return true;
+        peers = reallocarray(r->peers, r->n + 1, sizeof(*peers));
+        r->failed = !peers;
+        if (r->failed)
+                return false;
+        r->peers = peers;
+        r->peers[r->n++] = v->peer;
+        return true;
+}
+
+static int mark_read(Chat *c, const char *text, ChatError *error) {
+        usec_t now = loop_realtime(c->parts.loop);
+        Store *s = c->parts.store;
+        Reading v = {.chat = c};
+        bool found = false;
+        int r;
+
+        r = chat_require_login(c, error);
+        if (r >= 0)
+                r = parse_id(text, &v.id, error);
+        if (r < 0)
+                return r;
+        r = store_mark_read(s, SELF_NUMBER, &v.id, now);
+        found = r >= 0;
+        if (r >= 0 || r == -ENOENT)
+                r = conversation_each(store_write(s), note_peer, &v);
+        if (v.failed)
+                r = -ENOMEM;
+        for (size_t i = 0; r >= 0 && i < v.n; i++) {
+                r = store_mark_read(s, v.peers[i], &v.id, now);
+                found |= r >= 0;
+        }
+        free(v.peers);
+        if (r < 0)
+                chat_storage_error(error, r);
+        else if (!found)
+                return chat_error(error, CODE_INVALID_ARGS, "There is no message with this id.");
+        return r;
+}
+
+void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+        ChatError e;
+
+        if (!o)
+                return;
+        if (mark_read(c, id, &e) < 0)
+                operation_end(o, &e);
+        else
+                operation_await_commit(o);
+}

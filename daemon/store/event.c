@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/event.h"
+
+/* Forgetting is done for so many new rows at once, which makes it cheap; there are never more than
+ * so many too many. */
+#define PRUNE_EVERY 64
+
+const char *message_state_name(MessageState s) {
+        static const char *const names[_MESSAGE_STATE_MAX] = {
+                [MESSAGE_QUEUED] = "queued",
+                [MESSAGE_STORED] = "stored",
+                [MESSAGE_DELIVERED] = "delivered",
+                [MESSAGE_READ] = "read",
+                [MESSAGE_FAILED] = "failed",
+                [MESSAGE_EXPIRED] = "expired",
+                [MESSAGE_RECEIVED] = "received",
+        };
+
+        return names[s];
+}
+
+static DbKey event_key(uint64_t cursor) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u64(&k, cursor);
+        return k;
+}
+
+/* Events: u8 kind, u64 time, then by kind: u32 feed, u64 seq, u8 request; u32 feed, u64 seq,
+ * id, u8 state, u8 reason; u32 account, u8 presence */
+
+static void event_put(Buffer *out, const EventRow *e) {
+        row_start(out);
+        row_put_u8(out, (uint8_t)e->kind);
+        row_put_u64(out, e->time);
+        if (e->kind == EVENT_PRESENCE) {
+                row_put_u32(out, e->account);
+                row_put_u8(out, (uint8_t)e->presence);
+                return;
+        }
+        row_put_u32(out, e->feed);
+        row_put_u64(out, e->seq);
+        if (e->kind == EVENT_RECEIVED) {
+                row_put_u8(out, e->request);
+                return;
+        }
+        row_put_bytes(out, &e->id, sizeof(e->id));
+        row_put_u8(out, (uint8_t)e->state);
+        row_put_u8(out, (uint8_t)e->reason);
+}
+
+static int event_read(DbValue k, DbValue v, EventRow *ret) {
+        RowReader row = row_begin(v);
+        EventRow e = {.kind = (EventKind)row_u8(&row), .time = row_u64(&row)};
+        int r;
+
+        if (k.size != 8)
+                return -EUCLEAN;
+        e.cursor = db_get_u64(k.data);
+        switch (e.kind) {
+        case EVENT_PRESENCE:
+                e.account = row_u32(&row);
+                e.presence = (Presence)row_u8(&row);
+                break;
+        case EVENT_RECEIVED:
+                e.feed = row_u32(&row);
+                e.seq = row_u64(&row);
+                e.request = row_u8(&row);
+                break;
+        case EVENT_STATE:
+                e.feed = row_u32(&row);
+                e.seq = row_u64(&row);
+                row_bytes(&row, &e.id, sizeof(e.id));
+                e.state = (MessageState)row_u8(&row);
+                e.reason = (Code)row_u8(&row);
+                break;
+        default:
+                return row.error < 0 ? row.error : -EUCLEAN;
+        }
+        r = row_end(&row);
+        if (r < 0)
+                return r;
+        if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX)
+                return -EUCLEAN;
+        *ret = e;
+        return 1;
+}
+
+/* The cursor of the row at one end. 1 or 0. */
+static int event_edge(DbTxn *txn, bool newest, uint64_t *ret) {
+        DbKey none = DB_KEY_NULL;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_open(txn, TABLE_EVENT, &none, NULL, newest, &cursor);
+        if (r < 0)
+                return r;
+        r = db_cursor_next(&cursor, &k, &v);
+        if (r > 0 && k.size != 8)
+                r = -EUCLEAN;
+        if (r > 0)
+                *ret = db_get_u64(k.data);
+        db_cursor_close(&cursor);
+        return r;
+}
+
+int event_bounds(DbTxn *txn, EventBounds *ret) {
+        EventBounds b = {.first = EVENT_CURSOR_FIRST, .last = EVENT_CURSOR_FIRST - 1};
+        int r;
+
+        r = event_edge(txn, false, &b.first);
+        if (r > 0)
+                r = event_edge(txn, true, &b.last);
+        if (r < 0)
+                return r;
+        *ret = b;
+        return 0;
+}
+
+/* The newest row stays whatever its age: it holds the place in the numbering. */
+static int events_prune(Store *s, usec_t now) {
+        DbTxn *txn = db_write(s->db);
+        uint64_t n = db_count(txn, TABLE_EVENT);
+        DbKey none = DB_KEY_NULL;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_open(txn, TABLE_EVENT, &none, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        for (int i = 0; i < 2 * PRUNE_EVERY && n > 1; i++, n--) {
+                EventRow e = {};
+
+                r = db_cursor_next(&cursor, &k, &v);
+                /* A row that cannot be read has had its time as well. */
+                if (r <= 0 ||
+                        (n <= EVENTS_MAX && event_read(k, v, &e) > 0 &&
+                                usec_sub(now, e.time) <= EVENTS_AGE))
+                        break;
+                r = db_cursor_del(&cursor);
+                if (r < 0)
+                        break;
+        }
+        db_cursor_close(&cursor);
+        return r < 0 ? r : 0;
+}
+
+static void on_committed(void *userdata, int error) {
+        Store *s = userdata;
+
+        s->events_added = false;
+        if (s->events_fn)
+                s->events_fn(s->events_userdata, error);
+}
+
+void store_set_events_fn(Store *s, EventsFn fn, void *userdata) {
+        s->events_fn = fn;
+        s->events_userdata = userdata;
+}
+
+/* Once for all events of a batch. */
+static int await_commit(Store *s) {
+        int r;
+
+        if (s->events_added)
+                return 0;
+        r = db_after_commit(s->db, on_committed, s);
+        s->events_added = r >= 0;
+        return r;
+}
+
+int event_add(Store *s, const EventRow *e) {
+        uint64_t cursor = EVENT_CURSOR_FIRST - 1;
+        DbTxn *txn = db_write(s->db);
+        DbKey k;
+        int r;
+
+        r = event_edge(txn, true, &cursor);
+        if (r < 0)
+                return r;
+        if (cursor >= UINT64_MAX - 1)
+                return -EOVERFLOW;
+        cursor++;
+        k = event_key(cursor);
+        event_put(&s->row, e);
+        r = row_write(txn, TABLE_EVENT, &k, &s->row);
+        if (r >= 0 && cursor % PRUNE_EVERY == 0)
+                r = events_prune(s, e->time);
+        return r < 0 ? r : await_commit(s);
+}
+
+int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata) {
+        DbKey none = DB_KEY_NULL, start;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        if (after == UINT64_MAX)
+                return 0;
+        start = event_key(after + 1);
+        r = db_cursor_open(txn, TABLE_EVENT, &none, &start, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                EventRow e;
+
+                r = event_read(k, v, &e);
+                if (r < 0 || !fn(userdata, txn, &e))
+                        break;
+        }
+        db_cursor_close(&cursor);
+        return r < 0 ? r : 0;
+}
+
+/* Clients: u64 cursor, u64 time of the last acknowledgement */
+
+bool event_client_name_is_valid(const char *name) {
+        size_t n = strlen(name);
+
+        return n > 0 && n <= EVENT_CLIENT_NAME_MAX &&
+                strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                n;
+}
+
+static DbKey client_key(const char *name) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_bytes(&k, name, strlen(name));
+        return k;
+}
+
+static int client_read(DbValue v, uint64_t *ret_cursor, usec_t *ret_time) {
+        RowReader row = row_begin(v);
+
+        *ret_cursor = row_u64(&row);
+        *ret_time = row_u64(&row);
+        return row_end(&row);
+}
+
+int event_client_get(DbTxn *txn, const char *name, uint64_t *ret_cursor) {
+        DbKey k = client_key(name);
+        usec_t time;
+        DbValue v;
+        int r;
+
+        r = db_get(txn, TABLE_CLIENT, &k, &v);
+        if (r <= 0)
+                return r;
+        r = client_read(v, ret_cursor, &time);
+        return r < 0 ? r : 1;
+}
+
+/* One that has not come for as long as events are kept has nothing to come back for. */
+static int clients_make_room(Store *s, usec_t now) {
+        DbTxn *txn = db_write(s->db);
+        DbKey none = DB_KEY_NULL;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        if (db_count(txn, TABLE_CLIENT) < EVENT_CLIENTS_MAX)
+                return 0;
+        r = db_cursor_open(txn, TABLE_CLIENT, &none, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                uint64_t at;
+                usec_t time;
+
+                if (client_read(v, &at, &time) >= 0 && usec_sub(now, time) <= EVENTS_AGE)
+                        continue;
+                r = db_cursor_del(&cursor);
+                break;
+        }
+        if (r == 0 && db_count(txn, TABLE_CLIENT) >= EVENT_CLIENTS_MAX)
+                r = -EUSERS;
+        db_cursor_close(&cursor);
+        return r;
+}
+
+int event_client_ack(Store *s, const char *name, uint64_t cursor, usec_t now) {
+        DbTxn *txn = db_write(s->db);
+        DbKey k = client_key(name);
+        uint64_t before = 0;
+        EventBounds b;
+        int r;
+
+        r = event_bounds(txn, &b);
+        if (r < 0)
+                return r;
+        if (cursor > b.last)
+                return -ERANGE;
+        r = event_client_get(txn, name, &before);
+        if (r == 0)
+                r = clients_make_room(s, now);
+        if (r < 0)
+                return r;
+        row_start(&s->row);
+        row_put_u64(&s->row, MAX(cursor, before));
+        row_put_u64(&s->row, now);
+        return row_write(txn, TABLE_CLIENT, &k, &s->row);
+}

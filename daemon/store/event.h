@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What has happened, for clients that come and go: one row for each thing that a client is told,
+ * written in the batch of what it tells. Signals are made from these rows after the commit, so that
+ * there is nothing to hear that cannot be read again. A row names what it is about; texts and names
+ * are looked up when it is read.
+ *
+ * Rows have consecutive numbers, their cursors, from EVENT_CURSOR_FIRST on; none is ever given out
+ * twice. Kept are EVENTS_MAX of them, and none that is older than EVENTS_AGE for long. A client is
+ * a name with the cursor up to which it has acknowledged.
+ */
+
+#include "store/store.h"
+#include "wire/code.h"
+#include "wire/identity.h"
+#include "wire/message.h"
+
+#define EVENTS_MAX 1000000
+#define EVENTS_AGE (30 * USEC_PER_DAY)
+
+/* So that 0 can mean "the oldest kept", whatever has been forgotten. */
+#define EVENT_CURSOR_FIRST 2
+
+typedef enum EventKind {
+        EVENT_RECEIVED = 1, /* a message of somebody else's: feed, seq, request */
+        EVENT_STATE = 2, /* a message has a new state: feed, seq, id, state, reason */
+        EVENT_PRESENCE = 3, /* somebody's presence: account, presence */
+} EventKind;
+
+/* As it is told; the order on the way to the recipient is that of protocol, except for the last
+ * three. */
+typedef enum MessageState {
+        MESSAGE_QUEUED,
+        MESSAGE_STORED,
+        MESSAGE_DELIVERED,
+        MESSAGE_READ,
+        MESSAGE_FAILED,
+        MESSAGE_EXPIRED,
+        MESSAGE_RECEIVED,
+        _MESSAGE_STATE_MAX,
+} MessageState;
+
+/* "delivered". */
+const char *message_state_name(MessageState s);
+
+typedef struct EventRow {
+        uint64_t cursor;
+        EventKind kind;
+        usec_t time; /* realtime */
+        uint32_t feed;
+        uint64_t seq;
+        Uuid id;
+        bool request; /* the sender was no contact yet */
+        MessageState state;
+        Code reason;
+        uint32_t account; /* number */
+        Presence presence;
+} EventRow;
+
+/* Adds E, whose cursor is given out here, and forgets the oldest where there are too many. */
+int event_add(Store *s, const EventRow *e);
+
+/* FN is called after each batch that has brought events, or would have: ERROR is the batch's. */
+typedef void (*EventsFn)(void *userdata, int error);
+void store_set_events_fn(Store *s, EventsFn fn, void *userdata);
+
+/* Cursors of the oldest and the newest row; where there is none, FIRST is LAST + 1. */
+typedef struct EventBounds {
+        uint64_t first, last;
+} EventBounds;
+
+int event_bounds(DbTxn *txn, EventBounds *ret);
+
+/* Those after the cursor AFTER, oldest first. True to go on. */
+typedef bool (*EventFn)(void *userdata, DbTxn *txn, const EventRow *e);
+int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata);
+
+/* Clients */
+
+#define EVENT_CLIENT_NAME_MAX 64
+#define EVENT_CLIENTS_MAX 256
+
+/* 1 to EVENT_CLIENT_NAME_MAX of a-z A-Z 0-9 . _ - */
+bool event_client_name_is_valid(const char *name) _pure_;
+
+/* 1 with the cursor of a client, 0 for one that has never acknowledged. */
+int event_client_get(DbTxn *txn, const char *name, uint64_t *ret_cursor);
+
+/* Moves a client on, never back. With EVENT_CLIENTS_MAX of them, one that has not been heard of for
+ * EVENTS_AGE makes room; -EUSERS where there is none. -ERANGE: beyond the newest event. */
+int event_client_ack(Store *s, const char *name, uint64_t cursor, usec_t now);
