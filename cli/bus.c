@@ -2,8 +2,8 @@
 
 #include "cli/bus.h"
 
+#include <stdarg.h>
 #include <systemd/sd-bus.h>
-#include <time.h>
 
 #include "util/text.h"
 
@@ -11,11 +11,32 @@
 
 #define HOW_TO_SEE_WHY "see 'systemctl --user status p2pchatd' and 'journalctl --user -u p2pchatd'"
 
-usec_t monotonic_now(void) {
-        struct timespec ts;
+/* The error of a call: to where the caller wants it, which is standard error if he says nothing. */
+static _printf_(4, 5) int call_fail(
+        const Call *call, int status, const char *name, const char *format, ...) {
+        _cleanup_(freep) char *text = NULL;
+        va_list ap;
+        int r;
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+        if (call->quiet || (call->expected && streq(call->expected, name)))
+                return status;
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return chatc_out_of_memory();
+        }
+        if (!call->failure)
+                return chatc_fail(status, name, "%s", text);
+        snprintf(call->failure->name, sizeof(call->failure->name), "%s", name);
+        free(call->failure->text);
+        call->failure->text = TAKE_PTR(text);
+        return status;
+}
+
+void call_failure_done(CallFailure *f) {
+        f->text = mfree(f->text);
 }
 
 static const char *error_skip_prefix(const char *name, const char *prefix) {
@@ -69,17 +90,19 @@ static Reach error_reach(const char *name) {
         return REACHED;
 }
 
-static int report_unreachable(Reach reach, const char *message) {
+static int report_unreachable(const Call *call, Reach reach, const char *message) {
+        if (call->attached)
+                return STATUS_UNREACHABLE;
         switch (reach) {
         case NOT_INSTALLED:
-                return chatc_fail(STATUS_UNREACHABLE, "NotInstalled",
+                return call_fail(call, STATUS_UNREACHABLE, "NotInstalled",
                         "p2pchatd is not installed for this session bus: no activation file of it "
                         "names " BUS_NAME "; install p2pchat, or start p2pchatd by hand.");
         case NOT_STARTED:
-                return chatc_fail(STATUS_UNREACHABLE, "StartFailed",
+                return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
                         "p2pchatd could not be started (%s); " HOW_TO_SEE_WHY ".", message);
         default:
-                return chatc_fail(STATUS_UNREACHABLE, "NoAnswer",
+                return call_fail(call, STATUS_UNREACHABLE, "NoAnswer",
                         "p2pchatd stopped or does not answer (%s); " HOW_TO_SEE_WHY ".", message);
         }
 }
@@ -94,7 +117,7 @@ static int report_error(
         int status;
 
         if (reach != REACHED)
-                return call->quiet ? STATUS_UNREACHABLE : report_unreachable(reach, message);
+                return report_unreachable(call, reach, message);
 
         known = error_skip_prefix(name, BUS_ERROR_PREFIX);
         if (streq(name, SD_BUS_ERROR_UNKNOWN_METHOD) ||
@@ -107,21 +130,25 @@ static int report_error(
         if (!known)
                 known = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
         snprintf(ret_error, CALL_ERROR_SIZE, "%s", known);
-        if (!call->quiet && !(call->expected && streq(call->expected, known)))
-                chatc_fail(status, known, "%s", message);
-        return status;
+        return call_fail(call, status, known, "%s", message);
 }
 
-static int report_lost(int r, bool quiet) {
+static int report_lost(const Call *call, int r) {
         if (r == -ENOMEM)
                 return chatc_out_of_memory();
-        if (!quiet)
-                chatc_fail(STATUS_UNREACHABLE, "NoSessionBus",
-                        "the connection to the session bus was lost (%s).", strerror(-r));
-        return STATUS_UNREACHABLE;
+        return call_fail(call, STATUS_UNREACHABLE, "NoSessionBus",
+                "the connection to the session bus was lost (%s).", strerror(-r));
 }
 
-static int bus_open(Chatc *c, bool quiet) {
+int bus_lost(int r) {
+        return report_lost(&(Call){}, r);
+}
+
+bool bus_is_open(const Chatc *c) {
+        return c->bus && sd_bus_is_open(c->bus) > 0;
+}
+
+static int bus_open_for(Chatc *c, const Call *call) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         const char *unique;
         int r;
@@ -131,30 +158,28 @@ static int bus_open(Chatc *c, bool quiet) {
         r = sd_bus_open_user(&bus);
         if (r >= 0)
                 r = sd_bus_get_unique_name(bus, &unique);
-        if (r < 0) {
-                if (!quiet)
-                        chatc_fail(STATUS_UNREACHABLE, "NoSessionBus",
-                                "no session bus is found by DBUS_SESSION_BUS_ADDRESS or "
-                                "XDG_RUNTIME_DIR (%s); run chatc in the session of the user whose "
-                                "messages these are.",
-                                r == -ENOMEDIUM ? "neither is known here" : strerror(-r));
-                return STATUS_UNREACHABLE;
-        }
+        if (r < 0)
+                return call_fail(call, STATUS_UNREACHABLE, "NoSessionBus",
+                        "no session bus is found by DBUS_SESSION_BUS_ADDRESS or "
+                        "XDG_RUNTIME_DIR (%s); run chatc in the session of the user whose "
+                        "messages these are.",
+                        r == -ENOMEDIUM ? "neither is known here" : strerror(-r));
         c->bus = TAKE_PTR(bus);
         return 0;
 }
 
-static int append_text(sd_bus_message *m, const char *key, const char *s, bool quiet) {
+int bus_open(Chatc *c) {
+        return bus_open_for(c, &(Call){});
+}
+
+static int append_text(sd_bus_message *m, const Call *call, const char *key, const char *s) {
         int r;
 
-        if (!utf8_is_valid(s, strlen(s))) {
-                if (!quiet)
-                        chatc_fail(STATUS_ERROR, "InvalidArgs",
-                                "names and texts must be valid UTF-8; one that was given is not.");
-                return STATUS_ERROR;
-        }
+        if (!utf8_is_valid(s, strlen(s)))
+                return call_fail(call, STATUS_ERROR, "InvalidArgs",
+                        "names and texts must be valid UTF-8; one that was given is not.");
         r = key ? sd_bus_message_append(m, "{sv}", key, "s", s) : sd_bus_message_append(m, "s", s);
-        return r < 0 ? report_lost(r, quiet) : 0;
+        return r < 0 ? report_lost(call, r) : 0;
 }
 
 static int append_options(sd_bus_message *m, const Call *call) {
@@ -163,7 +188,7 @@ static int append_options(sd_bus_message *m, const Call *call) {
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         for (const CallOption *o = call->options; r >= 0 && o->key; o++) {
                 if (o->string) {
-                        int status = append_text(m, o->key, o->string, call->quiet);
+                        int status = append_text(m, call, o->key, o->string);
 
                         if (status > 0)
                                 return status;
@@ -175,7 +200,16 @@ static int append_options(sd_bus_message *m, const Call *call) {
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? report_lost(r, call->quiet) : 0;
+        return r < 0 ? report_lost(call, r) : 0;
+}
+
+static int append_number(sd_bus_message *m, const Call *call, const CallNumber *n) {
+        uint32_t u = (uint32_t)n->value;
+        int r;
+
+        r = sd_bus_message_append_basic(
+                m, n->type, n->type == 'u' ? (const void *)&u : (const void *)&n->value);
+        return r < 0 ? report_lost(call, r) : 0;
 }
 
 static int call_build(Chatc *c, const Call *call, sd_bus_message **ret) {
@@ -183,12 +217,19 @@ static int call_build(Chatc *c, const Call *call, sd_bus_message **ret) {
         int r;
 
         r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, BUS_NAME, call->method);
+        if (r >= 0 && call->attached)
+                r = sd_bus_message_set_auto_start(m, false);
         if (r < 0)
-                return report_lost(r, call->quiet);
+                return report_lost(call, r);
         if (call->secret)
                 sd_bus_message_sensitive(m);
         for (const char *const *arg = call->args; *arg; arg++) {
-                r = append_text(m, NULL, *arg, call->quiet);
+                r = append_text(m, call, NULL, *arg);
+                if (r > 0)
+                        return r;
+        }
+        for (const CallNumber *n = call->numbers; n->type; n++) {
+                r = append_number(m, call, n);
                 if (r > 0)
                         return r;
         }
@@ -205,28 +246,25 @@ int call_run(Chatc *c, const Call *call, Value **ret, char ret_error[static CALL
         int r;
 
         ret_error[0] = '\0';
-        r = bus_open(c, call->quiet);
+        r = bus_open_for(c, call);
         if (r > 0)
                 return r;
         r = call_build(c, call, &m);
         if (r > 0)
                 return r;
-        r = sd_bus_call(c->bus, m, CALL_TIMEOUT, &error, &reply);
+        r = sd_bus_call(c->bus, m, call->timeout ? call->timeout : CALL_TIMEOUT, &error, &reply);
         if (r < 0)
-                return sd_bus_is_open(c->bus) > 0 ? report_error(call, &error, ret_error)
-                                                  : report_lost(r, call->quiet);
+                return bus_is_open(c) ? report_error(call, &error, ret_error)
+                                      : report_lost(call, r);
         if (!ret)
                 return 0;
         *ret = NULL;
         if (sd_bus_message_is_empty(reply))
                 return 0;
-        r = value_read(reply, ret);
-        if (r < 0) {
-                if (!call->quiet)
-                        chatc_fail(STATUS_ERROR, "BadAnswer",
-                                "p2pchatd answered in an unknown form (%s).", strerror(-r));
-                return STATUS_ERROR;
-        }
+        r = call->all ? value_read_all(reply, ret) : value_read(reply, ret);
+        if (r < 0)
+                return call_fail(call, STATUS_ERROR, "BadAnswer",
+                        "p2pchatd answered in an unknown form (%s).", strerror(-r));
         return 0;
 }
 
@@ -238,11 +276,9 @@ int call_value(Chatc *c, const Call *call, Value **ret) {
         r = call_run(c, call, &v, error);
         if (r > 0)
                 return r;
-        if (!v) {
-                if (!call->quiet)
-                        chatc_fail(STATUS_ERROR, "BadAnswer", "p2pchatd answered with nothing.");
-                return STATUS_ERROR;
-        }
+        if (!v)
+                return call_fail(
+                        call, STATUS_ERROR, "BadAnswer", "p2pchatd answered with nothing.");
         *ret = TAKE_PTR(v);
         return 0;
 }
@@ -260,11 +296,9 @@ int call_page(Chatc *c, const Call *call, Value **ret, bool *ret_more) {
         r = call_value(c, call, &v);
         if (r > 0)
                 return r;
-        if (v->type != VALUE_LIST) {
-                if (!call->quiet)
-                        chatc_fail(STATUS_ERROR, "BadAnswer", "p2pchatd answered without a list.");
-                return STATUS_ERROR;
-        }
+        if (v->type != VALUE_LIST)
+                return call_fail(
+                        call, STATUS_ERROR, "BadAnswer", "p2pchatd answered without a list.");
         *ret_more = value_take_more(v);
         *ret = TAKE_PTR(v);
         return 0;
@@ -310,91 +344,4 @@ int call_list(Chatc *c, const Call *call, const char *cursor, CallListFn fn, voi
                 if (!after)
                         return chatc_out_of_memory();
         }
-}
-
-static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(value_freep) Value *args = NULL;
-        SignalHandler *h = userdata;
-
-        args = calloc(1, sizeof(*args));
-        if (!args)
-                return 0;
-        args->type = VALUE_LIST;
-        args->items = calloc(8, sizeof(*args->items));
-        if (!args->items)
-                return 0;
-        args->allocated = 8;
-        while (args->n_items < args->allocated && sd_bus_message_at_end(m, true) == 0) {
-                if (value_read(m, &args->items[args->n_items]) < 0)
-                        return 0;
-                args->n_items++;
-        }
-        h->fn(args, h->userdata);
-        return 0;
-}
-
-int signal_subscribe(Chatc *c, const char *member, SignalHandler *h) {
-        int r;
-
-        r = bus_open(c, false);
-        if (r > 0)
-                return r;
-        r = sd_bus_match_signal(
-                c->bus, &h->slot, BUS_NAME, BUS_PATH, BUS_NAME, member, on_signal, h);
-        return r < 0 ? report_lost(r, false) : 0;
-}
-
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name, *old, *new;
-        SignalHandler *h = userdata;
-        Value present = {.type = VALUE_BOOL}, *items[] = {&present};
-        Value args = {.type = VALUE_LIST, .items = items, .n_items = 1};
-
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
-                return 0;
-        present.boolean = *new != '\0';
-        h->fn(&args, h->userdata);
-        return 0;
-}
-
-int signal_subscribe_owner(Chatc *c, SignalHandler *h) {
-        int r;
-
-        r = bus_open(c, false);
-        if (r > 0)
-                return r;
-        r = sd_bus_add_match(c->bus, &h->slot,
-                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BUS_NAME "'",
-                on_owner_changed, h);
-        return r < 0 ? report_lost(r, false) : 0;
-}
-
-void signal_done(SignalHandler *h) {
-        h->slot = sd_bus_slot_unref(h->slot);
-}
-
-int bus_wait(Chatc *c, usec_t deadline, bool *ret_timeout) {
-        usec_t now, left = UINT64_MAX;
-        int r;
-
-        /* First, or a steady stream of signals would put the end off. */
-        *ret_timeout = false;
-        if (deadline != USEC_INFINITY) {
-                now = monotonic_now();
-                if (now >= deadline) {
-                        *ret_timeout = true;
-                        return 0;
-                }
-                left = deadline - now;
-        }
-        r = sd_bus_process(c->bus, NULL);
-        if (r < 0)
-                return report_lost(r, false);
-        if (r > 0)
-                return 0;
-        r = sd_bus_wait(c->bus, left);
-        if (r < 0 && r != -EINTR)
-                return report_lost(r, false);
-        return 0;
 }

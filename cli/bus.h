@@ -13,14 +13,13 @@
 #include "cli/chatc.h"
 #include "cli/value.h"
 
-typedef struct sd_bus_slot sd_bus_slot;
-
 #define BUS_NAME "org.p2pchat.Chat1"
 #define BUS_PATH "/org/p2pchat/Chat1"
 #define BUS_ERROR_PREFIX "org.p2pchat.Chat1.Error."
 
 #define CALL_ARGS_MAX 4
 #define CALL_OPTIONS_MAX 6
+#define CALL_NUMBERS_MAX 2
 
 /* One member of the final a{sv}; left out when the value is NULL, false or 0. */
 typedef struct CallOption {
@@ -30,20 +29,37 @@ typedef struct CallOption {
         uint32_t number;
 } CallOption;
 
-/* A method whose arguments are texts and then the options. */
+typedef struct CallNumber {
+        char type; /* 't' or 'u' */
+        uint64_t value;
+} CallNumber;
+
+/* An error that the caller reports himself; free with call_failure_done(). */
+#define CALL_ERROR_SIZE 64
+typedef struct CallFailure {
+        char name[CALL_ERROR_SIZE]; /* empty: there was none */
+        char *text;
+} CallFailure;
+
+/* A method whose arguments are texts, then numbers, then the options. */
 typedef struct Call {
         const char *method;
         const char *args[CALL_ARGS_MAX + 1];
         CallOption options[CALL_OPTIONS_MAX + 1];
+        CallNumber numbers[CALL_NUMBERS_MAX + 1];
         bool secret; /* wiped from memory after sending */
         bool quiet; /* no error line */
+        bool attached; /* does not start the daemon; no error line when it is not there */
+        bool all; /* the answer is the list of all its arguments */
+        usec_t timeout; /* 0: the usual one */
         const char *expected; /* no error line for this error */
+        CallFailure *failure; /* takes the error line */
 } Call;
 
-/* RET (may be NULL) is the first argument of the answer, or NULL when that is empty. RET_ERROR (may
- * be NULL) is the name of the error without its prefix; empty when there was none. */
-#define CALL_ERROR_SIZE 64
+/* RET (may be NULL) is the first argument of the answer, or NULL when that is empty. RET_ERROR is
+ * the name of the daemon's error without its prefix; empty when there was none. */
 int call_run(Chatc *c, const Call *call, Value **ret, char ret_error[static CALL_ERROR_SIZE]);
+void call_failure_done(CallFailure *f);
 
 /* A method that answers with one a{sv} or s. */
 int call_value(Chatc *c, const Call *call, Value **ret);
@@ -57,23 +73,9 @@ int call_list(Chatc *c, const Call *call, const char *cursor, CallListFn fn, voi
 /* One page; *ret_more says that the daemon holds more. */
 int call_page(Chatc *c, const Call *call, Value **ret, bool *ret_more);
 
-/* Signals of the daemon: FN is called from bus_wait() only. ARGS are the signal's arguments as a
- * list, the last one its dictionary. Free the slot with sd_bus_slot_unref(). */
-typedef struct SignalHandler {
-        void (*fn)(const Value *args, void *userdata);
-        void *userdata;
-        sd_bus_slot *slot;
-} SignalHandler;
+/* The connection: opened by the first call, or by this. */
+int bus_open(Chatc *c);
+bool bus_is_open(const Chatc *c);
 
-int signal_subscribe(Chatc *c, const char *member, SignalHandler *h);
-
-/* The same for the daemon coming and going: one boolean argument, true when it is there. */
-int signal_subscribe_owner(Chatc *c, SignalHandler *h);
-
-void signal_done(SignalHandler *h);
-
-/* Handles what has arrived, or waits until something does, at the longest to DEADLINE (monotonic).
- * *ret_timeout: the deadline passed with nothing to handle. */
-int bus_wait(Chatc *c, usec_t deadline, bool *ret_timeout);
-
-usec_t monotonic_now(void);
+/* Reports that it was lost, with the errno R; returns the exit status. */
+int bus_lost(int r);

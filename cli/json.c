@@ -73,6 +73,10 @@ void json_value(FILE *f, const char *key, const Value *v) {
                         json_string(f, usec_format(v->number, buf));
                         break;
                 }
+                if (key_is_cursor(key)) {
+                        fprintf(f, "\"%llu\"", (unsigned long long)v->number);
+                        break;
+                }
                 __attribute__((fallthrough));
         case VALUE_NUMBER:
                 fprintf(f, "%llu", (unsigned long long)v->number);

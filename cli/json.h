@@ -4,7 +4,8 @@
 /*
  * JSON (RFC 8259), one object a line. Everything print.h calls unsafe is written as \uXXXX, which
  * means the same to a reader and leaves a terminal and line-wise tools alone; bytes that are not
- * UTF-8 become U+FFFD. Times are texts (RFC 3339), members without a value are left out.
+ * UTF-8 become U+FFFD. Times (RFC 3339) and cursors are texts; members without a value are left
+ * out.
  */
 
 #include <stdio.h>

@@ -40,11 +40,15 @@ static void print_escape(FILE *f, uint32_t c) {
                 fprintf(f, "\\u%04x", (unsigned)c);
 }
 
-void print_safe(FILE *f, const char *s, const char *newline) {
+static void print_up_to(FILE *f, const char *s, const char *newline, size_t characters) {
         size_t left = strlen(s), size;
         uint32_t c;
 
         for (; left > 0; s += size, left -= size) {
+                if (characters-- == 0) {
+                        fputs("…", f);
+                        return;
+                }
                 size = char_decode(s, left, &c);
                 if (size == 0) {
                         size = 1;
@@ -56,6 +60,14 @@ void print_safe(FILE *f, const char *s, const char *newline) {
                 else
                         fwrite(s, 1, size, f);
         }
+}
+
+void print_safe(FILE *f, const char *s, const char *newline) {
+        print_up_to(f, s, newline, SIZE_MAX);
+}
+
+void print_start(FILE *f, const char *s, size_t characters) {
+        print_up_to(f, s, NULL, characters);
 }
 
 void print_sender(const Chatc *c, FILE *f, const char *name, const char *key) {

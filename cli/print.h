@@ -27,6 +27,9 @@ bool char_is_unsafe(uint32_t c);
  * NEWLINE if that is given, so that texts of several lines keep them, indented. */
 void print_safe(FILE *f, const char *s, const char *newline);
 
+/* The first CHARACTERS of S as print_safe() shows them, with "…" behind what was cut. */
+void print_start(FILE *f, const char *s, size_t characters);
+
 /* NAME in the colour of KEY (an account), always the same one. */
 void print_sender(const Chatc *c, FILE *f, const char *name, const char *key);
 

@@ -194,6 +194,28 @@ int value_read(sd_bus_message *m, Value **ret) {
         return value_read_at(m, 0, ret);
 }
 
+int value_read_all(sd_bus_message *m, Value **ret) {
+        _cleanup_(value_freep) Value *all = NULL;
+        int r;
+
+        all = calloc(1, sizeof(*all));
+        if (!all)
+                return -ENOMEM;
+        all->type = VALUE_LIST;
+        for (;;) {
+                r = sd_bus_message_at_end(m, true);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        break;
+                r = list_read_item(m, 0, all);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(all);
+        return 0;
+}
+
 const Value *value_get(const Value *dict, const char *key) {
         if (!dict || dict->type != VALUE_DICT)
                 return NULL;
@@ -233,8 +255,13 @@ bool value_take_more(Value *list) {
         return true;
 }
 
+bool key_is_cursor(const char *key) {
+        return streq(key, "cursor") || streq(key, "next");
+}
+
 bool key_is_time(const char *key) {
-        static const char *const counts[] = {"cursor", "next", "done", "total", "bytes", "seq"};
+        static const char *const counts[] = {
+                "cursor", "next", "done", "total", "bytes", "seq", "lost"};
 
         for (size_t i = 0; i < ELEMENTSOF(counts); i++)
                 if (streq(key, counts[i]))

@@ -42,6 +42,9 @@ struct Value {
 
 /* Reads the next complete argument of M. -EBADMSG for more than 16 levels, which nothing sends. */
 int value_read(sd_bus_message *m, Value **ret);
+
+/* All arguments of M, as a list. */
+int value_read_all(sd_bus_message *m, Value **ret);
 Value *value_free(Value *v);
 DEFINE_CLEANUP(Value *, value_free)
 
@@ -58,6 +61,9 @@ bool value_take_more(Value *list);
 
 /* A `t` under this key is a time; the others are cursors and counts. */
 bool key_is_time(const char *key);
+
+/* A `t` under this key is a place in a sequence: a text for those who read numbers as doubles. */
+bool key_is_cursor(const char *key);
 
 /* A member that says nothing and is left out: an empty text, a time that is not known. */
 bool value_is_empty(const char *key, const Value *v);

@@ -2,9 +2,9 @@
 
 #include <time.h>
 
-#include "cli/bus.h"
 #include "cli/json.h"
 #include "cli/print.h"
+#include "cli/bus-signal.h"
 
 static void print_list(const char *label, const Value *list) {
         if (!list || list->type != VALUE_LIST || list->n_items == 0)

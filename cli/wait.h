@@ -7,7 +7,7 @@
  * daemon that restarted) it is looked up as well.
  */
 
-#include "cli/bus.h"
+#include "cli/bus-signal.h"
 
 /* queued < stored < delivered < read; failed and expired end the way. */
 typedef enum MessageState {

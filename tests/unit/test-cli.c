@@ -192,7 +192,7 @@ TEST(json_lines) {
         fclose(f);
         CHECK_STR(shown,
                 "{\"name\":\"bob\",\"contact\":true,\"last-seen\":\"2023-11-14T22:13:20.000001Z\","
-                "\"unread\":0,\"cursor\":7,\"via\":[]}\n");
+                "\"unread\":0,\"cursor\":\"7\",\"via\":[]}\n");
         CHECK_STR(value_string(&dict, "name"), "bob");
         CHECK_STR(value_string(&dict, "contact"), "");
         CHECK_STR(value_string(NULL, "name"), "");
