@@ -67,9 +67,12 @@ int verb_send(Chatc *c, char **argv);
 int verb_peers(Chatc *c, char **argv);
 int verb_chats(Chatc *c, char **argv);
 int verb_history(Chatc *c, char **argv);
+int verb_outbox(Chatc *c, char **argv);
+int verb_watch(Chatc *c, char **argv);
+int verb_doctor(Chatc *c, char **argv);
 int verb_help(Chatc *c, char **argv);
 
-/* One method call each, from a table: rooms, contacts, outbox and the like. */
+/* One method call each, from a table: rooms, contacts and the like. */
 int verb_call(Chatc *c, char **argv);
 
 /* A verb that needs more than one method this daemon does not have yet. */

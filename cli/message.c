@@ -6,30 +6,40 @@
 #include "cli/print.h"
 #include "cli/value.h"
 
-static void print_mark(bool *any, const char *mark) {
-        fputs(*any ? ", " : " [", stdout);
-        print_safe(stdout, mark, NULL);
+static void print_mark(FILE *f, bool *any, const char *mark) {
+        fputs(*any ? ", " : " [", f);
+        print_safe(f, mark, NULL);
         *any = true;
 }
 
-static void print_marks(const Value *m) {
+void message_print_marks(FILE *f, const Value *m) {
         static const char *const states[] = {"queued", "stored", "failed", "expired"};
-        static const char *const flags[] = {"late", "clock-ahead", "old-device"};
+        static const char *const flags[] = {"request", "late", "clock-ahead", "old-device"};
         const char *state = value_string(m, "state"), *reason = value_string(m, "reason");
         bool any = false;
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 if (streq(state, states[i]))
-                        print_mark(&any, state);
+                        print_mark(f, &any, state);
         if (any && *reason) {
-                fputs(": ", stdout);
-                print_safe(stdout, reason, NULL);
+                fputs(": ", f);
+                print_safe(f, reason, NULL);
         }
         for (size_t i = 0; i < ELEMENTSOF(flags); i++)
                 if (value_bool(m, flags[i]))
-                        print_mark(&any, flags[i]);
+                        print_mark(f, &any, flags[i]);
         if (any)
-                fputc(']', stdout);
+                fputc(']', f);
+}
+
+void message_print_text(FILE *f, const Value *m, const char *newline) {
+        if (value_get(m, "text"))
+                print_safe(f, value_string(m, "text"), newline);
+        else {
+                fputs("(a message of the kind '", f);
+                print_safe(f, value_string(m, "kind"), NULL);
+                fputs("', which this version does not show)", f);
+        }
 }
 
 static usec_t message_time(const Value *m) {
@@ -46,14 +56,8 @@ void message_print(const Chatc *c, const Value *m) {
         print_time(stdout, message_time(m));
         fputc(' ', stdout);
         print_sender(c, stdout, value_string(m, "from"), value_string(m, "from-account"));
-        print_marks(m);
+        message_print_marks(stdout, m);
         fputs(": ", stdout);
-        if (value_get(m, "text"))
-                print_safe(stdout, value_string(m, "text"), "\n        ");
-        else {
-                fputs("(a message of the kind '", stdout);
-                print_safe(stdout, value_string(m, "kind"), NULL);
-                fputs("', which this version does not show)", stdout);
-        }
+        message_print_text(stdout, m, "\n        ");
         fputc('\n', stdout);
 }

@@ -34,8 +34,8 @@ typedef struct Method {
 } Method;
 
 static const Method methods[] = {
-        {"outbox", "ListOutbox", ANSWER_LIST, "id"},
         {"cancel", "Cancel", .words = 1},
+        {"read", "MarkRead", .words = 1},
         {"search", "Search", ANSWER_LIST, "id", 1, true, .options = {{"--with", "with"}}},
         {"rooms", "ListRooms", ANSWER_LIST, "room", .words_key = "words"},
         {"create", "CreateRoom", .words = 1,
@@ -59,7 +59,6 @@ static const Method methods[] = {
         {"verify", "Verify", ANSWER_DICT, .words = 1,
                 .options = {{"--confirm", "confirm", .flag = true}}},
         {"ring", "Ring", ANSWER_DICT, .options = {{"--format", "format"}}},
-        {"doctor", "Doctor", ANSWER_LIST, "hop"},
 };
 
 static const Method *method_find(const char *verb) {

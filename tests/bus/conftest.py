@@ -89,6 +89,14 @@ class MockDaemon:
     def set(self, **scenario):
         self._control("Set", json.dumps(scenario))
 
+    def get(self):
+        """The scenario as it has become."""
+        return json.loads(self._control("Get").unpack()[0])
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(DEADLINE)
+
     def stop(self):
         self.process.terminate()
         self.process.wait(DEADLINE)

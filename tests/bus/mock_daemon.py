@@ -7,6 +7,10 @@ The scenario is a JSON object on standard input:
   peers, conversations   lists of dictionaries
   messages    {with: [dictionaries]}, oldest first
   page        how many dictionaries a page holds at most (then it ends with `more`)
+  outbox      list of dictionaries, oldest first
+  events      list of dictionaries with a cursor, oldest first
+  stuck       every answer holds all events and the cursor that was asked for
+  clients     {name: cursor}, how far the named ones got
   states      [[state, details]…] sent for a message before Send is answered
   password    Login wants it, and answers BadPassword to others
   exit        method at which it ends without an answer
@@ -22,12 +26,14 @@ from gi.repository import Gio, GLib
 XML = pathlib.Path(__file__).resolve().parents[2] / "dbus" / "org.p2pchat.Chat1.xml"
 CONTROL = """<node><interface name="org.p2pchat.Mock">
 <method name="Calls"><arg type="s" direction="out"/></method>
+<method name="Get"><arg type="s" direction="out"/></method>
 <method name="Emit"><arg type="s" direction="in"/><arg type="s" direction="in"/></method>
 <method name="Set"><arg type="s" direction="in"/></method></interface></node>"""
 NAME = "org.p2pchat.Chat1"
 PATH = "/org/p2pchat/Chat1"
 
-TIMES = {"last-seen", "last-time", "expires", "sent", "stored", "received", "cursor"}
+TIMES = {"last-seen", "last-time", "expires", "sent", "stored", "received", "time", "cursor",
+         "lost"}
 scenario = json.load(sys.stdin)
 calls = []
 
@@ -74,6 +80,20 @@ def send(connection, to, options):
     return message_id
 
 
+def list_events(cursor, maximum, options):
+    events = scenario.get("events", [])
+    if scenario.get("stuck"):
+        return [dictionary(e) for e in events], cursor
+    end = events[-1]["cursor"] if events else 0
+    if cursor == 2**64 - 1:
+        return [], end
+    if cursor == 0 and "client" in options:
+        cursor = scenario.setdefault("clients", {}).get(options["client"], 0)
+    found = [e for e in events if e["cursor"] > cursor]
+    found = found[:min(maximum or 1000, scenario.get("page", 1000))]
+    return [dictionary(e) for e in found], found[-1]["cursor"] if found else cursor
+
+
 def answer(connection, method, args):
     options = args[-1] if args else {}
     if method in scenario.get("answers", {}):
@@ -87,6 +107,11 @@ def answer(connection, method, args):
         return page(scenario.get("conversations", []), options, "with", 10**9, False)
     if method == "ListMessages":
         return page(scenario.get("messages", {}).get(args[0], []), options, "id", 50, True)
+    if method == "ListOutbox":
+        return page(scenario.get("outbox", []), options, "id", 10**9, False)
+    if method == "AckEvents":
+        clients = scenario.setdefault("clients", {})
+        clients[args[0]] = max(args[1], clients.get(args[0], 0))
     return {}
 
 
@@ -110,13 +135,14 @@ def on_call(connection, sender, path, interface, method, parameters, invocation)
         invocation.return_dbus_error(*error)
         return
     out = interface_info.lookup_method(method).out_args
+    value = answer(connection, method, args) if method != "ListEvents" else list_events(*args)
     if not out:
         invocation.return_value(None)
         return
-    value = answer(connection, method, args)
     if out[0].signature == "o":
         value = PATH + "/room/1"
-    invocation.return_value(GLib.Variant(f"({out[0].signature})", [value]))
+    signature = "".join(o.signature for o in out)
+    invocation.return_value(GLib.Variant(f"({signature})", value if len(out) > 1 else [value]))
     connection.flush_sync(None)
 
 
@@ -126,7 +152,8 @@ def on_control(connection, sender, path, interface, method, parameters, invocati
         emit(connection, args[0], json.loads(args[1]))
     elif method == "Set":
         scenario.update(json.loads(args[0]))
-    invocation.return_value(GLib.Variant("(s)", [json.dumps(calls)]) if method == "Calls" else None)
+    said = {"Calls": calls, "Get": scenario}.get(method)
+    invocation.return_value(None if said is None else GLib.Variant("(s)", [json.dumps(said)]))
 
 
 def property_value(connection, sender, path, interface, name):

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_version_and_help_need_no_bus(chatc):
     ["peers", "bob"], ["peers", "--all=1"], ["chats", "bob"], ["history"], ["history", "a", "b"],
     ["history", "a", "-n"], ["history", "a", "-n", "0"], ["history", "a", "-n", "-1"],
     ["history", "a", "-n", "5", "--all"], ["cancel"], ["create", "#a", "--private", "--hidden"],
-    ["rename", "a"],
+    ["rename", "a"], ["outbox", "bob"], ["cancel", "1", "2"], ["read"], ["doctor", "--all"],
 ])
 def test_wrong_command_lines(chatc, mock_daemon, words):
     daemon = mock_daemon()
@@ -434,8 +435,10 @@ def test_peers(chatc, mock_daemon):
 
 def test_lists_are_read_page_by_page(chatc, mock_daemon):
     names = [f"user-{n}" for n in range(25)]
-    mock_daemon(page=10, peers=[{"name": n} for n in names],
+    mock_daemon(page=10, peers=[{"name": n} for n in names], outbox=messages(25),
                 conversations=[{"with": n, "unread": 0} for n in names])
+    assert [m["id"] for m in lines(chatc("outbox", "--json").stdout)] == [
+        f"id-{n:06}" for n in range(25)]
     assert [p["name"] for p in lines(chatc("peers", "--json").stdout)] == names
     assert [p["with"] for p in lines(chatc("chats", "--json").stdout)] == names
 
@@ -548,11 +551,87 @@ def test_output_that_cannot_be_written_is_an_error(chatc, mock_daemon):
     assert result.returncode == 1 and result.stderr.startswith(b"chatc: Output: ")
 
 
+# outbox, cancel, read
+
+def test_outbox(chatc, mock_daemon):
+    now = int(time.time()) * 10**6
+    rows = [{"id": "id-1", "from": "alice", "to": "bob", "state": "queued", "sent": TIME,
+             "text": "two\nlines " + "ä" * 80},
+            {"id": "id-2", "from": "alice", "to": "eve", "state": "stored", "sent": now - 185 * 10**6,
+             "text": "hi"}]
+    mock_daemon(outbox=rows)
+    assert [m["id"] for m in lines(chatc("outbox", "--json").stdout)] == ["id-1", "id-2"]
+    first, second = chatc("outbox").stdout.decode().splitlines()
+    assert re.fullmatch(r"id-1  bob +\d+ d +queued +two\\nlines ä{50}…", first), first
+    assert re.fullmatch(r"id-2  eve +3 min +stored +hi", second), second
+
+
+def test_outbox_without_anything_is_quiet(chatc, mock_daemon):
+    mock_daemon()
+    for options in ([], ["--json"]):
+        result = chatc("outbox", *options)
+        assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("verb, method, error, status", [
+    ("cancel", "Cancel", "NotAllowed", 1), ("cancel", "Cancel", "InvalidArgs", 1),
+    ("read", "MarkRead", "InvalidArgs", 1), ("read", "MarkRead", "NotLoggedIn", 4)])
+def test_ids_that_are_refused(chatc, mock_daemon, verb, method, error, status):
+    mock_daemon(errors={method: [ERROR + error, "it was delivered already"]})
+    failed(chatc(verb, ID), status, error)
+
+
+# doctor
+
+CHECKS = [
+    {"check": "bus", "state": "ok", "text": "the bus answers."},
+    {"check": "store", "state": "failed", "text": "the disk is full.", "advice": "make room."},
+    {"check": "mailbox", "state": "off", "text": "there is none."},
+    {"check": "trackers", "state": "failed", "text": "none answers." + HOSTILE}]
+
+
+def test_doctor(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Doctor": CHECKS[::2]})
+    result = chatc("doctor")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode() == ("bus         ok       the bus answers.\n"
+                                      "mailbox     off      there is none.\n")
+    daemon.set(answers={"Doctor": CHECKS})
+    result = chatc("doctor")
+    assert failed(result, 1, "Failed") == "chatc: Failed: 2 checks failed: store, trackers."
+    assert "store       failed   the disk is full.\n                     make room.\n" in \
+        result.stdout.decode()
+    result = chatc("doctor", "--json")
+    assert result.returncode == 1 and lines(result.stdout) == CHECKS
+    assert "\x1b" not in (chatc("doctor").stdout + result.stdout).decode()
+
+
+def test_doctor_finds_out_why_there_is_nobody_to_ask(chatc, private_bus):
+    def hops(result, status, name):
+        last = failed(result, status, name)
+        rows = lines(result.stdout)
+        assert last == f"chatc: {name}: {rows[-1]['text']}"
+        return [(r["check"], r["state"]) for r in rows]
+
+    env = {"PATH": "/usr/bin:/bin"}
+    assert hops(chatc("doctor", "--json", env=env), 3, "NoSessionBus") == [("bus", "failed")]
+    answers = [("bus", "ok"), ("daemon", "failed")]
+    assert hops(chatc("doctor", "--json"), 3, "NotInstalled") == answers
+    private_bus.install("/bin/false")
+    result = chatc("doctor", "--json")
+    assert hops(result, 3, "StartFailed") == answers
+    assert b"journalctl --user -u p2pchatd" in result.stdout
+    text = chatc("doctor").stdout.decode().splitlines()
+    assert text[0].split() == ["bus", "ok", "the", "session", "bus", "answers."]
+    assert text[1].split()[:2] == ["daemon", "failed"]
+
+
 # The verbs that are one call
 
 @pytest.mark.parametrize("words, call", [
     (["outbox"], ["ListOutbox", [{}]]),
     (["cancel", ID], ["Cancel", [ID, {}]]),
+    (["read", ID], ["MarkRead", [ID, {}]]),
     (["search", "two", "words", "--with", "bob"], ["Search", ["two words", {"with": "bob"}]]),
     (["rooms"], ["ListRooms", [{}]]),
     (["rooms", "two", "words"], ["ListRooms", [{"words": "two words"}]]),
@@ -590,7 +669,7 @@ def test_verbs_that_are_one_call(chatc, mock_daemon, words, call):
 
 
 @pytest.mark.parametrize("words", [
-    ["passwd"], ["delete-account"], ["watch", "--since", "0"], ["chat", "bob"], ["export", "bob"],
+    ["passwd"], ["delete-account"], ["chat", "bob"], ["export", "bob"],
     ["import", "--verify", "file"]])
 def test_verbs_that_are_not_there_yet(chatc, words):
     failed(chatc(*words), 1, "NotSupported")

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What works and what does not, hop by hop: the daemon knows the most of it; that there is none to
+ * ask is found out here. */
+
+#include "cli/bus.h"
+#include "cli/json.h"
+#include "cli/print.h"
+
+/* What failed is named in the last line; more than this many are counted only. */
+#define NAMES_SIZE 256
+
+typedef struct Findings {
+        size_t n_failed;
+        char names[NAMES_SIZE];
+} Findings;
+
+static const char *state_colour(const char *state) {
+        if (streq(state, "failed"))
+                return "\033[1;31m";
+        if (streq(state, "warning"))
+                return "\033[1;33m";
+        return streq(state, "ok") ? "\033[32m" : "";
+}
+
+static void print_check(const Chatc *c, const char *check, const char *state, const char *text,
+        const char *advice) {
+        const char *colour = c->colour ? state_colour(state) : "";
+
+        print_safe(stdout, check, NULL);
+        print_pad(stdout, strlen(check), 10);
+        fputs(colour, stdout);
+        print_safe(stdout, state, NULL);
+        fputs(*colour ? "\033[0m" : "", stdout);
+        print_pad(stdout, strlen(state), 7);
+        print_safe(stdout, text, NULL);
+        putchar('\n');
+        if (*advice) {
+                printf("%21s", "");
+                print_safe(stdout, advice, NULL);
+                putchar('\n');
+        }
+}
+
+static int on_check(Chatc *c, const Value *row, void *userdata) {
+        const char *check = value_string(row, "check"), *state = value_string(row, "state");
+        Findings *f = userdata;
+        size_t n = strlen(f->names);
+
+        if (c->json)
+                json_line(stdout, row);
+        else
+                print_check(
+                        c, check, state, value_string(row, "text"), value_string(row, "advice"));
+        if (streq(state, "failed")) {
+                f->n_failed++;
+                if (n + strlen(check) + 3 < sizeof(f->names))
+                        snprintf(f->names + n, sizeof(f->names) - n, "%s%s", n > 0 ? ", " : "",
+                                check);
+        }
+        return 0;
+}
+
+static void show_own(Chatc *c, const char *check, const char *state, const char *text) {
+        JsonLine j;
+
+        if (!c->json) {
+                print_check(c, check, state, text, "");
+                return;
+        }
+        j = json_begin(stdout);
+        json_member(&j, "check", check);
+        json_member(&j, "state", state);
+        json_member(&j, "text", text);
+        json_end(&j);
+}
+
+/* There is nobody to ask: the hops on the way to the daemon, up to the one that fails. */
+static int report_unreachable(Chatc *c, const CallFailure *failure) {
+        if (streq(failure->name, "NoSessionBus"))
+                show_own(c, "bus", "failed", failure->text);
+        else {
+                show_own(c, "bus", "ok", "the session bus answers.");
+                show_own(c, "daemon", "failed", failure->text);
+        }
+        return chatc_fail(STATUS_UNREACHABLE, failure->name, "%s", failure->text);
+}
+
+int verb_doctor(Chatc *c, char **argv) {
+        _cleanup_(call_failure_done) CallFailure failure = {};
+        Call call = {.method = "Doctor", .failure = &failure};
+        Findings found = {};
+        Args a;
+        int r;
+
+        r = chatc_args(c, argv, NULL, 0, 0, &a);
+        if (r > 0)
+                return r;
+        r = call_list(c, &call, "check", on_check, &found);
+        if (r == STATUS_UNREACHABLE && failure.text)
+                return report_unreachable(c, &failure);
+        if (r > 0)
+                return failure.text ? chatc_fail(r, failure.name, "%s", failure.text) : r;
+        if (found.n_failed == 0)
+                return 0;
+        return chatc_fail(STATUS_ERROR, "Failed", "%zu %s failed: %s.", found.n_failed,
+                found.n_failed == 1 ? "check" : "checks", found.names);
+}
