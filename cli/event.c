@@ -169,7 +169,8 @@ SignalEvent *event_from_signal(const char *member, const Value *args) {
         e->name = (Value){VALUE_STRING, .string = (char *)member};
         e->time = (Value){VALUE_U64, .number = (uint64_t)time(NULL) * USEC_PER_SEC};
         event_add(e, "event", &e->name);
-        event_add(e, "time", &e->time);
+        if (!value_get(details, "time"))
+                event_add(e, "time", &e->time);
         for (size_t i = 0; kind && kind->args[i] && i < args->n_items; i++)
                 if (args->items[i] != details)
                         event_add(e, kind->args[i], args->items[i]);
