@@ -7,6 +7,7 @@
 typedef enum Operation {
         OPERATION_NONE,
         OPERATION_BEGUN, /* nothing to wait for yet */
+        OPERATION_SAVE, /* keys and name must be on disk before a tracker has them */
         OPERATION_REGISTER, /* waits for a tracker, then for its answer */
         OPERATION_COMMIT, /* all decided; waits for the disk */
 } Operation;
@@ -190,16 +191,33 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         return true;
 }
 
+#define FULL "the disk is full: the account could not be kept"
+#define NOT_WRITTEN "the account could not be written to disk"
+
+/* A name that is claimed with keys that were never written is lost to everybody. */
+static void on_saved(Account *a, int error) {
+        if (error < 0) {
+                operation_end(a, CODE_STORAGE, error == -ENOSPC ? FULL : NOT_WRITTEN);
+                return;
+        }
+        a->asked = false;
+        directory_stop(a->directory); /* sessions say HELLO with the record of the new name */
+        directory_start(a->directory);
+        a->operation = OPERATION_REGISTER;
+}
+
 static void on_committed(void *userdata, int error) {
         Account *a = userdata;
 
+        if (a->operation == OPERATION_SAVE)
+                on_saved(a, error);
         if (a->operation != OPERATION_COMMIT)
                 return;
         if (error < 0) {
                 /* What is in memory must be what is on disk. */
                 a->identity.claimed = a->was_claimed;
                 a->identity.logged_in = a->was_logged_in;
-                operation_fail(a, CODE_STORAGE, "the account could not be written to disk");
+                operation_fail(a, CODE_STORAGE, error == -ENOSPC ? FULL : NOT_WRITTEN);
                 return;
         }
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
@@ -288,6 +306,7 @@ static void account_use_tracker(Account *a, const char *tracker) {
 void account_register(
         Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
         char folded[NAME_SIZE];
+        int r;
 
         if (name_fold(name, strlen(name), folded) < 0) {
                 fn(userdata, CODE_BAD_NAME,
@@ -313,15 +332,15 @@ void account_register(
                 return;
         }
         memcpy(a->identity.name, folded, NAME_SIZE);
-        if (account_renew(a) < 0) {
-                operation_end(a, CODE_STORAGE, "the account could not be written to disk");
+        r = account_renew(a);
+        if (r >= 0)
+                r = store_after_commit(a->store, on_committed, a);
+        if (r < 0) {
+                operation_end(a, CODE_STORAGE, r == -ENOSPC ? FULL : NOT_WRITTEN);
                 return;
         }
-        a->asked = false;
         loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
-        directory_stop(a->directory); /* sessions say HELLO with the record of the new name */
-        directory_start(a->directory);
-        a->operation = OPERATION_REGISTER;
+        a->operation = OPERATION_SAVE;
 }
 
 void account_login(

@@ -96,6 +96,7 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
         HistoryPage page = {.limit = args->limit};
         uint8_t hash[SHA256_SIZE];
         Uuid before, after;
+        char why[STORE_TEXT_SIZE];
         Conversation v;
         Contact peer;
         int r;
@@ -112,7 +113,7 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
         r = conversation_find(txn, hash, &v);
         if (r <= 0 || !view)
                 return r < 0 || !view
-                        ? chat_error(error, CODE_STORAGE, "The store could not be read.")
+                        ? chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why))
                         : 0;
         reading.peer = &peer;
         page.conversation = v.number;
@@ -124,14 +125,14 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
                 return chat_error(error, CODE_INVALID_ARGS,
                         "before and after must name messages of this conversation.");
         if (r < 0)
-                return chat_error(
-                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why));
         return 0;
 }
 
 int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        char why[STORE_TEXT_SIZE];
         int r;
 
         *ret_more = false;
@@ -140,8 +141,7 @@ int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, 
                 return r;
         r = store_read_begin(c->parts.store, &txn);
         if (r < 0)
-                return chat_error(
-                        error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
+                return chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why));
         return read_page(c, txn, args, fn, userdata, ret_more, error);
 }
 

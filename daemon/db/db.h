@@ -149,8 +149,8 @@ typedef struct DbValue {
         DbTxn *txn; /* where it was read */
 } DbValue;
 
-/* For who finds that a row is not what can have been written. */
-void db_note_damaged_row(DbValue v);
+/* For who finds that what was read cannot have been written: notes it, and is -EUCLEAN. */
+int db_damaged(DbTxn *txn);
 
 /* 1 with the value, 0 without one, or the transaction's error. */
 int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret);

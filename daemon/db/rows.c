@@ -94,9 +94,9 @@ int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret) {
         return 1;
 }
 
-void db_note_damaged_row(DbValue v) {
-        if (v.txn)
-                db_note_damage(v.txn->db);
+int db_damaged(DbTxn *txn) {
+        db_note_damage(txn->db);
+        return -EUCLEAN;
 }
 
 /* A batch that is full is committed after the handler that filled it. */

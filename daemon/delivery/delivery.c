@@ -98,6 +98,19 @@ static void drop_unknown_peers(Delivery *d) {
         }
 }
 
+/* What peers had said of own messages was in the batch: they say it again when they get them again.
+ */
+static void send_again_later(Delivery *d) {
+        Peer *p, *tmp;
+
+        HASH_ITER (hh, d->peers, p, tmp) {
+                p->unfinished = mfree(p->unfinished);
+                if (p->link && link_is_open(p->link))
+                        loop_timer_set(p->timer,
+                                loop_now(d->loop) + loop_jitter(d->loop, SEND_AGAIN_DELAY));
+        }
+}
+
 /* What was owed to peers leaves; of a failed batch they hear that it was not kept. */
 static void on_batch(void *userdata, int error) {
         Delivery *d = userdata;
@@ -110,8 +123,10 @@ static void on_batch(void *userdata, int error) {
                 if (p->unfinished && error >= 0)
                         outbox_go_on_with_receipt(p);
         }
-        if (error < 0)
+        if (error < 0) {
                 drop_unknown_peers(d);
+                send_again_later(d);
+        }
 }
 
 int delivery_await_commit(Delivery *d) {

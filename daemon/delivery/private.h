@@ -16,6 +16,9 @@
 #define RETRY_FIRST (500 * USEC_PER_MSEC)
 #define RETRY_LAST (5 * USEC_PER_MINUTE)
 
+/* After a batch that failed, until unreceipted messages go out once more. */
+#define SEND_AGAIN_DELAY (10 * USEC_PER_SEC)
+
 /* A link that ended sooner, with nothing acknowledged, was no success. */
 #define LINK_LASTING (30 * USEC_PER_SEC)
 

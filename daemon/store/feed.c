@@ -372,7 +372,7 @@ int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, vo
                 if (r >= 0)
                         r = feed_get(txn, number, &f);
                 if (r == 0)
-                        r = -EUCLEAN;
+                        r = db_damaged(txn);
                 if (r > 0)
                         r = fn(userdata, txn, &f);
                 if (r < 0)

@@ -15,7 +15,7 @@ static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
                 return 0;
         r = feed_get(txn, feed, &c->feed);
         if (r <= 0)
-                return r < 0 ? r : -EUCLEAN;
+                return r < 0 ? r : db_damaged(txn);
         if (c->feed.account == SELF_NUMBER)
                 r = store_load_receipt(txn, feed, &c->reached);
         else
@@ -35,7 +35,7 @@ static int row_load(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, H
                 return r;
         r = inner_decode(h.entry.inner, &h.inner);
         if (r < 0)
-                return -EUCLEAN;
+                return db_damaged(txn);
         h.own = cache->feed.account == SELF_NUMBER;
         if (h.own)
                 h.delivered = ranges_have(&cache->reached, seq);
@@ -67,7 +67,7 @@ static int order_read(DbTxn *txn, DbValue k, DbValue v, FeedCache *cache, Histor
         int r = row_end(&row);
 
         if (r < 0 || k.size < 8)
-                return r < 0 ? r : -EUCLEAN;
+                return r < 0 ? r : db_damaged(txn);
         return row_load(txn, feed, db_get_u64(k.data + k.size - 8), cache, ret);
 }
 

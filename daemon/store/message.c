@@ -35,7 +35,7 @@ int entry_get(DbTxn *txn, uint32_t feed, uint64_t seq, Entry *ret) {
                 return r;
         if (e.state > ENTRY_RECEIVED || e.reason > _CODE_MAX ||
                 (e.signature.size != 0 && e.signature.size != SIGNATURE_SIZE))
-                return -EUCLEAN;
+                return db_damaged(txn);
         *ret = e;
         return 1;
 }

@@ -35,7 +35,7 @@ static int find_misfits(
                 return r;
         r = inner_decode(n.inner, &m);
         if (r < 0)
-                return -EUCLEAN;
+                return db_damaged(txn);
         *ret_after = memcmp(m.prev, e->hash, SHA256_SIZE) != 0;
         return 0;
 }

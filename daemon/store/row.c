@@ -14,7 +14,7 @@ static const uint8_t *row_take(RowReader *r, size_t n) {
 }
 
 RowReader row_begin(DbValue v) {
-        RowReader r = {.p = v.data, .end = v.data + v.size, .value = v};
+        RowReader r = {.p = v.data, .end = v.data + v.size, .txn = v.txn};
         const uint8_t *head = row_take(&r, ROW_HEAD_SIZE);
 
         if (head && (head[0] != ROW_VERSION || head[1] != 0 || head[2] != 0))
@@ -72,9 +72,7 @@ Bytes row_rest(RowReader *r) {
 int row_end(const RowReader *r) {
         int error = r->error < 0 ? r->error : r->p == r->end ? 0 : -EUCLEAN;
 
-        if (error == -EUCLEAN)
-                db_note_damaged_row(r->value);
-        return error;
+        return error == -EUCLEAN && r->txn ? db_damaged(r->txn) : error;
 }
 
 void row_start(Buffer *out) {

@@ -20,7 +20,7 @@
 typedef struct RowReader {
         const uint8_t *p, *end;
         int error;
-        DbValue value;
+        DbTxn *txn; /* where it was read */
 } RowReader;
 
 RowReader row_begin(DbValue v);
