@@ -89,8 +89,13 @@ static void print_replaced(const Chatc *c, FILE *f, const Value *event) {
 }
 
 static void print_gap(const Chatc *c, FILE *f, const Value *event) {
-        fprintf(f, "(%llu events before this are no longer kept)",
-                (unsigned long long)value_number(event, "lost"));
+        uint64_t lost = value_number(event, "lost");
+
+        if (lost > 0)
+                fprintf(f, "(%llu events before this are no longer kept)",
+                        (unsigned long long)lost);
+        else
+                fputs("(events may be missing here: the store was put back to an older state)", f);
 }
 
 static const EventKind kinds[] = {

@@ -146,12 +146,10 @@ static int page_print(Watch *w, const Value *events) {
         int r;
 
         for (size_t i = 0; i < events->n_items && !stopped_by; i++) {
-                uint64_t cursor = value_number(events->items[i], "cursor");
-
                 r = print_event(w->c, events->items[i]);
                 if (r > 0)
                         return r;
-                w->cursor = MAX(w->cursor, cursor);
+                w->cursor = value_number(events->items[i], "cursor");
         }
         return 0;
 }
@@ -189,8 +187,11 @@ static int fetch_all(Watch *w) {
                 r = page_print(w, events);
                 if (r > 0)
                         return r;
-                if (!stopped_by && next > w->cursor)
+                if (!stopped_by)
                         w->cursor = next;
+                /* After a gap that leads back: this store is an older copy of the one before. */
+                if (w->cursor < before)
+                        w->acked = 0;
                 r = ack(w);
                 if (r > 0 || stopped_by)
                         return r;
