@@ -125,7 +125,7 @@ static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry, bool
         while ((r = outbox_walk_next(&b->rows, ret)) > 0) {
                 if (ret->expires > now) {
                         r = entry_get(b->txn, ret->at.feed, ret->at.seq, ret_entry);
-                        return r == 0 ? db_damaged(b->txn) : r;
+                        return r == 0 ? store_damaged(b->txn) : r;
                 }
                 *ret_expired = true;
         }

@@ -146,6 +146,10 @@ void store_forget(Store *s, void *userdata) {
         db_forget(s->db, userdata);
 }
 
+int store_damaged(DbTxn *txn) {
+        return db_damaged(txn);
+}
+
 int store_commit(Store *s) {
         return db_commit(s->db);
 }

@@ -68,6 +68,9 @@ int store_after_commit(Store *s, DbCommitFn fn, void *userdata);
 void store_forget(Store *s, void *userdata);
 int store_commit(Store *s);
 
+/* What was read cannot have been written: notes it, and is -EUCLEAN. */
+int store_damaged(DbTxn *txn);
+
 /* How the store is, for status and doctor. Sizes in bytes. */
 typedef struct StoreHealth {
         int last_error; /* of the last batch, 0 when it went well */
