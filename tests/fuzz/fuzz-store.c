@@ -222,6 +222,40 @@ static int try_endpoints(const uint8_t *data, size_t size) {
         return store_set_endpoints(store, 1, &e);
 }
 
+static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
+        MUST(e->kind >= EVENT_RECEIVED && e->kind <= EVENT_PRESENCE);
+        MUST(e->state < _MESSAGE_STATE_MAX && e->presence < _PRESENCE_MAX && e->reason < _CODE_MAX);
+        return false;
+}
+
+static int try_event(const uint8_t *data, size_t size) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u64(&k, EVENT_CURSOR_FIRST);
+        put(TABLE_EVENT, &k, data, size);
+        return event_each(store_write(store), 0, on_event, NULL);
+}
+
+static int try_client(const uint8_t *data, size_t size) {
+        DbKey k = key_of("client", STRLEN("client"));
+        uint64_t cursor;
+
+        put(TABLE_CLIENT, &k, data, size);
+        return event_client_get(store_write(store), "client", &cursor);
+}
+
+static int try_read(const uint8_t *data, size_t size) {
+        DbKey k = key_u32(1);
+        Ranges ranges;
+        int r;
+
+        put(TABLE_READ, &k, data, size);
+        r = store_load_read(store_write(store), 1, &ranges);
+        if (r > 0)
+                check_ranges(&ranges);
+        return r;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static int (*const tries[])(const uint8_t *data, size_t size) = {
                 try_identity,
@@ -233,6 +267,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 try_outbox,
                 try_receipt,
                 try_endpoints,
+                try_event,
+                try_client,
+                try_read,
         };
         static unsigned runs;
         DbKey k = key_u32(1);

@@ -497,6 +497,26 @@ static int read_certificate(Lab *lab) {
                 txn_of(&lab->alice), sign_key_public(&lab->alice.self.device), 1, &b);
 }
 
+static bool stop(void *userdata, DbTxn *txn, const EventRow *e) {
+        return false;
+}
+
+static int read_event(Lab *lab) {
+        return event_each(txn_of(&lab->alice), 0, stop, NULL);
+}
+
+static int read_client(Lab *lab) {
+        uint64_t cursor;
+
+        return event_client_get(txn_of(&lab->alice), "client", &cursor);
+}
+
+static int read_read(Lab *lab) {
+        Ranges r;
+
+        return store_load_read(txn_of(&lab->alice), 1, &r);
+}
+
 static void no_matter(void *userdata, const Uuid *id) {
 }
 
@@ -508,6 +528,7 @@ static void put_ranges(Lab *lab) {
         row_start(&row);
         row_put_ranges(&row, &r);
         CHECK_OK(row_write(txn_of(&lab->alice), TABLE_RECEIPT, &k, &row));
+        CHECK_OK(row_write(txn_of(&lab->alice), TABLE_READ, &k, &row));
 }
 
 /* One good row of each table. */
@@ -523,11 +544,15 @@ static void write_rows(Lab *lab) {
         CHECK_OK(send_text(p, 1, "a text", NOW));
         CHECK_OK(store_keep_certificate(p->store, &c, buffer_bytes(&p->self.certificate)));
         put_ranges(lab);
+        CHECK_OK(event_add(
+                p->store, &(EventRow){.kind = EVENT_STATE, .feed = 1, .seq = 1, .time = NOW}));
+        CHECK_OK(event_client_ack(p->store, "client", EVENT_CURSOR_FIRST, NOW));
 }
 
 static size_t list_rows(Lab *lab, Row *ret) {
         Person *p = &lab->alice;
-        DbKey feed_key = DB_KEY_NULL, entry = key_u32(1), outbox = key_u32(p->other.number), id,
+        DbKey feed_key = DB_KEY_NULL, event = DB_KEY_NULL, entry = key_u32(1),
+              outbox = key_u32(p->other.number), id,
               certificate = key_bytes(sign_key_public(&p->self.device), KEY_SIZE);
         Uuid u = uuid_number(1);
         Conversation v;
@@ -546,6 +571,7 @@ static size_t list_rows(Lab *lab, Row *ret) {
         id = key_u32(SELF_NUMBER);
         db_key_bytes(&id, &u, sizeof(u));
         db_key_u64(&certificate, 1);
+        db_key_u64(&event, EVENT_CURSOR_FIRST);
 
         ret[n++] = (Row){TABLE_META, store_meta_key("identity"), read_identity, false};
         ret[n++] = (Row){TABLE_META, store_meta_key("counter"), read_counter, false};
@@ -562,6 +588,9 @@ static size_t list_rows(Lab *lab, Row *ret) {
         ret[n++] = (Row){TABLE_ID, id, read_id, false};
         ret[n++] = (Row){TABLE_OUTBOX, outbox, read_outbox, false};
         ret[n++] = (Row){TABLE_RECEIPT, key_u32(1), read_receipt, false};
+        ret[n++] = (Row){TABLE_READ, key_u32(1), read_read, false};
+        ret[n++] = (Row){TABLE_EVENT, event, read_event, false};
+        ret[n++] = (Row){TABLE_CLIENT, key_bytes("client", 6), read_client, false};
         ret[n++] = (Row){TABLE_CERTIFICATE, certificate, read_certificate, true};
 
         /* The key of the order holds most of the row. */
