@@ -3,6 +3,7 @@
 #include "net/conn.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include <utlist.h>
@@ -19,12 +20,18 @@
 /* Who has sent too much is not read for at least so long. */
 #define PAUSE_MIN (20 * USEC_PER_MSEC)
 
+/* When a crowd has gone, its memory goes back to the system. Less than this is no crowd. */
+#define CROWD 64
+#define CROWD_GONE_TIME USEC_PER_SEC
+
 #define SHUTDOWN_TIME (3 * USEC_PER_SEC)
 
 struct Net {
         Loop *loop;
         uint8_t input[RECORD_SIZE];
         Conn *ending; /* those of conn_shutdown() */
+        unsigned n_conns, most_conns; /* now, and since memory was given back */
+        LoopTimer *trim;
         LoopTimer *finish; /* there after net_finish() */
         void (*finished)(void *userdata);
         void *finished_userdata;
@@ -59,12 +66,34 @@ struct Conn {
         Conn *prev, *next; /* net->ending */
 };
 
+/* Sessions of TLS lie between other things, which keep the C library from giving back anything by
+ * itself. */
+static void on_trim(void *userdata) {
+        Net *n = userdata;
+
+        if (n->n_conns > n->most_conns / 2)
+                return;
+        n->most_conns = n->n_conns;
+        malloc_trim(0);
+}
+
+static void net_count(Net *n, int by) {
+        n->n_conns += (unsigned)by;
+        n->most_conns = MAX(n->most_conns, n->n_conns);
+        if (by < 0 && n->most_conns >= CROWD && n->n_conns == n->most_conns / 2)
+                loop_timer_set(n->trim, loop_now(n->loop) + CROWD_GONE_TIME);
+}
+
 int net_new(Loop *l, Net **ret) {
         Net *n = calloc(1, sizeof(*n));
 
         if (!n)
                 return -ENOMEM;
         n->loop = l;
+        if (loop_timer_new(l, on_trim, n, &n->trim) < 0) {
+                free(n);
+                return -ENOMEM;
+        }
         *ret = n;
         return 0;
 }
@@ -77,6 +106,7 @@ Net *net_free(Net *n) {
         DL_FOREACH_SAFE (n->ending, c, tmp)
                 conn_free(c);
         loop_timer_free(n->finish);
+        loop_timer_free(n->trim);
         explicit_bzero(n->input, sizeof(n->input));
         free(n);
         return NULL;
@@ -133,6 +163,7 @@ Conn *conn_free(Conn *c) {
                 *c->freed = true;
         if (c->state == CONN_ENDING)
                 net_forget_ending(c->net, c);
+        net_count(c->net, -1);
         tls_session_free(c->tls);
         transport_free(c->transport);
         loop_defer_free(c->soon);
@@ -416,6 +447,7 @@ int conn_new(Net *n, Transport *t, TlsIdentity *identity, TlsRole role, const ch
         }
         *c = (Conn){.net = n, .transport = t, .callbacks = callbacks, .userdata = userdata};
         c->last_input = loop_now(n->loop);
+        net_count(n, 1);
         r = loop_defer_new(n->loop, LOOP_DEFER_SOON, on_soon, c, &c->soon);
         if (r >= 0)
                 r = tls_session_new(identity, role, alpn, t, &c->tls);
