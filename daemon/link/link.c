@@ -207,6 +207,7 @@ static void link_await(Link *l) {
 
 void link_trust(Link *l) {
         conn_set_limit(l->conn, &contact_limit);
+        conn_keep(l->conn);
 }
 
 void link_confirm(Link *l, const HelloOk *ok) {

@@ -503,6 +503,11 @@ void conn_queued(Conn *c) {
         loop_defer_arm(c->soon, c->state != CONN_CLOSED);
 }
 
+void conn_keep(Conn *c) {
+        if (c->transport->ops->keep)
+                c->transport->ops->keep(c->transport);
+}
+
 const SockAddr *conn_peer(const Conn *c) {
         return &c->transport->peer;
 }

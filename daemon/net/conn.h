@@ -81,6 +81,10 @@ static inline bool conn_is_full(Conn *c) {
         return buffer_size(conn_output(c)) > CONN_QUEUE_FULL;
 }
 
+/* The other end is somebody who is wanted here. Until then a connection that was accepted gives way
+ * to newer ones when there are too many. */
+void conn_keep(Conn *c);
+
 const SockAddr *conn_peer(const Conn *c);
 
 /* Monotonic time of the last byte received. */

@@ -7,6 +7,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <utlist.h>
 
 #include "util/table.h"
 
@@ -18,9 +19,21 @@ typedef struct AddressCount {
         UT_hash_handle hh;
 } AddressCount;
 
+typedef struct Tcp {
+        Transport transport;
+        int fd;
+        LoopIo *io;
+        Admission *admission;
+        uint8_t prefix[16];
+        bool may_go; /* in the list of those that give way */
+        bool has_gone; /* it gave way, and its place is taken */
+        struct Tcp *prev, *next;
+} Tcp;
+
 struct Admission {
         unsigned connections, per_address, n;
         AddressCount *addresses;
+        Tcp *may_go; /* oldest first */
 };
 
 Admission *admission_new(unsigned connections, unsigned per_address) {
@@ -48,11 +61,35 @@ Admission *admission_free(Admission *a) {
         return NULL;
 }
 
+static void address_put(Admission *a, AddressCount *c) {
+        if (c->n > 0)
+                return;
+        HASH_DEL(a->addresses, c);
+        free(c);
+}
+
+static void tcp_stays(Tcp *c) {
+        if (c->may_go)
+                DL_DELETE(c->admission->may_go, c);
+        c->may_go = false;
+}
+
+/* Its owner reads an end of stream, as if the other end had closed. */
+static bool admission_make_room(Admission *a) {
+        Tcp *c = a->may_go;
+
+        if (!c)
+                return false;
+        tcp_stays(c);
+        c->has_gone = true;
+        a->n--;
+        (void)shutdown(c->fd, SHUT_RDWR);
+        return true;
+}
+
 static int admission_take(Admission *a, const uint8_t prefix[static 16]) {
         AddressCount *c;
 
-        if (a->connections > 0 && a->n >= a->connections)
-                return -EUSERS;
         HASH_FIND(hh, a->addresses, prefix, 16, c);
         if (!c) {
                 c = calloc(1, sizeof(*c));
@@ -62,32 +99,29 @@ static int admission_take(Admission *a, const uint8_t prefix[static 16]) {
                 HASH_ADD(hh, a->addresses, prefix, 16, c);
         } else if (a->per_address > 0 && c->n >= a->per_address)
                 return -EUSERS;
+        if (a->connections > 0 && a->n >= a->connections && !admission_make_room(a)) {
+                address_put(a, c);
+                return -EUSERS;
+        }
         c->n++;
         a->n++;
         return 0;
 }
 
-static void admission_release(Admission *a, const uint8_t prefix[static 16]) {
+static void admission_release(Tcp *t) {
+        Admission *a = t->admission;
         AddressCount *c;
 
-        HASH_FIND(hh, a->addresses, prefix, 16, c);
+        HASH_FIND(hh, a->addresses, t->prefix, 16, c);
         assert(c);
-        a->n--;
-        if (--c->n > 0)
-                return;
-        HASH_DEL(a->addresses, c);
-        free(c);
+        tcp_stays(t);
+        if (!t->has_gone)
+                a->n--;
+        c->n--;
+        address_put(a, c);
 }
 
 /* Connected sockets */
-
-typedef struct Tcp {
-        Transport transport;
-        int fd;
-        LoopIo *io;
-        Admission *admission;
-        uint8_t prefix[16];
-} Tcp;
 
 static Tcp *tcp(Transport *t) {
         return CONTAINER_OF(t, Tcp, transport);
@@ -119,8 +153,12 @@ static void tcp_free(Transport *t) {
         loop_io_free(c->io);
         safe_close(c->fd);
         if (c->admission)
-                admission_release(c->admission, c->prefix);
+                admission_release(c);
         free(c);
+}
+
+static void tcp_keep(Transport *t) {
+        tcp_stays(tcp(t));
 }
 
 static const TransportOps tcp_ops = {
@@ -129,6 +167,7 @@ static const TransportOps tcp_ops = {
         .want = tcp_want,
         .end = tcp_end,
         .free = tcp_free,
+        .keep = tcp_keep,
 };
 
 static void on_tcp(void *userdata, uint32_t revents) {
@@ -161,8 +200,11 @@ int tcp_transport_new(Loop *l, int fd, const SockAddr *peer, Admission *a, Trans
         c->transport.peer = *peer;
         sockaddr_prefix(peer, c->prefix);
         r = a ? admission_take(a, c->prefix) : 0;
-        if (r >= 0)
+        if (r >= 0 && a) {
                 c->admission = a;
+                c->may_go = true;
+                DL_APPEND(a->may_go, c);
+        }
         if (r >= 0)
                 r = loop_io_new(l, fd, LOOP_READ, on_tcp, c, &c->io);
         if (r < 0) {

@@ -10,7 +10,9 @@
 #define TCP_UNACKNOWLEDGED_MAX (30 * USEC_PER_SEC)
 
 /* How many connections there may be, in all and from one address (/64 of IPv6). 0: no limit.
- * Outgoing connections are not counted. Outlives all that it counts. */
+ * Outgoing connections are not counted. When there are too many in all, the oldest of those that
+ * conn_keep() was not called for ends, so that a crowd that says nothing keeps nobody out.
+ * Outlives all that it counts. */
 typedef struct Admission Admission;
 
 Admission *admission_new(unsigned connections, unsigned per_address);

@@ -21,6 +21,9 @@ typedef struct TransportOps {
         /* No more will be written; the other end reads an end of stream. */
         void (*end)(Transport *t);
         void (*free)(Transport *t);
+
+        /* It is of use, and does not give way when there are too many. May be NULL. */
+        void (*keep)(Transport *t);
 } TransportOps;
 
 struct Transport {

@@ -36,6 +36,8 @@ static void hello_answer(Client *c) {
         if (r >= 0)
                 r = hello_ok_encode(conn_output(c->conn), &(HelloOk){});
         client_queued(c, r);
+        if (c->person)
+                conn_keep(c->conn);
         client_opened(c);
 }
 

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thousand connections that are up to no good: mute ones, raving ones, and all between."""
+import subprocess
+import time
+
+import pytest
+
+import harness
+import kernel
+
+CROWD = harness.BUILD / "tests/integration/crowd"
+KINDS = ("mute", "half", "noise", "tls", "rubbish", "huge", "drip", "ping")
+WAITING = ("mute", "half", "tls", "drip")       # which the hand-shake time ends, and nothing else
+HANDSHAKE = 10                                  # s, the default
+MIB = 1 << 20
+
+
+class Crowd:
+    """Callers at the door of a daemon or a tracker."""
+
+    def __init__(self, lab, kind, port, addresses, **counts):
+        self.log = lab.directory / "crowd.log"
+        words = [str(word) for pair in counts.items() for word in pair]
+        with open(self.log, "wb") as log:
+            self.popen = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", CROWD, "callers",
+                 "p2pchat-link/1" if kind == "daemon" else "p2pchat-tracker/1", str(port),
+                 str(addresses), *words], stdout=log, stderr=log)
+
+    def over(self):
+        rc = self.popen.poll()
+        assert rc in (None, 0), self.log.read_text()
+        return rc == 0
+
+    def wait_ready(self):
+        harness.wait_until(lambda: "ready\n" in self.log.read_text() or self.over(), 120,
+                           "the crowd is there")
+
+    def closed(self):
+        """Seconds that the connections lasted, by kind."""
+        times = {}
+        for line in self.log.read_text().splitlines():
+            if line.startswith("closed"):
+                _, kind, seconds = line.split()
+                times.setdefault(kind, []).append(float(seconds))
+        return times
+
+
+class Town:
+    """A tracker, alice and bob who talk, and somebody's door with its limits."""
+
+    def __init__(self, lab, kind, limits=""):
+        settings = {"tracker": f"limits = {{ {limits} registrations-per-hour = 0; }};"
+                    if kind == "tracker" else "",
+                    "daemon": f"limits = {{ {limits} }};" if limits and kind == "daemon" else ""}
+        self.lab, self.kind = lab, kind
+        self.tracker = lab.tracker(config=settings["tracker"])
+        self.alice, self.bob = lab.users("alice", "bob", config=settings["daemon"])
+        self.alice.exchange(self.bob)
+        self.process = self.tracker if kind == "tracker" else self.bob
+        self.port, = kernel.listening_ports(self.process.pid)
+
+    def crowd(self, addresses, **counts):
+        return Crowd(self.lab, self.kind, self.port, addresses, **counts)
+
+    def memory(self):
+        return kernel.anonymous_memory(self.process.pid)
+
+    def go_on_during(self, crowd):
+        """Messages, look-ups and newcomers while the crowd is there; returns the highest memory."""
+        highest, exchanges = self.memory(), 0
+        newcomer = self.lab.user("carol").join()
+        self.alice.exchange(newcomer, "a name never seen before")
+        newcomer.exchange(self.bob, "a link never made before")
+        while not crowd.over():
+            highest = max(highest, self.memory())
+            self.alice.exchange(self.bob, "not disturbed")
+            self.bob.exchange(self.alice, "nor I")
+            exchanges += 1
+        assert exchanges > 3, "the crowd left before anything could be seen"
+        assert not self.lost()
+        assert self.alice.property("State") == self.bob.property("State") == "online"
+        return highest
+
+    def lost(self):
+        """Who of those that stay was seen to be gone."""
+        return [event for user in (self.alice, self.bob) for event in user.signals(
+            "PeerChanged", lambda name, state, _: name in ("alice", "bob") and state == "offline")]
+
+    def check_memory(self, before, highest):
+        if harness.sanitized():                 # which keep what was freed
+            return
+        assert highest < before + 20 * MIB, f"{(highest - before) / MIB:.1f} MiB more"
+        harness.wait_until(lambda: self.memory() < before + 3 * MIB, 60,
+                           "the memory is given back")
+
+
+@pytest.fixture(params=("daemon", "tracker"))
+def kind(request):
+    return request.param
+
+
+def test_a_thousand_of_many_addresses(lab, kind):
+    """With the limits that are the default."""
+    town = Town(lab, kind)
+    before = town.memory()
+    crowd = town.crowd(100, **dict.fromkeys(KINDS, 125))
+    highest = town.go_on_during(crowd)
+    times = crowd.closed()
+    assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys(KINDS, 125)
+    assert max(map(max, times.values())) < HANDSHAKE + 10
+    town.check_memory(before, highest)
+
+
+def test_a_thousand_of_one_address_without_limits(lab, kind):
+    """Nothing but the hand-shake time and what they say ends them."""
+    town = Town(lab, kind, "connections = 0; per-address = 0;")
+    before = town.memory()
+    crowd = town.crowd(1, **dict.fromkeys(KINDS, 125))
+    highest = town.go_on_during(crowd)
+    times = crowd.closed()
+    for name, seconds in times.items():
+        assert len(seconds) == 125
+        assert max(seconds) < HANDSHAKE + 10
+        if name in WAITING:
+            assert min(seconds) > HANDSHAKE - 1, "each has its time"
+    for name in ("rubbish", "huge", "ping"):
+        assert min(times[name]) < HANDSHAKE - 1, "who raves is not waited for"
+    town.check_memory(before, highest)
+
+
+def test_half_of_a_hello_a_thousand_times(lab, kind):
+    """What costs most: a hand-shake that has begun."""
+    town = Town(lab, kind, "connections = 0; per-address = 0;")
+    before = town.memory()
+    town.check_memory(before, town.go_on_during(town.crowd(1, half=1000)))
+
+
+def test_a_full_house_lets_newcomers_in(lab, kind):
+    """The oldest who has not said who he is gives way."""
+    town = Town(lab, kind, "connections = 30; per-address = 0; handshake = 600;")
+    crowd = town.crowd(50, mute=100, tls=100)
+    crowd.wait_ready()
+    assert not crowd.over()
+    for number in range(5):
+        newcomer = lab.user(f"newcomer{number}").join()
+        newcomer.exchange(town.bob, "may I?")
+        newcomer.stop()
+        town.alice.exchange(town.bob, "still here")
+    assert sum(map(len, crowd.closed().values())) >= 200 - 30
+    assert not crowd.over(), "nor does the crowd have to go"
+    assert not town.lost()
+    crowd.popen.kill()
+    crowd.popen.wait()
+
+
+def test_the_hand_shake_time_covers_tls(lab, kind):
+    town = Town(lab, kind, "handshake = 1;")
+    start = time.monotonic()
+    crowd = town.crowd(1, mute=5, half=5, tls=5, drip=5)
+    harness.wait_until(crowd.over, 120, "all are sent away")
+    assert time.monotonic() - start > 0.9
+    assert min(map(min, crowd.closed().values())) > 0.9, "each had its second"
