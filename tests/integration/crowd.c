@@ -15,8 +15,9 @@
  * Connections to 127.0.0.1 that are up to no good, from the first ADDRESSES addresses after
  * 127.0.1.0 in turn. PROTOCOL is the name for ALPN. The kinds: mute (no word), half (of a TLS
  * hello), noise (random bytes), tls (and no HELLO), rubbish (behind TLS), huge (the length of a
- * frame), drip (a HELLO, byte after byte), ping (after HELLO, without end). Prints "ready" when all
- * have connected, "closed KIND SECONDS" for each that the other end closes, and ends after the last.
+ * frame), drip (a HELLO, byte after byte), ping (after HELLO, without end). Prints "ready" when
+ * all have connected and "closed KIND SECONDS" for each that the other end closes; ends after the
+ * last.
  */
 
 #include <errno.h>
