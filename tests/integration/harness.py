@@ -163,6 +163,9 @@ class Process:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.notify_path = str(self.directory / f"{name}.notify")
         self.notify.bind(self.notify_path)
+        # Who tells its state often waits when a dozen of them have not been read.
+        self.watch = GLib.io_add_watch(self.notify.fileno(), GLib.PRIORITY_DEFAULT, GLib.IO_IN,
+                                       self.on_notify)
 
     @property
     def pid(self):
@@ -176,6 +179,10 @@ class Process:
 
     def log(self):
         return self.log_path().read_text(errors="replace")
+
+    def on_notify(self, *_):
+        self.read_notify()
+        return True
 
     def read_notify(self):
         while True:
@@ -221,6 +228,7 @@ class Process:
 
     def close(self):
         self.kill()
+        GLib.source_remove(self.watch)
         self.notify.close()
 
     def logs(self):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two users who talk at once while their daemons go down and come back; they themselves do not."""
+import os
+import random
 import time
 import uuid
 
@@ -9,6 +11,25 @@ import harness
 
 WINDOW = 8
 NOT_HANDED_OVER = ("ServiceUnknown", "NameHasNoOwner")
+
+
+def generator():
+    """The choice of moments; a failure can be tried again with it."""
+    seed = int(os.environ.get("P2PCHAT_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"P2PCHAT_SEED={seed} makes the same choices")
+    return random.Random(seed)
+
+
+def newest(user, other, wanted):
+    """id → state, read backwards until all that are wanted were found."""
+    kept, before = {}, {}
+    while not wanted <= set(kept):
+        rows = user.list("ListMessages", other.name, limit=1000, **before)
+        if not rows:
+            break
+        kept.update((row["id"], row["state"]) for row in rows)
+        before = {"before": rows[0]["id"]}
+    return kept
 
 
 class Message:
@@ -102,15 +123,25 @@ class Talk:
             if generator.random() < 0.5:
                 self.call(message)
 
-    def check_kept(self, since):
-        """All that was answered is on the sender's disk, whatever happened meanwhile."""
-        wanted = {m.id for m in self.messages[since:] if m.answered}
-        rows, kept = [], set()
-        while not wanted <= kept:
-            more = {"before": rows[0]["id"]} if rows else {}
-            rows = self.user.list("ListMessages", self.other.name, limit=1000, **more)
-            assert rows, f"{self.user.name} lost {len(wanted - kept)} that were answered"
-            kept |= {row["id"] for row in rows}
+    def mark(self):
+        """Where a round begins: our message, our event, the other's event."""
+        return len(self.messages), self.user.mark(), self.other.mark()
+
+    def check_kept(self, mark):
+        """Nothing that somebody was told since then has become untrue, whatever happened."""
+        first, mine, theirs = mark
+        sent = {m.id for m in self.messages[first:]}
+        answered = {m.id for m in self.messages[first:] if m.answered}
+        delivered = {e.args[0] for e in self.user.signals("MessageStateChanged", since=mine)
+                     if e.args[2] == "delivered" and e.args[0] in sent}
+        arrived = {e.args[0] for e in self.other.signals("MessageReceived", since=theirs)
+                   if e.args[0] in sent}
+        kept = newest(self.user, self.other, answered | delivered)
+        assert answered <= set(kept), f"{len(answered - set(kept))} were answered, and are lost"
+        lost = [i for i in delivered if kept.get(i) != "delivered"]
+        assert not lost, f"{len(lost)} were delivered, and are not any more"
+        lost = arrived - set(newest(self.other, self.user, arrived))
+        assert not lost, f"{len(lost)} were shown to {self.other.name}, and are lost"
 
     def check_repeat(self, message):
         """Its id names this message for good."""
@@ -175,8 +206,17 @@ def check_all(alice, bob, talks):
         assert row["unread"] == len(mine), "each counts once"
 
 
-def spin(generator):
+def wait_progress(talks, marks, goal):
+    """Until so many calls were answered, or messages shown, since the marks."""
+    def count():
+        return sum(len([m for m in t.messages[first:] if m.answered]) + len(t.other.events) - seen
+                   for t, (first, _, seen) in zip(talks, marks))
+
+    harness.wait_progress(lambda: count() >= goal, count, 120, "the talk goes on")
+
+
+def spin(choice):
     """A moment that falls anywhere into what the daemons are doing."""
-    end = time.monotonic() + generator.uniform(0, 0.003)
+    end = time.monotonic() + choice.uniform(0, 0.003)
     while time.monotonic() < end:
         pass

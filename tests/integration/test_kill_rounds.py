@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kill -9 at random moments, in the middle of a conversation in both directions."""
 import os
-import random
 
-import harness
 import talk
-from talk import Talk
 
 ROUNDS = 200 if os.environ.get("P2PCHAT_LONG") else 20
 PER_ROUND = 60                                  # messages of each side
@@ -22,18 +19,10 @@ def victims_of(rounds, alice, bob, tracker, generator):
 
 def play_round(talks, victims, generator):
     """Talking, killed, back again, and on."""
-    since = {t: len(t.messages) for t in talks}
-    arrived = [len(t.other.events) for t in talks]
+    marks = [t.mark() for t in talks]
     for t in talks:
         t.go(PER_ROUND)
-
-    def progress():
-        return sum(len(t.answered()) for t in talks) + \
-            sum(len(t.other.events) - n for t, n in zip(talks, arrived)) - before
-
-    before = sum(len(t.answered()) for t in talks)
-    goal = generator.randrange(PER_ROUND)
-    harness.wait_progress(lambda: progress() >= goal, progress, 120, "the talk goes on")
+    talk.wait_progress(talks, marks, generator.randrange(PER_ROUND))
     talk.spin(generator)
     for process in victims:
         process.kill()
@@ -43,9 +32,9 @@ def play_round(talks, victims, generator):
     generator.shuffle(victims)
     for process in victims:
         process.start()
-    for t in talks:
+    for t, mark in zip(talks, marks):
         t.settle()
-        t.check_kept(since[t])
+        t.check_kept(mark)
         t.recover(generator)
         t.settle()
         if t.answered():
@@ -54,9 +43,7 @@ def play_round(talks, victims, generator):
 
 
 def test_killed_at_random_moments(tracker, alice, bob):
-    seed = int(os.environ.get("P2PCHAT_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"P2PCHAT_SEED={seed} repeats this choice of moments")
-    generator = random.Random(seed)
+    generator = talk.generator()
     talks = talk.acquaint(alice, bob)
     for victims in victims_of(ROUNDS, alice, bob, tracker, generator):
         play_round(talks, list(victims), generator)
