@@ -13,18 +13,23 @@ Peer *peer_find(const Delivery *d, const uint8_t *account) {
         return p;
 }
 
+static void peer_forget(Peer *p);
+static void peer_link_lost(Peer *p);
+static void confirming_drop(Delivery *d, const Link *l);
+
 static void on_peer_timer(void *userdata) {
         Peer *p = userdata;
 
-        if (p->link && link_is_open(p->link)) {
-                /* After a NACK that was not for good: everything unacknowledged once more. */
-                outbox_link_lost(p);
-                outbox_pump(p);
-                return;
-        }
-        outbox_expire(p);
-        if (peer_has_rows(p))
-                peer_want_link(p);
+        if (p->link && link_is_open(p->link))
+                outbox_pump(p); /* what was refused for now */
+        else if (p->link) {
+                confirming_drop(p->delivery, p->link);
+                link_close(p->link, CODE_TIMEOUT, "the link did not open in time");
+                peer_link_lost(p);
+        } else if (peer_has_rows(p))
+                peer_want_link(p, false);
+        else
+                peer_forget(p);
 }
 
 Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
@@ -39,7 +44,7 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
                 return NULL;
         p->delivery = d;
         p->number = number;
-        p->backoff = BACKOFF_INIT(RETRY_FIRST, RETRY_LAST);
+        p->since = loop_now(d->loop);
         memcpy(p->account, account, KEY_SIZE);
         conversation_direct(sign_key_public(&d->self->account), account, p->conversation);
         if (loop_timer_new(d->loop, on_peer_timer, p, &p->timer) < 0) {
@@ -50,12 +55,13 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
         return p;
 }
 
-static void peer_free(Peer *p) {
+void peer_free(Peer *p) {
         HASH_DEL(p->delivery->peers, p);
         peer_stop_dialling(p);
+        outbox_leave_turns(p);
         inbox_drop_held(p);
         loop_timer_free(p->timer);
-        free(p->in_flight);
+        window_done(&p->window);
         free(p->acks);
         free(p->unfinished);
         free(p);
@@ -106,8 +112,7 @@ static void send_again_later(Delivery *d) {
         HASH_ITER (hh, d->peers, p, tmp) {
                 p->unfinished = mfree(p->unfinished);
                 if (p->link && link_is_open(p->link))
-                        loop_timer_set(p->timer,
-                                loop_now(d->loop) + loop_jitter(d->loop, SEND_AGAIN_DELAY));
+                        outbox_send_again(p, SEND_AGAIN_DELAY);
         }
 }
 
@@ -117,11 +122,12 @@ static void on_batch(void *userdata, int error) {
         Peer *p, *tmp;
 
         d->committing = false;
+        expiry_on_batch(d, error);
         HASH_ITER (hh, d->peers, p, tmp) {
                 if (p->owes)
                         inbox_settle(p, error);
                 if (p->unfinished && error >= 0)
-                        outbox_go_on_with_receipt(p);
+                        outbox_take_turn(p);
         }
         if (error < 0) {
                 drop_unknown_peers(d);
@@ -156,8 +162,10 @@ static void peer_link_lost(Peer *p) {
         Delivery *d = p->delivery;
         bool was_up = p->up;
 
-        if (was_up && loop_now(d->loop) - p->up_since >= LINK_LASTING)
-                backoff_reset(&p->backoff);
+        if (was_up && (p->acked || loop_now(d->loop) - p->up_since >= LINK_LASTING))
+                p->since = loop_now(d->loop);
+        else if (p->dialled[0])
+                peer_endpoint_failed(p);
         p->up = false;
         p->link = NULL;
         inbox_drop_held(p);
@@ -167,14 +175,10 @@ static void peer_link_lost(Peer *p) {
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
-        if (!peer_has_rows(p)) {
-                peer_forget(p);
-                return;
-        }
-        if (!was_up && p->next_candidate < p->candidates.n)
-                peer_try_next(p);
+        if (peer_has_rows(p))
+                peer_retry_later(p, USEC_INFINITY);
         else
-                peer_retry_later(p);
+                peer_forget(p);
 }
 
 /* The link may be the one that was dialled for the peer. */
@@ -202,6 +206,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 /* Being dialled at the same time: the pool has settled which one stays. */
                 peer_stop_dialling(p);
                 p->link = l;
+                p->dialled[0] = 0;
         }
         link_set_userdata(l, p);
         if (c->flags & CONTACT_PINNED)
@@ -271,9 +276,12 @@ static bool confirm_name(Delivery *d, Link *l, const Record *record) {
 static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes record) {
         Delivery *d = userdata;
         char shown[SHOWN_NAME_SIZE];
+        Peer *p = peer_find(d, link_account(l));
         Contact c;
         int r;
 
+        if (p)
+                (void)race_won(p, l);
         r = contact_get(store_write(d->store), g->record.account, &c);
         if (r > 0 && streq(contact_shown_name(store_write(d->store), &c, shown), g->record.name))
                 learn_and_welcome(d, l, &g->record, record, false);
@@ -287,7 +295,7 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
 
         p->link = l;
         p->up = true;
-        p->appeared = false;
+        p->acked = p->appeared = false;
         outbox_link_lost(p); /* nothing has been sent over this one */
         if (ok->presence.size > 0)
                 (void)directory_take_presence(
@@ -335,10 +343,13 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
         Peer *p = peer_find(d, link_account(l));
 
         confirming_drop(d, l);
-        if (!p || p->link != l)
+        if (!p)
                 return;
         log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
-        peer_link_lost(p);
+        if (p->link == l)
+                peer_link_lost(p);
+        else
+                (void)race_link_lost(p, l, code == CODE_KEY_CHANGED || code == CODE_NOT_ALLOWED);
 }
 
 static const LinkCallbacks link_callbacks = {
@@ -369,8 +380,14 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
                 .callbacks = callbacks,
                 .userdata = userdata};
         r = link_pool_new(net, local, settings->handshake, &link_callbacks, d, &d->links);
+        if (r >= 0)
+                r = dialling_new(d);
+        if (r >= 0)
+                r = loop_timer_new(loop, outbox_on_turn, d, &d->turn_timer);
+        if (r >= 0)
+                r = loop_timer_new(loop, expiry_on_timer, d, &d->expiry_timer);
         if (r < 0) {
-                free(d);
+                delivery_free(d);
                 return r;
         }
         *ret = d;
@@ -383,6 +400,8 @@ void delivery_stop(Delivery *d) {
         d->started = false;
         while (d->confirming)
                 confirming_end(d->confirming);
+        dialling_stop(d); /* before the links are gone that are being opened */
+        loop_timer_set(d->expiry_timer, USEC_INFINITY);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_free(p);
@@ -391,33 +410,22 @@ void delivery_stop(Delivery *d) {
 Delivery *delivery_free(Delivery *d) {
         if (!d)
                 return NULL;
-        delivery_stop(d);
+        if (d->links)
+                delivery_stop(d);
         store_forget(d->store, d);
         link_pool_free(d->links);
+        dialling_free(d);
+        loop_timer_free(d->turn_timer);
+        loop_timer_free(d->expiry_timer);
         buffer_done(&d->presence);
         free(d);
         return NULL;
 }
 
-static void wake_number(Delivery *d, uint32_t number) {
-        Contact c;
-        Peer *p;
-
-        if (contact_get_by_number(store_write(d->store), number, &c) <= 0)
-                return;
-        p = peer_get(d, c.account, number);
-        if (!p)
-                return;
-        p->pending = true;
-        peer_want_link(p);
-}
-
 void delivery_start(Delivery *d) {
-        uint32_t number = 0;
-
         d->started = true;
-        while (outbox_next_recipient(store_write(d->store), number, &number) > 0)
-                wake_number(d, number);
+        dialling_start(d);
+        loop_timer_set(d->expiry_timer, loop_now(d->loop));
 }
 
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings) {
@@ -438,32 +446,52 @@ void delivery_accept(Delivery *d, Transport *t) {
                 transport_free(t);
 }
 
+/* Somebody with rows; NULL where there is no room now: the walk will find him. */
+static Peer *peer_remember(Delivery *d, const uint8_t *account, bool urgent) {
+        OutboxRow row;
+        Contact c;
+
+        if (contact_get(store_write(d->store), account, &c) <= 0 ||
+                outbox_next(store_write(d->store), c.number, (OutboxPosition){}, &row) <= 0)
+                return NULL;
+        if (peer_has_place(d, urgent))
+                return peer_get(d, account, c.number);
+        dialling_sweep_again(d);
+        return NULL;
+}
+
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
-        Contact c;
 
         if (!d->started)
                 return;
-        if (!p && contact_get(store_write(d->store), account, &c) > 0)
-                p = peer_get(d, account, c.number);
+        expiry_look(d);
+        if (!p)
+                p = peer_remember(d, account, false);
         if (!p)
                 return;
         p->pending = true;
+        p->since = loop_now(d->loop);
         if (p->link) {
                 link_trust(p->link); /* whom the user answers is a stranger no more */
                 outbox_pump(p);
         } else
-                peer_want_link(p);
+                peer_want_link(p, false);
 }
 
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
-        if (!d->started || !p || p->up || !peer_has_rows(p))
+        if (!d->started || (p && (p->up || !peer_has_rows(p))))
                 return;
-        backoff_reset(&p->backoff);
+        if (!p)
+                p = peer_remember(d, account, true);
+        if (!p)
+                return;
         p->appeared = true;
-        peer_want_link(p); /* unless an attempt is under way, which looks at `appeared` then */
+        p->since = loop_now(d->loop);
+        peer_want_link(
+                p, true); /* unless an attempt is under way, which looks at `appeared` then */
 }
 
 unsigned delivery_count_links(const Delivery *d) {

@@ -1,149 +1,276 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Getting a link to a peer: candidates from the directory and from disk, one after the other, then
- * waiting longer from time to time. */
+/*
+ * Who is dialled when. There are DIALLING_MAX places. Whoever has appeared goes first, then those
+ * whose time has come; a walk over the outbox finds recipients that are not in memory, which is how
+ * the start, and an outbox with more recipients than are remembered, work.
+ */
 
 #include <stdio.h>
+#include <utlist.h>
 
 #include "delivery/private.h"
 
-static void peer_dial_next(Peer *p);
+/* Peers that are given a place, and rows that the walk looks at, before others get their turn. */
+#define STEP 64
 
-static void candidate_add(Peer *p, const char *text) {
-        for (size_t i = 0; i < p->candidates.n; i++)
-                if (streq(p->candidates.text[i], text))
-                        return;
-        if (p->candidates.n < ENDPOINTS_MAX && strlen(text) < sizeof(p->candidates.text[0]))
-                snprintf(p->candidates.text[p->candidates.n++], sizeof(p->candidates.text[0]), "%s",
-                        text);
+/* The walk begins no sooner than this after the one before. */
+#define SWEEP_INTERVAL SCHEDULE_LAST
+
+/* Queues */
+
+static void queue_remove(Peer *p) {
+        Delivery *d = p->delivery;
+
+        if (p->urgent)
+                DL_DELETE2(d->urgent, p, queue_prev, queue_next);
+        else
+                DL_DELETE2(d->queued, p, queue_prev, queue_next);
+        p->urgent = false;
+        d->n_queued--;
 }
 
-/* Where it was said to be just now comes before where it was reached once. */
-static void collect_candidates(Peer *p) {
-        const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
-        Endpoints cached;
-        DbTxn *txn;
+static void queue_add(Peer *p, bool urgent) {
+        Delivery *d = p->delivery;
+
+        p->urgent = urgent;
+        if (urgent)
+                DL_APPEND2(d->urgent, p, queue_prev, queue_next);
+        else
+                DL_APPEND2(d->queued, p, queue_prev, queue_next);
+        d->n_queued++;
+}
+
+static void peer_set_state(Peer *p, PeerState state) {
+        Delivery *d = p->delivery;
+
+        if (p->state == PEER_QUEUED)
+                queue_remove(p);
+        d->n_waiting -= p->state == PEER_WAITING;
+        d->n_dialling -= p->state == PEER_DIALLING;
+        p->state = state;
+        d->n_waiting += state == PEER_WAITING;
+        d->n_dialling += state == PEER_DIALLING;
+}
+
+/* Places */
+
+static bool has_work(const Delivery *d) {
+        return d->urgent || d->queued || d->sweep.active;
+}
+
+static void sweep_end(Delivery *d) {
+        usec_t wait = loop_jitter(d->loop, SWEEP_INTERVAL);
+
+        d->sweep.active = false;
+        if (d->sweep.again)
+                loop_timer_set(d->sweep.timer, loop_now(d->loop) + USEC_PER_SEC);
+        else if (d->sweep.left_out)
+                loop_timer_set(d->sweep.timer, d->sweep.begun + wait);
+}
+
+static void sweep_begin(Delivery *d) {
+        d->sweep.active = true;
+        d->sweep.again = d->sweep.left_out = false;
+        d->sweep.at = 0;
+        d->sweep.begun = loop_now(d->loop);
+}
+
+/* The next recipient of whom nothing is known in memory. *STEPS: rows to look at. */
+static Peer *sweep_next(Delivery *d, unsigned *steps) {
+        DbTxn *txn = store_write(d->store);
+        Contact c;
+        Peer *p;
+
+        for (; *steps > 0; --*steps) {
+                if (outbox_next_recipient(txn, d->sweep.at, &d->sweep.at) <= 0) {
+                        sweep_end(d);
+                        return NULL;
+                }
+                if (contact_get_by_number(txn, d->sweep.at, &c) <= 0 || peer_find(d, c.account))
+                        continue;
+                p = peer_get(d, c.account, c.number);
+                if (p) {
+                        p->since = d->since;
+                        return p;
+                }
+                d->sweep.left_out = true;
+        }
+        return NULL;
+}
+
+/* Every fourth place is not for the urgent ones, and of the others every second for the walk: who
+ * is at the end of a list gets there. */
+static Peer *pick(Delivery *d, unsigned *steps) {
+        unsigned n = d->picked++;
+        Peer *p = NULL;
+
+        if (d->urgent && (n % 4 != 3 || (!d->queued && !d->sweep.active)))
+                return d->urgent;
+        if (d->sweep.active && (n % 2 == 1 || !d->queued))
+                p = sweep_next(d, steps);
+        return p ?: d->queued ?: d->urgent;
+}
+
+static void places_fill(Delivery *d) {
+        unsigned steps = STEP;
+
+        if (d->filling || !d->started)
+                return;
+        d->filling = true;
+        while (steps > 0 && d->n_dialling < DIALLING_MAX && has_work(d)) {
+                Peer *p = pick(d, &steps);
+                bool appeared;
+
+                if (!p)
+                        continue;
+                steps--;
+                appeared = p->appeared;
+                p->appeared = false;
+                peer_set_state(p, PEER_DIALLING);
+                if (race_begin(p, appeared) < 0)
+                        peer_retry_later(p, 0);
+        }
+        d->filling = false;
+        if (d->n_dialling < DIALLING_MAX && has_work(d))
+                loop_timer_set(d->place_timer, loop_now(d->loop));
+}
+
+static void on_place(void *userdata) {
+        places_fill(userdata);
+}
+
+bool peer_has_place(const Delivery *d, bool urgent) {
+        return d->n_queued < (urgent ? 2 * QUEUED_MAX : QUEUED_MAX);
+}
+
+static void on_sweep(void *userdata) {
+        Delivery *d = userdata;
+
+        if (!d->sweep.active)
+                sweep_begin(d);
+        places_fill(d);
+}
+
+void dialling_sweep_again(Delivery *d) {
+        d->sweep.again = true;
+        if (!d->sweep.active)
+                sweep_end(d);
+}
+
+int dialling_new(Delivery *d) {
         int r;
 
-        p->candidates = (Endpoints){};
-        p->next_candidate = 0;
-        for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
-                candidate_add(p, k->endpoints[i]);
-        if (store_read_begin(p->delivery->store, &txn) < 0)
+        r = loop_timer_new(d->loop, on_sweep, d, &d->sweep.timer);
+        return r < 0 ? r : loop_timer_new(d->loop, on_place, d, &d->place_timer);
+}
+
+void dialling_free(Delivery *d) {
+        d->sweep.timer = loop_timer_free(d->sweep.timer);
+        d->place_timer = loop_timer_free(d->place_timer);
+        dead_done(&d->dead);
+}
+
+/* Nothing is looked at yet: starting takes as long with a million messages as with none. */
+void dialling_start(Delivery *d) {
+        d->since = loop_now(d->loop);
+        sweep_begin(d);
+        loop_timer_set(d->place_timer, d->since);
+}
+
+void dialling_stop(Delivery *d) {
+        Peer *p, *tmp;
+
+        HASH_ITER (hh, d->peers, p, tmp)
+                peer_stop_dialling(p);
+        d->sweep.active = d->sweep.again = d->sweep.left_out = false;
+        loop_timer_set(d->sweep.timer, USEC_INFINITY);
+        loop_timer_set(d->place_timer, USEC_INFINITY);
+        dead_done(&d->dead);
+}
+
+/* Peers */
+
+void peer_want_link(Peer *p, bool urgent) {
+        Delivery *d = p->delivery;
+
+        if (!d->started || p->link || p->state == PEER_DIALLING)
                 return;
-        r = store_get_endpoints(txn, p->number, &cached);
-        store_read_end(txn);
-        for (size_t i = 0; r > 0 && i < cached.n; i++)
-                candidate_add(p, cached.text[i]);
-}
-
-static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence) {
-        Peer *p = userdata;
-
-        p->looking_up = false;
-        if (p->link)
-                return;
-        for (size_t i = 0; code == CODE_OK && presence && i < presence->n_endpoints; i++) {
-                char text[ENDPOINT_SIZE];
-
-                snprintf(text, sizeof(text), "%.*s", (int)presence->endpoints[i].size,
-                        (const char *)presence->endpoints[i].data);
-                candidate_add(p, text);
-        }
-        if (!p->dial)
-                peer_dial_next(p);
-}
-
-/* Everything known has failed: ask, and if nothing new is said, wait. Trackers are not woken for
- * this: they say who appears when they are back. */
-static void peer_ask_directory(Peer *p) {
-        if (p->looking_up)
-                return;
-        if (!p->looked_up && directory_is_connected(p->delivery->directory) &&
-                directory_lookup(p->delivery->directory, NULL, p->account, on_lookup, p) >= 0) {
-                p->looked_up = p->looking_up = true;
-                return;
-        }
-        peer_retry_later(p);
-}
-
-static void on_dialled(void *userdata, int error, Link *l) {
-        Peer *p = userdata;
-
-        p->dial = link_dial_free(p->dial);
-        p->link = l;
-        if (error < 0)
-                peer_dial_next(p);
-}
-
-static void peer_dial_next(Peer *p) {
-        while (p->next_candidate < p->candidates.n) {
-                const char *text = p->candidates.text[p->next_candidate++];
-                char host[HOST_SIZE];
-                LinkAddress to = {.host = host, .account = p->account};
-
-                if (endpoint_parse(text, strlen(text), false, host, &to.port) < 0)
-                        continue;
-                snprintf(p->dialled, sizeof(p->dialled), "%s", text);
-                if (link_dial(p->delivery->links, &to, DIAL_TIME, on_dialled, p, &p->dial) >= 0)
-                        return;
-        }
-        peer_ask_directory(p);
-}
-
-void peer_try_next(Peer *p) {
-        if (p->delivery->started)
-                peer_dial_next(p);
-}
-
-void peer_want_link(Peer *p) {
-        if (!p->delivery->started || p->link || p->dial || p->looking_up)
+        if (p->state == PEER_QUEUED && (p->urgent || !urgent))
                 return;
         loop_timer_set(p->timer, USEC_INFINITY);
-        p->looked_up = p->appeared = false;
-        collect_candidates(p);
-        peer_dial_next(p);
+        peer_set_state(p, PEER_QUEUED);
+        queue_add(p, urgent);
+        places_fill(d);
 }
 
 void peer_stop_dialling(Peer *p) {
-        p->dial = link_dial_free(p->dial);
-        if (p->looking_up)
-                directory_forget(p->delivery->directory, p);
-        p->looking_up = false;
+        p->race = race_free(p->race);
+        peer_set_state(p, PEER_IDLE);
         loop_timer_set(p->timer, USEC_INFINITY);
+        if (!p->delivery->filling && has_work(p->delivery))
+                loop_timer_set(p->delivery->place_timer, loop_now(p->delivery->loop));
 }
 
 /* News that came during the attempt is used at once. */
-void peer_retry_later(Peer *p) {
-        if (p->appeared) {
-                peer_want_link(p);
+void peer_retry_later(Peer *p, usec_t blocked) {
+        Delivery *d = p->delivery;
+        usec_t now = loop_now(d->loop), at;
+        uint64_t random;
+
+        peer_stop_dialling(p);
+        if (p->appeared && peer_has_place(d, true)) {
+                peer_want_link(p, true);
                 return;
         }
-        loop_timer_set(p->timer,
-                loop_now(p->delivery->loop) + backoff_next(&p->backoff, p->delivery->loop));
+        if (d->n_waiting >= WAITING_MAX) {
+                d->sweep.left_out = true;
+                if (!d->sweep.active)
+                        sweep_end(d);
+                peer_free(p);
+                return;
+        }
+        loop_random(d->loop, &random, sizeof(random));
+        at = now + schedule_wait(now - p->since, random);
+        if (blocked != USEC_INFINITY)
+                at = MAX(at, blocked);
+        peer_set_state(p, PEER_WAITING);
+        loop_timer_set(p->timer, at);
 }
 
 /* The endpoint that worked goes first; where the peer says it is follows. Written only when that
  * changes something, so an ordinary reconnection costs no write. */
+static void endpoint_add(Endpoints *e, const char *text) {
+        for (size_t i = 0; i < e->n; i++)
+                if (streq(e->text[i], text))
+                        return;
+        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
+                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
+}
+
 void peer_reached(Peer *p) {
         const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
         Delivery *d = p->delivery;
-        Endpoints before = {};
+        DeadKey key = dead_key(p->account, "");
+        Endpoints before = {}, now = {};
         int r;
 
+        peer_stop_dialling(p);
         p->up_since = loop_now(d->loop);
+        dead_forget(&d->dead, &key);
         r = store_get_endpoints(store_write(d->store), p->number, &before);
         if (r < 0)
                 return;
-        p->candidates = (Endpoints){};
-        if (p->link && link_is_outgoing(p->link))
-                candidate_add(p, p->dialled);
+        if (p->link && link_is_outgoing(p->link)) {
+                key = dead_key(p->account, p->dialled);
+                dead_forget(&d->dead, &key);
+                endpoint_add(&now, p->dialled);
+        }
         for (size_t i = 0; k && i < k->n_endpoints; i++)
-                candidate_add(p, k->endpoints[i]);
-        for (size_t i = 0; p->candidates.n == 0 && i < before.n; i++)
-                candidate_add(p, before.text[i]);
-        if (p->candidates.n == before.n && memcmp(&p->candidates, &before, sizeof(before)) == 0)
+                endpoint_add(&now, k->endpoints[i]);
+        for (size_t i = 0; now.n == 0 && i < before.n; i++)
+                endpoint_add(&now, before.text[i]);
+        if (now.n == before.n && memcmp(&now, &before, sizeof(before)) == 0)
                 return;
-        (void)store_set_endpoints(d->store, p->number, &p->candidates);
+        (void)store_set_endpoints(d->store, p->number, &now);
 }

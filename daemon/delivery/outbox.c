@@ -2,53 +2,23 @@
 
 /* Sending: from committed rows to frames, and what comes back. */
 
+#include <utlist.h>
+
 #include "delivery/private.h"
 
-/* The window: what was sent and not acknowledged, in order. Acks come in order as well, so the
- * search ends at once. */
+/* Rows that one turn of one peer looks at, so that a million of them do not keep others waiting. */
+#define TURN_ROWS 256
+#define TURN_ROWS_SKIPPED 4096
 
-static bool window_is_full(const Peer *p) {
-        return p->in_flight_n >= WINDOW_ENTRIES || p->in_flight_bytes >= WINDOW_BYTES;
-}
-
-static int window_add(Peer *p, const Uuid *id, size_t size) {
-        if (!p->in_flight) {
-                p->in_flight = calloc(WINDOW_ENTRIES, sizeof(*p->in_flight));
-                if (!p->in_flight)
-                        return -ENOMEM;
-        }
-        p->in_flight[(p->in_flight_first + p->in_flight_n++) % WINDOW_ENTRIES] =
-                (Sent){.id = *id, .size = size};
-        p->in_flight_bytes += size;
-        return 0;
-}
-
-static bool window_begins_with(const Peer *p, const Uuid *id) {
-        return p->in_flight_n > 0 && uuid_equal(&p->in_flight[p->in_flight_first].id, id);
-}
-
-static bool window_remove(Peer *p, const Uuid *id) {
-        for (size_t i = 0; i < p->in_flight_n; i++) {
-                Sent *s = &p->in_flight[(p->in_flight_first + i) % WINDOW_ENTRIES];
-
-                if (!uuid_equal(&s->id, id))
-                        continue;
-                p->in_flight_bytes -= s->size;
-                /* What is before it moves up; usually nothing is. */
-                for (; i > 0; i--)
-                        p->in_flight[(p->in_flight_first + i) % WINDOW_ENTRIES] =
-                                p->in_flight[(p->in_flight_first + i - 1) % WINDOW_ENTRIES];
-                p->in_flight_first = (p->in_flight_first + 1) % WINDOW_ENTRIES;
-                p->in_flight_n--;
-                return true;
-        }
-        return false;
-}
+/* What was refused for now comes again after this, whatever the other end says. */
+#define RETRY_AFTER_FIRST 5
+#define RETRY_AFTER_LAST 3600 /* s */
 
 void outbox_link_lost(Peer *p) {
-        p->in_flight = mfree(p->in_flight);
-        p->in_flight_first = p->in_flight_n = p->in_flight_bytes = 0;
+        window_done(&p->window);
+        outbox_leave_turns(p);
         p->sent = (OutboxPosition){};
+        p->send_again = 0;
         p->pending = true;
 }
 
@@ -69,6 +39,8 @@ typedef struct Burst {
         Peer *peer;
         DbTxn *txn;
         OutboxWalk rows;
+        unsigned left, skipped; /* rows that this turn may send, that it has passed over */
+        OutboxPosition passed; /* where there were too many to pass over */
         unsigned entries; /* sent since the last signature */
         size_t bytes;
 } Burst;
@@ -87,7 +59,7 @@ static int burst_sign(const Burst *b, const Entry *e, uint8_t *signature, Messag
         return 0;
 }
 
-static int burst_send(Burst *b, const Uuid *id, const Entry *e, bool sign_it) {
+static int burst_send(Burst *b, const Entry *e, bool sign_it) {
         uint8_t signature[SIGNATURE_SIZE];
         Peer *p = b->peer;
         MessageFrame m = {.inner = e->inner};
@@ -97,15 +69,15 @@ static int burst_send(Burst *b, const Uuid *id, const Entry *e, bool sign_it) {
                 r = burst_sign(b, e, signature, &m);
         if (r >= 0)
                 r = message_encode(link_output(p->link), &m);
-        return r < 0 ? r : window_add(p, id, e->inner.size);
+        return r;
 }
 
 /* There will be room for another entry when one of SIZE bytes has been sent. */
 static bool burst_has_room(const Burst *b, size_t size) {
         const Peer *p = b->peer;
 
-        return b->entries < BURST_ENTRIES_MAX && p->in_flight_n + 1 < WINDOW_ENTRIES &&
-                p->in_flight_bytes + size < WINDOW_BYTES &&
+        return b->entries < BURST_ENTRIES_MAX && p->window.n + 1 < WINDOW_ENTRIES &&
+                p->window.bytes + size < WINDOW_BYTES && b->left > 0 &&
                 link_has_room(p->link, size + MESSAGE_OVERHEAD);
 }
 
@@ -118,8 +90,8 @@ static bool burst_goes_on(const Burst *b, const OutboxRow *cur, size_t size, con
 }
 
 /* The next row that is still to be sent, with its entry. Rows whose time is over are left for
- * outbox_expire(). */
-static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry, bool *ret_expired) {
+ * expiry.c. 0 when there is none, or when there were too many of those: `passed` is set then. */
+static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry) {
         int r;
 
         while ((r = outbox_walk_next(&b->rows, ret)) > 0) {
@@ -127,27 +99,35 @@ static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry, bool
                         r = entry_get(b->txn, ret->at.feed, ret->at.seq, ret_entry);
                         return r == 0 ? store_damaged(b->txn) : r;
                 }
-                *ret_expired = true;
+                if (++b->skipped == TURN_ROWS_SKIPPED) {
+                        b->passed = ret->at;
+                        b->left = 0;
+                        return 0;
+                }
         }
         return r;
 }
 
-static int pump(Burst *b, usec_t now, bool *ret_expired) {
+static int pump(Burst *b, usec_t now) {
         Peer *p = b->peer;
         Entry entry, next_entry;
         OutboxRow cur, next;
         int r, more;
 
-        more = next_row(b, now, &cur, &entry, ret_expired);
-        while (more > 0 && !window_is_full(p) && !link_is_full(p->link)) {
+        more = next_row(b, now, &cur, &entry);
+        while (more > 0 && b->left > 0 && !window_is_full(&p->window) && !link_is_full(p->link)) {
+                Sent sent = {.id = cur.id, .at = cur.at, .size = (uint32_t)entry.inner.size};
                 bool goes_on;
 
+                b->left--;
                 b->entries++;
                 b->bytes += entry.inner.size;
-                more = next_row(b, now, &next, &next_entry, ret_expired);
+                more = next_row(b, now, &next, &next_entry);
                 goes_on = more > 0 &&
                         burst_goes_on(b, &cur, entry.inner.size, &next, next_entry.inner.size);
-                r = burst_send(b, &cur.id, &entry, !goes_on);
+                r = burst_send(b, &entry, !goes_on);
+                if (r >= 0)
+                        r = window_add(&p->window, &sent);
                 if (r < 0)
                         return r;
                 p->sent = cur.at;
@@ -156,53 +136,109 @@ static int pump(Burst *b, usec_t now, bool *ret_expired) {
                 cur = next;
                 entry = next_entry;
         }
-        p->pending = more > 0;
+        if (b->passed.feed > 0)
+                p->sent = b->passed;
+        p->pending = more > 0 || b->passed.feed > 0;
         return more < 0 ? more : 0;
 }
 
-void outbox_expire(Peer *p) {
-        Delivery *d = p->delivery;
-        usec_t now = loop_realtime(d->loop);
-        OutboxPosition at = {};
-        OutboxRow row;
+static void set_timer(Peer *p) {
+        usec_t retry = window_first_retry(&p->window);
 
-        while (outbox_next(store_write(d->store), p->number, at, &row) > 0) {
-                Failure f = {
-                        .id = &row.id, .state = ENTRY_EXPIRED, .reason = CODE_EXPIRED, .now = now};
+        loop_timer_set(p->timer, p->send_again > 0 ? MIN(retry, p->send_again) : retry);
+}
 
-                at = row.at;
-                if (row.expires <= now && store_fail_message(d->store, p->number, &f) <= 0)
-                        break;
+void outbox_send_again(Peer *p, usec_t wait) {
+        Loop *l = p->delivery->loop;
+
+        p->send_again = loop_now(l) + loop_jitter(l, wait);
+        set_timer(p);
+}
+
+/* What was refused for now and whose time has come, each signed for itself. */
+static int pump_again(Burst *b, usec_t now) {
+        Peer *p = b->peer;
+        Sent *s;
+
+        while (b->left > 0 && !link_is_full(p->link) &&
+                (s = window_next_retry(&p->window, now)) != NULL) {
+                Uuid id = s->id;
+                OutboxRow row;
+                Entry entry;
+                int r;
+
+                b->left--;
+                r = outbox_get(b->txn, p->number, s->at, &row);
+                if (r > 0)
+                        r = entry_get(b->txn, s->at.feed, s->at.seq, &entry);
+                if (r == 0) {
+                        (void)window_remove(&p->window, &id); /* given up meanwhile */
+                        continue;
+                }
+                if (r > 0)
+                        r = burst_send(b, &entry, true);
+                if (r < 0)
+                        return r;
+                s->retry = 0;
         }
+        set_timer(p);
+        return 0;
+}
+
+static bool can_send(const Peer *p) {
+        return p->link && link_is_open(p->link) && !link_is_full(p->link);
 }
 
 void outbox_pump(Peer *p) {
         Delivery *d = p->delivery;
-        usec_t now = loop_realtime(d->loop);
-        Burst b = {.peer = p};
-        bool expired = false;
+        usec_t now = loop_now(d->loop);
+        Burst b = {.peer = p, .left = TURN_ROWS};
+        bool again;
         int r;
 
-        if (!p->pending || !p->link || !link_is_open(p->link) || window_is_full(p) ||
-                link_is_full(p->link))
+        if (p->send_again > 0 && p->send_again <= now)
+                outbox_link_lost(p);
+        again = window_first_retry(&p->window) <= now;
+        if (!can_send(p) || (!again && (!p->pending || window_is_full(&p->window))))
                 return;
         r = store_read_begin(d->store, &b.txn);
         if (r < 0) {
-                peer_retry_later(p); /* the store is being reopened */
+                /* The store is being reopened. */
+                loop_timer_set(p->timer, now + USEC_PER_SEC);
                 return;
         }
-        r = outbox_walk(b.txn, p->number, p->sent, &b.rows);
-        if (r >= 0) {
-                r = pump(&b, now, &expired);
+        if (again)
+                r = pump_again(&b, now);
+        if (r >= 0 && p->pending)
+                r = outbox_walk(b.txn, p->number, p->sent, &b.rows);
+        if (r >= 0 && p->pending) {
+                r = pump(&b, loop_realtime(d->loop));
                 outbox_walk_end(&b.rows);
         }
         store_read_end(b.txn);
         link_queued(p->link);
-        if (expired)
-                outbox_expire(p);
         if (r < 0)
                 log_warning(
                         "An outgoing message could not be read from the store: %s", strerror(-r));
+        else if (b.left == 0 && can_send(p))
+                outbox_take_turn(p);
+}
+
+/* Turns */
+
+void outbox_leave_turns(Peer *p) {
+        if (p->in_turn)
+                DL_DELETE2(p->delivery->turns, p, turn_prev, turn_next);
+        p->in_turn = false;
+}
+
+void outbox_take_turn(Peer *p) {
+        Delivery *d = p->delivery;
+
+        if (!p->in_turn)
+                DL_APPEND2(d->turns, p, turn_prev, turn_next);
+        p->in_turn = true;
+        loop_timer_set(d->turn_timer, loop_now(d->loop));
 }
 
 /* Answers */
@@ -216,8 +252,7 @@ int outbox_take_ack(Peer *p, Frame *f) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++)
-                if (window_remove(p, &ids[i]))
-                        backoff_reset(&p->backoff);
+                p->acked |= window_remove(&p->window, &ids[i]);
         outbox_pump(p);
         return 0;
 }
@@ -232,26 +267,40 @@ static int outbox_fail(Peer *p, const Nack *n) {
         return store_fail_message(d->store, p->number, &f);
 }
 
+/* It keeps its place in the window and is sent again alone: what is behind it goes on. The other
+ * end knows best how long that takes; where it does not say, each refusal takes longer. */
+static void outbox_delay(Peer *p, Sent *s, const Nack *n) {
+        Loop *l = p->delivery->loop;
+        uint64_t wait = RETRY_AFTER_FIRST;
+
+        if (n->retry_after > 0)
+                wait = n->retry_after;
+        if (n->retry_after == 0 || n->code == CODE_FORK || n->code == _CODE_MAX)
+                wait <<= MIN(s->refusals, 8U);
+        wait = CLAMP(wait, (uint64_t)RETRY_AFTER_FIRST, (uint64_t)RETRY_AFTER_LAST);
+        s->refusals++;
+        s->retry = loop_now(l) + loop_jitter(l, wait * USEC_PER_SEC);
+        set_timer(p);
+}
+
 int outbox_take_nack(Peer *p, Frame *f) {
+        Sent *s;
         Nack n;
         int r;
 
         r = nack_decode(f, &n);
         if (r < 0)
                 return r;
-        if (!window_remove(p, &n.id))
+        s = window_find(&p->window, &n.id);
+        if (!s || s->retry > 0)
                 return 0; /* about nothing that was asked */
         if (n.permanent) {
+                (void)window_remove(&p->window, &n.id);
                 r = outbox_fail(p, &n);
                 if (r < 0)
                         log_warning("A refused message could not be marked: %s", strerror(-r));
-        } else {
-                /* Stays in the outbox; sent again over the next link, or when the peer can. */
-                loop_timer_set(p->timer,
-                        loop_now(p->delivery->loop) +
-                                loop_jitter(p->delivery->loop,
-                                        CLAMP(n.retry_after, 5, 3600) * USEC_PER_SEC));
-        }
+        } else
+                outbox_delay(p, s, &n);
         outbox_pump(p);
         return 0;
 }
@@ -259,9 +308,7 @@ int outbox_take_nack(Peer *p, Frame *f) {
 static void on_delivered(void *userdata, const Uuid *id) {
         Peer *p = userdata;
 
-        /* The acks have come before; without them the first is the one. */
-        if (window_begins_with(p, id))
-                (void)window_remove(p, id);
+        (void)window_remove(&p->window, id);
 }
 
 /* A receipt that speaks of more than one batch should hold is taken in pieces. */
@@ -287,10 +334,6 @@ static void take_receipt(Peer *p, Receipt *rc) {
                 log_warning("A receipt could not be kept: %s", strerror(-r));
 }
 
-void outbox_go_on_with_receipt(Peer *p) {
-        take_receipt(p, TAKE_PTR(p->unfinished));
-}
-
 int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
         _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
         int r;
@@ -313,4 +356,18 @@ int outbox_take_receipt(Peer *p, Frame *f) {
         r = outbox_take_receipt_object(p, outer, link_certificate(p->link)->device);
         outbox_pump(p);
         return r == -EBADMSG ? r : 0;
+}
+
+void outbox_on_turn(void *userdata) {
+        Delivery *d = userdata;
+        Peer *p = d->turns;
+
+        if (!p)
+                return;
+        outbox_leave_turns(p);
+        if (d->turns)
+                loop_timer_set(d->turn_timer, loop_now(d->loop));
+        if (p->unfinished)
+                take_receipt(p, TAKE_PTR(p->unfinished));
+        outbox_pump(p);
 }

@@ -4,17 +4,24 @@
 /* What the files of delivery/ share. */
 
 #include "delivery/delivery.h"
-#include "util/backoff.h"
+#include "delivery/schedule.h"
+#include "delivery/window.h"
 #include "util/log.h"
 #include "util/table.h"
 
-/* Entries and bytes sent and not acknowledged. */
-#define WINDOW_ENTRIES 1024
-#define WINDOW_BYTES (2 * 1024 * 1024)
-
+/* Until an endpoint takes a connection. */
 #define DIAL_TIME (5 * USEC_PER_SEC)
-#define RETRY_FIRST (500 * USEC_PER_MSEC)
-#define RETRY_LAST (5 * USEC_PER_MINUTE)
+
+/* Until one of them has led to a link, whatever the other end does. */
+#define ATTEMPT_TIME USEC_PER_MINUTE
+
+/* Peers that are being dialled at once; further ones wait for a place. */
+#define DIALLING_MAX 32
+
+/* Peers without a link that are kept in memory, those that wait for their time and those that wait
+ * for a place. The others are found in the outbox. */
+#define WAITING_MAX 1024
+#define QUEUED_MAX 1024
 
 /* After a batch that failed, until unreceipted messages go out once more. */
 #define SEND_AGAIN_DELAY (10 * USEC_PER_SEC)
@@ -29,10 +36,14 @@ typedef struct Held {
         uint8_t hash[SHA256_SIZE];
 } Held;
 
-typedef struct Sent {
-        Uuid id;
-        size_t size;
-} Sent;
+typedef enum PeerState {
+        PEER_IDLE, /* has a link, or nothing to send */
+        PEER_WAITING, /* for the time of the next attempt */
+        PEER_QUEUED, /* for a place */
+        PEER_DIALLING, /* has a place, until a link is open */
+} PeerState;
+
+typedef struct Race Race;
 
 typedef struct Peer {
         Delivery *delivery;
@@ -41,23 +52,26 @@ typedef struct Peer {
         uint8_t conversation[SHA256_SIZE]; /* with this account */
         Link *link; /* open, or being opened */
         bool up; /* it is open, and the user knows */
+        bool acked; /* it has brought something over */
         usec_t up_since;
 
         /* Getting a link */
-        LoopTimer *timer;
-        Backoff backoff;
-        LinkDial *dial;
-        bool looking_up, looked_up;
+        PeerState state;
+        LoopTimer *timer; /* the next attempt, the end of this one; with a link, what comes again */
+        usec_t since; /* when the newest of what waits came to be, as far as is known */
         bool appeared; /* since the present attempt began */
-        Endpoints candidates;
-        size_t next_candidate;
-        char dialled[ENDPOINT_SIZE]; /* the endpoint of the link being opened */
+        bool urgent; /* in the first of the queues */
+        Race *race; /* of PEER_DIALLING, until the other end has proved who it is */
+        char dialled[CANDIDATE_SIZE]; /* the endpoint of the link */
+        struct Peer *queue_prev, *queue_next;
 
         /* Sending */
         bool pending; /* there may be rows beyond `sent` */
         OutboxPosition sent;
-        Sent *in_flight; /* a ring, oldest first */
-        size_t in_flight_first, in_flight_n, in_flight_bytes;
+        Window window;
+        usec_t send_again; /* everything once more; 0: no need */
+        bool in_turn; /* has more to send than one turn allows */
+        struct Peer *turn_prev, *turn_next;
 
         /* Receiving */
         Held *held;
@@ -96,6 +110,31 @@ struct Delivery {
         bool started;
         bool committing; /* on_batch() will come */
         Confirming *confirming;
+
+        /* Getting links */
+        DeadList dead;
+        Peer *urgent, *queued;
+        unsigned n_dialling, n_waiting, n_queued;
+        unsigned picked; /* places given so far */
+        bool filling; /* places are being given */
+        LoopTimer *place_timer; /* there are places, and peers that want them */
+
+        /* A walk over all recipients, for those that are not in memory. */
+        struct {
+                LoopTimer *timer; /* the next walk */
+                bool active, again;
+                bool left_out; /* somebody was not kept in memory */
+                uint32_t at;
+                usec_t begun;
+        } sweep;
+        usec_t since; /* started */
+
+        /* Peers that go on sending, one a turn. */
+        Peer *turns;
+        LoopTimer *turn_timer;
+
+        LoopTimer *expiry_timer;
+        bool expiring; /* the batch has messages whose time is over */
 };
 
 Peer *peer_find(const Delivery *d, const uint8_t *account);
@@ -113,19 +152,55 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *receipt, Buffer *buf);
 /* outbox.c */
 void outbox_pump(Peer *p);
 
-/* Messages whose time was over before they could be delivered. */
-void outbox_expire(Peer *p);
 bool peer_has_rows(Peer *p);
+
+/* Everything that was not acknowledged, in about WAIT from now. */
+void outbox_send_again(Peer *p, usec_t wait);
+
+/* P goes on, with what it sends or with a long receipt, in a turn of its own. */
+void outbox_take_turn(Peer *p);
+void outbox_leave_turns(Peer *p);
+void outbox_on_turn(void *userdata);
 void outbox_link_lost(Peer *p);
 int outbox_take_ack(Peer *p, Frame *f);
 int outbox_take_nack(Peer *p, Frame *f);
 int outbox_take_receipt(Peer *p, Frame *f);
 int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device);
-void outbox_go_on_with_receipt(Peer *p);
 
-/* dialling.c */
-void peer_want_link(Peer *p);
-void peer_try_next(Peer *p);
+/* dialling.c: when somebody is dialled, and the places for that */
+void peer_free(Peer *p);
+bool peer_has_place(const Delivery *d, bool urgent);
+
+/* An attempt as soon as there is a place. */
+void peer_want_link(Peer *p, bool urgent);
 void peer_stop_dialling(Peer *p);
-void peer_retry_later(Peer *p);
+
+/* The attempt has failed, or the link is gone. BLOCKED: all known endpoints pause until then. P may
+ * be gone after this. */
+void peer_retry_later(Peer *p, usec_t blocked);
 void peer_reached(Peer *p);
+
+/* The endpoint of P's link did not lead to one that opened. */
+void peer_endpoint_failed(Peer *p);
+void dialling_start(Delivery *d);
+void dialling_stop(Delivery *d);
+int dialling_new(Delivery *d);
+void dialling_free(Delivery *d);
+
+/* Somebody has rows, and there is no room to remember that. */
+void dialling_sweep_again(Delivery *d);
+
+/* race.c: attempts at all endpoints of one peer, staggered */
+int race_begin(Peer *p, bool appeared);
+Race *race_free(Race *r);
+
+/* L has proved to be the peer: the other attempts end. False: it is not one of them. */
+bool race_won(Peer *p, const Link *l);
+
+/* One of the links being opened is gone. False: it is not one of them. P may be gone after this. */
+bool race_link_lost(Peer *p, const Link *l, bool wrong);
+
+/* expiry.c: messages whose time is over before they could be delivered */
+void expiry_look(Delivery *d);
+void expiry_on_timer(void *userdata);
+void expiry_on_batch(Delivery *d, int error);

@@ -8,6 +8,7 @@ struct LinkDial {
         LinkPool *pool;
         Connect *connect;
         uint8_t account[KEY_SIZE];
+        bool raced;
         LinkDialFn fn;
         void *userdata;
 };
@@ -19,6 +20,8 @@ static void on_connected(void *userdata, int error, Transport *t) {
 
         if (r >= 0)
                 r = link_dialled(d->pool, t, d->account, &l);
+        if (r >= 0 && d->raced)
+                link_set_raced(l);
         d->fn(d->userdata, MIN(r, 0), l);
 }
 
@@ -29,7 +32,7 @@ int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn,
 
         if (!d)
                 return -ENOMEM;
-        *d = (LinkDial){.pool = p, .fn = fn, .userdata = userdata};
+        *d = (LinkDial){.pool = p, .raced = to->raced, .fn = fn, .userdata = userdata};
         memcpy(d->account, to->account, KEY_SIZE);
         r = connect_new(
                 link_pool_net(p), to->host, to->port, timeout, on_connected, d, &d->connect);

@@ -46,6 +46,7 @@ struct Link {
         LinkState state;
         bool outgoing, has_hello;
         bool peer_ok; /* the other end has sent HELLO_OK */
+        bool holds_hello; /* until the other's is here */
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
         uint8_t boot_nonce[BOOT_NONCE_SIZE];
@@ -141,6 +142,11 @@ static void link_end(Link *l, Code code, const char *text) {
         l->state = LINK_TLS;
         if (l->outgoing || l->has_hello)
                 p->callbacks->closed(p->userdata, l, code, text);
+        link_free(l);
+}
+
+void link_abandon(Link *l) {
+        link_unlink(l);
         link_free(l);
 }
 
@@ -257,8 +263,13 @@ static bool link_is_same_boot(const Link *l, const Link *other) {
 static bool link_settle_with(Link *l, Link *other) {
         bool same_boot = link_is_same_boot(l, other);
 
-        /* Nothing was heard of the other yet: if it is only being dialled, it may never come up. */
-        if (!other->has_hello && other->state < LINK_HELLO) {
+        /* Two attempts of this end's: the owner, who is asked next, drops the one that has not
+         * proved anything. */
+        if (!other->has_hello && other->outgoing && l->outgoing)
+                return true;
+        /* Nothing was heard of the other yet, nor said: if it is only being dialled, it may never
+         * come up. */
+        if (!other->has_hello && (other->state < LINK_HELLO || other->holds_hello)) {
                 link_end(other, CODE_OK, "superseded by a link from the other end");
                 return true;
         }
@@ -346,6 +357,12 @@ static int link_take_hello(Link *l, Frame *f) {
         l->certificate = g.certificate;
         l->heartbeat = h.heartbeat;
         l->has_hello = true;
+        if (l->holds_hello) {
+                l->holds_hello = false;
+                r = greeting_send(l->conn, p->self, l->account);
+                if (r < 0)
+                        return r;
+        }
         link_settle(l);
         return 0;
 }
@@ -398,7 +415,8 @@ static void on_conn_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
 
         memcpy(l->tls_key, key, KEY_SIZE);
         l->state = LINK_HELLO;
-        if (greeting_send(l->conn, l->pool->self, l->outgoing ? l->account : NULL) < 0)
+        if (!l->holds_hello &&
+                greeting_send(l->conn, l->pool->self, l->outgoing ? l->account : NULL) < 0)
                 link_end(l, CODE_STORAGE, "out of memory");
 }
 
@@ -569,6 +587,10 @@ void link_accept(LinkPool *p, Transport *t) {
 
 int link_dialled(LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret) {
         return link_new(p, t, account, ret);
+}
+
+void link_set_raced(Link *l) {
+        l->holds_hello = true;
 }
 
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]) {

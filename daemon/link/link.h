@@ -53,11 +53,18 @@ Net *link_pool_net(const LinkPool *p);
 void link_accept(LinkPool *p, Transport *t);
 int link_dialled(LinkPool *p, Transport *t, const uint8_t account[static KEY_SIZE], Link **ret);
 
+/* Of a link that was dialled just now: see LinkAddress. */
+void link_set_raced(Link *l);
+
 /* Connects, then as link_dialled(). */
 typedef struct LinkAddress {
         const char *host; /* numeric or a name */
         uint16_t port;
         const uint8_t *account;
+
+        /* One of several attempts for this account: says HELLO only when the other end has proved
+         * to be the account, so that of all attempts one is known there. */
+        bool raced;
 } LinkAddress;
 
 typedef struct LinkDial LinkDial;
@@ -85,6 +92,9 @@ void link_refuse(Link *l, Code code, const char *text);
 
 /* Ends a link of which the owner wants no more. */
 void link_close(Link *l, Code code, const char *text);
+
+/* Ends one that was dialled, and that another attempt has overtaken, without a word. */
+void link_abandon(Link *l);
 
 /* Where frames for an open link are appended; link_queued() after. */
 Buffer *link_output(Link *l);

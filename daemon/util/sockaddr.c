@@ -131,3 +131,18 @@ const char *endpoint_format(const char *host, uint16_t port, char buf[static END
                 v6 ? "]" : "", port);
         return buf;
 }
+
+void families_interleave(const int *families, size_t n, size_t *ret_order) {
+        size_t done = 0;
+
+        /* Round after round, the next of each family, in the order in which they appear. */
+        for (size_t round = 0; done < n; round++)
+                for (size_t i = 0; i < n; i++) {
+                        size_t before = 0;
+
+                        for (size_t k = 0; k < i; k++)
+                                before += families[k] == families[i];
+                        if (before == round)
+                                ret_order[done++] = i;
+                }
+}

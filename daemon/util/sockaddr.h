@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "util/macro.h"
+#include "util/usec.h"
 
 /* An IPv6 literal in brackets with a scope and a port; a host name is at most 253 characters. */
 #define HOST_SIZE 256
@@ -44,3 +45,12 @@ int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[st
 
 /* The reverse; puts brackets around a host with a colon. */
 const char *endpoint_format(const char *host, uint16_t port, char buf[static ENDPOINT_SIZE]);
+
+/* RFC 8305 section 4: the order in which addresses of these families are tried, which are given in
+ * order of preference. Families take turns, beginning with that of the first; within a family the
+ * order stays. RET_ORDER has N places. */
+void families_interleave(const int *families, size_t n, size_t *ret_order);
+
+/* RFC 8305 section 5: how long after one attempt the next one begins, unless the first has failed
+ * before. */
+#define CONNECT_STAGGER (250 * USEC_PER_MSEC)

@@ -24,7 +24,7 @@ struct Network {
         PipeOptions options;
         Listening *listening;
         Wire *wires;
-        unsigned n_dialled;
+        unsigned n_dialled, n_connecting, most_at_once;
 };
 
 /* Begins with the Net, as every implementation does. */
@@ -34,6 +34,8 @@ struct Connect {
         char host[HOST_SIZE];
         uint16_t port;
         LoopTimer *timer;
+        usec_t end; /* of whoever gets no answer */
+        bool connecting;
         ConnectFn fn;
         void *userdata;
 };
@@ -71,16 +73,27 @@ static int network_join(Network *n, const Listening *to, Transport **ret) {
         return 0;
 }
 
+static void connect_settled(Connect *c) {
+        c->network->n_connecting -= c->connecting;
+        c->connecting = false;
+}
+
 /* After a round trip: SYN, SYN-ACK. */
 static void on_round_trip(void *userdata) {
         Connect *c = userdata;
         const Listening *l = network_find(c->network, c->host, c->port);
+        usec_t now = loop_now(c->network->loop);
         Transport *t = NULL;
         int r = -ECONNREFUSED;
 
+        if (l && !l->fn && now < c->end) {
+                loop_timer_set(c->timer, c->end);
+                return;
+        }
+        connect_settled(c);
         c->network->n_dialled++;
         if (l)
-                r = network_join(c->network, l, &t);
+                r = l->fn ? network_join(c->network, l, &t) : -ETIMEDOUT;
         c->fn(c->userdata, r, t);
 }
 
@@ -92,7 +105,13 @@ static int network_connect_new(Net *net, const char *host, uint16_t port, usec_t
 
         if (!c)
                 return -ENOMEM;
-        *c = (Connect){.net = net, .network = n, .port = port, .fn = fn, .userdata = userdata};
+        *c = (Connect){.net = net,
+                .network = n,
+                .port = port,
+                .end = loop_now(n->loop) + timeout,
+                .connecting = true,
+                .fn = fn,
+                .userdata = userdata};
         snprintf(c->host, sizeof(c->host), "%s", host);
         r = loop_timer_new(n->loop, on_round_trip, c, &c->timer);
         if (r < 0) {
@@ -100,11 +119,13 @@ static int network_connect_new(Net *net, const char *host, uint16_t port, usec_t
                 return r;
         }
         loop_timer_set(c->timer, loop_now(n->loop) + 2 * n->options.latency);
+        n->most_at_once = MAX(n->most_at_once, ++n->n_connecting);
         *ret = c;
         return 0;
 }
 
 static void network_connect_free(Connect *c) {
+        connect_settled(c);
         loop_timer_free(c->timer);
         free(c);
 }
@@ -157,6 +178,10 @@ int network_listen(
         return 0;
 }
 
+int network_swallow(Network *n, const char *host, uint16_t port) {
+        return network_listen(n, host, port, NULL, NULL);
+}
+
 void network_close(Network *n, const char *host, uint16_t port) {
         Listening *l = network_find(n, host, port);
 
@@ -174,4 +199,8 @@ void network_cut(Network *n, unsigned directions) {
 
 unsigned network_n_dialled(const Network *n) {
         return n->n_dialled;
+}
+
+unsigned network_most_at_once(const Network *n) {
+        return n->most_at_once;
 }

@@ -26,6 +26,9 @@ void network_connect_with(Network *network, Net *n);
 
 int network_listen(Network *n, const char *host, uint16_t port, NetworkAcceptFn fn, void *userdata);
 
+/* Connections to it are neither accepted nor refused, until network_close(). */
+int network_swallow(Network *n, const char *host, uint16_t port);
+
 /* Connections to it are refused from now on; those that there are stay. */
 void network_close(Network *n, const char *host, uint16_t port);
 
@@ -34,3 +37,6 @@ void network_cut(Network *n, unsigned directions);
 
 /* Connections made so far, refused ones included. */
 unsigned network_n_dialled(const Network *n);
+
+/* The most connections that were being made at the same time. */
+unsigned network_most_at_once(const Network *n);
