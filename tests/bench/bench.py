@@ -178,28 +178,80 @@ def bench_idle_wake_ups(lab, seconds=60):
     report("idle-wake-ups", value, "1/s", seconds, goal=0.2)
 
 
+def start_times(user, rounds):
+    """ms from exec to READY=1, of one start after the other, sorted."""
+    took = []
+    for _ in range(rounds):
+        user.stop()
+        start = time.monotonic()
+        user.launch([harness.P2PCHATD], wait=False)
+        user.notify.settimeout(60)              # the loop of the harness looks every 20 ms only
+        while "READY=1" not in user.said:
+            user.said += user.notify.recv(4096).decode()
+        took.append((time.monotonic() - start) * 1000)
+        user.notify.setblocking(False)
+    return sorted(took)
+
+
 def bench_start(lab):
     """From exec to READY=1, and to the name on the bus, of a registered user."""
     lab.tracker()
-    alice = lab.user("alice").join()
-    took = []
-    for _ in range(20):
-        alice.stop()
-        start = time.monotonic()
-        alice.launch([harness.P2PCHATD], wait=False)
-        alice.notify.settimeout(60)             # the loop of the harness looks every 20 ms only
-        while "READY=1" not in alice.said:
-            alice.said += alice.notify.recv(4096).decode()
-        took.append((time.monotonic() - start) * 1000)
-        alice.notify.setblocking(False)
-    took.sort()
+    took = start_times(lab.user("alice").join(), 20)
     report("start", statistics.median(took), "ms", len(took), statistics.median(took), took[-1],
            goal=50)
 
 
+def disk_size(user):
+    return sum(f.stat().st_blocks * 512 for f in user.state.rglob("*") if f.is_file())
+
+
+def drain(sender, users, count):
+    """Until nothing waits any more; the most memory that was seen meanwhile, of each."""
+    most, begun = {user.name: 0 for user in users}, None
+    while True:
+        queued = sender.property("Queued")
+        if begun is None and queued < count:
+            begun = time.monotonic()
+        for user in users:
+            most[user.name] = max(most[user.name], kernel.anonymous_memory(user.pid) / MIB)
+        if queued == 0:
+            return time.monotonic() - begun, most
+        time.sleep(0.1)
+
+
+def bench_million(lab, count=1000000):
+    """A million messages for somebody who is away: their room, the start beside them, and how
+    fast they go when he comes back; then the start with as many in the history."""
+    lab.tracker()
+    alice, bob = lab.users("alice", "bob")
+    alice.exchange(bob)
+    for user in (alice, bob):                   # a client that asks, and gets no signals
+        user.connection.close_sync(None)
+        user.connection = harness.connect(user.bus.address)
+    bob.stop()
+    before = disk_size(alice)
+    queued = run("flood", alice.bus.address, "-", "bob", count, 256, SIZE)
+    report("million-queue", queued["rate"], "messages/s", count, queued["p50"], queued["p99"],
+           **{"memory-MiB": kernel.anonymous_memory(alice.pid) / MIB,
+              "disk-bytes-each": (disk_size(alice) - before) / count})
+    took = start_times(alice, 10)
+    report("million-queued-start", statistics.median(took), "ms", len(took),
+           statistics.median(took), took[-1], goal=50,
+           **{"memory-MiB": kernel.anonymous_memory(alice.pid) / MIB})
+    bob.start()
+    seconds, most = drain(alice, (alice, bob), count)
+    report("million-drain", count / seconds, "messages/s", count,
+           **{f"most-memory-MiB-{name}": value for name, value in most.items()})
+    for user in (alice, bob):
+        took = start_times(user, 10)
+        report(f"million-stored-start-{user.name}", statistics.median(took), "ms", len(took),
+               statistics.median(took), took[-1], goal=50,
+               **{"memory-MiB": kernel.anonymous_memory(user.pid) / MIB})
+
+
 BENCHES = {"pipelined": bench_pipelined, "one-message": bench_one, "link": bench_link,
            "idle-memory": bench_idle_memory, "idle-wake-ups": bench_idle_wake_ups,
-           "start": bench_start}
+           "start": bench_start, "million": bench_million}
 
 
 def main():
