@@ -8,6 +8,7 @@ import pytest
 import flood
 import harness
 from harness import Gio, GLib
+from reader import Survivor
 from strace import KillAt
 
 OTHER_TEXT = "something else under the same id"
@@ -32,12 +33,14 @@ def check_repeats_add_nothing(user, to, given, text):
 
 
 def check_both_have(alice, bob, ids):
-    """Each once and in this order, delivered, and counted once as unread."""
+    """Each once and in this order, delivered, told once, and counted once as unread."""
     alice.wait_delivered("bob", ids)
     assert [row["id"] for row in alice.history("bob")] == ids
     assert [row["id"] for row in bob.history("alice")] == ids
     row, = bob.list("ListConversations")
     assert row["unread"] == len(ids)
+    Survivor(bob).check(ids, [])
+    Survivor(alice).check([], ids)
 
 
 def told(user, ids):

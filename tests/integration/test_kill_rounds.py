@@ -3,6 +3,7 @@
 import os
 
 import talk
+from reader import Readers
 
 ROUNDS = 200 if os.environ.get("P2PCHAT_LONG") else 20
 PER_ROUND = 60                                  # messages of each side
@@ -17,12 +18,13 @@ def victims_of(rounds, alice, bob, tracker, generator):
     return victims
 
 
-def play_round(talks, victims, generator):
+def play_round(talks, readers, victims, generator):
     """Talking, killed, back again, and on."""
     marks = [t.mark() for t in talks]
     for t in talks:
         t.go(PER_ROUND)
     talk.wait_progress(talks, marks, generator.randrange(PER_ROUND))
+    readers.read()
     talk.spin(generator)
     for process in victims:
         process.kill()
@@ -32,6 +34,7 @@ def play_round(talks, victims, generator):
     generator.shuffle(victims)
     for process in victims:
         process.start()
+    readers.read()
     for t, mark in zip(talks, marks):
         t.settle()
         t.check_kept(mark)
@@ -45,11 +48,13 @@ def play_round(talks, victims, generator):
 def test_killed_at_random_moments(tracker, alice, bob):
     generator = talk.generator()
     talks = talk.acquaint(alice, bob)
+    readers = Readers(talks, generator)
     for victims in victims_of(ROUNDS, alice, bob, tracker, generator):
-        play_round(talks, list(victims), generator)
+        play_round(talks, readers, list(victims), generator)
     for t in talks:
         t.wait_delivered()
     talk.check_all(alice, bob, talks)
+    readers.check()
     assert sum(len(t.answered()) for t in talks) >= ROUNDS
     for t in talks:
         for message in generator.sample(t.answered(), 10):

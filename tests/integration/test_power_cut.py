@@ -8,6 +8,7 @@ import pytest
 import disk
 import harness
 import talk
+from reader import Readers
 
 ROUNDS = 50 if os.environ.get("P2PCHAT_LONG") else 10
 PER_ROUND = 60                                  # messages of each side
@@ -65,7 +66,7 @@ def house_fixture(lab):
             house.close()
 
 
-def play_round(house, talks, victims, generator, number):
+def play_round(house, talks, readers, victims, generator, number):
     marks = [t.mark() for t in talks]
     guest = None
     if house.tracker in victims:
@@ -75,12 +76,14 @@ def play_round(house, talks, victims, generator, number):
     for t in talks:
         t.go(PER_ROUND)
     talk.wait_progress(talks, marks, generator.randrange(PER_ROUND))
+    readers.read()
     talk.spin(generator)
     house.cut(victims)
     if generator.random() < 0.5:                # they notice that their disk is gone
         for t in talks:
             t.settle()
     house.again(victims)
+    readers.read()
     if guest:
         with pytest.raises(harness.BusError) as refused:
             house.thief.register(guest.name)
@@ -96,9 +99,11 @@ def test_power_cuts_in_the_middle_of_a_conversation(house):
     generator = talk.generator()
     alice, bob, tracker = house.alice, house.bob, house.tracker
     talks = talk.acquaint(alice, bob)
+    readers = Readers(talks, generator)
     choices = [[bob], [alice], [alice, bob], [tracker], [alice, bob, tracker]]
     for number in range(ROUNDS):
-        play_round(house, talks, choices[number % len(choices)], generator, number)
+        play_round(house, talks, readers, choices[number % len(choices)], generator, number)
     for t in talks:
         t.wait_delivered()
     talk.check_all(alice, bob, talks)
+    readers.check()
