@@ -396,22 +396,32 @@ void directory_wake(Directory *d) {
 
 /* Announcing */
 
+static void publish_to(Directory *d, Session *s, Bytes record) {
+        Publish p = {.presence = buffer_bytes(&d->presence), .record = record};
+
+        if (p.presence.size > 0)
+                (void)session_publish(s, &p, NULL, NULL);
+}
+
+/* A tracker that is new to this account takes its presence only once it has the name. */
 static void on_registered(void *userdata, Code code, const char *text, Frame *ok) {
-        Directory *d = userdata;
+        Session *s = userdata;
+        Directory *d = session_userdata(s);
 
         if (code == CODE_NAME_TAKEN || code == CODE_BAD_NAME)
                 d->callbacks->name_refused(d->userdata, code, text);
+        else if (d->claimed && session_state(s) == SESSION_CONNECTED)
+                publish_to(d, s, (Bytes){});
+}
+
+static void register_at(Directory *d, Session *s) {
+        if (session_register(s, d->self->record, on_registered, s) < 0)
+                publish_to(d, s, (Bytes){});
 }
 
 static void announce_to(Directory *d, Session *s) {
         if (d->claimed)
-                (void)session_register(s, d->self->record, on_registered, d);
-        if (d->claimed && buffer_size(&d->presence) > 0) {
-                Publish p = {.presence = {.data = buffer_data(&d->presence),
-                                     .size = buffer_size(&d->presence)}};
-
-                (void)session_publish(s, &p, NULL, NULL);
-        }
+                register_at(d, s);
         session_watch_all(d, s);
 }
 
@@ -428,9 +438,9 @@ void directory_announce(Directory *d, bool claimed, Bytes presence) {
                 if (!s || session_state(s) != SESSION_CONNECTED)
                         continue;
                 if (first)
-                        (void)session_register(s, d->self->record, on_registered, d);
-                (void)session_publish(
-                        s, &(Publish){.presence = presence, .record = d->self->record}, NULL, NULL);
+                        register_at(d, s);
+                else
+                        publish_to(d, s, d->self->record);
         }
 }
 

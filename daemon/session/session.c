@@ -533,6 +533,10 @@ Session *session_free(Session *s) {
         return NULL;
 }
 
+void *session_userdata(const Session *s) {
+        return s->userdata;
+}
+
 SessionState session_state(const Session *s) {
         return s->state;
 }

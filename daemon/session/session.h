@@ -41,6 +41,9 @@ int session_new(Net *net, const EndpointKey *tracker, const LocalIdentity *self,
 Session *session_free(Session *s);
 void session_fail_requests(Session *s);
 
+/* What session_new() was given. */
+void *session_userdata(const Session *s);
+
 SessionState session_state(const Session *s);
 const char *session_state_name(const Session *s);
 

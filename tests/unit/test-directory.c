@@ -138,6 +138,9 @@ TEST(a_tracker_is_told_who_is_there_and_who_is_watched) {
                 f = far_take(&w.tracker.far, FRAME_REGISTER);
                 CHECK_OK(record_frame_decode(&f, &record));
                 CHECK_EQ(record.size, w.alice.local.record.size);
+                CHECK(far_is_served(&w.tracker.far));
+                CHECK(!far_has(&w.tracker.far, FRAME_PUBLISH)); /* it has no such name so far */
+                tracker_ok(&w.tracker, f.request);
                 f = far_take(&w.tracker.far, FRAME_PUBLISH);
                 CHECK_OK(publish_decode(&f, &p));
                 CHECK_EQ(p.presence.size, buffer_size(&presence));
