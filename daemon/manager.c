@@ -30,7 +30,7 @@
 
 struct Manager {
         sd_event *event;
-        char *config_path;
+        const char *config_path; /* NULL: looked for */
         DaemonConfig config;
         int lock_fd;
         Loop *loop;
@@ -79,24 +79,30 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
 }
 
 /* Port 0 is chosen once and kept, so that cached endpoints stay good. */
-static int listen_somewhere(Manager *m) {
-        uint16_t port = (uint16_t)m->config.listen.port, kept = store_port(m->store);
+static int listen_somewhere(Manager *m, const struct ConfigListen *where, Listener **ret) {
+        uint16_t port = (uint16_t)where->port, kept = store_port(m->store);
+        Listener *l;
         SockAddr a;
         int r;
 
-        r = sockaddr_parse_ip(m->config.listen.address, port ?: kept, &a);
+        r = sockaddr_parse_ip(where->address, port ?: kept, &a);
         if (r < 0)
                 return r;
-        r = listener_new(m->loop, &a, on_connection, m, &m->listener);
+        r = listener_new(m->loop, &a, on_connection, m, &l);
         if (r == -EADDRINUSE && port == 0 && kept != 0) {
                 sockaddr_set_port(&a, 0);
-                r = listener_new(m->loop, &a, on_connection, m, &m->listener);
+                r = listener_new(m->loop, &a, on_connection, m, &l);
         }
         if (r < 0)
                 return r;
-        if (port == 0 && sockaddr_port(listener_address(m->listener)) != kept)
-                r = store_set_port(m->store, sockaddr_port(listener_address(m->listener)));
-        return r;
+        if (port == 0 && sockaddr_port(listener_address(l)) != kept)
+                r = store_set_port(m->store, sockaddr_port(listener_address(l)));
+        if (r < 0) {
+                listener_free(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
 }
 
 static void endpoints_add(Endpoints *e, const char *text) {
@@ -139,14 +145,13 @@ static void listening_start(Manager *m) {
 
         if (m->listener)
                 return;
-        r = listen_somewhere(m);
+        r = listen_somewhere(m, &m->config.listen, &m->listener);
         if (r < 0) {
                 snprintf(text, sizeof(text),
                         "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                         m->config.listen.address, m->config.listen.port, strerror(-r));
                 log_error("%s", text);
                 chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, text);
-                m->listener = listener_free(m->listener);
                 loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
                 account_publish(m->account, &(Endpoints){});
         } else {
@@ -347,32 +352,114 @@ static uint64_t monotonic_now(void) {
         return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
 }
 
+static int manager_read_config(Manager *m, DaemonConfig *ret, ConfigError *error) {
+        _cleanup_(freep) char *found = NULL;
+
+        if (!m->config_path && config_path_daemon(&found) < 0) {
+                snprintf(error->text, sizeof(error->text), "Out of memory");
+                return -ENOMEM;
+        }
+        return config_load(&config_schema_daemon, m->config_path ?: found, ret, error);
+}
+
+static void reload_refused(Manager *m, const char *why) {
+        char text[CONFIG_ERROR_SIZE + 64];
+
+        snprintf(text, sizeof(text), "%s. The configuration stays as it was.", why);
+        log_error("%s", text);
+        chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, text);
+}
+
+static bool same_listen(const struct ConfigListen *a, const struct ConfigListen *b) {
+        return streq(a->address, b->address) && a->port == b->port;
+}
+
+/* Opens the new door before the old one is closed, unless they are in each other's way. On an error
+ * the old one is there, if it was before. */
+static int listening_move(Manager *m, const struct ConfigListen *to) {
+        Listener *l = NULL;
+        bool had = m->listener;
+        int r;
+
+        r = listen_somewhere(m, to, &l);
+        if (r == -EADDRINUSE && had) {
+                m->listener = listener_free(m->listener);
+                r = listen_somewhere(m, to, &l);
+                if (r < 0 && listen_somewhere(m, &m->config.listen, &m->listener) < 0)
+                        loop_timer_set(m->listen_retry, loop_now(m->loop));
+        }
+        if (r < 0)
+                return r;
+        listener_free(m->listener);
+        m->listener = l;
+        loop_timer_set(m->listen_retry, USEC_INFINITY);
+        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
+        return 0;
+}
+
+static void on_key_changed(void *userdata, const char *path, ConfigChange change) {
+        Manager *m = userdata;
+
+        switch (change) {
+        case CONFIG_CHANGE_NOW:
+                log_info("Changed in the configuration: %s", path);
+                break;
+        case CONFIG_CHANGE_RESTART:
+                log_notice("Changed in the configuration: %s; it takes effect when p2pchatd is "
+                           "started again",
+                        path);
+                break;
+        case CONFIG_CHANGE_UNBUILT:
+                log_notice("Changed in the configuration: %s; it is not built yet and has no "
+                           "effect",
+                        path);
+                break;
+        }
+        if (streq(path, "trackers") && account_identity(m->account)->tracker[0])
+                log_notice("The tracker that was given to register or login stays in use");
+}
+
+/* What holds from now on. */
+static void manager_apply_config(Manager *m) {
+        const DaemonConfig *c = &m->config;
+
+        admission_set_limits(m->admission, c->limits.connections, c->limits.per_address);
+        delivery_set_settings(m->delivery,
+                &(DeliverySettings){.accept_all = c->contacts.accept == CONFIG_ACCEPT_ALL,
+                        .handshake = c->limits.handshake});
+        store_set_max_size(m->store, c->storage.max_size);
+        account_set_heartbeat(m->account, c->heartbeat.interval);
+        on_use_tracker(m, account_identity(m->account)->tracker);
+        publish_if_changed(m);
+}
+
 /* A fresh struct, swapped in only when all of it is good. Links and sessions stay. */
 static void manager_reload(Manager *m) {
+        char text[256];
         DaemonConfig config;
         ConfigError error;
-        bool moved;
+        int r = 0;
 
-        if (config_load(&config_schema_daemon, m->config_path, &config, &error) < 0) {
-                log_error("%s; the configuration stays as it was", error.text);
+        if (manager_read_config(m, &config, &error) < 0) {
+                reload_refused(m, error.text);
                 return;
         }
-        moved = !streq(config.listen.address, m->config.listen.address) ||
-                config.listen.port != m->config.listen.port;
+        if (account_is_active(m->account) && !same_listen(&config.listen, &m->config.listen))
+                r = listening_move(m, &config.listen);
+        if (r < 0) {
+                snprintf(text, sizeof(text), "Listening on %s port %u failed: %s",
+                        config.listen.address, config.listen.port, strerror(-r));
+                config_free(&config_schema_daemon, &config);
+                reload_refused(m, text);
+                return;
+        }
+        config_each_change(&config_schema_daemon, &m->config, &config, on_key_changed, m);
         config_free(&config_schema_daemon, &m->config);
         m->config = config;
-        admission_set_limits(m->admission, config.limits.connections, config.limits.per_address);
-        delivery_set_settings(m->delivery,
-                &(DeliverySettings){.accept_all = config.contacts.accept == CONFIG_ACCEPT_ALL,
-                        .handshake = config.limits.handshake});
-        store_set_max_size(m->store, config.storage.max_size);
-        on_use_tracker(m, account_identity(m->account)->tracker);
-        if (account_is_active(m->account) && moved) {
-                listening_stop(m);
-                listening_start(m);
-        }
-        publish_if_changed(m);
-        log_info("The configuration was read again");
+        chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, NULL);
+        manager_apply_config(m);
+        log_info("The configuration was read again: %s",
+                config.origin.file ?: "there is no file, the defaults hold");
 }
 
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
@@ -409,12 +496,8 @@ static int manager_load_config(Manager *m, const char *path) {
         ConfigError error;
         int r;
 
-        if (path) {
-                m->config_path = strdup(path);
-                if (!m->config_path)
-                        return -ENOMEM;
-        }
-        r = config_load(&config_schema_daemon, path, &m->config, &error);
+        m->config_path = path;
+        r = manager_read_config(m, &m->config, &error);
         if (r < 0)
                 log_error("%s", error.text);
         return r;
@@ -586,7 +669,6 @@ Manager *manager_free(Manager *m) {
         sd_event_unref(m->event);
         config_free(&config_schema_daemon, &m->config);
         safe_close(m->lock_fd);
-        free(m->config_path);
         free(m);
         return NULL;
 }

@@ -10,7 +10,7 @@ typedef struct Manager Manager;
 
 typedef struct ManagerArgs {
         sd_event *event;
-        const char *config_path; /* NULL: defaults */
+        const char *config_path; /* NULL: the first that is found, looked for at each reload too */
         const char *state_dir;
 } ManagerArgs;
 

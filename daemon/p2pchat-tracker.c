@@ -39,8 +39,8 @@ static Action arg_action = ACTION_RUN;
 static const char *arg_config, *arg_state_dir;
 
 typedef struct Tracker {
-        char *config_path; /* NULL: defaults */
         TrackerConfig config;
+        bool refused; /* the last reload */
         const char *state_dir;
         int lock;
         SignKey key;
@@ -235,9 +235,10 @@ static void set_status(Tracker *t) {
         const NodeStats *s = node_stats(t->node);
         char text[sizeof(t->status)];
 
-        snprintf(text, sizeof(text), "%s: %u connections, %u sessions, %u online, %llu new names",
+        snprintf(text, sizeof(text), "%s: %u connections, %u sessions, %u online, %llu new names%s",
                 t->address, admission_count(t->admission), s->sessions, s->online,
-                (unsigned long long)s->registrations);
+                (unsigned long long)s->registrations,
+                t->refused ? "; the new configuration was refused, see the journal" : "");
         if (streq(text, t->status))
                 return;
         memcpy(t->status, text, sizeof(text));
@@ -253,10 +254,14 @@ static void on_status(void *userdata) {
 
 /* Configuration */
 
-static int config_read(Tracker *t, TrackerConfig *ret) {
+/* The file is looked for each time, as it is at the start. */
+static int config_read(TrackerConfig *ret) {
+        _cleanup_(freep) char *found = NULL;
         ConfigError e;
 
-        if (config_load(&config_schema_tracker, t->config_path, ret, &e) < 0)
+        if (!arg_config && config_path_tracker(&found) < 0)
+                return fail("cannot read the configuration: %s", strerror(ENOMEM));
+        if (config_load(&config_schema_tracker, arg_config ?: found, ret, &e) < 0)
                 return fail("%s", e.text);
         return 0;
 }
@@ -271,21 +276,38 @@ static void apply_limits(Tracker *t) {
                 t->admission, t->config.limits.connections, t->config.limits.per_address);
 }
 
-/* All of the new settings or none. */
-static void reload(Tracker *t) {
-        TrackerConfig config;
+static void on_key_changed(void *userdata, const char *path, ConfigChange change) {
+        const Tracker *t = userdata;
+        const char *note = "";
 
-        if (config_read(t, &config) < 0)
-                return;
-        if (!t->doors_passed && doors_from_config(t, &config) < 0) {
+        if (change == CONFIG_CHANGE_UNBUILT)
+                note = "; it is not built yet and has no effect";
+        else if (change == CONFIG_CHANGE_RESTART)
+                note = "; it takes effect with the next start";
+        else if (streq(path, "listen") && t->doors_passed)
+                note = "; systemd passes the sockets, so it has no effect";
+        log_notice("changed in the configuration: %s%s", path, note);
+}
+
+/* All of the new settings or none. Sessions stay. */
+static int reload(Tracker *t) {
+        TrackerConfig config;
+        int r;
+
+        r = config_read(&config);
+        if (r < 0)
+                return r;
+        r = t->doors_passed ? 0 : doors_from_config(t, &config);
+        if (r < 0) {
                 config_free(&config_schema_tracker, &config);
-                return;
+                return r;
         }
+        config_each_change(&config_schema_tracker, &t->config, &config, on_key_changed, t);
         config_free(&config_schema_tracker, &t->config);
         t->config = config;
         apply_limits(t);
         set_address(t);
-        log_info("settings were read again; the address is %s", t->address);
+        return 0;
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
@@ -296,7 +318,11 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
         (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
                 (unsigned long long)now.tv_sec * USEC_PER_SEC +
                         (unsigned long long)now.tv_nsec / 1000);
-        reload(t);
+        t->refused = reload(t) < 0;
+        if (t->refused)
+                log_error("the configuration stays as it was");
+        else
+                log_info("the configuration was read again; the address is %s", t->address);
         (void)sd_notify(0, "READY=1");
         set_status(t);
         return 0;
@@ -490,18 +516,6 @@ static int parse_argv(int argc, char **argv) {
         return 0;
 }
 
-static int find_config(Tracker *t) {
-        int r = 0;
-
-        if (arg_config)
-                t->config_path = strdup(arg_config);
-        else
-                r = config_path_tracker(&t->config_path);
-        if (r < 0 || (arg_config && !t->config_path))
-                return fail("cannot start: %s", strerror(ENOMEM));
-        return config_read(t, &t->config);
-}
-
 static int act(Tracker *t) {
         switch (arg_action) {
         case ACTION_CHECK_CONFIG:
@@ -528,12 +542,11 @@ int main(int argc, char **argv) {
                 return 1;
         }
         t.state_dir = state_dir();
-        r = find_config(&t);
+        r = config_read(&t.config);
         if (r >= 0) {
                 r = act(&t);
                 tear_down(&t);
                 config_free(&config_schema_tracker, &t.config);
         }
-        free(t.config_path);
         return r < 0 ? 1 : 0;
 }

@@ -109,7 +109,7 @@ static int state_dir(char **ret) {
         return n < 0 ? -ENOMEM : 0;
 }
 
-static int run(const char *config_path) {
+static int run(void) {
         _cleanup_(manager_freep) Manager *m = NULL;
         _cleanup_(freep) char *dir = NULL;
         sd_event *event = NULL;
@@ -123,7 +123,7 @@ static int run(const char *config_path) {
         if (r < 0)
                 return log_error_errno(r, "The event loop cannot be made");
         r = manager_new(
-                &(ManagerArgs){.event = event, .config_path = config_path, .state_dir = dir}, &m);
+                &(ManagerArgs){.event = event, .config_path = arg_config, .state_dir = dir}, &m);
         if (r >= 0)
                 r = sd_event_loop(event);
         manager_free(TAKE_PTR(m));
@@ -133,7 +133,6 @@ static int run(const char *config_path) {
 
 int main(int argc, char *argv[]) {
         _cleanup_(freep) char *found = NULL;
-        const char *path;
         int r;
 
         log_init();
@@ -143,10 +142,9 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (arg_bus_introspect)
                 return bus_introspect(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        if (!arg_check_config)
+                return run() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         if (!arg_config && config_path_daemon(&found) < 0)
                 return EXIT_FAILURE;
-        path = arg_config ?: found;
-        if (arg_check_config)
-                return check_config(path);
-        return run(path) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return check_config(arg_config ?: found);
 }

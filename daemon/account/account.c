@@ -432,6 +432,10 @@ void account_set_tls(Account *a, TlsIdentity *tls) {
         a->local.tls = tls;
 }
 
+void account_set_heartbeat(Account *a, uint32_t heartbeat) {
+        a->local.heartbeat = heartbeat;
+}
+
 void account_set_directory(Account *a, Directory *d) {
         a->directory = d;
 }

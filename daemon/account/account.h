@@ -41,6 +41,9 @@ const Identity *account_identity(const Account *a);
 bool account_exists(const Account *a);
 bool account_is_active(const Account *a);
 
+/* Offered from now on, in s. */
+void account_set_heartbeat(Account *a, uint32_t heartbeat);
+
 /* Where this device listens, told to the directory as presence. Texts "host:port". */
 void account_publish(Account *a, const Endpoints *endpoints);
 
