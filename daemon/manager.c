@@ -397,24 +397,11 @@ static int listening_move(Manager *m, const struct ConfigListen *to) {
         return 0;
 }
 
-static void on_key_changed(void *userdata, const char *path, ConfigChange change) {
+static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         Manager *m = userdata;
 
-        switch (change) {
-        case CONFIG_CHANGE_NOW:
-                log_info("Changed in the configuration: %s", path);
-                break;
-        case CONFIG_CHANGE_RESTART:
-                log_notice("Changed in the configuration: %s; it takes effect when p2pchatd is "
-                           "started again",
-                        path);
-                break;
-        case CONFIG_CHANGE_UNBUILT:
-                log_notice("Changed in the configuration: %s; it is not built yet and has no "
-                           "effect",
-                        path);
-                break;
-        }
+        log_info("Changed in the configuration: %s%s", path,
+                unbuilt ? "; it is not built yet and has no effect" : "");
         if (streq(path, "trackers") && account_identity(m->account)->tracker[0])
                 log_notice("The tracker that was given to register or login stays in use");
 }

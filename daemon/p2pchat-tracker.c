@@ -276,14 +276,12 @@ static void apply_limits(Tracker *t) {
                 t->admission, t->config.limits.connections, t->config.limits.per_address);
 }
 
-static void on_key_changed(void *userdata, const char *path, ConfigChange change) {
+static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         const Tracker *t = userdata;
         const char *note = "";
 
-        if (change == CONFIG_CHANGE_UNBUILT)
+        if (unbuilt)
                 note = "; it is not built yet and has no effect";
-        else if (change == CONFIG_CHANGE_RESTART)
-                note = "; it takes effect with the next start";
         else if (streq(path, "listen") && t->doors_passed)
                 note = "; systemd passes the sockets, so it has no effect";
         log_notice("changed in the configuration: %s%s", path, note);

@@ -173,14 +173,8 @@ void config_free(const ConfigSchema *schema, void *config);
 size_t config_print_unbuilt(const ConfigSchema *schema, const void *config, FILE *f);
 
 /* Calls FN for each key that A and B, two structs of one schema, have different values for, in the
- * order of the schema. */
-typedef enum ConfigChange {
-        CONFIG_CHANGE_NOW, /* a running program can follow */
-        CONFIG_CHANGE_RESTART, /* it cannot: the next start does */
-        CONFIG_CHANGE_UNBUILT, /* nothing uses the key yet */
-} ConfigChange;
-
-typedef void (*ConfigChangeFn)(void *userdata, const char *path, ConfigChange change);
+ * order of the schema. UNBUILT: nothing uses the key yet. */
+typedef void (*ConfigChangeFn)(void *userdata, const char *path, bool unbuilt);
 
 void config_each_change(const ConfigSchema *schema, const void *a, const void *b, ConfigChangeFn fn,
         void *userdata);

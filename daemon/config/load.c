@@ -328,10 +328,7 @@ void config_each_change(const ConfigSchema *schema, const void *a, const void *b
                 const ConfigItem *item = &schema->items[i];
 
                 if (!item_equal(item, a, b))
-                        fn(userdata, item->path,
-                                item->unbuilt           ? CONFIG_CHANGE_UNBUILT
-                                        : item->restart ? CONFIG_CHANGE_RESTART
-                                                        : CONFIG_CHANGE_NOW);
+                        fn(userdata, item->path, item->unbuilt);
         }
 }
 

@@ -30,7 +30,6 @@ typedef struct ConfigItem {
         const char *const *names; /* CONFIG_ENUM: in the order of its values, then NULL */
         bool (*check)(const char *value); /* of a string, or of each in a list */
         const char *hint; /* what is allowed, where type and range do not say it */
-        bool restart; /* a running program keeps what it started with */
         bool unbuilt; /* accepted and checked, but nothing uses it yet */
 } ConfigItem;
 
@@ -91,5 +90,4 @@ struct ConfigSchema {
                 .max = high, __VA_ARGS__                                                           \
         }
 
-#define RESTART .restart = true
 #define UNBUILT .unbuilt = true

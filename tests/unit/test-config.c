@@ -339,11 +339,11 @@ TEST(keys_not_built_yet_are_named) {
         config_free(DAEMON, &c);
 }
 
-static void on_change(void *userdata, const char *path, ConfigChange change) {
+static void on_change(void *userdata, const char *path, bool unbuilt) {
         char *text = userdata;
 
         CHECK(strlen(text) + strlen(path) + 3 < 512);
-        sprintf(text + strlen(text), "%s %c;", path, "nru"[change]);
+        sprintf(text + strlen(text), "%s %c;", path, unbuilt ? 'u' : 'n');
 }
 
 static void check_changes(
