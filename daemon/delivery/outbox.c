@@ -13,12 +13,14 @@
 /* What was refused for now comes again after this, whatever the other end says. */
 #define RETRY_AFTER_FIRST 5
 #define RETRY_AFTER_LAST 3600 /* s */
+#define RETRY_TOGETHER USEC_PER_SEC
 
 void outbox_link_lost(Peer *p) {
         window_done(&p->window);
         outbox_leave_turns(p);
         p->sent = (OutboxPosition){};
         p->send_again = 0;
+        loop_random(p->delivery->loop, &p->jitter, sizeof(p->jitter));
         p->pending = true;
 }
 
@@ -155,13 +157,14 @@ void outbox_send_again(Peer *p, usec_t wait) {
         set_timer(p);
 }
 
-/* What was refused for now and whose time has come, each signed for itself. */
+/* What was refused for now and whose time has come, or has nearly come, in the order of the feed.
+ * Each is signed for itself. */
 static int pump_again(Burst *b, usec_t now) {
         Peer *p = b->peer;
         Sent *s;
 
         while (b->left > 0 && !link_is_full(p->link) &&
-                (s = window_next_retry(&p->window, now)) != NULL) {
+                (s = window_next_retry(&p->window, now + RETRY_TOGETHER)) != NULL) {
                 Uuid id = s->id;
                 OutboxRow row;
                 Entry entry;
@@ -279,7 +282,8 @@ static void outbox_delay(Peer *p, Sent *s, const Nack *n) {
                 wait <<= MIN(s->refusals, 8U);
         wait = CLAMP(wait, (uint64_t)RETRY_AFTER_FIRST, (uint64_t)RETRY_AFTER_LAST);
         s->refusals++;
-        s->retry = loop_now(l) + loop_jitter(l, wait * USEC_PER_SEC);
+        wait *= USEC_PER_SEC;
+        s->retry = loop_now(l) + wait - wait / 10 + p->jitter % (wait / 5);
         set_timer(p);
 }
 

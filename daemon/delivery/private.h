@@ -70,6 +70,7 @@ typedef struct Peer {
         OutboxPosition sent;
         Window window;
         usec_t send_again; /* everything once more; 0: no need */
+        uint64_t jitter; /* of what comes again over this link: one, so that it stays in order */
         bool in_turn; /* has more to send than one turn allows */
         struct Peer *turn_prev, *turn_next;
 

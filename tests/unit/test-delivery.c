@@ -247,13 +247,101 @@ TEST(what_was_not_delivered_in_time_expires) {
         (void)stack_send(&w.alice, &w.bob.who, "patient");
         sim_run(&w.sim, USEC_PER_HOUR - USEC_PER_SEC);
         CHECK_EQ(w.alice.n_expired, 0);
-        sim_run(&w.sim, 10 * USEC_PER_MINUTE); /* the next attempt */
+        sim_run(&w.sim, 2 * USEC_PER_SEC);
         CHECK(w.alice.n_expired == 1 && w.alice.reason == CODE_EXPIRED);
         CHECK_EQ(stack_count_outbox(&w.alice), 1);
         stack_start(&w.bob);
         SIM_UNTIL(&w.sim, w.alice.n_delivered == 1);
         CHECK(w.bob.n_shown == 1 && memcmp(w.bob.shown->body.data, "patient", 7) == 0);
         CHECK_EQ(w.bob.shown->flags, ENTRY_GAP); /* and that something is missing shows */
+        world_free(&w);
+}
+
+static void put_urgent(World *w, usec_t time) {
+        (void)stack_put(
+                &w->alice, &w->bob.who, text_bytes("urgent"), loop_realtime(w->sim.loop) + time);
+}
+
+TEST(messages_expire_when_their_time_comes) {
+        World w;
+
+        world_new(&w, 1);
+        stack_stop(&w.bob);
+        for (unsigned i = 10; i >= 1; i--) /* the last one first */
+                put_urgent(&w, i * USEC_PER_HOUR);
+        stack_send_off(&w.alice, &w.bob.who);
+        for (unsigned i = 1; i <= 10; i++) {
+                sim_run(&w.sim, USEC_PER_HOUR - USEC_PER_SEC);
+                CHECK_EQ(w.alice.n_expired, i - 1);
+                sim_run(&w.sim, USEC_PER_SEC);
+                CHECK_EQ(w.alice.n_expired, i);
+                if (i == 5) {
+                        stack_stop(&w.alice);
+                        stack_start(&w.alice);
+                }
+        }
+        CHECK_EQ(stack_count_outbox(&w.alice), 0);
+        stack_start(&w.bob);
+        world_free(&w);
+}
+
+TEST(time_that_steps_does_not_matter_for_long) {
+        World w;
+
+        world_new(&w, 1);
+        stack_stop(&w.bob);
+        put_urgent(&w, 10 * USEC_PER_HOUR);
+        put_urgent(&w, 20 * USEC_PER_HOUR);
+        stack_send_off(&w.alice, &w.bob.who);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        loop_virtual_step_realtime(w.sim.loop, (int64_t)(9 * USEC_PER_HOUR));
+        sim_run(&w.sim, 5 * USEC_PER_MINUTE);
+        CHECK_EQ(w.alice.n_expired, 1);
+        loop_virtual_step_realtime(w.sim.loop, -(int64_t)(5 * USEC_PER_HOUR));
+        sim_run(&w.sim, 14 * USEC_PER_HOUR);
+        CHECK_EQ(w.alice.n_expired, 1); /* there are five hours more than it looked */
+        sim_run(&w.sim, USEC_PER_HOUR);
+        CHECK_EQ(w.alice.n_expired, 2);
+        stack_start(&w.bob);
+        world_free(&w);
+}
+
+/* All in their own batch would be a minute, and all in one a pause for everybody else. */
+TEST(thousands_expire_in_pieces) {
+        uint64_t commits;
+        World w;
+
+        world_new(&w, 1);
+        stack_stop(&w.bob);
+        for (unsigned i = 0; i < 5000; i++)
+                put_urgent(&w, USEC_PER_HOUR);
+        stack_send_off(&w.alice, &w.bob.who);
+        sim_run(&w.sim, USEC_PER_HOUR - USEC_PER_SEC);
+        commits = db_stats(w.alice.store->db)->commits;
+        sim_run(&w.sim, 2 * USEC_PER_SEC);
+        CHECK_EQ(w.alice.n_expired, 5000);
+        CHECK(db_stats(w.alice.store->db)->commits - commits >= 10);
+        CHECK(db_stats(w.alice.store->db)->commits - commits <= 50);
+        stack_start(&w.bob);
+        world_free(&w);
+}
+
+/* What has expired and is still there does not keep what comes after it. */
+TEST(a_link_passes_over_what_has_expired) {
+        World w;
+
+        world_new(&w, 1);
+        stack_stop(&w.bob);
+        for (unsigned i = 0; i < 10000; i++)
+                put_urgent(&w, USEC_PER_MINUTE);
+        stack_send_off(&w.alice, &w.bob.who);
+        stack_stop(&w.alice);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        stack_start(&w.bob);
+        stack_start(&w.alice);
+        (void)stack_send(&w.alice, &w.bob.who, "patient");
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 1 && w.alice.n_expired == 10000);
+        CHECK_EQ(w.bob.n_shown, 1);
         world_free(&w);
 }
 

@@ -367,6 +367,110 @@ TEST(what_is_refused_for_now_comes_again) {
         world_free(&w);
 }
 
+/* The seq of the next COUNT messages. */
+static void check_seqs(World *w, const unsigned *seqs, size_t count) {
+        for (size_t i = 0; i < count; i++)
+                CHECK_EQ(world_take_message(w).inner.seq, seqs[i]);
+}
+
+TEST(one_refusal_delays_one_message) {
+        Got g[6];
+        usec_t start;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 6, "hi");
+        for (size_t i = 0; i < 6; i++)
+                g[i] = world_take_message(&w);
+        start = loop_now(w.sim.loop);
+        say_nack(&w, &g[4].id, CODE_TOO_MANY, false, 60); /* in no order */
+        say_nack(&w, &g[1].id, CODE_PEER_STORAGE, false, 60);
+        say_nack(&w, &g[2].id, CODE_PEER_STORAGE, false, 300);
+        say_nack(&w, &g[4].id, CODE_TOO_MANY, false, 3000); /* said already */
+        say_ack(&w, &g[0].id);
+        put_many(&w, 2, "ho");
+        check_seqs(&w, (const unsigned[]){7, 8}, 2); /* others go on at once */
+        CHECK(loop_now(w.sim.loop) - start < USEC_PER_SEC);
+        sim_run(&w.sim, 50 * USEC_PER_SEC);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        sim_run(&w.sim, 30 * USEC_PER_SEC); /* these alone */
+        CHECK_EQ(w.bob.n_failed + w.bob.n_delivered, 0);
+        for (size_t i = 0; i < 2; i++) {
+                Got again = world_take_message(&w);
+
+                CHECK(again.is_signed); /* what was before it is not here */
+                CHECK(again.inner.seq == 2 || again.inner.seq == 5);
+        }
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        sim_run(&w.sim, 300 * USEC_PER_SEC);
+        check_seqs(&w, (const unsigned[]){3}, 1);
+        sim_run(&w.sim, 2 * USEC_PER_HOUR);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        world_link(&w); /* in order, and once */
+        check_seqs(&w, (const unsigned[]){1, 2, 3, 4, 5, 6, 7, 8}, 8);
+        world_free(&w);
+}
+
+/* All of a batch that could not be written are refused together, and come in order. */
+TEST(what_is_refused_together_comes_again_in_order) {
+        Got g[100];
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 100, "hi");
+        for (size_t i = 0; i < 100; i++)
+                g[i] = world_take_message(&w);
+        for (size_t i = 0; i < 100; i++)
+                say_nack(&w, &g[i].id, CODE_PEER_STORAGE, false, 30);
+        sim_run(&w.sim, 20 * USEC_PER_SEC);
+        CHECK(!far_has(&w.far, FRAME_MESSAGE));
+        for (unsigned i = 1; i <= 100; i++)
+                check_seqs(&w, &i, 1);
+        world_free(&w);
+}
+
+/* Whoever refuses everything stops the flow; nothing is held in memory beyond the window. */
+TEST(who_takes_nothing_gets_nothing) {
+        unsigned n = 0;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 5000, "hi");
+        for (; n < 5000; n++) {
+                Got g;
+
+                if (!far_has(&w.far, FRAME_MESSAGE))
+                        sim_run(&w.sim, USEC_PER_SEC);
+                if (!far_has(&w.far, FRAME_MESSAGE))
+                        break;
+                g = world_take_message(&w);
+                say_nack(&w, &g.id, CODE_PEER_STORAGE, false, 3600);
+        }
+        CHECK_EQ(n, 1024);
+        CHECK_EQ(stack_count_outbox(&w.bob), 5000);
+        world_free(&w);
+}
+
+TEST(a_message_that_is_never_taken_is_asked_about_less_and_less) {
+        usec_t last = 0;
+        World w;
+        Got g;
+
+        world_new(&w, CONTACT_PINNED);
+        (void)stack_send(&w.bob, &w.alice, "hi");
+        g = world_take_message(&w);
+        for (unsigned i = 0; i < 6; i++) {
+                usec_t start = loop_now(w.sim.loop);
+
+                say_nack(&w, &g.id, CODE_FORK, false, 10);
+                world_take_message(&w);
+                CHECK(loop_now(w.sim.loop) - start > last);
+                last = loop_now(w.sim.loop) - start;
+        }
+        CHECK(last > 4 * USEC_PER_MINUTE && last < 8 * USEC_PER_MINUTE);
+        world_free(&w);
+}
+
 TEST(frames_of_no_meaning_end_the_link) {
         World w;
 
