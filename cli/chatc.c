@@ -51,6 +51,8 @@ const Verb verbs[] = {
         {"ring", "[--format text|dot|json|svg]", "the ring as seen from here", verb_call},
         {"doctor", "", "what works and what does not, hop by hop", verb_doctor},
         {"help", "[VERB]", "this text, or the options of one verb", verb_help},
+        {"__complete", "-- WORD…", "what may stand in place of the last word, for a shell",
+                verb_complete},
         {},
 };
 
@@ -59,6 +61,10 @@ const Verb *verb_find(const char *name) {
                 if (streq(v->name, name))
                         return v;
         return NULL;
+}
+
+bool verb_is_hidden(const Verb *v) {
+        return v->name[0] == '_';
 }
 
 static void common_options(Chatc *c, Option ret[static 4]) {

@@ -51,6 +51,9 @@ extern const Verb verbs[];
 
 const Verb *verb_find(const char *name);
 
+/* Not for people, and not in the list that help shows. */
+bool verb_is_hidden(const Verb *v);
+
 /* Prints "chatc: NAME: sentence" on standard error, made safe for a terminal; returns STATUS. */
 int chatc_fail(int status, const char *name, const char *format, ...) _printf_(3, 4);
 int chatc_out_of_memory(void);
@@ -71,6 +74,7 @@ int verb_outbox(Chatc *c, char **argv);
 int verb_watch(Chatc *c, char **argv);
 int verb_doctor(Chatc *c, char **argv);
 int verb_help(Chatc *c, char **argv);
+int verb_complete(Chatc *c, char **argv);
 
 /* One method call each, from a table: rooms, contacts and the like. */
 int verb_call(Chatc *c, char **argv);

@@ -6,7 +6,7 @@ static void print_unsupported(void) {
         bool any = false;
 
         for (const Verb *v = verbs; v->name; v++) {
-                if (v->run != verb_unsupported)
+                if (v->run != verb_unsupported && !verb_is_hidden(v))
                         continue;
                 printf(any ? ", %s" : "\nNot in this version: %s", v->name);
                 any = true;
@@ -19,7 +19,7 @@ static void help_all(void) {
         puts("chatc [--json] [--no-color] [--quiet] [VERB …]\n\n"
              "Chat with people over p2pchatd, the service that runs in the background.\n");
         for (const Verb *v = verbs; v->name; v++)
-                if (v->run != verb_unsupported)
+                if (v->run != verb_unsupported && !verb_is_hidden(v))
                         printf("  %-10s %s\n", v->name, v->help);
         print_unsupported();
         puts("\n"

@@ -16,14 +16,17 @@ COMMON = {
     "bin/chatc": PROGRAM,
     "libexec/p2pchatd": PROGRAM,
     "sbin/p2pchat-tracker": PROGRAM,
+    "share/bash-completion/completions/chatc": DATA,
     "share/dbus-1/interfaces/org.p2pchat.Chat1.xml": DATA,
     "share/dbus-1/services/org.p2pchat.Chat1.service": DATA,
+    "share/fish/vendor_completions.d/chatc.fish": DATA,
     "share/man/man1/chatc.1": DATA,
     "share/man/man5/org.p2pchat.Chat1.5": DATA,
     "share/man/man5/p2pchat-tracker.conf.5": DATA,
     "share/man/man5/p2pchatd.conf.5": DATA,
     "share/man/man8/p2pchat-tracker.8": DATA,
     "share/man/man8/p2pchatd.8": DATA,
+    "share/zsh/site-functions/_chatc": DATA,
 }
 CONFIGURATION = {"p2pchat/p2pchat-tracker.conf": DATA, "p2pchat/p2pchatd.conf": DATA}
 USER_UNIT, SYSTEM_UNIT = "user/p2pchatd.service", "system/p2pchat-tracker.service"

@@ -7,6 +7,7 @@
 #include "cli/args.h"
 #include "cli/json.h"
 #include "cli/print.h"
+#include "cli/synopsis.h"
 #include "cli/value.h"
 #include "cli/wait.h"
 
@@ -156,6 +157,16 @@ TEST(terminal_sees_no_control_characters) {
         CHECK_STR(safe("\xe2\x80\xa8\xe2\x80\xa9", NULL), "\\u2028\\u2029");
 }
 
+TEST(only_the_start_is_shown) {
+        FILE *f = fmemopen(shown, sizeof(shown), "w");
+
+        print_start(f, "äb\ncd", 3);
+        fputc('|', f);
+        print_start(f, "äbc", 3);
+        fclose(f);
+        CHECK_STR(shown, "äb\\n…|äbc");
+}
+
 TEST(terminal_sees_no_invalid_utf8) {
         CHECK_STR(safe("a\xff\x9b", NULL), "a\\xff\\x9b");
         CHECK_STR(safe("\xc0\x9b"
@@ -220,4 +231,38 @@ TEST(states_are_ordered) {
         CHECK(message_state_from_string("stored") < message_state_from_string("delivered"));
         CHECK(message_state_from_string("delivered") < message_state_from_string("read"));
         CHECK(message_state_from_string("Read") < 0);
+}
+
+static bool has_option(const Synopsis *s, const char *name, const char *value) {
+        const SynopsisOption *o = synopsis_option(s, name, strlen(name));
+
+        return o && span_is(o->value, value);
+}
+
+TEST(synopsis_is_taken_apart) {
+        Synopsis s;
+
+        synopsis_parse(
+                "TO TEXT… | TO -  [--id UUID] [--wait delivered|read [--timeout S]] [--all]", &s);
+        CHECK_EQ(s.n_words, 2);
+        CHECK(span_is(s.words[0], "TO") && span_is(s.words[1], "TEXT…"));
+        CHECK_EQ(s.n_options, 4);
+        CHECK(has_option(&s, "--id", "UUID"));
+        CHECK(has_option(&s, "--wait", "delivered|read"));
+        CHECK(has_option(&s, "--timeout", "S"));
+        CHECK(has_option(&s, "--all", ""));
+        CHECK(!synopsis_option(&s, "--i", 3));
+
+        synopsis_parse("[--verify] FILE", &s);
+        CHECK(has_option(&s, "--verify", ""));
+        CHECK(s.n_words == 1 && span_is(s.words[0], "FILE"));
+
+        synopsis_parse("#ROOM [--private|--hidden] [-n N] [--since A | --client B]", &s);
+        CHECK_EQ(s.n_options, 5);
+        CHECK(has_option(&s, "--private", "") && has_option(&s, "--hidden", ""));
+        CHECK(has_option(&s, "-n", "N"));
+        CHECK(has_option(&s, "--since", "A") && has_option(&s, "--client", "B"));
+
+        synopsis_parse("", &s);
+        CHECK(s.n_words == 0 && s.n_options == 0);
 }
