@@ -5,7 +5,7 @@
 #include <assert.h>
 
 bool span_is(Span s, const char *text) {
-        return strlen(text) == s.n && memcmp(s.p, text, s.n) == 0;
+        return strlen(text) == s.n && (s.n == 0 || memcmp(s.p, text, s.n) == 0);
 }
 
 static bool is_option(Span s) {

@@ -235,7 +235,7 @@ static void on_alarm(int signo) {
 }
 
 int verb_complete(Chatc *c, char **argv) {
-        Completion k = {.c = c};
+        Completion k = {.c = c, .before = {"", 0}};
         const Verb *v;
 
         if (*argv && streq(*argv, "--"))
