@@ -10,6 +10,10 @@
 /* What failed is named in the last line; more than this many are counted only. */
 #define NAMES_SIZE 256
 
+/* Of the longest there is: "configuration", "warning". */
+#define CHECK_WIDTH 13
+#define STATE_WIDTH 7
+
 typedef struct Findings {
         size_t n_failed;
         char names[NAMES_SIZE];
@@ -28,15 +32,15 @@ static void print_check(const Chatc *c, const char *check, const char *state, co
         const char *colour = c->colour ? state_colour(state) : "";
 
         print_safe(stdout, check, NULL);
-        print_pad(stdout, strlen(check), 10);
+        print_pad(stdout, strlen(check), CHECK_WIDTH);
         fputs(colour, stdout);
         print_safe(stdout, state, NULL);
         fputs(*colour ? "\033[0m" : "", stdout);
-        print_pad(stdout, strlen(state), 7);
+        print_pad(stdout, strlen(state), STATE_WIDTH);
         print_safe(stdout, text, NULL);
         putchar('\n');
         if (*advice) {
-                printf("%21s", "");
+                printf("%*s", CHECK_WIDTH + 2 + STATE_WIDTH + 2, "");
                 print_safe(stdout, advice, NULL);
                 putchar('\n');
         }

@@ -594,12 +594,12 @@ def test_doctor(chatc, mock_daemon):
     daemon = mock_daemon(answers={"Doctor": CHECKS[::2]})
     result = chatc("doctor")
     assert (result.returncode, result.stderr) == (0, b"")
-    assert result.stdout.decode() == ("bus         ok       the bus answers.\n"
-                                      "mailbox     off      there is none.\n")
+    assert result.stdout.decode() == ("bus            ok       the bus answers.\n"
+                                      "mailbox        off      there is none.\n")
     daemon.set(answers={"Doctor": CHECKS})
     result = chatc("doctor")
     assert failed(result, 1, "Failed") == "chatc: Failed: 2 checks failed: store, trackers."
-    assert "store       failed   the disk is full.\n                     make room.\n" in \
+    assert "store          failed   the disk is full.\n                        make room.\n" in \
         result.stdout.decode()
     result = chatc("doctor", "--json")
     assert result.returncode == 1 and lines(result.stdout) == CHECKS
