@@ -82,8 +82,8 @@ LinkDial *link_dial_free(LinkDial *d);
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
 
 /* The other end is somebody the user writes to, and may send as fast as it can be stored. Strangers
- * are slowed down, as what they send costs signatures and disk, and give way when there are too many
- * connections. Dialled links are trusted from the start. */
+ * are slowed down, as what they send costs signatures and disk, and give way when there are too
+ * many connections. Dialled links are trusted from the start. */
 void link_trust(Link *l);
 
 /* Answers to `hello`. OK is encoded at once. */

@@ -5,10 +5,10 @@
  *
  *   crowd clients TRACKER COUNT
  *
- * COUNT users with all that a daemon has towards a tracker (daemon/directory). Everybody watches
- * everybody. Prints, with the monotonic time in seconds and the user's number, "connected", "lost",
+ * COUNT users with all that a daemon has towards a tracker (daemon/directory), each with WATCHED
+ * contacts. Prints, with the monotonic time in seconds and the user's number, "connected", "lost",
  * "failed" (one more attempt), "online WHO", "offline WHO"; and "ready" once, when everybody sees
- * all the others.
+ * his contacts.
  *
  *   crowd callers PROTOCOL PORT ADDRESSES KIND COUNT [KIND COUNT]...
  *
@@ -100,17 +100,24 @@ static void identity_new(Identity *i, const char *name) {
 
 /* Clients of a tracker */
 
+#define WATCHED 10
+
 typedef struct Client {
         unsigned number;
         Identity self;
         Directory *directory;
         bool connected, registered;
-        bool *online; /* by number */
+        Buffer presence;
+        bool online[WATCHED]; /* by the distance of their numbers, less 1 */
         unsigned n_online;
 } Client;
 
 static Client *clients;
 static unsigned n_clients, n_ready;
+
+static const uint8_t *client_account(unsigned number) {
+        return sign_key_public(&clients[number % n_clients].self.account);
+}
 
 static void client_say(const Client *c, const char *what) {
         printf("%.6f %u %s\n", seconds(), c->number, what);
@@ -124,6 +131,7 @@ static void on_registered(void *userdata, Code code, const char *text) {
                 exit(1);
         }
         c->registered = true;
+        directory_announce(c->directory, true, buffer_bytes(&c->presence));
 }
 
 static void on_trackers_changed(void *userdata) {
@@ -148,16 +156,17 @@ static void on_record(void *userdata, const Record *record, Bytes outer) {
 static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
         usec_t last_seen, const PresenceRecord *p) {
         Client *c = userdata;
-        unsigned who = 0;
+        unsigned i = 0;
 
-        while (!key_equal(sign_key_public(&clients[who].self.account), account))
-                who++;
-        if (c->online[who] == online)
+        while (!key_equal(client_account(c->number + 1 + i), account))
+                i++;
+        if (c->online[i] == online)
                 return;
-        c->online[who] = online;
+        c->online[i] = online;
         c->n_online += online ? 1 : -1U;
-        printf("%.6f %u %s %u\n", seconds(), c->number, online ? "online" : "offline", who);
-        if (c->n_online == n_clients - 1 && ++n_ready == n_clients)
+        printf("%.6f %u %s %u\n", seconds(), c->number, online ? "online" : "offline",
+                (c->number + 1 + i) % n_clients);
+        if (c->n_online == WATCHED && ++n_ready == n_clients)
                 printf("%.6f 0 ready\n", seconds());
 }
 
@@ -174,21 +183,16 @@ static const DirectoryCallbacks directory_callbacks = {
 };
 
 static void client_start(Client *c, const EndpointKey *tracker) {
-        _cleanup_(buffer_done) Buffer presence = BUFFER_NULL;
         PresenceRecord p = {.epoch = 1, .presence = PRESENCE_ONLINE, .seq = 1};
 
         memcpy(p.account, sign_key_public(&c->self.account), KEY_SIZE);
         memcpy(p.device, sign_key_public(&c->self.device), KEY_SIZE);
-        check(presence_encode(&p, &c->self.device, &presence), "presence");
+        check(presence_encode(&p, &c->self.device, &c->presence), "presence");
         check(directory_new(net, &c->self.local, &directory_callbacks, c, &c->directory),
                 "directory");
         check(directory_set_trackers(c->directory, tracker, 1), "tracker");
-        for (unsigned i = 0; i < n_clients; i++)
-                if (i != c->number)
-                        check(directory_watch(
-                                      c->directory, sign_key_public(&clients[i].self.account)),
-                                "watch");
-        directory_announce(c->directory, true, buffer_bytes(&presence));
+        for (unsigned i = 1; i <= WATCHED; i++)
+                check(directory_watch(c->directory, client_account(c->number + i)), "watch");
         directory_start(c->directory);
 }
 
@@ -198,13 +202,11 @@ static int run_clients(char **argv) {
 
         n_clients = (unsigned)atoi(argv[1]);
         clients = calloc(n_clients, sizeof(*clients));
-        check(clients ? 0 : -ENOMEM, "memory");
+        check(clients && n_clients > WATCHED ? 0 : -EINVAL, "COUNT");
         check(endpoint_key_parse(argv[0], &tracker), argv[0]);
         for (unsigned i = 0; i < n_clients; i++) {
                 snprintf(name, sizeof(name), "crowd%u", i);
                 clients[i].number = i;
-                clients[i].online = calloc(n_clients, sizeof(bool));
-                check(clients[i].online ? 0 : -ENOMEM, "memory");
                 identity_new(&clients[i].self, name);
         }
         for (unsigned i = 0; i < n_clients; i++)
