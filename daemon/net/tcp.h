@@ -47,10 +47,16 @@ typedef struct Dial Dial;
  * name that does not resolve. Called once, never from within dial_new(). */
 typedef void (*DialFn)(void *userdata, int fd, const SockAddr *peer);
 
-/* HOST is numeric or a name; names are resolved on the worker, and their addresses tried one after
- * the other until TIMEOUT is over. */
+/* HOST is numeric or a name; names are resolved on the worker, within TIMEOUT. Of several addresses
+ * the next is tried when one has failed, or has not answered for a moment (RFC 8305 section 5); the
+ * first that is connected ends the others. */
 int dial_new(Loop *l, const char *host, uint16_t port, usec_t timeout, DialFn fn, void *userdata,
         Dial **ret);
+
+/* The same with addresses that are known, in order of preference. Of more than 16 the last are not
+ * tried. */
+int dial_new_addresses(Loop *l, const SockAddr *addresses, size_t n, usec_t timeout, DialFn fn,
+        void *userdata, Dial **ret);
 
 /* Gives up. Also to be called after the callback, or in it. */
 Dial *dial_free(Dial *d);
