@@ -17,6 +17,15 @@ typedef struct EventView {
         MessageView message;
 } EventView;
 
+/* Most of it is room for a text, which need not be cleared. */
+static EventView *view_new(void) {
+        EventView *v = malloc(sizeof(*v));
+
+        if (v)
+                v->feed = 0;
+        return v;
+}
+
 /* The other one in the conversation of a feed. Many events in a row are about the same. */
 static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
         Conversation conversation;
@@ -133,7 +142,7 @@ void chat_on_events(Chat *c, int error) {
                 told_free_all(c); /* what was news is news again */
                 return;
         }
-        view = calloc(1, sizeof(*view));
+        view = view_new();
         if (!view || store_read_begin(c->parts.store, &txn) < 0)
                 return; /* the next batch tells them */
         t.view = view;
@@ -221,7 +230,7 @@ static int check_client(const char *client, ChatError *error) {
 
 int chat_list_events(Chat *c, const ChatListEvents *args, ChatEventFn fn, void *userdata,
         uint64_t *ret_next, ChatError *error) {
-        _cleanup_(freep) EventView *view = calloc(1, sizeof(*view));
+        _cleanup_(freep) EventView *view = view_new();
         Listing l = {.chat = c, .view = view, .fn = fn, .userdata = userdata, .left = args->max};
         DbTxn *txn;
         int r;

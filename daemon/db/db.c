@@ -214,6 +214,7 @@ int db_open(const char *path, const DbOptions *options, Db **ret) {
         db->map_size = options->map_size;
         db->loop = options->loop;
         db->lock_fd = -EBADF;
+        db->batch_number = 1;
         r = db->path ? db_lock(db) : -ENOMEM;
         if (r >= 0)
                 r = db_open_first(db);
@@ -245,6 +246,10 @@ Db *db_close(Db *db) {
         free(db->path);
         free(db);
         return NULL;
+}
+
+uint64_t db_batch_number(const Db *db) {
+        return db->batch_number;
 }
 
 bool db_is_new(const Db *db) {
@@ -405,6 +410,7 @@ int db_commit(Db *db) {
         db->calling = TAKE_PTR(db->waiters);
         db->n_calling = db->n_waiters;
         db->n_waiters = db->allocated_waiters = 0;
+        db->batch_number++;
         if (db->batch_open) {
                 db->batch_open = false;
                 r = batch_commit(db);

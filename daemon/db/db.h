@@ -53,6 +53,9 @@ Db *db_close(Db *db);
 /* Nothing has ever been committed to it. */
 bool db_is_new(const Db *db);
 
+/* Which batch this is, from 1: what is remembered of one means nothing in the next. */
+uint64_t db_batch_number(const Db *db);
+
 /* Figures for status, doctor and tests. */
 typedef struct DbStats {
         uint64_t commits, writes; /* since the start */

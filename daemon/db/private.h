@@ -34,6 +34,7 @@ struct Db {
         LoopDefer *idle, *post;
         LoopDefer *full; /* armed by write DB_BATCH_WRITES; `post` can miss the first handler */
         DbTxn batch;
+        uint64_t batch_number;
         usec_t batch_since;
         bool batch_open;
         Waiter *waiters; /* for the open batch */

@@ -151,7 +151,6 @@ static int events_prune(Store *s, usec_t now) {
 static void on_committed(void *userdata, int error) {
         Store *s = userdata;
 
-        s->events_added = false;
         if (s->events_fn)
                 s->events_fn(s->events_userdata, error);
 }
@@ -161,35 +160,40 @@ void store_set_events_fn(Store *s, EventsFn fn, void *userdata) {
         s->events_userdata = userdata;
 }
 
-/* Once for all events of a batch. */
-static int await_commit(Store *s) {
+/* Once for all events of a batch: the cursor is looked up and the commit is awaited. */
+static int batch_begin(Store *s) {
+        uint64_t batch = db_batch_number(s->db), last = EVENT_CURSOR_FIRST - 1;
         int r;
 
-        if (s->events_added)
+        if (s->events_batch == batch)
                 return 0;
-        r = db_after_commit(s->db, on_committed, s);
-        s->events_added = r >= 0;
-        return r;
+        r = event_edge(db_write(s->db), true, &last);
+        if (r >= 0)
+                r = db_after_commit(s->db, on_committed, s);
+        if (r < 0)
+                return r;
+        s->events_batch = batch;
+        s->last_event = last;
+        return 0;
 }
 
 int event_add(Store *s, const EventRow *e) {
-        uint64_t cursor = EVENT_CURSOR_FIRST - 1;
         DbTxn *txn = db_write(s->db);
         DbKey k;
         int r;
 
-        r = event_edge(txn, true, &cursor);
+        r = batch_begin(s);
         if (r < 0)
                 return r;
-        if (cursor >= UINT64_MAX - 1)
+        if (s->last_event >= UINT64_MAX - 1)
                 return -EOVERFLOW;
-        cursor++;
-        k = event_key(cursor);
+        k = event_key(s->last_event + 1);
         event_put(&s->row, e);
         r = row_write(txn, TABLE_EVENT, &k, &s->row);
-        if (r >= 0 && cursor % PRUNE_EVERY == 0)
-                r = events_prune(s, e->time);
-        return r < 0 ? r : await_commit(s);
+        if (r < 0)
+                return r;
+        s->last_event++;
+        return s->last_event % PRUNE_EVERY == 0 ? events_prune(s, e->time) : 0;
 }
 
 int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata) {

@@ -56,7 +56,8 @@ typedef struct Store {
         /* event.h */
         void (*events_fn)(void *userdata, int error);
         void *events_userdata;
-        bool events_added; /* to the open batch */
+        uint64_t events_batch; /* the last batch that got any, */
+        uint64_t last_event; /* and the cursor of the last of them */
 } Store;
 
 /* The batch and the snapshot of db/db.h, for the layers above, which do not know db/. */

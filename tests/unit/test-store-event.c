@@ -373,6 +373,30 @@ static void count_batch(void *userdata, int error) {
         n[error < 0]++;
 }
 
+static void add_another(void *userdata, int error) {
+        CHECK_OK(add_presence(userdata, NOW));
+}
+
+/* What a commit leads to is in the next batch, whoever hears of the commit first. */
+TEST(an_event_that_is_added_after_a_commit_is_told_with_the_next) {
+        unsigned n[2] = {};
+        Person *p;
+        Lab lab;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        CHECK_OK(store_commit(p->store));
+        store_set_events_fn(p->store, count_batch, n);
+        CHECK_OK(store_after_commit(p->store, add_another, p));
+        CHECK_OK(add_presence(p, NOW));
+        CHECK_OK(store_commit(p->store));
+        CHECK_EQ(n[0], 1);
+        CHECK_OK(store_commit(p->store));
+        CHECK_EQ(n[0], 2);
+        CHECK_EQ(bounds(p).last, EVENT_CURSOR_FIRST + 1);
+        lab_free(&lab);
+}
+
 TEST(a_batch_with_events_is_told_once_after_its_commit) {
         unsigned n[2] = {};
         Person *p;
