@@ -309,6 +309,18 @@ def test_interrupted_in_the_middle_of_a_line(mock_daemon, watch, signo):
     assert watch("--json", "--client", "bot").ids(2) == ["id-000002", "id-000003"]
 
 
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_in_the_middle_of_a_page(mock_daemon, watch, signo):
+    """What was written of it is acknowledged, and no more."""
+    daemon = mock_daemon(events=[message(n, text=str(n) + "x" * 40000) for n in range(1, 31)])
+    running = watch("--json", "--client", "bot")
+    wait_for(lambda: "pipe_write" in wchan(running.process.pid), "the second line is stuck")
+    running.process.send_signal(signo)
+    assert running.process.wait(DEADLINE) == -signo
+    assert [c[1] for c in daemon.calls("AckEvents")] == [["bot", 1, {}]]
+    assert running.process.stdout.read().decode().count("\n") == 1
+
+
 def wchan(pid):
     """What a process waits for in the kernel; a write to a full pipe, where that cannot be read."""
     try:
