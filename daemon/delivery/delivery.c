@@ -121,7 +121,6 @@ static void on_batch(void *userdata, int error) {
         Delivery *d = userdata;
         Peer *p, *tmp;
 
-        d->committing = false;
         expiry_on_batch(d, error);
         HASH_ITER (hh, d->peers, p, tmp) {
                 if (p->owes)
@@ -138,10 +137,11 @@ static void on_batch(void *userdata, int error) {
 int delivery_await_commit(Delivery *d) {
         int r;
 
-        if (d->committing)
+        if (d->awaited == store_batch_number(d->store))
                 return 0;
         r = store_after_commit(d->store, on_batch, d);
-        d->committing = r >= 0;
+        if (r >= 0)
+                d->awaited = store_batch_number(d->store);
         return r;
 }
 

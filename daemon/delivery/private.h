@@ -109,7 +109,7 @@ struct Delivery {
         Peer *peers;
         Buffer presence;
         bool started;
-        bool committing; /* on_batch() will come */
+        uint64_t awaited; /* the batch after which on_batch() will come */
         Confirming *confirming;
 
         /* Getting links */

@@ -146,6 +146,10 @@ void store_forget(Store *s, void *userdata) {
         db_forget(s->db, userdata);
 }
 
+uint64_t store_batch_number(const Store *s) {
+        return db_batch_number(s->db);
+}
+
 int store_damaged(DbTxn *txn) {
         return db_damaged(txn);
 }

@@ -67,6 +67,7 @@ void store_read_end(DbTxn *txn);
 DEFINE_CLEANUP(DbTxn *, store_read_end)
 int store_after_commit(Store *s, DbCommitFn fn, void *userdata);
 void store_forget(Store *s, void *userdata);
+uint64_t store_batch_number(const Store *s);
 int store_commit(Store *s);
 
 /* What was read cannot have been written: notes it, and is -EUCLEAN. */
