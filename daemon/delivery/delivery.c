@@ -121,7 +121,6 @@ static void on_batch(void *userdata, int error) {
         Delivery *d = userdata;
         Peer *p, *tmp;
 
-        expiry_on_batch(d, error);
         HASH_ITER (hh, d->peers, p, tmp) {
                 if (p->owes)
                         inbox_settle(p, error);

@@ -30,6 +30,13 @@ static void expiry_set_timer(Delivery *d, usec_t wait) {
         loop_timer_set(d->expiry_timer, usec_add(loop_now(d->loop), wait));
 }
 
+static void on_batch(void *userdata, int error) {
+        Delivery *d = userdata;
+
+        d->expiring = false;
+        expiry_set_timer(d, error < 0 ? RETRY_INTERVAL : 0);
+}
+
 void expiry_look(Delivery *d) {
         usec_t now = loop_realtime(d->loop);
         OutboxRow row;
@@ -46,7 +53,7 @@ void expiry_look(Delivery *d) {
                         break;
                 n++;
         }
-        if (n > 0 && delivery_await_commit(d) >= 0)
+        if (n > 0 && store_after_commit(d->store, on_batch, d) >= 0)
                 d->expiring = true;
         else if (r < 0)
                 expiry_set_timer(d, RETRY_INTERVAL);
@@ -58,11 +65,4 @@ void expiry_look(Delivery *d) {
 
 void expiry_on_timer(void *userdata) {
         expiry_look(userdata);
-}
-
-void expiry_on_batch(Delivery *d, int error) {
-        if (!d->expiring)
-                return;
-        d->expiring = false;
-        expiry_set_timer(d, error < 0 ? RETRY_INTERVAL : 0);
 }

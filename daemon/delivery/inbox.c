@@ -164,7 +164,9 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 nack(p, &m->id, CODE_FORK, false);
                 break;
         case RECEIVED_TOO_MANY:
-                nack(p, &m->id, CODE_TOO_MANY, true);
+                /* Of a stranger enough has come. Of others the feed has too many holes: until what
+                 * is missing is here. */
+                nack(p, &m->id, CODE_TOO_MANY, !(from->flags & CONTACT_PINNED));
                 break;
         }
         return delivery_await_commit(d);

@@ -182,7 +182,7 @@ static int pump_again(Burst *b, usec_t now) {
                         r = burst_send(b, &entry, true);
                 if (r < 0)
                         return r;
-                s->retry = 0;
+                window_set_retry(&p->window, s, 0);
         }
         set_timer(p);
         return 0;
@@ -283,7 +283,7 @@ static void outbox_delay(Peer *p, Sent *s, const Nack *n) {
         wait = CLAMP(wait, (uint64_t)RETRY_AFTER_FIRST, (uint64_t)RETRY_AFTER_LAST);
         s->refusals++;
         wait *= USEC_PER_SEC;
-        s->retry = loop_now(l) + wait - wait / 10 + p->jitter % (wait / 5);
+        window_set_retry(&p->window, s, loop_now(l) + wait - wait / 10 + p->jitter % (wait / 5));
         set_timer(p);
 }
 

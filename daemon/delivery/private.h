@@ -204,4 +204,3 @@ bool race_link_lost(Peer *p, const Link *l, bool wrong);
 /* expiry.c: messages whose time is over before they could be delivered */
 void expiry_look(Delivery *d);
 void expiry_on_timer(void *userdata);
-void expiry_on_batch(Delivery *d, int error);

@@ -62,7 +62,8 @@ static int window_grow(Window *w) {
 }
 
 bool window_is_full(const Window *w) {
-        return w->n >= WINDOW_ENTRIES || w->bytes >= WINDOW_BYTES;
+        return w->n >= WINDOW_ENTRIES || w->bytes >= WINDOW_BYTES ||
+                w->n_waiting >= WINDOW_WAITING_MAX;
 }
 
 int window_add(Window *w, const Sent *s) {
@@ -111,6 +112,7 @@ static void slot_remove(Window *w, uint16_t i) {
         else
                 w->last = slot->prev;
         w->n--;
+        w->n_waiting -= slot->sent.retry > 0;
         w->bytes -= slot->sent.size;
         slot->next = w->free;
         w->free = i;
@@ -133,8 +135,13 @@ bool window_remove(Window *w, const Uuid *id) {
         return false;
 }
 
+void window_set_retry(Window *w, Sent *s, usec_t retry) {
+        w->n_waiting += (retry > 0) - (s->retry > 0);
+        s->retry = retry;
+}
+
 Sent *window_next_retry(Window *w, usec_t now) {
-        for (uint16_t i = w->first; i > 0; i = slot_of(w, i)->next) {
+        for (uint16_t i = w->n_waiting > 0 ? w->first : 0; i > 0; i = slot_of(w, i)->next) {
                 Sent *s = &slot_of(w, i)->sent;
 
                 if (s->retry > 0 && s->retry <= now)
@@ -146,7 +153,7 @@ Sent *window_next_retry(Window *w, usec_t now) {
 usec_t window_first_retry(const Window *w) {
         usec_t first = USEC_INFINITY;
 
-        for (uint16_t i = w->first; i > 0; i = slot_of(w, i)->next)
+        for (uint16_t i = w->n_waiting > 0 ? w->first : 0; i > 0; i = slot_of(w, i)->next)
                 if (slot_of(w, i)->sent.retry > 0)
                         first = MIN(first, slot_of(w, i)->sent.retry);
         return first;

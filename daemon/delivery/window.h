@@ -14,12 +14,16 @@
 #define WINDOW_ENTRIES 1024
 #define WINDOW_BYTES (2 * 1024 * 1024)
 
+/* With more that were refused for now nothing new is sent. Each is a hole in what the other end
+ * has, and it cannot remember any number of them (RECEIPT_RANGES_MAX). */
+#define WINDOW_WAITING_MAX 64
+
 typedef struct Sent {
         Uuid id;
         OutboxPosition at;
         uint32_t size;
         unsigned refusals; /* that were not for good */
-        usec_t retry; /* monotonic; 0: it is under way */
+        usec_t retry; /* monotonic, by window_set_retry(); 0: it is under way */
 } Sent;
 
 typedef struct WindowSlot WindowSlot;
@@ -28,7 +32,7 @@ typedef struct Window {
         WindowSlot *slots;
         uint16_t *buckets; /* by id: a slot and 1, or 0 */
         uint16_t allocated, free, first, last; /* slots and 1 */
-        uint16_t n;
+        uint16_t n, n_waiting; /* of them, to be sent again */
         size_t bytes;
 } Window;
 
@@ -43,6 +47,8 @@ int window_add(Window *w, const Sent *s);
 /* NULL for what is not there. Valid until the next change. */
 Sent *window_find(Window *w, const Uuid *id);
 bool window_remove(Window *w, const Uuid *id);
+
+void window_set_retry(Window *w, Sent *s, usec_t retry);
 
 /* The first entry of those that wait to be sent again whose time has come, in the order of sending;
  * NULL: none. */

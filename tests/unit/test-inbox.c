@@ -230,6 +230,30 @@ static void check_ended(World *w) {
         memset(w->last_hash, 0, SHA256_SIZE);
 }
 
+/* What is behind more holes than can be remembered is not lost: it has to wait. */
+TEST(a_feed_with_too_many_holes_waits_until_they_are_filled) {
+        Inner missing[RECEIPT_RANGES_MAX + 1], m;
+        uint8_t hashes[RECEIPT_RANGES_MAX + 1][SHA256_SIZE];
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        for (unsigned i = 0; i <= RECEIPT_RANGES_MAX; i++) {
+                missing[i] = world_inner(&w, "comes later");
+                memcpy(hashes[i], w.last_hash, SHA256_SIZE);
+                w.last = missing[i];
+                m = world_write(&w, "after a hole", true);
+                if (i < RECEIPT_RANGES_MAX)
+                        check_ack(&w, &m.id);
+        }
+        check_nack(&w, &m.id, CODE_TOO_MANY, false);
+        memcpy(w.last_hash, hashes[1], SHA256_SIZE);
+        world_say(&w, &missing[1], &w.alice.device); /* joins what is on either side */
+        check_ack(&w, &missing[1].id);
+        world_say(&w, &m, &w.alice.device);
+        check_ack(&w, &m.id);
+        world_free(&w);
+}
+
 TEST(entries_that_are_not_what_they_should_be_end_the_link) {
         Person carol;
         World w;

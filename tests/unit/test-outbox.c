@@ -446,7 +446,7 @@ TEST(who_takes_nothing_gets_nothing) {
                 g = world_take_message(&w);
                 say_nack(&w, &g.id, CODE_PEER_STORAGE, false, 3600);
         }
-        CHECK_EQ(n, 1024);
+        CHECK(n >= 64 && n <= 1024);
         CHECK_EQ(stack_count_outbox(&w.bob), 5000);
         world_free(&w);
 }

@@ -271,14 +271,14 @@ static void check_window(Window *w, const uint32_t *ids, size_t n) {
                 Sent *s = window_find(w, &id);
 
                 CHECK(s && s->at.seq == ids[i]);
-                s->retry = 1;
+                window_set_retry(w, s, 1);
         }
         for (size_t i = 0; i < n; i++) {
                 Sent *s = window_next_retry(w, 1);
 
                 CHECK(s);
                 CHECK_EQ(s->at.seq, ids[i]);
-                s->retry = 0;
+                window_set_retry(w, s, 0);
         }
         CHECK(!window_next_retry(w, USEC_INFINITY));
 }
@@ -333,7 +333,7 @@ TEST(what_was_refused_for_now_waits) {
         CHECK_EQ(window_first_retry(&w), USEC_INFINITY);
         for (uint32_t i = 2; i <= 4; i++) {
                 id = uuid_of(i);
-                window_find(&w, &id)->retry = (10 - i) * SEC;
+                window_set_retry(&w, window_find(&w, &id), (10 - i) * SEC);
         }
         CHECK_EQ(window_first_retry(&w), 6 * SEC);
         CHECK(!window_next_retry(&w, 6 * SEC - 1));
@@ -342,5 +342,17 @@ TEST(what_was_refused_for_now_waits) {
         CHECK_EQ(window_next_retry(&w, 9 * SEC)->at.seq, 2);
         CHECK(take(&w, 4));
         CHECK_EQ(window_first_retry(&w), 7 * SEC);
+        CHECK_EQ(w.n_waiting, 2);
+        CHECK(take(&w, 2) && take(&w, 3));
+        CHECK_EQ(window_first_retry(&w), USEC_INFINITY);
+        for (uint32_t i = 0; i < WINDOW_WAITING_MAX; i++) {
+                CHECK(!window_is_full(&w)); /* each is a hole at the other end */
+                put(&w, 100 + i);
+                id = uuid_of(100 + i);
+                window_set_retry(&w, window_find(&w, &id), SEC);
+        }
+        CHECK(window_is_full(&w));
+        window_set_retry(&w, window_find(&w, &id), 0);
+        CHECK(!window_is_full(&w));
         window_done(&w);
 }
