@@ -27,7 +27,9 @@
 
 #define PROGRAM "p2pchat-tracker"
 #define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
-#define STATUS_INTERVAL (10 * USEC_PER_SEC)
+
+/* Changes in between are joined. */
+#define STATUS_DELAY USEC_PER_SEC
 
 typedef enum Action {
         ACTION_RUN,
@@ -55,7 +57,11 @@ typedef struct Tracker {
         Node *node;
         Doors doors;
         bool doors_passed; /* by systemd */
+        LoopDefer *watch_status;
         LoopTimer *status_timer;
+        NodeStats shown; /* with `shown_connections`: what the status line says */
+        unsigned shown_connections;
+        bool status_is_due; /* the timer is set */
         char status[ENDPOINT_KEY_SIZE + 128];
         Quota complaints;
 } Tracker;
@@ -235,6 +241,8 @@ static void set_status(Tracker *t) {
         const NodeStats *s = node_stats(t->node);
         char text[sizeof(t->status)];
 
+        t->shown = *s;
+        t->shown_connections = admission_count(t->admission);
         snprintf(text, sizeof(text), "%s: %u connections, %u sessions, %u online, %llu new names%s",
                 t->address, admission_count(t->admission), s->sessions, s->online,
                 (unsigned long long)s->registrations,
@@ -248,8 +256,22 @@ static void set_status(Tracker *t) {
 static void on_status(void *userdata) {
         Tracker *t = userdata;
 
+        t->status_is_due = false;
         set_status(t);
-        loop_timer_set(t->status_timer, loop_now(t->loop) + STATUS_INTERVAL);
+}
+
+/* After every handler: what has changed is shown soon, and an idle tracker sleeps. */
+static void on_watch_status(void *userdata) {
+        Tracker *t = userdata;
+        const NodeStats *s = node_stats(t->node);
+
+        if (t->status_is_due ||
+                (s->sessions == t->shown.sessions && s->online == t->shown.online &&
+                        s->registrations == t->shown.registrations &&
+                        admission_count(t->admission) == t->shown_connections))
+                return;
+        t->status_is_due = true;
+        loop_timer_set(t->status_timer, loop_now(t->loop) + STATUS_DELAY);
 }
 
 /* Configuration */
@@ -393,6 +415,8 @@ static int set_up_loop(Tracker *t) {
                 r = net_new(t->loop, &t->net);
         if (r >= 0)
                 r = loop_timer_new(t->loop, on_status, t, &t->status_timer);
+        if (r >= 0)
+                r = loop_defer_new(t->loop, LOOP_DEFER_POST, on_watch_status, t, &t->watch_status);
         return r < 0 ? fail("cannot start: %s", strerror(-r)) : 0;
 }
 
@@ -426,6 +450,7 @@ static int set_up(Tracker *t) {
 static void tear_down(Tracker *t) {
         doors_done(&t->doors);
         loop_timer_free(t->status_timer);
+        loop_defer_free(t->watch_status);
         node_free(t->node);
         dstore_close(t->store); /* commits */
         net_free(t->net);
@@ -446,7 +471,8 @@ static int run(Tracker *t) {
         set_address(t);
         log_info("the address of this tracker is %s", t->address);
         (void)sd_notify(0, "READY=1");
-        on_status(t);
+        set_status(t);
+        loop_defer_arm(t->watch_status, true);
         r = sd_event_loop(t->event);
         return r < 0 ? fail("the event loop failed: %s", strerror(-r)) : r;
 }
