@@ -11,12 +11,13 @@
 
 typedef struct BusClient BusClient;
 typedef struct BusOp BusOp;
+typedef struct BusChange BusChange;
 
 struct Bus {
         sd_bus *connection;
         Chat *chat;
 
-        sd_bus_slot **slots; /* one for each vtable */
+        sd_bus_slot **slots; /* of the vtables and the objects */
         sd_bus_slot *filter;
         LoopDefer *drain;
         BusOp *ops;
@@ -27,6 +28,9 @@ struct Bus {
         Loop *loop;
         unsigned properties; /* changed and not announced yet, of ChatProperty */
         usec_t properties_announced;
+
+        LoopTimer *changes_timer;
+        BusChange *changes; /* of objects, not told so far; in order */
 
         bool complained;
 };
@@ -65,6 +69,18 @@ int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret);
 void bus_on_event(void *userdata, const ChatEvent *e);
 void bus_on_properties_changed(void *userdata, unsigned properties);
 void bus_on_properties_timer(void *userdata);
+
+/* Objects */
+
+#define BUS_OBJECT_SLOTS 3
+#define BUS_ACCOUNT_SIZE 64 /* an account as text */
+
+int bus_add_objects(sd_bus *connection, Bus *b, sd_bus_slot *ret_slots[static BUS_OBJECT_SLOTS]);
+void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange change);
+void bus_on_changes_timer(void *userdata);
+
+/* Nobody has seen the objects yet, or nobody will any more. */
+void bus_forget_changes(Bus *b);
 
 /* Options: the final a{sv} of every method */
 

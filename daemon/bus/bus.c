@@ -15,8 +15,11 @@ static const sd_bus_vtable *const vtables[] = {
         bus_status_vtable,
 };
 
+#define N_SLOTS (ELEMENTSOF(vtables) + BUS_OBJECT_SLOTS)
+
 static const ChatListener listener = {
         .event = bus_on_event,
+        .object_changed = bus_on_object_changed,
         .properties_changed = bus_on_properties_changed,
 };
 
@@ -27,13 +30,13 @@ int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 void bus_drop_vtables(sd_bus_slot **slots) {
-        for (size_t i = 0; slots && i < ELEMENTSOF(vtables); i++)
+        for (size_t i = 0; slots && i < N_SLOTS; i++)
                 sd_bus_slot_unref(slots[i]);
         free(slots);
 }
 
 int bus_add_vtables(sd_bus *connection, Bus *b, sd_bus_slot ***ret) {
-        sd_bus_slot **slots = calloc(ELEMENTSOF(vtables), sizeof(*slots));
+        sd_bus_slot **slots = calloc(N_SLOTS, sizeof(*slots));
         int r = 0;
 
         if (!slots)
@@ -41,6 +44,8 @@ int bus_add_vtables(sd_bus *connection, Bus *b, sd_bus_slot ***ret) {
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(vtables); i++)
                 r = sd_bus_add_object_vtable(
                         connection, &slots[i], BUS_PATH, BUS_INTERFACE, vtables[i], b);
+        if (r >= 0)
+                r = bus_add_objects(connection, b, slots + ELEMENTSOF(vtables));
         if (r < 0) {
                 bus_drop_vtables(slots);
                 return r;
@@ -75,6 +80,9 @@ int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret) {
 static int on_any_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
 
+        /* sd-bus ends the loop with this. */
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0)
+                log_error("The session bus is gone, and p2pchatd goes with it");
         loop_defer_arm(b->drain, true);
         return 0;
 }
@@ -98,6 +106,9 @@ int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus 
         b->chat = chat;
         b->connection = sd_bus_ref(connection);
         r = loop_timer_new(loop, bus_on_properties_timer, b, &b->properties_timer);
+        if (r < 0)
+                return r;
+        r = loop_timer_new(loop, bus_on_changes_timer, b, &b->changes_timer);
         if (r < 0)
                 return r;
         r = loop_defer_new(loop, LOOP_DEFER_SOON, on_drain, b, &b->drain);
@@ -139,6 +150,7 @@ int bus_new(sd_event *event, Loop *loop, Chat *chat, Bus **ret) {
 int bus_request_name(Bus *b) {
         int r;
 
+        bus_forget_changes(b); /* who comes now sees them as they are */
         r = sd_bus_request_name(b->connection, BUS_NAME, 0);
         return r < 0 ? r : 0;
 }
@@ -154,6 +166,9 @@ Bus *bus_free(Bus *b) {
         }
         chat_set_listener(b->chat, NULL, NULL);
         loop_timer_free(b->properties_timer);
+        if (b->changes_timer)
+                bus_forget_changes(b);
+        loop_timer_free(b->changes_timer);
         loop_defer_free(b->drain);
         sd_bus_slot_unref(b->filter);
         bus_drop_vtables(b->slots);

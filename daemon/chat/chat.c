@@ -107,6 +107,7 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
 
         if (k->flags & CONTACT_PINNED)
                 (void)directory_watch(c->parts.directory, k->account);
+        objects_add(c, k);
         return true;
 }
 
@@ -119,6 +120,8 @@ void chat_on_active(Chat *c, bool active) {
                 (void)contact_each(txn, NULL, on_contact, c);
                 store_read_end(txn);
         }
+        if (!active)
+                objects_clear(c);
         chat_properties_changed(
                 c, CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED);
 }
@@ -247,6 +250,7 @@ Chat *chat_free(Chat *c) {
         pending_free_all(c);
         peer_lists_free_all(c);
         told_free_all(c);
+        objects_clear(c);
         DL_FOREACH_SAFE (c->operations, o, tmp) {
                 account_forget(c->parts.account, o);
                 store_forget(c->parts.store, o);

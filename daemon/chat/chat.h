@@ -171,6 +171,30 @@ typedef struct ChatListPeers {
 void chat_list_peers(
         Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata);
 
+/* People with an object of their own: while somebody is logged in, contacts, and those who have
+ * written, as many as CHAT_REQUEST_OBJECTS_MAX. ACCOUNT is text. */
+
+#define CHAT_REQUEST_OBJECTS_MAX 1000
+#define CHAT_OBJECT_NEWS_MAX 9
+
+typedef enum ChatObjectChange {
+        CHAT_OBJECT_ADDED,
+        CHAT_OBJECT_CHANGED, /* or may have */
+        CHAT_OBJECT_REMOVED,
+} ChatObjectChange;
+
+/* NULL where there is none. Valid until the next call. */
+const ChatPeer *chat_get_object(Chat *c, const char *account);
+
+/* True to go on. */
+typedef bool (*ChatObjectFn)(void *userdata, const char *account);
+void chat_each_object(Chat *c, ChatObjectFn fn, void *userdata);
+
+/* The names of the properties (of org.p2pchat.Chat1.Peer) that are not as they were when this was
+ * asked last, all of them the first time; NULL-terminated. Returns their number. */
+size_t chat_object_news(
+        Chat *c, const char *account, const char *ret_names[static CHAT_OBJECT_NEWS_MAX + 1]);
+
 /* State */
 
 typedef struct ChatTracker {
@@ -219,6 +243,9 @@ typedef enum ChatProperty {
 typedef struct ChatListener {
         void (*event)(void *userdata, const ChatEvent *e);
         void (*properties_changed)(void *userdata, unsigned properties);
+
+        /* May come before the commit of what it tells, which is there in the next turn. */
+        void (*object_changed)(void *userdata, const char *account, ChatObjectChange change);
 } ChatListener;
 
 /* LISTENER must live as long as C does; NULL: nobody listens any more. */

@@ -60,6 +60,7 @@ static int view_received(Chat *c, DbTxn *txn, const EventRow *row, EventView *v)
                 r = contact_get(txn, h.inner.account, &peer);
         if (r <= 0)
                 return r;
+        objects_add(c, &peer);
         chat_view_message(c, txn, &h, &peer, &v->message);
         v->event.message = &v->message.message;
         v->event.account = v->message.message.from_account;

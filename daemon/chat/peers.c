@@ -11,14 +11,6 @@
 #define LISTED_MAX 2000 /* people of the directory in one answer */
 #define PAGES_MAX 100 /* whatever is on them */
 
-typedef struct PeerView {
-        ChatPeer peer;
-        char name[SHOWN_NAME_SIZE], account[BASE32_KEY_SIZE + 1], note[PRESENCE_NOTE_MAX + 1];
-        char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
-        const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
-        const char *via[3];
-} PeerView;
-
 /* One call of ListPeers, from the local rows to the last page of the directory. */
 struct PeerList {
         Chat *chat;
@@ -118,13 +110,14 @@ static Presence contact_presence(const Chat *c, const Contact *k) {
 }
 
 /* People with a row of their own. */
-static void view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
+void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
         const KnownPresence *known = directory_presence(c->parts.directory, k->account);
         const KnownPresence *heard = heard_presence(c, k);
         bool link = delivery_has_link(c->parts.delivery, k->account);
         Endpoints cached = {};
         size_t n = 0;
 
+        *v = (PeerView){};
         v->peer = (ChatPeer){.contact = k->flags & CONTACT_PINNED,
                 .blocked = k->flags & CONTACT_BLOCKED,
                 .verified = k->flags & CONTACT_VERIFIED,
@@ -165,7 +158,7 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
 
         if (!v)
                 return false;
-        view_contact(l->chat, txn, k, v);
+        peer_view_contact(l->chat, txn, k, v);
         if (!list_wants(l, v))
                 list_drop_last(l);
         return true;
@@ -342,6 +335,8 @@ static void tell_account(Chat *c, const uint8_t *account) {
 
         if (contact_get(txn, account, &k) <= 0)
                 return;
+        objects_add(c, &k);
+        objects_change(c, account);
         e.account = k.number;
         e.presence = contact_presence(c, &k);
         if (is_news(c, account, e.presence))
@@ -368,4 +363,5 @@ void chat_on_record(Chat *c, const Record *record, Bytes outer) {
         if (!key_equal(record->account, sign_key_public(&chat_self(c)->account)) &&
                 contact_get(store_write(c->parts.store), record->account, &k) > 0)
                 (void)contact_learn(c->parts.store, record, outer, 0, false, &k);
+        objects_change(c, record->account);
 }

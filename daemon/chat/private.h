@@ -17,6 +17,16 @@
 typedef struct Pending Pending;
 typedef struct PeerList PeerList;
 typedef struct Told Told;
+typedef struct Object Object;
+
+/* Strings of a ChatPeer, which points into it. */
+typedef struct PeerView {
+        ChatPeer peer;
+        char name[SHOWN_NAME_SIZE], account[BASE32_KEY_SIZE + 1], note[PRESENCE_NOTE_MAX + 1];
+        char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
+        const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
+        const char *via[3];
+} PeerView;
 
 /* What is answered with done or an error. */
 typedef struct Operation {
@@ -44,6 +54,9 @@ struct Chat {
         Pending *pending;
         PeerList *peer_lists;
         Told *told;
+        Object *objects;
+        unsigned n_request_objects;
+        PeerView object_view; /* of chat_get_object() */
         Accepted *accepted;
         size_t n_accepted, allocated_accepted;
         bool committing;
@@ -96,6 +109,21 @@ void operation_await_commit(Operation *o);
 void chat_storage_error(ChatError *e, int error);
 
 void chat_events_start(Chat *c);
+
+/* Somebody who is known here. The view is filled in anew. */
+void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v);
+
+/* K has an object from now on, if it is somebody who should. */
+void objects_add(Chat *c, const Contact *k);
+
+/* The user has written to K, who is a contact thereby. */
+void objects_written_to(Chat *c, const Contact *k);
+
+/* Something about somebody may be new. */
+void objects_change(Chat *c, const uint8_t *account);
+
+/* Nobody has an object any more. */
+void objects_clear(Chat *c);
 
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);

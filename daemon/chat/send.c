@@ -161,6 +161,7 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                 return chat_error(error, CODE_STORAGE, "The message was not kept. %s",
                         store_error_text(r, why));
         answer_after_commit(c, p, to->account, again);
+        objects_written_to(c, to);
         (void)directory_watch(c->parts.directory, to->account);
         return 0;
 }

@@ -94,6 +94,7 @@ static uint8_t foreign_flags(const Conversation *v, const Feed *f, const NewEntr
 
 static int foreign_entry_write(
         Store *s, const NewEntry *e, Conversation *v, Feed *f, uint8_t flags) {
+        bool stranger = !(e->from->flags & CONTACT_PINNED);
         IdRow id = {.feed = f->number,
                 .seq = e->inner->seq,
                 .until = usec_add(e->inner->expires, ID_KEEP_AFTER_EXPIRY)};
@@ -108,7 +109,7 @@ static int foreign_entry_write(
                 .time = e->now,
                 .feed = f->number,
                 .seq = e->inner->seq,
-                .request = !(e->from->flags & CONTACT_PINNED)};
+                .request = stranger};
         int r;
 
         memcpy(id.content, e->hash, SHA256_SIZE);
@@ -122,7 +123,9 @@ static int foreign_entry_write(
         v->hlc = hlc_merge(v->hlc, e->inner->hlc, e->now);
         v->last_time = e->now;
         v->unread++;
-        if (!(e->from->flags & CONTACT_PINNED)) {
+        if (r >= 0 && stranger)
+                r = contact_set_flags(s, e->from->account, CONTACT_REQUEST, 0);
+        if (stranger) {
                 v->stranger_messages++;
                 v->stranger_bytes += e->bytes.size;
         }

@@ -33,6 +33,11 @@ struct Chat {
         size_t n_messages, n_conversations;
         unsigned n_reads; /* of the history */
 
+        const ChatPeer *objects;
+        size_t n_objects;
+        const char *news; /* the property that has changed */
+        unsigned n_news; /* times it was asked for */
+
         const ChatCheck *checks;
         size_t n_checks;
 
@@ -155,6 +160,30 @@ void chat_list_peers(
 
 void chat_status(Chat *c, ChatStatus *ret) {
         *ret = c->status;
+}
+
+const ChatPeer *chat_get_object(Chat *c, const char *account) {
+        for (size_t i = 0; i < c->n_objects; i++)
+                if (streq(c->objects[i].account, account))
+                        return &c->objects[i];
+        return NULL;
+}
+
+void chat_each_object(Chat *c, ChatObjectFn fn, void *userdata) {
+        for (size_t i = 0; i < c->n_objects; i++)
+                if (!fn(userdata, c->objects[i].account))
+                        return;
+}
+
+size_t chat_object_news(
+        Chat *c, const char *account, const char *ret_names[static CHAT_OBJECT_NEWS_MAX + 1]) {
+        size_t n = 0;
+
+        c->n_news++;
+        if (chat_get_object(c, account) && c->news)
+                ret_names[n++] = c->news;
+        ret_names[n] = NULL;
+        return n;
 }
 
 void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
