@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * People as objects, /org/p2pchat/Chat1/peer/ACCOUNT, under the ObjectManager above them. Nothing is
- * kept for them here: sd-bus asks who there is and what is known of him when somebody wants to know.
- * What has changed is collected for a moment, so that a storm is one signal for each who changed.
+ * People as objects, /org/p2pchat/Chat1/peer/ACCOUNT, under the ObjectManager above. Nothing is
+ * kept for them here: sd-bus asks who there is and what is known of him when somebody wants to
+ * know. What has changed is collected for a moment: a storm is one signal for each who changed.
  */
 
 #include "bus/bus-internal.h"
