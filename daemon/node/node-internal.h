@@ -36,6 +36,11 @@
 #define SEEN_DELAY USEC_PER_MINUTE
 #define SEEN_AT_ONCE 1000
 
+/* Who changes more often than this is shown to watchers as he is a moment later. */
+#define CHANGES_BURST 4
+#define CHANGES_INTERVAL (4 * USEC_PER_SEC)
+#define CHANGES_HOLD USEC_PER_SEC
+
 /* After a start, for so many heartbeats, who is not back yet does not count as offline. */
 #define SETTLE_HEARTBEATS 3
 
@@ -67,6 +72,8 @@ struct Node {
         size_t n_watchers;
         Client *pushing; /* with something to push */
         LoopDefer *push; /* once per turn of the loop */
+        Person *held; /* who changed too often, in the order of their times */
+        LoopTimer *hold;
         LoopTimer *settle; /* the end of the time after the start */
         bool settled;
 
@@ -101,6 +108,10 @@ struct Person {
         Person *unsaved_prev, *unsaved_next;
         Watcher *watchers;
         unsigned n_watchers;
+        Quota changes; /* told to watchers */
+        unsigned held; /* PUSH_…, until `held_until` */
+        usec_t held_until;
+        Person *held_prev, *held_next;
         UT_hash_handle hh;
 };
 
@@ -210,6 +221,7 @@ void person_changed(Person *a, unsigned what);
 void client_unwatch(Client *c);
 void node_settle(Node *n);
 void node_push(Node *n);
+void node_push_held(Node *n, bool all);
 void client_drained(Client *c);
 
 /* Claims and records */

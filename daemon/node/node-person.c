@@ -78,6 +78,7 @@ static int person_new(Node *n, const uint8_t key[static KEY_SIZE], unsigned hash
         if (!a)
                 return -ENOMEM;
         a->node = n;
+        a->changes = QUOTA_INIT(CHANGES_BURST, CHANGES_INTERVAL);
         memcpy(a->key, key, KEY_SIZE);
         directory_key_account(DIRECTORY_USER, key, user);
         directory_key_account(DIRECTORY_SEEN, key, seen);

@@ -182,13 +182,47 @@ void client_drained(Client *c) {
                 client_start_pushing(c);
 }
 
-void person_changed(Person *a, unsigned what) {
-        Watcher *w;
-
-        if (what == 0)
-                return;
-        for (w = a->watchers; w; w = w->person_next)
+static void person_push(Person *a, unsigned what) {
+        for (Watcher *w = a->watchers; w; w = w->person_next)
                 watcher_push(w, what);
+}
+
+static void person_hold(Person *a, unsigned what) {
+        Node *n = a->node;
+
+        a->refs++;
+        a->held = what;
+        a->held_until = loop_now(n->loop) + CHANGES_HOLD;
+        if (!n->held)
+                loop_timer_set(n->hold, a->held_until);
+        DL_APPEND2(n->held, a, held_prev, held_next);
+}
+
+void node_push_held(Node *n, bool all) {
+        while (n->held && (all || n->held->held_until <= loop_now(n->loop))) {
+                Person *a = n->held;
+                unsigned what = a->held;
+
+                DL_DELETE2(n->held, a, held_prev, held_next);
+                a->held = 0;
+                (void)quota_take(&a->changes, 1, loop_now(n->loop));
+                person_push(a, what);
+                person_unref(a);
+        }
+        loop_timer_set(n->hold, n->held ? n->held->held_until : USEC_INFINITY);
+}
+
+/* A change is told at once. Of many in a short time the first few are, and then what has come of
+ * them: each would cost a push for everybody who watches. */
+void person_changed(Person *a, unsigned what) {
+        if (what == 0 || !a->watchers)
+                return;
+        if (a->held)
+                a->held |= what;
+        else if (quota_take(&a->changes, 1, loop_now(a->node->loop)))
+                person_push(a, what);
+        else
+                person_hold(a, what);
 }
 
 void node_settle(Node *n) {

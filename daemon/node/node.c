@@ -6,6 +6,10 @@ static void on_push(void *userdata) {
         node_push(userdata);
 }
 
+static void on_hold(void *userdata) {
+        node_push_held(userdata, false);
+}
+
 static void on_settle(void *userdata) {
         Node *n = userdata;
 
@@ -31,6 +35,8 @@ int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limi
         if (r >= 0)
                 r = loop_defer_new(n->loop, LOOP_DEFER_SOON, on_push, n, &n->push);
         if (r >= 0)
+                r = loop_timer_new(n->loop, on_hold, n, &n->hold);
+        if (r >= 0)
                 r = loop_timer_new(n->loop, on_settle, n, &n->settle);
         if (r >= 0)
                 r = loop_timer_new(n->loop, on_save, n, &n->save);
@@ -49,9 +55,11 @@ Node *node_free(Node *n) {
                 return NULL;
         while (n->clients)
                 client_free(n->clients);
+        node_push_held(n, true);
         node_save_seen(n, true);
         node_prefixes_free(n);
         loop_defer_free(n->push);
+        loop_timer_free(n->hold);
         loop_timer_free(n->settle);
         loop_timer_free(n->save);
         tls_identity_free(n->tls);

@@ -169,6 +169,56 @@ TEST(presence_is_pushed_to_who_watches) {
         lab_free(&lab);
 }
 
+/* How many pushes B was sent, and what the last one said. */
+static unsigned count_pushes(Caller *b, bool *ret_online) {
+        PresencePush p;
+        unsigned n = 0;
+        Frame f;
+
+        caller_sync(b);
+        while (caller_has(b, FRAME_PRESENCE)) {
+                f = caller_take(b, FRAME_PRESENCE);
+                CHECK_OK(presence_push_decode(&f, &p));
+                *ret_online = p.online;
+                n++;
+        }
+        return n;
+}
+
+TEST(a_storm_of_changes_is_pushed_as_what_comes_of_it) {
+        User alice, bob;
+        bool online;
+        Caller c, b;
+        unsigned n;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &b);
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        (void)count_pushes(&b, &online);
+        for (int i = 0; i < 100; i++) /* each waits for its answer, so it could be pushed */
+                CHECK_EQ(caller_publish(&c, &alice, i % 2 ? PRESENCE_OFFLINE : PRESENCE_ONLINE),
+                        CODE_OK);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_AWAY), CODE_OK);
+        n = count_pushes(&b, &online);
+        CHECK(n > 0 && n < 20);
+        lab_advance(&lab, 2 * USEC_PER_SEC);
+        LAB_UNTIL(&lab, caller_has(&b, FRAME_PRESENCE));
+        CHECK_EQ(count_pushes(&b, &online), 1);
+        CHECK(online);
+        lab_advance(&lab, 10 * USEC_PER_SEC); /* calm again: a change is told at once */
+        CHECK_EQ(count_pushes(&b, &online), 0);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_OFFLINE), CODE_OK);
+        CHECK_EQ(count_pushes(&b, &online), 1);
+        CHECK(!online);
+        caller_free(&c);
+        caller_free(&b);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
 TEST(presence_of_somebody_else_or_of_the_past_is_refused) {
         User alice, bob;
         Caller c, b;
@@ -326,7 +376,7 @@ static unsigned drain(Caller *c, uint64_t type, Incoming **ret_last) {
         Incoming *in, *tmp;
         unsigned n = 0;
 
-        DL_FOREACH_SAFE(c->incoming, in, tmp) {
+        DL_FOREACH_SAFE (c->incoming, in, tmp) {
                 if (in->type != type)
                         continue;
                 n++;
