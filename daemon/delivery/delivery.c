@@ -146,13 +146,19 @@ int delivery_await_commit(Delivery *d) {
 
 /* Links */
 
-/* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory. */
+/* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory; and
+ * nothing on disk if they have said nothing. */
 static void peer_forget(Peer *p) {
         Delivery *d = p->delivery;
+        Conversation v;
         Contact c;
 
-        if (contact_get(store_write(d->store), p->account, &c) > 0 && !(c.flags & CONTACT_PINNED))
+        if (contact_get(store_write(d->store), p->account, &c) > 0 && !(c.flags & CONTACT_PINNED)) {
                 directory_unwatch(d->directory, p->account);
+                if (c.flags == 0 &&
+                        conversation_find(store_write(d->store), p->conversation, &v) == 0)
+                        (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
+        }
         peer_free(p);
 }
 
@@ -217,11 +223,10 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
 
 static void learn_and_welcome(
         Delivery *d, Link *l, const Record *record, Bytes outer, bool confirmed) {
-        uint8_t flags = d->settings.accept_all ? CONTACT_PINNED : 0;
         Contact c;
         int r;
 
-        r = contact_learn(d->store, record, outer, flags, confirmed, &c);
+        r = contact_learn(d->store, record, outer, 0, confirmed, &c);
         if (r == -ESTALE)
                 link_turn_away(
                         d, l, CODE_REPLACED, "this account has been active on a newer device");
@@ -417,6 +422,7 @@ Delivery *delivery_free(Delivery *d) {
         loop_timer_free(d->turn_timer);
         loop_timer_free(d->expiry_timer);
         buffer_done(&d->presence);
+        newcomers_free(d);
         free(d);
         return NULL;
 }

@@ -184,6 +184,8 @@ static int take_proven(Peer *p, const Inner *m, const MessageFrame *f, const uin
         r = contact_get(store_write(d->store), p->account, &from);
         if (r == 0)
                 r = -ENOENT;
+        if (r >= 0)
+                r = newcomer_take(p, &from);
         for (size_t i = 0; r >= 0 && i < p->n_held; i++, ++*ret_taken)
                 r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
                         p->held[i].hash, (Bytes){}, old, &is_new);
@@ -207,7 +209,11 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
         if (r < 0)
                 return r;
         r = take_proven(p, m, f, hash, &signer, old, &taken);
-        if (r < 0) {
+        if (r == -EUSERS) {
+                for (size_t i = taken; i < p->n_held; i++)
+                        nack(p, &p->held[i].inner.id, CODE_RATE_LIMITED, false);
+                nack(p, &m->id, CODE_RATE_LIMITED, false);
+        } else if (r < 0) {
                 /* That there is no room is said once, by who watches the store. */
                 if (r != -ENOSPC && r != -EDQUOT)
                         log_warning("A message could not be stored: %s", strerror(-r));

@@ -7,6 +7,7 @@
 #include "delivery/schedule.h"
 #include "delivery/window.h"
 #include "util/log.h"
+#include "util/quota.h"
 #include "util/table.h"
 
 /* Until an endpoint takes a connection. */
@@ -44,6 +45,7 @@ typedef enum PeerState {
 } PeerState;
 
 typedef struct Race Race;
+typedef struct Newcomers Newcomers;
 
 typedef struct Peer {
         Delivery *delivery;
@@ -111,6 +113,7 @@ struct Delivery {
         bool started;
         uint64_t awaited; /* the batch after which on_batch() will come */
         Confirming *confirming;
+        Newcomers *newcomers; /* by address */
 
         /* Getting links */
         DeadList dead;
@@ -143,6 +146,14 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number);
 
 /* Calls back after the batch: acks and receipts go out then. */
 int delivery_await_commit(Delivery *d);
+
+/* newcomer.c */
+
+/* Before something of P's, whose row is FROM, is kept. Who has never written before is charged to
+ * the address, and becomes a contact where everybody does: -EUSERS when too many came from there
+ * lately. */
+int newcomer_take(Peer *p, Contact *from);
+void newcomers_free(Delivery *d);
 
 /* inbox.c */
 int inbox_take_message(Peer *p, Frame *f);

@@ -623,6 +623,10 @@ bool link_is_outgoing(const Link *l) {
         return l->outgoing;
 }
 
+const SockAddr *link_peer(const Link *l) {
+        return conn_peer(l->conn);
+}
+
 const uint8_t *link_account(const Link *l) {
         return l->account;
 }

@@ -106,6 +106,7 @@ bool link_has_room(Link *l, size_t n);
 
 bool link_is_open(const Link *l);
 bool link_is_outgoing(const Link *l);
+const SockAddr *link_peer(const Link *l);
 
 /* After `hello`. The account is known from the start on dialled links. */
 const uint8_t *link_account(const Link *l);

@@ -221,6 +221,24 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
         return r < 0 ? r : contact_get(db_write(s->db), record->account, ret);
 }
 
+int contact_forget(Store *s, const Contact *c) {
+        DbKey account = account_key(c->account), number = number_key(c->number);
+        DbKey name = name_key(c->name);
+        uint8_t owner[KEY_SIZE];
+        int r;
+
+        r = name_owner(db_write(s->db), c->name, owner);
+        if (r > 0 && key_equal(owner, c->account))
+                r = db_del(db_write(s->db), TABLE_NAME, &name);
+        if (r >= 0)
+                r = claim_set(s, c->name, c->account, false);
+        if (r >= 0)
+                r = db_del(db_write(s->db), TABLE_ENDPOINT, &number);
+        if (r >= 0)
+                r = db_del(db_write(s->db), TABLE_ACCOUNT_KEY, &number);
+        return r < 0 ? r : db_del(db_write(s->db), TABLE_ACCOUNT, &account);
+}
+
 int contact_set_flags(
         Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear) {
         Contact c;

@@ -44,6 +44,9 @@ int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret);
  * already. */
 int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
         Contact *ret);
+
+/* Removes a contact that nothing else refers to: nobody has written to it, nor it to the user. */
+int contact_forget(Store *s, const Contact *c);
 int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime);
 

@@ -217,6 +217,98 @@ TEST(a_stranger_has_his_share) {
         world_free(&w);
 }
 
+static bool knows_alice(World *w, Contact *ret) {
+        return contact_get(store_write(w->bob.store), person_account(&w->alice), ret) > 0;
+}
+
+TEST(a_stranger_that_said_nothing_leaves_nothing) {
+        Contact c;
+        World w;
+        Inner m;
+
+        w = (World){};
+        sim_new(&w.sim, 1);
+        stack_new(&w.sim, "bob", &w.bob);
+        person_new(&w.sim, "alice", &w.alice);
+        for (int i = 0; i < 3; i++) {
+                world_link(&w);
+                CHECK(knows_alice(&w, &c) && c.flags == 0);
+                far_free(&w.far);
+                SIM_UNTIL(&w.sim, w.bob.n_down == w.bob.n_up);
+                CHECK(!knows_alice(&w, &c));
+                CHECK_EQ(contact_resolve(store_write(w.bob.store), "alice", c.account), 0);
+        }
+        world_link(&w);
+        m = world_write(&w, "may I?", true);
+        check_ack(&w, &m.id);
+        far_free(&w.far);
+        SIM_UNTIL(&w.sim, w.bob.n_down == w.bob.n_up);
+        CHECK(knows_alice(&w, &c) && c.flags == CONTACT_REQUEST);
+        world_free(&w);
+}
+
+TEST(who_is_let_in_by_writing_is_a_contact_then) {
+        Contact c;
+        World w;
+        Inner m;
+
+        w = (World){};
+        sim_new(&w.sim, 1);
+        stack_new(&w.sim, "bob", &w.bob);
+        person_new(&w.sim, "alice", &w.alice);
+        delivery_set_settings(
+                w.bob.delivery, &(DeliverySettings){.accept_all = true, .handshake = 10});
+        world_link(&w);
+        CHECK(knows_alice(&w, &c) && c.flags == 0);
+        m = world_write(&w, "may I?", true);
+        check_ack(&w, &m.id);
+        CHECK(knows_alice(&w, &c) && c.flags == CONTACT_PINNED);
+        world_free(&w);
+}
+
+/* All from one address. One more comes in when an hour has made room for it. */
+TEST(new_people_of_one_address_are_counted) {
+        unsigned taken = 0, refused = 0;
+        Person people[105];
+        Uuid last;
+        World w;
+        Inner m;
+
+        w = (World){};
+        sim_new(&w.sim, 1);
+        stack_new(&w.sim, "bob", &w.bob);
+        for (size_t i = 0; i < ELEMENTSOF(people); i++) {
+                person_new(&w.sim, "someone", &people[i]);
+                w.alice = people[i];
+                w.last = (Inner){};
+                memset(w.last_hash, 0, SHA256_SIZE);
+                world_link(&w);
+                m = world_write(&w, "hello", true);
+                SIM_UNTIL(&w.sim, far_has(&w.far, FRAME_ACK) || far_has(&w.far, FRAME_NACK));
+                if (far_has(&w.far, FRAME_ACK))
+                        taken++;
+                else {
+                        check_nack(&w, &m.id, CODE_RATE_LIMITED, false);
+                        refused++;
+                }
+        }
+        CHECK(taken >= 100 && taken <= 102 && refused >= 3);
+        last = m.id;
+        sim_run(&w.sim, 2 * USEC_PER_MINUTE);
+        w.last = (Inner){};
+        memset(w.last_hash, 0, SHA256_SIZE);
+        m = world_inner(&w, "hello");
+        m.id = last;
+        world_say(&w, &m, &w.alice.device);
+        check_ack(&w, &last);
+        CHECK_EQ(w.bob.n_shown, taken + 1);
+        far_free(&w.far);
+        stack_free(&w.bob);
+        for (size_t i = 0; i < ELEMENTSOF(people); i++)
+                person_done(&people[i]);
+        sim_free(&w.sim);
+}
+
 /* What ends the link */
 
 /* The link ends; nothing was kept, shown or acknowledged. */
