@@ -161,10 +161,14 @@ static void stack_stop(Stack *s) {
         s->store = store_close(s->store);
 }
 
-static _unused_ void stack_new(Sim *sim, const char *name, Stack *s) {
+/* Of somebody whom others may know already; he is the callee's. */
+static _unused_ void stack_new_of(Person *who, Stack *s) {
         *s = (Stack){.dir = "/tmp/p2pchat-test-XXXXXX", .settings = {.handshake = 10}};
         CHECK(mkdtemp(s->dir));
-        person_new(sim, name, &s->who);
+        s->who = *who;
+        *who = (Person){};
+        s->who.local.account = &s->who.account;
+        s->who.local.device = &s->who.device;
         s->self = (Identity){.account = s->who.account, .device = s->who.device, .epoch = 1};
         memcpy(s->self.name, s->who.name, NAME_SIZE);
         CHECK_OK(buffer_append(&s->self.certificate, s->who.local.certificate.data,
@@ -172,6 +176,13 @@ static _unused_ void stack_new(Sim *sim, const char *name, Stack *s) {
         CHECK_OK(
                 buffer_append(&s->self.record, s->who.local.record.data, s->who.local.record.size));
         stack_start(s);
+}
+
+static _unused_ void stack_new(Sim *sim, const char *name, Stack *s) {
+        Person who;
+
+        person_new(sim, name, &who);
+        stack_new_of(&who, s);
 }
 
 static int stack_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw) {

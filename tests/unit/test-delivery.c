@@ -263,15 +263,16 @@ static void put_urgent(World *w, usec_t time) {
 }
 
 TEST(messages_expire_when_their_time_comes) {
+        const usec_t interval = 67 * USEC_PER_MINUTE + 13 * USEC_PER_SEC;
         World w;
 
         world_new(&w, 1);
         stack_stop(&w.bob);
         for (unsigned i = 10; i >= 1; i--) /* the last one first */
-                put_urgent(&w, i * USEC_PER_HOUR);
+                put_urgent(&w, i * interval);
         stack_send_off(&w.alice, &w.bob.who);
         for (unsigned i = 1; i <= 10; i++) {
-                sim_run(&w.sim, USEC_PER_HOUR - USEC_PER_SEC);
+                sim_run(&w.sim, interval - USEC_PER_SEC);
                 CHECK_EQ(w.alice.n_expired, i - 1);
                 sim_run(&w.sim, USEC_PER_SEC);
                 CHECK_EQ(w.alice.n_expired, i);

@@ -255,25 +255,28 @@ TEST(who_appears_is_dialled_whatever_was_before) {
 
 #define CROWD 300
 
-static void crowd_new(World *w, Person *crowd, const char *prefix) {
-        for (unsigned i = 0; i < CROWD; i++) {
-                Contact c;
+/* People for whom there is something at Alice's, and who are not where she believes. */
+static void crowd_new(World *w, Person *crowd, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
                 Endpoints e = {.n = 1};
+                Record record;
                 char name[32];
+                Contact c;
 
-                snprintf(name, sizeof(name), "%s%u", prefix, i);
+                snprintf(name, sizeof(name), "nobody%u", i);
                 person_new(&w->sim, name, &crowd[i]);
-                c = stack_knows(&w->alice, &crowd[i], CONTACT_PINNED);
-                snprintf(e.text[0], sizeof(e.text[0]), "%s:1", name);
+                CHECK_OK(record_decode(crowd[i].local.record, &record));
+                CHECK(contact_learn(w->alice.store, &record, crowd[i].local.record, CONTACT_PINNED,
+                              true, &c) >= 0);
+                snprintf(e.text[0], sizeof(e.text[0]), "%s:7425", name);
                 CHECK(store_set_endpoints(w->alice.store, c.number, &e) >= 0);
-                CHECK_OK(network_swallow(w->sim.network, name, 1));
                 (void)stack_put(&w->alice, &crowd[i], text_bytes("anybody there?"), 0);
         }
         CHECK_OK(store_commit(w->alice.store));
 }
 
-static void crowd_done(Person *crowd) {
-        for (unsigned i = 0; i < CROWD; i++)
+static void crowd_done(Person *crowd, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
                 person_done(&crowd[i]);
 }
 
@@ -283,7 +286,9 @@ TEST(a_crowd_is_dialled_a_few_at_a_time) {
         World w;
 
         world_new(&w);
-        crowd_new(&w, crowd, "nobody");
+        crowd_new(&w, crowd, CROWD);
+        for (unsigned i = 0; i < CROWD; i++)
+                CHECK_OK(network_swallow(w.sim.network, crowd[i].name, STACK_PORT));
         stack_stop(&w.alice);
         stack_start(&w.alice);
         sim_run(&w.sim, USEC_PER_SEC);
@@ -303,7 +308,39 @@ TEST(a_crowd_is_dialled_a_few_at_a_time) {
         for (unsigned i = 0; i < 10; i++)
                 sim_run(&w.sim, USEC_PER_MINUTE);
         CHECK_EQ(network_most_at_once(w.sim.network), 32);
-        crowd_done(crowd);
+        crowd_done(crowd, CROWD);
+        world_free(&w);
+}
+
+/* Of whom only some are remembered: the others are found again and again. */
+TEST(recipients_beyond_what_is_remembered_get_their_turn) {
+        static Person crowd[2500];
+        const unsigned n = ELEMENTSOF(crowd);
+        unsigned before;
+        World w;
+
+        world_new(&w);
+        crowd_new(&w, crowd, n);
+        stack_stop(&w.alice);
+        stack_start(&w.alice);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        before = network_n_dialled(w.sim.network);
+        CHECK(before > 10 * n);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        CHECK(network_n_dialled(w.sim.network) - before > 8 * n);
+        CHECK(network_n_dialled(w.sim.network) - before < 16 * n); /* in five minutes or so */
+
+        /* One of those is back, and nobody says so. */
+        for (unsigned i = 0; i < n; i += n / 10) {
+                Stack s;
+
+                stack_new_of(&crowd[i], &s);
+                before = w.alice.n_delivered;
+                SIM_UNTIL(&w.sim, w.alice.n_delivered == before + 1);
+                CHECK_EQ(s.n_shown, 1);
+                stack_free(&s);
+        }
+        crowd_done(crowd, n);
         world_free(&w);
 }
 
