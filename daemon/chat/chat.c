@@ -115,6 +115,8 @@ void chat_on_active(Chat *c, bool active) {
         DbTxn *txn;
 
         c->name_problem[0] = 0;
+        told_note_seen(c);
+        seen_save_all(c);
         told_free_all(c);
         if (active && store_read_begin(c->parts.store, &txn) >= 0) {
                 (void)contact_each(txn, NULL, on_contact, c);
@@ -232,10 +234,16 @@ void chat_status(Chat *c, ChatStatus *ret) {
 
 int chat_new(const ChatParts *parts, Chat **ret) {
         Chat *c = calloc(1, sizeof(*c));
+        int r;
 
         if (!c)
                 return -ENOMEM;
         c->parts = *parts;
+        r = loop_timer_new(parts->loop, on_seen_timer, c, &c->seen_timer);
+        if (r < 0) {
+                free(c);
+                return r;
+        }
         chat_events_start(c);
         *ret = c;
         return 0;
@@ -246,6 +254,9 @@ Chat *chat_free(Chat *c) {
 
         if (!c)
                 return NULL;
+        told_note_seen(c);
+        seen_save_all(c);
+        loop_timer_free(c->seen_timer);
         store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);

@@ -121,7 +121,7 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
         v->peer = (ChatPeer){.contact = k->flags & CONTACT_PINNED,
                 .blocked = k->flags & CONTACT_BLOCKED,
                 .verified = k->flags & CONTACT_VERIFIED,
-                .last_seen = MAX(k->last_seen, known ? known->last_seen : 0)};
+                .last_seen = MAX(seen_last(c, k), known ? known->last_seen : 0)};
         contact_shown_name(txn, k, v->name);
         base32_encode_key(k->account, v->account);
         v->peer.presence = presence_name(contact_presence(c, k));
@@ -343,9 +343,23 @@ static void tell_account(Chat *c, const uint8_t *account) {
                 (void)event_add(c->parts.store, &e);
 }
 
+static void note_account(Chat *c, const uint8_t *account, usec_t at, bool there) {
+        Contact k;
+
+        if (contact_get(store_write(c->parts.store), account, &k) > 0)
+                seen_note(c, &k, at, there);
+}
+
+void told_note_seen(Chat *c) {
+        Told *t, *tmp;
+
+        HASH_ITER (hh, c->told, t, tmp)
+                if (t->presence != PRESENCE_OFFLINE)
+                        note_account(c, t->account, loop_realtime(c->parts.loop), false);
+}
+
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up) {
-        if (!up)
-                (void)contact_set_last_seen(c->parts.store, account, loop_realtime(c->parts.loop));
+        note_account(c, account, loop_realtime(c->parts.loop), up);
         tell_account(c, account);
 }
 
@@ -353,6 +367,7 @@ void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool onli
         usec_t last_seen, const PresenceRecord *p) {
         if (online)
                 delivery_appeared(c->parts.delivery, account);
+        note_account(c, account, MIN(last_seen, loop_realtime(c->parts.loop)), online);
         tell_account(c, account);
 }
 

@@ -18,6 +18,7 @@ typedef struct Pending Pending;
 typedef struct PeerList PeerList;
 typedef struct Told Told;
 typedef struct Object Object;
+typedef struct Seen Seen;
 
 /* Strings of a ChatPeer, which points into it. */
 typedef struct PeerView {
@@ -54,6 +55,8 @@ struct Chat {
         Pending *pending;
         PeerList *peer_lists;
         Told *told;
+        Seen *seen; /* not written so far */
+        LoopTimer *seen_timer;
         Object *objects;
         unsigned n_request_objects;
         PeerView object_view; /* of chat_get_object() */
@@ -124,6 +127,19 @@ void objects_change(Chat *c, const uint8_t *account);
 
 /* Nobody has an object any more. */
 void objects_clear(Chat *c);
+
+/* K was there at AT, and still is (THERE) or has gone. */
+void seen_note(Chat *c, const Contact *k, usec_t at, bool there);
+
+/* When K was there last, 0 where that is not known. */
+usec_t seen_last(const Chat *c, const Contact *k);
+
+/* Into the batch, for the end. */
+void seen_save_all(Chat *c);
+void on_seen_timer(void *userdata);
+
+/* Those who are there now were last seen now. */
+void told_note_seen(Chat *c);
 
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);

@@ -155,3 +155,56 @@ TEST(a_crowd_that_writes_is_bounded) {
         CHECK(count_objects(&l) >= CHAT_REQUEST_OBJECTS_MAX + 1);
         chat_lab_free(&l);
 }
+
+/* When people were there last */
+
+static usec_t last_seen(ChatLab *l, const char *account) {
+        return chat_get_object(l->chat, account)->last_seen;
+}
+
+static void push(ChatLab *l, const char *account, bool online, usec_t at) {
+        uint8_t key[KEY_SIZE];
+
+        CHECK_OK(base32_decode_key(account, strlen(account), key));
+        chat_on_presence(l->chat, key, online, at, NULL);
+}
+
+static uint64_t count_writes(ChatLab *l) {
+        return db_stats(l->store->db)->writes;
+}
+
+TEST(when_somebody_was_there_is_written_without_haste) {
+        char bob[BASE32_KEY_SIZE + 1];
+        uint64_t writes;
+        usec_t now, seen;
+        ChatLab l;
+
+        chat_lab_new(&l);
+        chat_lab_stop(&l);
+        add_contact(&l, "bob", CONTACT_PINNED, bob);
+        CHECK_OK(store_commit(l.store));
+        chat_lab_start(&l);
+        sim_run(&l.sim, USEC_PER_SEC);
+        now = loop_realtime(l.sim.loop);
+        push(&l, bob, false, now - USEC_PER_DAY); /* that he is offline is an event */
+        sim_run(&l.sim, USEC_PER_MSEC);
+        writes = count_writes(&l);
+        for (usec_t i = 0; i < 1000; i++) {
+                push(&l, bob, false, now - USEC_PER_DAY + i * USEC_PER_SEC);
+                sim_run(&l.sim, USEC_PER_MSEC);
+        }
+        CHECK_EQ(last_seen(&l, bob), now - USEC_PER_DAY + 999 * USEC_PER_SEC);
+        CHECK_EQ(count_writes(&l), writes);
+        sim_run(&l.sim, 2 * USEC_PER_MINUTE);
+        CHECK_EQ(count_writes(&l), writes + 1);
+        sim_run(&l.sim, USEC_PER_HOUR);
+        CHECK_EQ(count_writes(&l), writes + 1);
+        push(&l, bob, false, loop_realtime(l.sim.loop) + USEC_PER_DAY); /* a clock that is ahead */
+        CHECK_EQ(last_seen(&l, bob), loop_realtime(l.sim.loop));
+        seen = last_seen(&l, bob);
+        chat_lab_stop(&l); /* before the minute is over */
+        CHECK_OK(store_commit(l.store));
+        chat_lab_start(&l);
+        CHECK_EQ(last_seen(&l, bob), seen);
+        chat_lab_free(&l);
+}
