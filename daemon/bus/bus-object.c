@@ -7,8 +7,7 @@
  */
 
 #include "bus/bus-internal.h"
-
-#include <uthash.h>
+#include "util/table.h"
 
 #define CHANGES_DELAY (100 * USEC_PER_MSEC)
 #define CHANGES_AT_ONCE 200 /* in one turn of the loop */
