@@ -238,8 +238,6 @@ void peer_retry_later(Peer *p, usec_t blocked) {
         loop_timer_set(p->timer, at);
 }
 
-/* The endpoint that worked goes first; where the peer says it is follows. Written only when that
- * changes something, so an ordinary reconnection costs no write. */
 static void endpoint_add(Endpoints *e, const char *text) {
         for (size_t i = 0; i < e->n; i++)
                 if (streq(e->text[i], text))
@@ -248,6 +246,9 @@ static void endpoint_add(Endpoints *e, const char *text) {
                 snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
 }
 
+/* The endpoint that worked goes first. Where the peer says it is follows, or, as long as it does
+ * not say, what was known before. Written only when that changes something, so an ordinary
+ * reconnection costs no write. */
 void peer_reached(Peer *p) {
         const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
         Delivery *d = p->delivery;
@@ -268,7 +269,7 @@ void peer_reached(Peer *p) {
         }
         for (size_t i = 0; k && i < k->n_endpoints; i++)
                 endpoint_add(&now, k->endpoints[i]);
-        for (size_t i = 0; now.n == 0 && i < before.n; i++)
+        for (size_t i = 0; (!k || k->n_endpoints == 0) && i < before.n; i++)
                 endpoint_add(&now, before.text[i]);
         if (now.n == before.n && memcmp(&now, &before, sizeof(before)) == 0)
                 return;

@@ -171,13 +171,15 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
 }
 
 /* Everything known has failed. Trackers are not woken for this: they say who appears when they are
- * back. Nor are they asked more often than an endpoint would be dialled. */
+ * back. Nor are they asked about somebody of whom they have said that he is away, or more often
+ * than an endpoint would be dialled. */
 static bool race_ask(Race *r) {
         Peer *p = r->peer;
         Delivery *d = p->delivery;
+        const KnownPresence *k = directory_presence(d->directory, p->account);
         DeadKey key = dead_key(p->account, "");
 
-        if (r->looked_up || !directory_is_connected(d->directory))
+        if (r->looked_up || (k && !k->online) || !directory_is_connected(d->directory))
                 return false;
         if (r->appeared)
                 dead_excuse(&d->dead, &key, loop_now(d->loop));

@@ -120,7 +120,12 @@ static const DirectoryCallbacks stack_directory_callbacks = {
 };
 
 static void stack_on_accept(void *userdata, Transport *t) {
-        delivery_accept(((Stack *)userdata)->delivery, t);
+        Stack *s = userdata;
+
+        if (s->delivery)
+                delivery_accept(s->delivery, t);
+        else
+                transport_free(t); /* the program does not run */
 }
 
 /* Reachable from now on. */

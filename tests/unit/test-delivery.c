@@ -182,11 +182,30 @@ static void disturb(World *w) {
         }
 }
 
+/* FROM believes TO to be at three addresses, and is right about two. */
+static void several_ways(Stack *from, Stack *to) {
+        Endpoints e = {.text = {"nowhere:1"}, .n = 3};
+        Network *network = from->who.sim->network;
+        char host[NAME_SIZE + 8];
+        Contact c;
+
+        snprintf(host, sizeof(host), "%s-2", to->who.name);
+        CHECK_OK(network_listen(network, host, 1, stack_on_accept, to));
+        snprintf(e.text[1], sizeof(e.text[1]), "%s:1", host);
+        snprintf(e.text[2], sizeof(e.text[2]), "%s:%u", to->who.name, STACK_PORT);
+        CHECK_EQ(contact_get(store_write(from->store), person_account(&to->who), &c), 1);
+        CHECK(store_set_endpoints(from->store, c.number, &e) >= 0);
+}
+
 static void talk_on_a_bad_line(uint64_t seed) {
         const unsigned rounds = 12, each = 90;
         World w;
 
         world_new(&w, seed);
+        if (seed % 2 == 1) {
+                several_ways(&w.alice, &w.bob);
+                several_ways(&w.bob, &w.alice);
+        }
         network_set_options(w.sim.network,
                 &(PipeOptions){.latency = 1 + loop_random_below(w.sim.loop, 20 * USEC_PER_MSEC),
                         .capacity = 2000 + loop_random_below(w.sim.loop, 60000)});

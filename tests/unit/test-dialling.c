@@ -203,6 +203,21 @@ TEST(both_call_at_all_addresses_at_once) {
         world_free(&w);
 }
 
+TEST(an_incoming_link_makes_no_address_forgotten) {
+        static const char *const endpoints[] = {"nowhere:1", "bob:7425"};
+        World w;
+
+        world_new(&w);
+        bob_is_at(&w, endpoints, ELEMENTSOF(endpoints));
+        (void)stack_send(&w.bob, &w.alice.who, "hi");
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 1);
+        stack_stop(&w.bob);
+        stack_start(&w.bob);
+        SIM_UNTIL(&w.sim, w.alice.n_down == 1);
+        CHECK(send_and_wait(&w) < USEC_PER_SEC);
+        world_free(&w);
+}
+
 /* Not too often */
 
 TEST(many_messages_are_not_many_attempts) {
