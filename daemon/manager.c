@@ -44,6 +44,7 @@ struct Manager {
         Bus *bus;
         Admission *admission;
         Listener *listener;
+        bool listen_failed; /* and said so */
         LoopTimer *listen_retry, *status_timer;
         sd_event_source *signals[3];
         bool stopping;
@@ -150,11 +151,15 @@ static void listening_start(Manager *m) {
                 snprintf(text, sizeof(text),
                         "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                         m->config.listen.address, m->config.listen.port, strerror(-r));
+                loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
+                if (m->listen_failed)
+                        return;
+                m->listen_failed = true;
                 log_error("%s", text);
                 chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, text);
-                loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
                 account_publish(m->account, &(Endpoints){});
         } else {
+                m->listen_failed = false;
                 chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
                 collect_endpoints(m, &e);
                 account_publish(m->account, &e);
@@ -186,6 +191,7 @@ static void on_listen_retry(void *userdata) {
 static void listening_stop(Manager *m) {
         loop_timer_set(m->listen_retry, USEC_INFINITY);
         m->listener = listener_free(m->listener);
+        m->listen_failed = false;
         chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
 }
 
@@ -392,6 +398,7 @@ static int listening_move(Manager *m, const struct ConfigListen *to) {
                 return r;
         listener_free(m->listener);
         m->listener = l;
+        m->listen_failed = false;
         loop_timer_set(m->listen_retry, USEC_INFINITY);
         chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
         return 0;
@@ -452,6 +459,8 @@ static void manager_reload(Manager *m) {
 static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
 
+        if (m->stopping)
+                return 0;
         sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)monotonic_now());
         manager_reload(m);
         sd_notify(0, "READY=1");
