@@ -140,8 +140,9 @@ TEST(before_the_end_the_others_are_told) {
         World w;
 
         for (int deaf = 0; deaf < 2; deaf++) {
-                unsigned finished = 0;
+                static unsigned finished;
 
+                finished = 0;
                 world_new(&w, &ordinary);
                 start = loop_now(w.sim.loop);
                 if (deaf)
