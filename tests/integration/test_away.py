@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from gi.repository import GLib
 
 import flood
 import harness
@@ -270,3 +271,24 @@ def test_sigterm_in_the_middle_of_a_flood_keeps_what_was_answered(alice, bob):
     sent.start()
     sent.finish()
     check_nothing_lost_nothing_doubled(alice, bob, sent)
+
+
+def test_what_cannot_be_delivered_in_time_expires_then(alice, bob):
+    alice.exchange(bob)
+    bob.stop()
+    patient = alice.send("bob", "whenever you can")
+    now = time.time()
+    urgent = [alice.send("bob", f"dinner in {seconds} s",
+                         expires=GLib.Variant("t", int((now + seconds) * 1e6)))
+              for seconds in (5, 4)]
+    for message, seconds in zip(urgent, (5, 4)):
+        alice.wait_signal("MessageStateChanged", lambda i, *more, m=message:
+                          i == m and "expired" in more)
+        assert time.time() >= now + seconds     # not before
+    states = {row["id"]: (row["state"], row.get("reason")) for row in alice.history("bob")}
+    assert [states[i][0] for i in urgent] == ["expired", "expired"]
+    assert states[patient][0] == "queued"
+    harness.wait_until(lambda: alice.property("Queued") == 1, what="the count without the expired")
+    bob.start()
+    wait_arrival(bob, [patient])
+    assert not set(urgent) & {row["id"] for row in bob.history("alice")}
