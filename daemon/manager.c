@@ -48,7 +48,7 @@ struct Manager {
         LoopTimer *listen_retry, *status_timer;
         sd_event_source *signals[3];
         bool stopping;
-        bool store_trouble; /* it was logged */
+        char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
         usec_t slow_logged;
 };
 
@@ -307,13 +307,14 @@ static void on_store_noticed(void *userdata) {
 
         store_get_health(m->store, &h);
         log_slow_commit(m, h.last_commit);
-        problem = store_problem(&h, text);
-        if (problem)
+        problem = store_problem(&h, text) ?: "";
+        if (streq(problem, m->store_problem))
+                return;
+        if (problem[0])
                 log_error("%s", problem);
-        else if (m->store_trouble)
+        else
                 log_info("The store can be written again");
-        m->store_trouble = problem != NULL;
-        status_later(m);
+        snprintf(m->store_problem, sizeof(m->store_problem), "%s", problem);
 }
 
 static void on_events(void *userdata, int error) {

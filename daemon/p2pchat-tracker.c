@@ -96,6 +96,9 @@ static const char *state_dir(void) {
         return first;
 }
 
+#define MAKE_WRITABLE                                                                              \
+        "give it to this user (chown -R, chmod -R u+rwX), or mount its file system writable"
+
 static int state_lock(Tracker *t) {
         int r;
 
@@ -106,7 +109,8 @@ static int state_lock(Tracker *t) {
         if (r == -EWOULDBLOCK)
                 return fail("another " PROGRAM " uses %s", t->state_dir);
         if (r < 0)
-                return fail("cannot use the state directory %s: %s", t->state_dir, strerror(-r));
+                return fail("cannot write the state directory %s: %s; " MAKE_WRITABLE, t->state_dir,
+                        strerror(-r));
         return 0;
 }
 
@@ -378,9 +382,8 @@ static int open_store(Tracker *t) {
                 return fail("%s is in use by another program: end that first", path);
         if (r == -ENOSPC)
                 return fail("the disk is full: %s cannot be opened until there is room", path);
-        return fail("cannot open %s for writing: %s; give it to this user (chown -R, chmod -R "
-                    "u+rwX), or mount its file system writable",
-                path ?: t->state_dir, strerror(-r));
+        return fail("cannot open %s for writing: %s; " MAKE_WRITABLE, path ?: t->state_dir,
+                strerror(-r));
 }
 
 static int watch_signals(Tracker *t) {

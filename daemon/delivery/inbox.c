@@ -186,9 +186,11 @@ static int take_proven(Peer *p, const Inner *m, const MessageFrame *f, const uin
                 r = -ENOENT;
         if (r >= 0)
                 r = newcomer_take(p, &from);
-        for (size_t i = 0; r >= 0 && i < p->n_held; i++, ++*ret_taken)
+        for (size_t i = 0; r >= 0 && i < p->n_held; i++) {
                 r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
                         p->held[i].hash, (Bytes){}, old, &is_new);
+                *ret_taken += r >= 0;
+        }
         if (r >= 0)
                 r = take_entry(p, &from, m, f->inner, hash, f->signature, old, &is_new);
         if (r >= 0 && is_new)

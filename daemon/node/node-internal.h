@@ -85,6 +85,7 @@ struct Node {
         uint64_t online_serial;
 
         Prefix *prefixes;
+        usec_t not_kept_logged; /* when a failed write was last logged */
 };
 
 /* Somebody of interest: has a session, is watched, or left a moment ago. */

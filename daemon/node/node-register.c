@@ -94,14 +94,28 @@ static void intake_answer_stale(Intake *in) {
         }
 }
 
+/* Whoever runs the tracker hears of it, but not from everybody who asks. */
+static void log_not_kept(Node *n, int error) {
+        usec_t now = loop_now(n->loop);
+
+        if (n->not_kept_logged > 0 && now < n->not_kept_logged + USEC_PER_MINUTE)
+                return;
+        n->not_kept_logged = now;
+        log_error("a record could not be kept: %s; look-ups go on",
+                error == -ENOSPC ? "the disk is full" : strerror(-error));
+}
+
 static void on_intake_merged(void *userdata, int error, const MergeResult *results) {
         Intake *in = userdata;
         Client *c = in->request.client;
 
-        if (error < 0)
+        if (error < 0) {
+                log_not_kept(c->node, error);
                 client_request_error(&in->request, CODE_STORAGE,
-                        "the tracker could not keep the record; try again later", 60);
-        else if (results[0] == MERGE_STALE)
+                        error == -ENOSPC ? "the tracker's disk is full; try again later"
+                                         : "the tracker could not keep the record; try again later",
+                        60);
+        } else if (results[0] == MERGE_STALE)
                 client_request_error(
                         &in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else if (results[1] == MERGE_STALE)

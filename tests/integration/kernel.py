@@ -18,6 +18,15 @@ def listening_ports(pid):
     return sorted(ports)
 
 
+def connections(pid):
+    """Inodes of the established TCP connections of a process."""
+    inodes = {match.group(1) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()
+              if (match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)))}
+    return {fields[9] for table in ("tcp", "tcp6") for fields in map(
+        str.split, pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:])
+            if fields[3] == "01" and fields[9] in inodes}
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
