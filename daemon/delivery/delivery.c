@@ -454,15 +454,20 @@ void delivery_accept(Delivery *d, Transport *t) {
 /* Somebody with rows; NULL where there is no room now: the walk will find him. */
 static Peer *peer_remember(Delivery *d, const uint8_t *account, bool urgent) {
         OutboxRow row;
+        Peer *p = NULL;
         Contact c;
+        int r;
 
-        if (contact_get(store_write(d->store), account, &c) <= 0 ||
-                outbox_next(store_write(d->store), c.number, (OutboxPosition){}, &row) <= 0)
+        r = contact_get(store_write(d->store), account, &c);
+        if (r > 0)
+                r = outbox_next(store_write(d->store), c.number, (OutboxPosition){}, &row);
+        if (r == 0)
                 return NULL;
-        if (peer_has_place(d, urgent))
-                return peer_get(d, account, c.number);
-        dialling_sweep_again(d);
-        return NULL;
+        if (r > 0 && peer_has_place(d, urgent))
+                p = peer_get(d, account, c.number);
+        if (!p)
+                dialling_sweep_again(d);
+        return p;
 }
 
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {

@@ -81,13 +81,18 @@ static Peer *sweep_next(Delivery *d, unsigned *steps) {
         DbTxn *txn = store_write(d->store);
         Contact c;
         Peer *p;
+        int r;
 
         for (; *steps > 0; --*steps) {
-                if (outbox_next_recipient(txn, d->sweep.at, &d->sweep.at) <= 0) {
+                r = outbox_next_recipient(txn, d->sweep.at, &d->sweep.at);
+                if (r <= 0) {
+                        d->sweep.left_out |= r < 0; /* the store is being reopened */
                         sweep_end(d);
                         return NULL;
                 }
-                if (contact_get_by_number(txn, d->sweep.at, &c) <= 0 || peer_find(d, c.account))
+                r = contact_get_by_number(txn, d->sweep.at, &c);
+                d->sweep.left_out |= r < 0;
+                if (r <= 0 || peer_find(d, c.account))
                         continue;
                 p = peer_get(d, c.account, c.number);
                 if (p) {
