@@ -11,13 +11,11 @@
 
 #include "bus/bus.h"
 #include "chat/create.h"
+#include "listening.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "util/fs.h"
 #include "util/log.h"
-
-/* A port that is taken is tried again after this. */
-#define LISTEN_RETRY (10 * USEC_PER_SEC)
 
 /* A slow disk is complained of at most this often. */
 #define SLOW_INTERVAL USEC_PER_MINUTE
@@ -43,9 +41,8 @@ struct Manager {
         Chat *chat;
         Bus *bus;
         Admission *admission;
-        Listener *listener;
-        bool listen_failed; /* and said so */
-        LoopTimer *listen_retry, *status_timer;
+        Listening *listening;
+        LoopTimer *status_timer;
         sd_event_source *signals[3];
         bool stopping;
         char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
@@ -79,119 +76,35 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
                 delivery_accept(m->delivery, t);
 }
 
-/* Port 0 is chosen once and kept, so that cached endpoints stay good. */
-static int listen_somewhere(Manager *m, const struct ConfigListen *where, Listener **ret) {
-        uint16_t port = (uint16_t)where->port, kept = store_port(m->store);
-        Listener *l;
-        SockAddr a;
-        int r;
-
-        r = sockaddr_parse_ip(where->address, port ?: kept, &a);
-        if (r < 0)
-                return r;
-        r = listener_new(m->loop, &a, on_connection, m, &l);
-        if (r == -EADDRINUSE && port == 0 && kept != 0) {
-                sockaddr_set_port(&a, 0);
-                r = listener_new(m->loop, &a, on_connection, m, &l);
-        }
-        if (r < 0)
-                return r;
-        if (port == 0 && sockaddr_port(listener_address(l)) != kept)
-                r = store_set_port(m->store, sockaddr_port(listener_address(l)));
-        if (r < 0) {
-                listener_free(l);
-                return r;
-        }
-        *ret = l;
-        return 0;
-}
-
-static void endpoints_add(Endpoints *e, const char *text) {
-        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
-                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
-}
-
-/* What is published: what the configuration says, the address listened on, or all there are. */
-static void collect_endpoints(Manager *m, Endpoints *ret) {
-        const struct ConfigListen *c = &m->config.listen;
-        const SockAddr *bound = listener_address(m->listener);
-        SockAddr local[ENDPOINTS_MAX];
-        char text[ENDPOINT_SIZE];
-        size_t n;
-
-        *ret = (Endpoints){};
-        for (size_t i = 0; i < c->advertise.n; i++)
-                endpoints_add(ret,
-                        endpoint_format(
-                                c->advertise.items[i].host, c->advertise.items[i].port, text));
-        if (c->advertise.n > 0)
-                return;
-        if (!sockaddr_is_any(bound)) {
-                endpoints_add(ret, sockaddr_format(bound, text));
-                return;
-        }
-        n = local_addresses(local, ELEMENTSOF(local));
-        for (size_t i = 0; i < n; i++) {
-                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
-                        continue;
-                sockaddr_set_port(&local[i], sockaddr_port(bound));
-                endpoints_add(ret, sockaddr_format(&local[i], text));
-        }
-}
-
-static void listening_start(Manager *m) {
-        char text[256];
-        Endpoints e;
-        int r;
-
-        if (m->listener)
-                return;
-        r = listen_somewhere(m, &m->config.listen, &m->listener);
-        if (r < 0) {
-                snprintf(text, sizeof(text),
-                        "Listening on %s port %u failed: %s. Nobody can connect to this device.",
-                        m->config.listen.address, m->config.listen.port, strerror(-r));
-                loop_timer_set(m->listen_retry, loop_now(m->loop) + LISTEN_RETRY);
-                if (m->listen_failed)
-                        return;
-                m->listen_failed = true;
-                log_error("%s", text);
-                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, text);
-                account_publish(m->account, &(Endpoints){});
-        } else {
-                m->listen_failed = false;
-                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
-                collect_endpoints(m, &e);
-                account_publish(m->account, &e);
-        }
+static void publish(Manager *m, const Endpoints *e) {
+        account_publish(m->account, e);
         delivery_set_presence(m->delivery, account_presence(m->account));
 }
+
+static void on_listening_changed(void *userdata, const Endpoints *e, const char *problem) {
+        Manager *m = userdata;
+
+        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, problem);
+        publish(m, e);
+}
+
+static const ListeningCallbacks listening_callbacks = {
+        .connection = on_connection,
+        .changed = on_listening_changed,
+};
 
 /* Interfaces come and go: what is published follows when a session does, which is what a change of
  * network leads to. */
 static void publish_if_changed(Manager *m) {
         Endpoints e;
 
-        if (!m->listener || !account_is_active(m->account))
-                return;
-        collect_endpoints(m, &e);
-        if (memcmp(&e, account_endpoints(m->account), sizeof(e)) == 0)
-                return;
-        account_publish(m->account, &e);
-        delivery_set_presence(m->delivery, account_presence(m->account));
+        if (account_is_active(m->account) && listening_endpoints(m->listening, &e) >= 0 &&
+                memcmp(&e, account_endpoints(m->account), sizeof(e)) != 0)
+                publish(m, &e);
 }
 
-static void on_listen_retry(void *userdata) {
-        Manager *m = userdata;
-
-        if (account_is_active(m->account))
-                listening_start(m);
-}
-
-static void listening_stop(Manager *m) {
-        loop_timer_set(m->listen_retry, USEC_INFINITY);
-        m->listener = listener_free(m->listener);
-        m->listen_failed = false;
+static void manager_stop_listening(Manager *m) {
+        listening_stop(m->listening);
         chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
 }
 
@@ -201,12 +114,12 @@ static void on_active(void *userdata, bool active) {
         Manager *m = userdata;
 
         if (active) {
-                listening_start(m);
+                listening_start(m->listening);
                 directory_start(m->directory);
                 delivery_start(m->delivery);
         } else {
                 delivery_stop(m->delivery);
-                listening_stop(m);
+                manager_stop_listening(m);
                 directory_announce(m->directory, false, (Bytes){});
         }
         chat_on_active(m->chat, active);
@@ -344,7 +257,7 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         m->stopping = true;
         sd_notify(0, "STOPPING=1");
         (void)store_commit(m->store);
-        listening_stop(m);
+        manager_stop_listening(m);
         delivery_stop(m->delivery);
         directory_stop(m->directory);
         if (net_finish(m->net, FINISH_TIME, on_finished, m) < 0)
@@ -381,30 +294,6 @@ static bool same_listen(const struct ConfigListen *a, const struct ConfigListen 
         return streq(a->address, b->address) && a->port == b->port;
 }
 
-/* Opens the new door before the old one is closed, unless they are in each other's way. On an error
- * the old one is there, if it was before. */
-static int listening_move(Manager *m, const struct ConfigListen *to) {
-        Listener *l = NULL;
-        bool had = m->listener;
-        int r;
-
-        r = listen_somewhere(m, to, &l);
-        if (r == -EADDRINUSE && had) {
-                m->listener = listener_free(m->listener);
-                r = listen_somewhere(m, to, &l);
-                if (r < 0 && listen_somewhere(m, &m->config.listen, &m->listener) < 0)
-                        loop_timer_set(m->listen_retry, loop_now(m->loop));
-        }
-        if (r < 0)
-                return r;
-        listener_free(m->listener);
-        m->listener = l;
-        m->listen_failed = false;
-        loop_timer_set(m->listen_retry, USEC_INFINITY);
-        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
-        return 0;
-}
-
 static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         Manager *m = userdata;
 
@@ -433,14 +322,16 @@ static void manager_reload(Manager *m) {
         char text[256];
         DaemonConfig config;
         ConfigError error;
+        bool moves;
         int r = 0;
 
         if (manager_read_config(m, &config, &error) < 0) {
                 reload_refused(m, error.text);
                 return;
         }
-        if (account_is_active(m->account) && !same_listen(&config.listen, &m->config.listen))
-                r = listening_move(m, &config.listen);
+        moves = account_is_active(m->account) && !same_listen(&config.listen, &m->config.listen);
+        if (moves)
+                r = listening_move(m->listening, &config.listen);
         if (r < 0) {
                 snprintf(text, sizeof(text), "Listening on %s port %u failed: %s",
                         config.listen.address, config.listen.port, strerror(-r));
@@ -452,6 +343,8 @@ static void manager_reload(Manager *m) {
         config_free(&config_schema_daemon, &m->config);
         m->config = config;
         chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, NULL);
+        if (moves)
+                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
         manager_apply_config(m);
         log_info("The configuration was read again: %s",
                 config.origin.file ?: "there is no file, the defaults hold");
@@ -586,7 +479,8 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                                      .state_dir = state_dir},
                         &m->chat);
         if (r >= 0)
-                r = loop_timer_new(m->loop, on_listen_retry, m, &m->listen_retry);
+                r = listening_new(m->loop, m->store, &m->config.listen, &listening_callbacks, m,
+                        &m->listening);
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
         if (r < 0)
@@ -648,7 +542,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         bus_free(m->bus);
-        listener_free(m->listener);
+        listening_free(m->listening);
         m->chat = chat_free(m->chat);
         delivery_free(m->delivery);
         directory_free(m->directory);
@@ -658,7 +552,6 @@ Manager *manager_free(Manager *m) {
         store_close(m->store);
         if (m->admission)
                 admission_free(m->admission);
-        loop_timer_free(m->listen_retry);
         loop_timer_free(m->status_timer);
         loop_sd_event_free(m->loop);
         for (size_t i = 0; i < ELEMENTSOF(m->signals); i++)

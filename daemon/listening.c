@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "listening.h"
+
+#include <stdio.h>
+
+#include "util/log.h"
+
+/* A port that is taken is tried again after this. */
+#define LISTEN_RETRY (10 * USEC_PER_SEC)
+
+struct Listening {
+        Loop *loop;
+        Store *store;
+        const struct ConfigListen *where;
+        const ListeningCallbacks *callbacks;
+        void *userdata;
+        Listener *listener;
+        LoopTimer *retry;
+        bool failed; /* and said so */
+};
+
+/* Port 0 is chosen once and kept, so that cached endpoints stay good. */
+static int listen_somewhere(Listening *l, const struct ConfigListen *where, Listener **ret) {
+        uint16_t port = (uint16_t)where->port, kept = store_port(l->store);
+        ListenerFn fn = l->callbacks->connection;
+        Listener *listener;
+        SockAddr a;
+        int r;
+
+        r = sockaddr_parse_ip(where->address, port ?: kept, &a);
+        if (r < 0)
+                return r;
+        r = listener_new(l->loop, &a, fn, l->userdata, &listener);
+        if (r == -EADDRINUSE && port == 0 && kept != 0) {
+                sockaddr_set_port(&a, 0);
+                r = listener_new(l->loop, &a, fn, l->userdata, &listener);
+        }
+        if (r < 0)
+                return r;
+        if (port == 0 && sockaddr_port(listener_address(listener)) != kept)
+                r = store_set_port(l->store, sockaddr_port(listener_address(listener)));
+        if (r < 0) {
+                listener_free(listener);
+                return r;
+        }
+        *ret = listener;
+        return 0;
+}
+
+static void listening_failed(Listening *l, int error) {
+        char text[256];
+
+        loop_timer_set(l->retry, loop_now(l->loop) + LISTEN_RETRY);
+        if (l->failed)
+                return;
+        l->failed = true;
+        snprintf(text, sizeof(text),
+                "Listening on %s port %u failed: %s. Nobody can connect to this device.",
+                l->where->address, l->where->port, strerror(-error));
+        log_error("%s", text);
+        l->callbacks->changed(l->userdata, &(Endpoints){}, text);
+}
+
+void listening_start(Listening *l) {
+        Endpoints e;
+        int r;
+
+        if (l->listener)
+                return;
+        r = listen_somewhere(l, l->where, &l->listener);
+        if (r < 0) {
+                listening_failed(l, r);
+                return;
+        }
+        l->failed = false;
+        if (listening_endpoints(l, &e) >= 0)
+                l->callbacks->changed(l->userdata, &e, NULL);
+}
+
+static void on_retry(void *userdata) {
+        listening_start(userdata);
+}
+
+void listening_stop(Listening *l) {
+        loop_timer_set(l->retry, USEC_INFINITY);
+        l->listener = listener_free(l->listener);
+        l->failed = false;
+}
+
+/* The new door is opened before the old one is closed, unless they are in each other's way. */
+int listening_move(Listening *l, const struct ConfigListen *to) {
+        Listener *listener = NULL;
+        bool had = l->listener;
+        int r;
+
+        r = listen_somewhere(l, to, &listener);
+        if (r == -EADDRINUSE && had) {
+                l->listener = listener_free(l->listener);
+                r = listen_somewhere(l, to, &listener);
+                if (r < 0 && listen_somewhere(l, l->where, &l->listener) < 0)
+                        loop_timer_set(l->retry, loop_now(l->loop));
+        }
+        if (r < 0)
+                return r;
+        listening_stop(l);
+        l->listener = listener;
+        return 0;
+}
+
+static void endpoints_add(Endpoints *e, const char *text) {
+        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
+                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
+}
+
+static void endpoints_add_local(Endpoints *e, const SockAddr *bound) {
+        SockAddr local[ENDPOINTS_MAX];
+        size_t n = local_addresses(local, ELEMENTSOF(local));
+        char text[ENDPOINT_SIZE];
+
+        for (size_t i = 0; i < n; i++) {
+                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
+                        continue;
+                sockaddr_set_port(&local[i], sockaddr_port(bound));
+                endpoints_add(e, sockaddr_format(&local[i], text));
+        }
+}
+
+int listening_endpoints(const Listening *l, Endpoints *ret) {
+        const ConfigEndpoints *advertise = &l->where->advertise;
+        const SockAddr *bound;
+        char text[ENDPOINT_SIZE];
+
+        if (!l->listener)
+                return -ENOTCONN;
+        *ret = (Endpoints){};
+        bound = listener_address(l->listener);
+        for (size_t i = 0; i < advertise->n; i++)
+                endpoints_add(ret,
+                        endpoint_format(advertise->items[i].host, advertise->items[i].port, text));
+        if (advertise->n > 0)
+                return 0;
+        if (sockaddr_is_any(bound))
+                endpoints_add_local(ret, bound);
+        else
+                endpoints_add(ret, sockaddr_format(bound, text));
+        return 0;
+}
+
+int listening_new(Loop *loop, Store *store, const struct ConfigListen *where,
+        const ListeningCallbacks *callbacks, void *userdata, Listening **ret) {
+        Listening *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        *l = (Listening){.loop = loop,
+                .store = store,
+                .where = where,
+                .callbacks = callbacks,
+                .userdata = userdata};
+        r = loop_timer_new(loop, on_retry, l, &l->retry);
+        if (r < 0) {
+                free(l);
+                return r;
+        }
+        *ret = l;
+        return 0;
+}
+
+Listening *listening_free(Listening *l) {
+        if (!l)
+                return NULL;
+        listener_free(l->listener);
+        loop_timer_free(l->retry);
+        free(l);
+        return NULL;
+}
