@@ -9,18 +9,25 @@
 #include <netinet/tcp.h>
 #include <utlist.h>
 
+#include "util/quota.h"
 #include "util/table.h"
 
 /* Admission */
 
+/* Addresses without connections that are remembered for what they have cost. */
+#define IDLE_MAX 4096
+
 typedef struct AddressCount {
         uint8_t prefix[16];
         unsigned n;
+        Quota attempts;
         UT_hash_handle hh;
+        struct AddressCount *prev, *next; /* a->idle, with n = 0 */
 } AddressCount;
 
 typedef struct Tcp {
         Transport transport;
+        Loop *loop;
         int fd;
         LoopIo *io;
         Admission *admission;
@@ -33,6 +40,8 @@ typedef struct Tcp {
 struct Admission {
         unsigned connections, per_address, n;
         AddressCount *addresses;
+        AddressCount *idle; /* oldest first */
+        unsigned n_idle;
         Tcp *may_go; /* oldest first */
 };
 
@@ -53,19 +62,55 @@ unsigned admission_count(const Admission *a) {
         return a->n;
 }
 
-Admission *admission_free(Admission *a) {
-        if (a) {
-                assert(a->n == 0);
-                free(a);
-        }
-        return NULL;
-}
-
-static void address_put(Admission *a, AddressCount *c) {
-        if (c->n > 0)
-                return;
+static void address_drop(Admission *a, AddressCount *c) {
+        DL_DELETE(a->idle, c);
+        a->n_idle--;
         HASH_DEL(a->addresses, c);
         free(c);
+}
+
+/* Without connections: remembered as long as it owes something. */
+static void address_rest(Admission *a, AddressCount *c, usec_t now) {
+        if (c->n > 0)
+                return;
+        DL_APPEND(a->idle, c);
+        a->n_idle++;
+        if (quota_is_full(&c->attempts, now))
+                address_drop(a, c);
+}
+
+static int address_get(
+        Admission *a, const uint8_t prefix[static 16], usec_t now, AddressCount **ret) {
+        AddressCount *c;
+
+        HASH_FIND(hh, a->addresses, prefix, 16, c);
+        if (c && c->n == 0) {
+                DL_DELETE(a->idle, c);
+                a->n_idle--;
+        }
+        while (a->idle && (a->n_idle >= IDLE_MAX || quota_is_full(&a->idle->attempts, now)))
+                address_drop(a, a->idle);
+        if (!c) {
+                c = calloc(1, sizeof(*c));
+                if (!c)
+                        return -ENOMEM;
+                memcpy(c->prefix, prefix, 16);
+                c->attempts = QUOTA_INIT(0, ADMISSION_INTERVAL);
+                HASH_ADD(hh, a->addresses, prefix, 16, c);
+        }
+        c->attempts.burst = (uint64_t)a->per_address * ADMISSION_TURNS;
+        *ret = c;
+        return 0;
+}
+
+Admission *admission_free(Admission *a) {
+        if (!a)
+                return NULL;
+        assert(a->n == 0);
+        while (a->idle)
+                address_drop(a, a->idle);
+        free(a);
+        return NULL;
 }
 
 static void tcp_stays(Tcp *c) {
@@ -87,20 +132,16 @@ static bool admission_make_room(Admission *a) {
         return true;
 }
 
-static int admission_take(Admission *a, const uint8_t prefix[static 16]) {
+static int admission_take(Admission *a, const uint8_t prefix[static 16], usec_t now) {
         AddressCount *c;
+        int r;
 
-        HASH_FIND(hh, a->addresses, prefix, 16, c);
-        if (!c) {
-                c = calloc(1, sizeof(*c));
-                if (!c)
-                        return -ENOMEM;
-                memcpy(c->prefix, prefix, 16);
-                HASH_ADD(hh, a->addresses, prefix, 16, c);
-        } else if (a->per_address > 0 && c->n >= a->per_address)
-                return -EUSERS;
-        if (a->connections > 0 && a->n >= a->connections && !admission_make_room(a)) {
-                address_put(a, c);
+        r = address_get(a, prefix, now, &c);
+        if (r < 0)
+                return r;
+        if (!quota_take(&c->attempts, 1, now) || (a->per_address > 0 && c->n >= a->per_address) ||
+                (a->connections > 0 && a->n >= a->connections && !admission_make_room(a))) {
+                address_rest(a, c, now);
                 return -EUSERS;
         }
         c->n++;
@@ -118,7 +159,7 @@ static void admission_release(Tcp *t) {
         if (!t->has_gone)
                 a->n--;
         c->n--;
-        address_put(a, c);
+        address_rest(a, c, loop_now(t->loop));
 }
 
 /* Connected sockets */
@@ -195,11 +236,12 @@ int tcp_transport_new(Loop *l, int fd, const SockAddr *peer, Admission *a, Trans
                 safe_close(fd);
                 return -ENOMEM;
         }
+        c->loop = l;
         c->fd = fd;
         c->transport.ops = &tcp_ops;
         c->transport.peer = *peer;
         sockaddr_prefix(peer, c->prefix);
-        r = a ? admission_take(a, c->prefix) : 0;
+        r = a ? admission_take(a, c->prefix, loop_now(l)) : 0;
         if (r >= 0 && a) {
                 c->admission = a;
                 c->may_go = true;

@@ -369,6 +369,52 @@ TEST(silence_is_answered_by_a_ping_and_then_the_end) {
         lab_free(&lab);
 }
 
+TEST(time_that_the_loop_lost_counts_against_no_client) {
+        Caller c, busy;
+        Lab lab;
+
+        lab_new(&lab);
+        caller_new(&lab, NULL, &c);
+        caller_new(&lab, NULL, &busy);
+        lab_advance(&lab, USEC_PER_HOUR); /* before there was a PING */
+        (void)caller_take(&c, FRAME_PING);
+        caller_sync(&busy);
+        lab_advance(&lab, USEC_PER_HOUR); /* while an answer is awaited */
+        caller_sync(&busy);
+        caller_sync(&busy);
+        CHECK(!c.is_closed);
+        caller_sync(&c); /* the answer comes as late as that */
+        CHECK(!c.is_closed && !busy.is_closed);
+        caller_free(&c);
+        caller_free(&busy);
+        lab_free(&lab);
+}
+
+TEST(the_larger_heartbeat_counts) {
+        Caller c, busy;
+        Lab lab;
+
+        lab_new(&lab);
+        lab.limits.heartbeat = 300;
+        caller_new(&lab, NULL, &c);
+        caller_new(&lab, NULL, &busy);
+        for (int i = 0; i < 8; i++) {
+                lab_advance(&lab, 30 * USEC_PER_SEC);
+                caller_sync(&busy);
+        }
+        CHECK(!c.is_closed && !caller_has(&c, FRAME_PING));
+        lab_advance(&lab, 91 * USEC_PER_SEC);
+        (void)caller_take(&c, FRAME_PING);
+        lab_advance(&lab, 400 * USEC_PER_SEC); /* 731 s after the last byte */
+        caller_sync(&busy);
+        CHECK(!c.is_closed);
+        lab_advance(&lab, 20 * USEC_PER_SEC);
+        LAB_UNTIL(&lab, c.is_closed);
+        caller_free(&c);
+        caller_free(&busy);
+        lab_free(&lab);
+}
+
 TEST(too_much_in_too_little_time_has_to_wait) {
         Caller c, other;
         usec_t start;

@@ -456,6 +456,57 @@ TEST(a_heartbeat_that_changes_holds_for_the_session) {
         world_free(&w);
 }
 
+/* The first PING, with both ends' intervals as they are. */
+static void pings_after(uint32_t ours, uint32_t theirs, usec_t interval) {
+        Hello h = {.versions = {PROTOCOL_VERSION}, .n_versions = 1, .heartbeat = theirs};
+        usec_t start;
+        World w;
+
+        world_begin(&w);
+        w.alice.local.heartbeat = ours;
+        tracker_await(&w.tracker);
+        far_take(&w.tracker.far, FRAME_HELLO);
+        far_send_hello(&w.tracker.far, &h);
+        far_sent(&w.tracker.far, hello_ok_encode(conn_output(w.tracker.far.conn), &(HelloOk){}));
+        SIM_UNTIL(&w.sim, is_connected(&w));
+        start = loop_now(w.sim.loop);
+        w.tracker.far.answers = false;
+        far_take(&w.tracker.far, FRAME_PING);
+        CHECK(loop_now(w.sim.loop) > start + interval * 8 / 10);
+        CHECK(loop_now(w.sim.loop) < start + interval * 12 / 10);
+        SIM_UNTIL(&w.sim, !is_connected(&w));
+        CHECK(loop_now(w.sim.loop) > start + interval * 24 / 10);
+        CHECK(loop_now(w.sim.loop) < start + interval * 26 / 10);
+        world_free(&w);
+}
+
+TEST(the_larger_heartbeat_counts) {
+        pings_after(30, 120, 120 * USEC_PER_SEC);
+        pings_after(120, 30, 120 * USEC_PER_SEC);
+        pings_after(5, 5, 5 * USEC_PER_SEC);
+}
+
+TEST(time_that_the_loop_lost_counts_against_no_tracker) {
+        static const usec_t stalls[] = {20 * USEC_PER_SEC, 76 * USEC_PER_SEC, USEC_PER_HOUR};
+        World w;
+
+        for (size_t i = 0; i < ELEMENTSOF(stalls); i++) {
+                world_new(&w);
+                loop_virtual_stall(w.sim.loop, stalls[i]);
+                sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+                CHECK(is_connected(&w));
+                w.tracker.far.answers = false;
+                far_take(&w.tracker.far, FRAME_PING); /* and while it waits for the answer */
+                far_send_empty(&w.tracker.far, FRAME_PONG, 0);
+                w.tracker.far.answers = true;
+                loop_virtual_stall(w.sim.loop, stalls[i]);
+                sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+                CHECK(is_connected(&w));
+                CHECK_EQ(w.n_states, 1);
+                world_free(&w);
+        }
+}
+
 /* Pushes are handed on; who they are about is for the owner to check. */
 
 static void push(World *w, FrameType type) {
