@@ -224,15 +224,12 @@ static void conn_read_later(Conn *c) {
 static bool conn_admit(Conn *c, size_t size) {
         usec_t now = loop_now(c->net->loop), wait;
 
+        if (quota_take(&c->frames, 1, now) && quota_take(&c->bytes, size, now))
+                return true;
         wait = MAX(quota_wait(&c->frames, 1, now), quota_wait(&c->bytes, size, now));
-        if (wait > 0) {
-                c->paused = true;
-                conn_read_at(c, now + MAX(wait, PAUSE_MIN));
-                return false;
-        }
-        (void)quota_take(&c->frames, 1, now);
-        (void)quota_take(&c->bytes, size, now);
-        return true;
+        c->paused = true;
+        conn_read_at(c, now + MAX(wait, PAUSE_MIN));
+        return false;
 }
 
 /* Hands over the frames at P and returns the bytes used, or an error. CONN_CLOSED or a freed

@@ -139,11 +139,13 @@ static int admission_take(Admission *a, const uint8_t prefix[static 16], usec_t 
         r = address_get(a, prefix, now, &c);
         if (r < 0)
                 return r;
-        if (!quota_take(&c->attempts, 1, now) || (a->per_address > 0 && c->n >= a->per_address) ||
+        if ((a->per_address > 0 && c->n >= a->per_address) ||
+                quota_wait(&c->attempts, 1, now) > 0 ||
                 (a->connections > 0 && a->n >= a->connections && !admission_make_room(a))) {
                 address_rest(a, c, now);
                 return -EUSERS;
         }
+        (void)quota_take(&c->attempts, 1, now); /* who is turned away at once costs nothing */
         c->n++;
         a->n++;
         return 0;

@@ -10,8 +10,8 @@
 #define TCP_UNACKNOWLEDGED_MAX (30 * USEC_PER_SEC)
 
 /* How many connections there may be, in all and from one address (/64 of IPv6). 0: no limit. An
- * address that has as many may replace all of them ADMISSION_TURNS times in ADMISSION_INTERVAL: each
- * costs a hand-shake.
+ * address that has so many may replace them ADMISSION_TURNS times in ADMISSION_INTERVAL: each costs
+ * a hand-shake.
  * Outgoing connections are not counted. When there are too many in all, the oldest of those that
  * conn_keep() was not called for ends, so that a crowd that says nothing keeps nobody out.
  * Outlives all that it counts. */

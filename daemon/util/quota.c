@@ -6,7 +6,12 @@ static uint64_t quota_used(const Quota *q, usec_t now) {
         return usec_sub(q->used_us, usec_sub(now, q->last));
 }
 
+/* Divisions of 128 bits take several times as long, and frames come by the hundred thousand. */
 static uint64_t quota_cost(const Quota *q, uint64_t units) {
+        uint64_t product;
+
+        if (!__builtin_mul_overflow(units, q->interval, &product))
+                return product / q->burst;
         return (uint64_t)((unsigned __int128)units * q->interval / q->burst);
 }
 
@@ -15,9 +20,11 @@ bool quota_take(Quota *q, uint64_t units, usec_t now) {
 
         if (q->burst == 0)
                 return true;
-        if (quota_wait(q, units, now) > 0)
+        if (units > q->burst)
                 return false;
         used = quota_used(q, now) + quota_cost(q, units);
+        if (used > q->interval)
+                return false;
         q->used_us = used;
         q->last = now;
         return true;
