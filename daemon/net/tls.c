@@ -2,6 +2,8 @@
 
 #include "net/tls.h"
 
+#include <stdio.h>
+
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 
@@ -41,6 +43,7 @@ struct TlsSession {
         bool dry; /* the transport had nothing when it was last asked */
         size_t resume; /* a record of this many bytes is waiting to go out */
         int failure;
+        char failure_text[128];
 };
 
 /* Keys are judged after the handshake, in one place for both roles. Nothing is accepted by this. */
@@ -289,11 +292,20 @@ void tls_bye(TlsSession *s) {
         (void)gnutls_bye(s->session, GNUTLS_SHUT_WR);
 }
 
-const char *tls_failure(const TlsSession *s) {
+const char *tls_failure(TlsSession *s) {
+        const char *text;
+
+        if (s->failure == GNUTLS_E_PREMATURE_TERMINATION)
+                return "the other end is gone";
         if (s->failure == GNUTLS_E_FATAL_ALERT_RECEIVED) {
                 const char *name = gnutls_alert_get_name(gnutls_alert_get(s->session));
 
                 return name ?: "refused by the other end";
         }
-        return s->failure < 0 ? gnutls_strerror(s->failure) : "closed";
+        if (s->failure >= 0)
+                return "closed";
+        /* A sentence with its full stop, for the middle of another one. */
+        text = gnutls_strerror(s->failure);
+        snprintf(s->failure_text, sizeof(s->failure_text), "%.*s", (int)strcspn(text, "."), text);
+        return s->failure_text;
 }

@@ -45,4 +45,4 @@ ssize_t tls_write(TlsSession *s, const void *p, size_t n);
 void tls_bye(TlsSession *s);
 
 /* Why the last call failed, for people. */
-const char *tls_failure(const TlsSession *s);
+const char *tls_failure(TlsSession *s);
