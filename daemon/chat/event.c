@@ -12,6 +12,7 @@ typedef struct EventView {
         char id[UUID_TEXT_SIZE];
         char account[BASE32_KEY_SIZE + 1];
         char name[SHOWN_NAME_SIZE];
+        uint8_t peer[KEY_SIZE];
         uint32_t feed; /* whose people the strings above name; 0: none */
         bool own; /* it is a feed of this account's */
         MessageView message;
@@ -45,6 +46,7 @@ static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
                 return r;
         contact_shown_name(txn, &peer, v->name);
         base32_encode_key(peer.account, v->account);
+        memcpy(v->peer, peer.account, KEY_SIZE);
         v->feed = feed;
         v->own = f.account == SELF_NUMBER;
         return 1;
@@ -123,12 +125,19 @@ typedef struct Telling {
         bool states;
 } Telling;
 
+static bool is_given_up(const EventRow *row) {
+        return row->kind == EVENT_STATE &&
+                (row->state == MESSAGE_FAILED || row->state == MESSAGE_EXPIRED);
+}
+
 static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         Telling *t = userdata;
         Chat *c = t->chat;
 
         c->told_event = row->cursor;
         t->states |= row->kind == EVENT_STATE;
+        if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
+                delivery_gave_up(c->parts.delivery, t->view->peer);
         if (c->listener && view_event(c, txn, row, t->view) > 0)
                 c->listener->event(c->listener_userdata, &t->view->event);
         return true;

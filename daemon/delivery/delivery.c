@@ -312,6 +312,9 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         d->callbacks->link_changed(d->userdata, p->account, true);
         if (p->link == l)
                 outbox_pump(p);
+        /* After the first messages, which make the feed known that it is about. */
+        if (p->link == l)
+                voids_tell(p);
 }
 
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
@@ -328,6 +331,8 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
                 return outbox_take_nack(p, f);
         case FRAME_RECEIPT:
                 return outbox_take_receipt(p, f);
+        case FRAME_VOID:
+                return voids_take(p, f);
         default:
                 /* Reserved for what a newer version does; this one has announced no feature that
                  * would make the other end send it. */

@@ -48,6 +48,9 @@ void delivery_accept(Delivery *d, Transport *t);
 /* Committed rows for ACCOUNT have been added to the outbox. */
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
+/* Messages to ACCOUNT were given up, durably: it is told that they will not come. */
+void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
 

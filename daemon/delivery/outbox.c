@@ -373,5 +373,7 @@ void outbox_on_turn(void *userdata) {
                 loop_timer_set(d->turn_timer, loop_now(d->loop));
         if (p->unfinished)
                 take_receipt(p, TAKE_PTR(p->unfinished));
+        if (p->gave_up)
+                voids_tell(p);
         outbox_pump(p);
 }

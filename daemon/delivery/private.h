@@ -86,6 +86,7 @@ typedef struct Peer {
         uint32_t receipts[4]; /* feeds; usually one */
         size_t n_receipts;
         bool owes;
+        bool gave_up; /* something, and the peer is to be told */
         Receipt *unfinished; /* a long one, of which the next batch takes more */
         UT_hash_handle hh;
 } Peer;
@@ -211,6 +212,10 @@ bool race_won(Peer *p, const Link *l);
 
 /* One of the links being opened is gone. False: it is not one of them. P may be gone after this. */
 bool race_link_lost(Peer *p, const Link *l, bool wrong);
+
+/* void.c */
+void voids_tell(Peer *p);
+int voids_take(Peer *p, Frame *f);
 
 /* expiry.c: messages whose time is over before they could be delivered */
 void expiry_look(Delivery *d);

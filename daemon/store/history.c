@@ -41,8 +41,11 @@ static int row_load(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, H
                 h.delivered = ranges_have(&cache->reached, seq);
         else
                 h.read = ranges_have(&cache->reached, seq);
-        if (!h.own && h.entry.flags & ENTRY_GAP)
-                h.gap_before = ranges_gap_before(&cache->feed.have, seq);
+        if (!h.own && h.entry.flags & ENTRY_GAP) {
+                r = store_gap_before(txn, &cache->feed, seq, &h.gap_before);
+                if (r < 0)
+                        return r;
+        }
         *ret = h;
         return 1;
 }

@@ -283,6 +283,8 @@ static int entry_give_up(Store *s, uint32_t recipient, OutboxPosition at, const 
         e.reason = f->reason;
         r = entry_write(s, &e);
         if (r >= 0)
+                r = void_add(s, at.feed, at.seq, f->reason);
+        if (r >= 0)
                 r = event_add(s, &event);
         return r < 0 ? r : 1;
 }

@@ -144,6 +144,18 @@ int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now);
 /* What the user has read of a foreign feed; no ranges where nothing was. */
 int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret);
 
+/* What this account has given up in a conversation, one statement for each feed and reason; valid
+ * during the call. */
+typedef void (*VoidFn)(void *userdata, const Void *v);
+int store_make_voids(DbTxn *txn, const Identity *self,
+        const uint8_t conversation[static SHA256_SIZE], VoidFn fn, void *userdata);
+
+/* Takes such a statement of AUTHOR's, of a conversation that is his. */
+int store_take_void(Store *s, const Contact *author, const Void *v);
+
+/* How many entries are missing just before SEQ of a foreign feed, and may still come. */
+int store_gap_before(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret);
+
 /* The outbox */
 
 typedef struct OutboxPosition {

@@ -7,6 +7,9 @@
 
 /* E may still be in the map: the row is put together before anything is written. */
 int entry_write(Store *s, const Entry *e);
+/* The own entry will not be sent any more. */
+int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason);
+
 /* The id of its message. 1, or 0 where there is no such entry. */
 int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret);
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);

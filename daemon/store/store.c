@@ -34,6 +34,7 @@ static const char *const TABLES[] = {
         [TABLE_EXPIRY] = "expiry",
         [TABLE_READ] = "read",
         [TABLE_EVENT] = "event",
+        [TABLE_VOID] = "void",
         [TABLE_CLIENT] = "client",
         [_TABLE_MAX] = NULL,
 };

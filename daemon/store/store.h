@@ -35,6 +35,7 @@ enum {
         TABLE_EXPIRY, /* u64 expires, u32 recipient, u32 feed, u64 seq -> nothing */
         TABLE_READ, /* u32 foreign feed -> ranges that the user has read */
         TABLE_EVENT, /* u64 cursor -> what has happened */
+        TABLE_VOID, /* u32 feed, u8 reason -> ranges that will never come */
         TABLE_CLIENT, /* name -> cursor up to which it has acknowledged events */
         _TABLE_MAX,
 };

@@ -256,6 +256,19 @@ static int try_read(const uint8_t *data, size_t size) {
         return r;
 }
 
+static int try_void(const uint8_t *data, size_t size) {
+        DbKey k = key_u32(2);
+        uint64_t gap = 0;
+        Feed f = {.number = 2};
+        int r;
+
+        db_key_u8(&k, VOID_EXPIRED);
+        put(TABLE_VOID, &k, data, size);
+        r = store_gap_before(store_write(store), &f, 100, &gap);
+        MUST(gap <= 99);
+        return r;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static int (*const tries[])(const uint8_t *data, size_t size) = {
                 try_identity,
@@ -270,6 +283,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 try_event,
                 try_client,
                 try_read,
+                try_void,
         };
         static unsigned runs;
         DbKey k = key_u32(1);

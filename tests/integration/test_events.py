@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 import harness
+from harness import GLib
 
 END = 2**64 - 1
 PLACE = ("event", "cursor", "time")
@@ -186,10 +187,32 @@ def test_what_waits_can_be_taken_back(lab, alice):
     bob.start()
     alice.wait_delivered("bob", [kept, last])
     assert [m["text"] for m in bob.history("alice")] == ["kept", "last"]
+    harness.wait_until(lambda: not any("gap-before" in m for m in bob.history("alice")),
+                       what="bob knows that nothing is missing")
     assert refused(alice, "Cancel", "sa{sv}", kept, {}) == "NotAllowed"
     assert alice.list("ListOutbox") == []
     assert alice.send("bob", "taken back", id=taken) == taken   # its id is still known
     assert [m["text"] for m in bob.history("alice")] == ["kept", "last"]
+
+
+def test_a_gap_that_will_not_be_filled_is_none(lab, alice):
+    """Also when the message is given up later than those after it arrived."""
+    bob = lab.user("bob", config='contacts = { accept = "ask"; };').join()
+    first = alice.send("bob", "the first")
+    alice.wait_delivered("bob", [first])
+    bob.stop()
+    soon = 2_000_000
+    now = alice.history("bob")[-1]["sent"]
+    short = alice.send("bob", "gone in two seconds", expires=GLib.Variant("t", now + soon))
+    harness.wait_until(lambda: alice.history("bob")[-1]["state"] == "expired", what="it expires")
+    last = alice.send("bob", "the last")
+    bob.start()
+    alice.wait_delivered("bob", [last])
+    assert short not in [m["id"] for m in bob.history("alice")]
+    harness.wait_until(lambda: not any("gap-before" in m for m in bob.history("alice")),
+                       what="bob knows that nothing is missing")
+    bob.restart()
+    assert not any("gap-before" in m for m in bob.history("alice"))
 
 
 def test_a_large_page_of_events_is_cut_and_goes_on(alice, bob):

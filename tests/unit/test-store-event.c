@@ -269,6 +269,128 @@ TEST(names_of_clients) {
                 "12345678901234567890123456789012345678901234567890123456789012345"));
 }
 
+/* What will never come */
+
+static uint64_t gap_before(Person *p, const Made *m) {
+        uint32_t feed;
+        uint64_t seq;
+        HistoryRow row;
+
+        CHECK_EQ(store_find_id(txn_of(p), p->other.number, &m->inner.id, &feed, &seq), 1);
+        CHECK_EQ(history_get(txn_of(p), feed, seq, &row), 1);
+        return row.gap_before;
+}
+
+static Void void_of(const Made *m, uint64_t first, uint64_t last, uint64_t reason) {
+        Void v = {.epoch = 1, .ranges = {{first, last}}, .n_ranges = 1, .reason = reason};
+
+        memcpy(v.conversation, m->inner.conversation, SHA256_SIZE);
+        memcpy(v.author, m->inner.account, KEY_SIZE);
+        memcpy(v.device, m->inner.device, KEY_SIZE);
+        return v;
+}
+
+TEST(what_the_author_has_given_up_is_not_missing) {
+        Person *bob;
+        Made m[9];
+        Void v;
+        Lab lab;
+
+        lab_new(&lab);
+        bob = &lab.bob;
+        make_chain(m, 9);
+        CHECK_EQ(receive(&lab, &m[0]), RECEIVED_NEW);
+        CHECK_EQ(receive(&lab, &m[7]), RECEIVED_NEW); /* 2 to 7 are missing */
+        CHECK_EQ(gap_before(bob, &m[7]), 6);
+        v = void_of(&m[0], 3, 4, VOID_CANCELLED);
+        CHECK_OK(store_take_void(bob->store, &bob->other, &v));
+        CHECK_EQ(gap_before(bob, &m[7]), 4);
+        v = void_of(&m[0], 4, 5, VOID_EXPIRED);
+        CHECK_OK(store_take_void(bob->store, &bob->other, &v));
+        CHECK_EQ(gap_before(bob, &m[7]), 3); /* 2, 6, 7 */
+        CHECK_EQ(receive(&lab, &m[6]), RECEIVED_NEW);
+        CHECK_EQ(gap_before(bob, &m[6]), 2);
+        CHECK_EQ(gap_before(bob, &m[7]), 0);
+        v = void_of(&m[0], 1, 1000, VOID_REFUSED);
+        CHECK_OK(store_take_void(bob->store, &bob->other, &v));
+        CHECK_EQ(gap_before(bob, &m[6]), 0);
+        CHECK_EQ(receive(&lab, &m[3]), RECEIVED_NEW); /* it came after all */
+        CHECK_EQ(conversation_of(bob).unread, 4);
+        chain_done(m, 9);
+        lab_free(&lab);
+}
+
+TEST(what_nobody_here_knows_is_not_kept) {
+        Person *bob;
+        Made m[2];
+        Void v;
+        Lab lab;
+
+        lab_new(&lab);
+        bob = &lab.bob;
+        make_chain(m, 2);
+        v = void_of(&m[0], 1, 1, VOID_CANCELLED);
+        CHECK_EQ(store_take_void(bob->store, &bob->other, &v), 0); /* no such feed here */
+        CHECK_EQ(receive(&lab, &m[1]), RECEIVED_NEW);
+        CHECK_EQ(gap_before(bob, &m[1]), 1);
+        v.reason = 77;
+        CHECK_EQ(store_take_void(bob->store, &bob->other, &v), 0);
+        CHECK_EQ(gap_before(bob, &m[1]), 1);
+        chain_done(m, 2);
+        lab_free(&lab);
+}
+
+typedef struct Said {
+        Void list[8];
+        size_t n;
+} Said;
+
+static void say_void(void *userdata, const Void *v) {
+        Said *s = userdata;
+
+        CHECK(s->n < ELEMENTSOF(s->list));
+        s->list[s->n++] = *v;
+}
+
+TEST(what_was_given_up_is_said_by_reason) {
+        static Said said;
+        Person *p;
+        Lab lab;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        for (uint32_t i = 1; i <= 6; i++)
+                CHECK_OK(send_text(p, i, "hi", NOW));
+        for (uint32_t i = 2; i <= 6; i++) {
+                Uuid id = uuid_number(i);
+
+                if (i == 4)
+                        continue;
+                CHECK_EQ(store_fail_message(p->store, p->other.number,
+                                 &(Failure){.id = &id,
+                                         .state = i == 6 ? ENTRY_EXPIRED : ENTRY_FAILED,
+                                         .reason = i == 6 ? CODE_EXPIRED
+                                                 : i == 5 ? CODE_BLOCKED
+                                                          : CODE_CANCELLED,
+                                         .now = NOW}),
+                        1);
+        }
+        said = (Said){};
+        CHECK_OK(store_make_voids(txn_of(p), &p->self, conversation_of(p).hash, say_void, &said));
+        CHECK_EQ(said.n, 3);
+        CHECK_EQ(said.list[0].reason, VOID_CANCELLED);
+        CHECK_EQ(said.list[0].n_ranges, 1);
+        CHECK_EQ(said.list[0].ranges[0].first, 2);
+        CHECK_EQ(said.list[0].ranges[0].last, 3);
+        CHECK_EQ(said.list[1].reason, VOID_EXPIRED);
+        CHECK_EQ(said.list[1].ranges[0].first, 6);
+        CHECK_EQ(said.list[2].reason, VOID_REFUSED);
+        CHECK_EQ(said.list[2].ranges[0].first, 5);
+        CHECK(key_equal(said.list[0].author, sign_key_public(&p->self.account)));
+        CHECK(key_equal(said.list[0].device, sign_key_public(&p->self.device)));
+        lab_free(&lab);
+}
+
 /* Reading */
 
 static bool is_read(Person *p, uint64_t seq) {

@@ -517,6 +517,13 @@ static int read_read(Lab *lab) {
         return store_load_read(txn_of(&lab->alice), 1, &r);
 }
 
+static int read_void(Lab *lab) {
+        static const Feed f = {.number = 1};
+        uint64_t gap;
+
+        return store_gap_before(txn_of(&lab->alice), &f, 7, &gap);
+}
+
 static void no_matter(void *userdata, const Uuid *id) {
 }
 
@@ -529,6 +536,8 @@ static void put_ranges(Lab *lab) {
         row_put_ranges(&row, &r);
         CHECK_OK(row_write(txn_of(&lab->alice), TABLE_RECEIPT, &k, &row));
         CHECK_OK(row_write(txn_of(&lab->alice), TABLE_READ, &k, &row));
+        db_key_u8(&k, VOID_CANCELLED);
+        CHECK_OK(row_write(txn_of(&lab->alice), TABLE_VOID, &k, &row));
 }
 
 /* One good row of each table. */
@@ -551,7 +560,7 @@ static void write_rows(Lab *lab) {
 
 static size_t list_rows(Lab *lab, Row *ret) {
         Person *p = &lab->alice;
-        DbKey feed_key = DB_KEY_NULL, event = DB_KEY_NULL, entry = key_u32(1),
+        DbKey feed_key = DB_KEY_NULL, event = DB_KEY_NULL, voided = key_u32(1), entry = key_u32(1),
               outbox = key_u32(p->other.number), id,
               certificate = key_bytes(sign_key_public(&p->self.device), KEY_SIZE);
         Uuid u = uuid_number(1);
@@ -572,6 +581,7 @@ static size_t list_rows(Lab *lab, Row *ret) {
         db_key_bytes(&id, &u, sizeof(u));
         db_key_u64(&certificate, 1);
         db_key_u64(&event, EVENT_CURSOR_FIRST);
+        db_key_u8(&voided, VOID_CANCELLED);
 
         ret[n++] = (Row){TABLE_META, store_meta_key("identity"), read_identity, false};
         ret[n++] = (Row){TABLE_META, store_meta_key("counter"), read_counter, false};
@@ -589,6 +599,7 @@ static size_t list_rows(Lab *lab, Row *ret) {
         ret[n++] = (Row){TABLE_OUTBOX, outbox, read_outbox, false};
         ret[n++] = (Row){TABLE_RECEIPT, key_u32(1), read_receipt, false};
         ret[n++] = (Row){TABLE_READ, key_u32(1), read_read, false};
+        ret[n++] = (Row){TABLE_VOID, voided, read_void, false};
         ret[n++] = (Row){TABLE_EVENT, event, read_event, false};
         ret[n++] = (Row){TABLE_CLIENT, key_bytes("client", 6), read_client, false};
         ret[n++] = (Row){TABLE_CERTIFICATE, certificate, read_certificate, true};

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Entries that will never come, which close the gaps they leave: what this device has given up, and
+ * what others say of theirs. A row for each reason of a feed. */
+
+#include "store/private.h"
+
+static DbKey void_key(uint32_t feed, VoidReason reason) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u32(&k, feed);
+        db_key_u8(&k, (uint8_t)reason);
+        return k;
+}
+
+static int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret) {
+        DbKey k = void_key(feed, reason);
+        RowReader row;
+        DbValue v;
+        int r;
+
+        ret->n = 0;
+        r = db_get(txn, TABLE_VOID, &k, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        row_read_ranges(&row, ret);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+static int void_save(Store *s, uint32_t feed, VoidReason reason, const Ranges *ranges) {
+        DbKey k = void_key(feed, reason);
+
+        row_start(&s->row);
+        row_put_ranges(&s->row, ranges);
+        return row_write(db_write(s->db), TABLE_VOID, &k, &s->row);
+}
+
+int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason) {
+        VoidReason why = reason == CODE_CANCELLED ? VOID_CANCELLED
+                : reason == CODE_EXPIRED          ? VOID_EXPIRED
+                                                  : VOID_REFUSED;
+        Ranges ranges;
+        int r;
+
+        r = void_load(db_write(s->db), feed, why, &ranges);
+        if (r < 0)
+                return r;
+        /* With too many holes to name them all, the others stay visible. */
+        if (ranges_have(&ranges, seq) || ranges_add(&ranges, seq, seq) < 0)
+                return 0;
+        return void_save(s, feed, why, &ranges);
+}
+
+typedef struct Making {
+        const Identity *self;
+        const Conversation *conversation;
+        VoidFn fn;
+        void *userdata;
+        Ranges ranges;
+        Void statement;
+} Making;
+
+static int make_voids(void *userdata, DbTxn *txn, const Feed *f) {
+        Making *m = userdata;
+        Void *v = &m->statement;
+
+        for (VoidReason why = VOID_CANCELLED; why <= VOID_REFUSED; why++) {
+                int r = void_load(txn, f->number, why, &m->ranges);
+
+                if (r < 0)
+                        return r;
+                if (m->ranges.n == 0)
+                        continue;
+                *v = (Void){.epoch = f->epoch, .n_ranges = m->ranges.n, .reason = why};
+                memcpy(v->conversation, m->conversation->hash, SHA256_SIZE);
+                memcpy(v->author, sign_key_public(&m->self->account), KEY_SIZE);
+                memcpy(v->device, f->device, KEY_SIZE);
+                memcpy(v->ranges, m->ranges.range, m->ranges.n * sizeof(SeqRange));
+                m->fn(m->userdata, v);
+        }
+        return 0;
+}
+
+int store_make_voids(DbTxn *txn, const Identity *self,
+        const uint8_t conversation[static SHA256_SIZE], VoidFn fn, void *userdata) {
+        _cleanup_(freep) Making *m = malloc(sizeof(*m));
+        Conversation v;
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        r = conversation_find(txn, conversation, &v);
+        if (r <= 0)
+                return r;
+        m->self = self;
+        m->conversation = &v;
+        m->fn = fn;
+        m->userdata = userdata;
+        return feed_each(txn, v.number, SELF_NUMBER, make_voids, m);
+}
+
+int store_take_void(Store *s, const Contact *author, const Void *v) {
+        DbTxn *txn = db_write(s->db);
+        Ranges ranges, before;
+        Conversation c;
+        Feed f;
+        int r;
+
+        if (v->reason > VOID_REFUSED)
+                return 0; /* of a newer version: what it means is not known here */
+        r = conversation_find(txn, v->conversation, &c);
+        if (r > 0)
+                r = feed_find(txn, c.number, author->number, v->epoch, v->device, &f);
+        if (r > 0)
+                r = void_load(txn, f.number, (VoidReason)v->reason, &before);
+        else
+                return r; /* nothing of that feed is here: its gaps are not seen yet either */
+        if (r < 0)
+                return r;
+        ranges = before;
+        for (size_t i = 0; i < v->n_ranges; i++)
+                if (ranges_add(&ranges, v->ranges[i].first, v->ranges[i].last) < 0)
+                        return 0;
+        if (ranges_equal(&ranges, &before))
+                return 0;
+        return void_save(s, f.number, (VoidReason)v->reason, &ranges);
+}
+
+int store_gap_before(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret) {
+        uint64_t n = ranges_gap_before(&f->have, seq), gap = 0;
+        Ranges all = {}, ranges;
+
+        for (VoidReason why = VOID_CANCELLED; n > 0 && why <= VOID_REFUSED; why++) {
+                int r = void_load(txn, f->number, why, &ranges);
+
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < ranges.n; i++)
+                        (void)ranges_add(&all, ranges.range[i].first, ranges.range[i].last);
+        }
+        for (uint64_t at = seq - n; at < seq;) {
+                uint64_t missing = ranges_next_missing(&all, at), next;
+
+                if (missing >= seq)
+                        break;
+                next = MIN(ranges_next_held(&all, missing), seq);
+                gap += next - missing;
+                at = next;
+        }
+        *ret = gap;
+        return 0;
+}
