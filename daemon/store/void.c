@@ -102,19 +102,19 @@ int store_make_voids(DbTxn *txn, const Identity *self,
 }
 
 int store_take_void(Store *s, const Contact *author, const Void *v) {
+        /* Reasons of a newer version close gaps as well. */
+        VoidReason why = (VoidReason)MIN(v->reason, (uint64_t)VOID_REFUSED);
         DbTxn *txn = db_write(s->db);
         Ranges ranges, before;
         Conversation c;
         Feed f;
         int r;
 
-        if (v->reason > VOID_REFUSED)
-                return 0; /* of a newer version: what it means is not known here */
         r = conversation_find(txn, v->conversation, &c);
         if (r > 0)
                 r = feed_find(txn, c.number, author->number, v->epoch, v->device, &f);
         if (r > 0)
-                r = void_load(txn, f.number, (VoidReason)v->reason, &before);
+                r = void_load(txn, f.number, why, &before);
         else
                 return r; /* nothing of that feed is here: its gaps are not seen yet either */
         if (r < 0)
@@ -125,7 +125,7 @@ int store_take_void(Store *s, const Contact *author, const Void *v) {
                         return 0;
         if (ranges_equal(&ranges, &before))
                 return 0;
-        return void_save(s, f.number, (VoidReason)v->reason, &ranges);
+        return void_save(s, f.number, why, &ranges);
 }
 
 int store_gap_before(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret) {

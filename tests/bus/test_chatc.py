@@ -20,10 +20,10 @@ ID = "01890000-0000-7000-8000-00000000000a"
 TIME = 1700000000000001
 TIME_TEXT = "2023-11-14T22:13:20.000001Z"
 
-STATUS = {"version": "0.1.0", "name": "alice", "account": "a" * 52, "fingerprint": "1234 5678",
+STATUS = {"version": "0.2.0", "name": "alice", "account": "a" * 52, "fingerprint": "1234 5678",
           "state": "online", "queued": 0, "links": 1, "problems": ["the clock is wrong"],
           "trackers": [{"address": "t:7425#k", "state": "down", "error": "refused"}]}
-LOGGED_OUT = {"version": "0.1.0", "name": "", "account": "", "state": "logged-out", "queued": 0,
+LOGGED_OUT = {"version": "0.2.0", "name": "", "account": "", "state": "logged-out", "queued": 0,
               "links": 0, "trackers": [], "problems": []}
 BOB = {"name": "bob", "account": "b" * 52, "presence": "online", "via": ["lan"], "endpoints": [],
        "verified": False}
