@@ -27,6 +27,19 @@ def connections(pid):
             if fields[3] == "01" and fields[9] in inodes}
 
 
+def connected_ports(pid, port, address="127.0.0.1"):
+    """Ports of ADDRESS that are connected to PORT here: the same ones are the same connections."""
+    numeric = "".join(f"{int(part):02X}" for part in reversed(address.split(".")))
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            here, there = (field.rsplit(":", 1) for field in fields[1:3])
+            if fields[3] == "01" and int(here[1], 16) == port and there[0].endswith(numeric):
+                ports.add(int(there[1], 16))
+    return ports
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

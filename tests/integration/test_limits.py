@@ -139,6 +139,8 @@ def test_half_of_a_hello_a_thousand_times(lab, kind):
 def test_a_full_house_lets_newcomers_in(lab, kind):
     """The oldest who has not said who he is gives way."""
     town = Town(lab, kind, "connections = 30; per-address = 0; handshake = 600;")
+    before = kernel.connected_ports(town.process.pid, town.port)
+    assert before
     crowd = town.crowd(50, mute=100, tls=100)
     crowd.wait_ready()
     assert not crowd.over()
@@ -150,6 +152,7 @@ def test_a_full_house_lets_newcomers_in(lab, kind):
     assert sum(map(len, crowd.closed().values())) >= 200 - 30
     assert not crowd.over(), "nor does the crowd have to go"
     assert not town.lost()
+    assert before <= kernel.connected_ports(town.process.pid, town.port), "known ones stay"
     crowd.popen.kill()
     crowd.popen.wait()
 

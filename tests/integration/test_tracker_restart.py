@@ -105,7 +105,9 @@ def test_peers_are_listed_as_before_while_there_is_no_tracker(lab, tracker):
     """Without links, so that nothing but the tracker has said that they are there."""
     alice, bob = lab.users("alice", "bob")
     alice.exchange(bob)
+    bob.restart().wait_state("online")
     harness.wait_until(lambda: bob.peer("alice")["presence"] == "online", what="bob sees alice")
+    assert bob.status()["links"] == 0
     tracker.kill()
     harness.wait_until(lambda: bob.property("State") != "online", what="bob has lost the tracker")
     assert bob.peer("alice")["presence"] == "online"
