@@ -266,8 +266,10 @@ static int outbox_fail(Peer *p, const Nack *n) {
                 .state = n->code == CODE_EXPIRED ? ENTRY_EXPIRED : ENTRY_FAILED,
                 .reason = n->code == _CODE_MAX ? CODE_NOT_ALLOWED : n->code,
                 .now = loop_realtime(d->loop)};
+        int r;
 
-        return store_fail_message(d->store, p->number, &f);
+        r = delivery_await_commit(d);
+        return r < 0 ? r : store_fail_message(d->store, p->number, &f);
 }
 
 /* It keeps its place in the window and is sent again alone: what is behind it goes on. The other
@@ -322,9 +324,11 @@ static void take_receipt(Peer *p, Receipt *rc) {
         int r;
 
         memcpy(peer.account, p->account, KEY_SIZE);
-        r = store_take_receipt(
-                d->store, d->self, &peer, rc, loop_realtime(d->loop), on_delivered, p);
-        if (r > 0 && delivery_await_commit(d) >= 0) {
+        r = delivery_await_commit(d); /* if it fails, the message goes out again */
+        if (r >= 0)
+                r = store_take_receipt(
+                        d->store, d->self, &peer, rc, loop_realtime(d->loop), on_delivered, p);
+        if (r > 0) {
                 free(p->unfinished);
                 p->unfinished = rc;
                 return;

@@ -123,8 +123,6 @@ def test_a_disk_that_fills_in_the_middle_of_traffic(cramped):
     given = floods[0].ids[answered]
     assert alice.send("bob", floods[0].bodies[answered], id=given) == given, "kept is kept"
 
-    # Filled to the last byte once more: there still is a reserve to receive with, or nothing is
-    # lost without one.
     disk.make_room()
     wait_delivered(bob)
     assert "full" not in problems(alice)
@@ -135,6 +133,32 @@ def test_a_disk_that_fills_in_the_middle_of_traffic(cramped):
         floods[0].answered.add(index)
     wait_delivered(alice)
     check_conversation(alice, bob, floods)
+
+
+@root_only
+def test_receipts_find_room_on_a_full_disk(cramped):
+    """Many at once, where the store has no page left to write them to."""
+    alice, bob, disk = cramped
+    bob.stop()
+    waiting = begin(alice, bob, 3000, 200, with_ids=True).finish()
+    assert not waiting.errors
+    disk.fill()
+
+    def refused():
+        try:
+            alice.send("bob", "x" * 30000)
+        except BusError as error:
+            return error.name == "Storage" and "full" in error.message
+        return False
+
+    harness.wait_until(refused, what="the disk is full")
+    bob.start().wait_state("online")
+    wait_delivered(alice)
+    assert "full" in problems(alice)
+    disk.make_room()
+    harness.wait_until(lambda: problems(alice) == "", what="it heals when it is looked at")
+    alice.exchange(bob, "as before")
+    check_conversation(alice, bob, [waiting])
 
 
 @root_only
