@@ -203,13 +203,17 @@ static bool on_conversation(void *userdata, const ChatConversation *v) {
         return l->r >= 0;
 }
 
-static int conversations_send(
-        Bus *b, sd_bus_message *call, const char *after, unsigned rows, BusList *l) {
+/* Lists that are paged by `after` and `limit`. FN fills L in. */
+typedef int (*ListFn)(
+        Chat *c, const char *after, unsigned limit, BusList *l, bool *ret_more, ChatError *error);
+
+static int list_send(
+        Bus *b, sd_bus_message *call, ListFn fn, const char *after, unsigned limit, BusList *l) {
         ChatError refusal = {};
         bool more = false;
         int r;
 
-        r = chat_list_conversations(b->chat, after, rows, on_conversation, l, &more, &refusal);
+        r = fn(b->chat, after, limit, l, &more, &refusal);
         if (r < 0)
                 return refusal.name ? bus_reply_error(call, &refusal) : r;
         r = bus_list_end(l, more);
@@ -219,7 +223,7 @@ static int conversations_send(
         return 1;
 }
 
-static int method_list_conversations(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int list_answer(sd_bus_message *m, Bus *b, sd_bus_error *error, ListFn fn) {
         const char *after = NULL;
         BusLimit limit = {};
         const BusOption options[] = {
@@ -239,9 +243,18 @@ static int method_list_conversations(sd_bus_message *m, void *userdata, sd_bus_e
         r = bus_list_begin(&list, m, &limit);
         if (r < 0)
                 return r;
-        r = conversations_send(userdata, m, after, limit.rows, &list);
+        r = list_send(b, m, fn, after, limit.rows, &list);
         bus_list_done(&list);
         return r;
+}
+
+static int list_conversations(
+        Chat *c, const char *after, unsigned limit, BusList *l, bool *ret_more, ChatError *error) {
+        return chat_list_conversations(c, after, limit, on_conversation, l, ret_more, error);
+}
+
+static int method_list_conversations(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return list_answer(m, userdata, error, list_conversations);
 }
 
 static bool on_waiting(void *userdata, const ChatMessage *m) {
@@ -253,44 +266,13 @@ static bool on_waiting(void *userdata, const ChatMessage *m) {
         return l->r >= 0;
 }
 
-static int outbox_send(Bus *b, sd_bus_message *call, const char *after, unsigned rows, BusList *l) {
-        ChatError refusal = {};
-        bool more = false;
-        int r;
-
-        r = chat_list_outbox(b->chat, after, rows, on_waiting, l, &more, &refusal);
-        if (r < 0)
-                return refusal.name ? bus_reply_error(call, &refusal) : r;
-        r = bus_list_end(l, more);
-        if (r < 0)
-                return r;
-        bus_sent(b, sd_bus_send(b->connection, l->reply, NULL));
-        return 1;
+static int list_outbox(
+        Chat *c, const char *after, unsigned limit, BusList *l, bool *ret_more, ChatError *error) {
+        return chat_list_outbox(c, after, limit, on_waiting, l, ret_more, error);
 }
 
 static int method_list_outbox(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *after = NULL;
-        BusLimit limit = {};
-        const BusOption options[] = {
-                {"after", 's', &after},
-                BUS_OPTION_LIMIT(&limit),
-                {},
-        };
-        BusList list;
-        int r;
-
-        r = bus_options_read(m, options, error);
-        if (r < 0)
-                return r;
-        r = bus_limit_check(&limit, error);
-        if (r < 0)
-                return r;
-        r = bus_list_begin(&list, m, &limit);
-        if (r < 0)
-                return r;
-        r = outbox_send(userdata, m, after, limit.rows, &list);
-        bus_list_done(&list);
-        return r;
+        return list_answer(m, userdata, error, list_outbox);
 }
 
 /* Methods that are about one message and answer nothing. */
