@@ -38,7 +38,6 @@ static void event_details(BusDict *d, const ChatEvent *e) {
 
         bus_dict_string(d, "account", e->account);
         bus_dict_time(d, "cursor", e->cursor);
-        bus_dict_time(d, "time", e->time);
         bus_dict_string(d, "reason", e->reason);
         bus_dict_flag(d, "request", e->request);
         if (!m)
@@ -115,6 +114,7 @@ static bool on_event(void *userdata, const ChatEvent *e) {
                 return false;
         d = bus_dict_open(l->reply);
         bus_dict_string(&d, "event", event_name(e));
+        bus_dict_time(&d, "time", e->time); /* a signal is heard when it happens */
         event_arguments(&d, e);
         event_details(&d, e);
         l->r = bus_dict_close(&d);

@@ -12,9 +12,10 @@ typedef struct EventView {
         char id[UUID_TEXT_SIZE];
         char account[BASE32_KEY_SIZE + 1];
         char name[SHOWN_NAME_SIZE];
-        uint8_t peer[KEY_SIZE];
         uint32_t feed; /* whose people the strings above name; 0: none */
+        Contact peer; /* the other one in the conversation of that feed */
         bool own; /* it is a feed of this account's */
+        FeedCache cache;
         MessageView message;
 } EventView;
 
@@ -22,15 +23,16 @@ typedef struct EventView {
 static EventView *view_new(void) {
         EventView *v = malloc(sizeof(*v));
 
-        if (v)
+        if (v) {
                 v->feed = 0;
+                v->cache.feed.number = 0;
+        }
         return v;
 }
 
 /* The other one in the conversation of a feed. Many events in a row are about the same. */
 static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
         Conversation conversation;
-        Contact peer;
         Feed f;
         int r;
 
@@ -41,12 +43,11 @@ static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
         if (r > 0)
                 r = conversation_get(txn, f.conversation, &conversation);
         if (r > 0)
-                r = contact_get_by_number(txn, conversation.peer, &peer);
+                r = contact_get_by_number(txn, conversation.peer, &v->peer);
         if (r <= 0)
                 return r;
-        contact_shown_name(txn, &peer, v->name);
-        base32_encode_key(peer.account, v->account);
-        memcpy(v->peer, peer.account, KEY_SIZE);
+        contact_shown_name(txn, &v->peer, v->name);
+        base32_encode_key(v->peer.account, v->account);
         v->feed = feed;
         v->own = f.account == SELF_NUMBER;
         return 1;
@@ -54,16 +55,15 @@ static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
 
 static int view_received(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         HistoryRow h;
-        Contact peer;
         int r;
 
-        r = history_get(txn, row->feed, row->seq, &h);
+        r = view_feed(txn, row->feed, v);
         if (r > 0)
-                r = contact_get(txn, h.inner.account, &peer);
+                r = history_get_next(txn, row->feed, row->seq, &v->cache, &h);
         if (r <= 0)
                 return r;
-        objects_add(c, &peer);
-        chat_view_message(c, txn, &h, &peer, &v->message);
+        objects_add(c, &v->peer);
+        chat_view_message(c, txn, &h, &v->peer, &v->message);
         v->event.message = &v->message.message;
         v->event.account = v->message.message.from_account;
         v->event.request = row->request;
@@ -137,7 +137,7 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         c->told_event = row->cursor;
         t->states |= row->kind == EVENT_STATE;
         if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
-                delivery_gave_up(c->parts.delivery, t->view->peer);
+                delivery_gave_up(c->parts.delivery, t->view->peer.account);
         if (c->listener && view_event(c, txn, row, t->view) > 0)
                 c->listener->event(c->listener_userdata, &t->view->event);
         return true;

@@ -7,6 +7,7 @@
 typedef struct Page {
         Chat *chat;
         Contact to; /* the recipient of the rows at hand */
+        FeedCache *cache;
         MessageView *view;
         ChatMessageFn fn;
         void *userdata;
@@ -23,7 +24,7 @@ static int show_row(Page *p, DbTxn *txn, const OutboxRow *row) {
                 if (r <= 0)
                         return r < 0 ? r : -EUCLEAN;
         }
-        r = history_get(txn, row->at.feed, row->at.seq, &h);
+        r = history_get_next(txn, row->at.feed, row->at.seq, p->cache, &h);
         if (r <= 0)
                 return r < 0 ? r : -EUCLEAN;
         chat_view_message(p->chat, txn, &h, &p->to, p->view);
@@ -56,8 +57,14 @@ static int show_rows(Page *p, DbTxn *txn, const OutboxRow *after, bool *ret_more
 int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error) {
         _cleanup_(freep) MessageView *view = malloc(sizeof(*view));
+        _cleanup_(freep) FeedCache *cache = calloc(1, sizeof(*cache));
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
-        Page p = {.chat = c, .view = view, .fn = fn, .userdata = userdata, .left = limit};
+        Page p = {.chat = c,
+                .cache = cache,
+                .view = view,
+                .fn = fn,
+                .userdata = userdata,
+                .left = limit};
         OutboxRow start;
         Uuid id;
         int r;
@@ -68,7 +75,7 @@ int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn f
                 return r;
         if (after && uuid_parse(after, &id) < 0)
                 return chat_error(error, CODE_INVALID_ARGS, "after must be the id of a message.");
-        r = view ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
+        r = view && cache ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
         if (r >= 0 && after) {
                 r = outbox_find(txn, &id, &start);
                 if (r == 0)

@@ -2,12 +2,6 @@
 
 #include "store/history.h"
 
-/* Feeds change rarely from row to row: the last one is kept while a page is read. */
-typedef struct FeedCache {
-        Feed feed;
-        Ranges reached; /* own: delivered; others': read by the user */
-} FeedCache;
-
 static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         int r;
 
@@ -23,7 +17,7 @@ static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         return r < 0 ? r : 0;
 }
 
-static int row_load(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret) {
+int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret) {
         HistoryRow h = {};
         int r;
 
@@ -71,7 +65,7 @@ static int order_read(DbTxn *txn, DbValue k, DbValue v, FeedCache *cache, Histor
 
         if (r < 0 || k.size < 8)
                 return r < 0 ? r : db_damaged(txn);
-        return row_load(txn, feed, db_get_u64(k.data + k.size - 8), cache, ret);
+        return history_get_next(txn, feed, db_get_u64(k.data + k.size - 8), cache, ret);
 }
 
 /* The place of a message in the order. */
@@ -86,7 +80,7 @@ static int find_position(DbTxn *txn, const HistoryPage *page, const Uuid *id, Db
         if (r == 0)
                 r = store_find_id(txn, page->peer, id, &feed, &seq);
         if (r > 0)
-                r = row_load(txn, feed, seq, &cache, &h);
+                r = history_get_next(txn, feed, seq, &cache, &h);
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
         if (cache.feed.conversation != page->conversation)
@@ -202,7 +196,7 @@ int history_last(DbTxn *txn, uint32_t conversation, HistoryRow *ret) {
 int history_get(DbTxn *txn, uint32_t feed, uint64_t seq, HistoryRow *ret) {
         FeedCache cache = {};
 
-        return row_load(txn, feed, seq, &cache, ret);
+        return history_get_next(txn, feed, seq, &cache, ret);
 }
 
 int conversation_each(DbTxn *txn, ConversationFn fn, void *userdata) {

@@ -29,8 +29,16 @@ int history_read(DbTxn *txn, const HistoryPage *page, HistoryFn fn, void *userda
 /* The last message. 1 or 0. */
 int history_last(DbTxn *txn, uint32_t conversation, HistoryRow *ret);
 
-/* One message, for events. 1 or 0. */
+/* Feeds change rarely from row to row: the last one is kept. For one transaction; begins empty. */
+typedef struct FeedCache {
+        Feed feed;
+        Ranges reached; /* own: delivered; others': read by the user */
+} FeedCache;
+
+/* One message, or one after the other. 1 or 0. */
 int history_get(DbTxn *txn, uint32_t feed, uint64_t seq, HistoryRow *ret);
+int history_get_next(
+        DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret);
 
 typedef bool (*ConversationFn)(void *userdata, DbTxn *txn, const Conversation *c);
 int conversation_each(DbTxn *txn, ConversationFn fn, void *userdata);

@@ -307,7 +307,6 @@ TEST(a_received_message_is_told_with_its_details) {
         CHECK_STR(details_key("ssss", "gap-before"), "u2");
         CHECK_STR(details_key("ssss", "request"), "true");
         CHECK_STR(details_key("ssss", "cursor"), "t7");
-        CHECK_STR(details_key("ssss", "time"), "t8");
         CHECK(!details_key("ssss", "kind"));
         tear_down();
 }
