@@ -60,6 +60,7 @@ void peer_free(Peer *p) {
         peer_stop_dialling(p);
         outbox_leave_turns(p);
         inbox_drop_held(p);
+        inbox_drop_owed(p);
         loop_timer_free(p->timer);
         window_done(&p->window);
         free(p->acks);
@@ -174,8 +175,7 @@ static void peer_link_lost(Peer *p) {
         p->up = false;
         p->link = NULL;
         inbox_drop_held(p);
-        p->n_acks = p->n_receipts = 0;
-        p->owes = false;
+        inbox_drop_owed(p);
         p->unfinished = mfree(p->unfinished); /* the next link begins with one */
         outbox_link_lost(p);
         if (was_up)

@@ -106,19 +106,41 @@ static void nack(Peer *p, const Uuid *id, Code code, bool permanent) {
         link_queued(p->link);
 }
 
-static void owe_receipt(Peer *p, uint32_t feed) {
+static OwedReceipt *owe_receipt(Peer *p, uint32_t feed) {
         for (size_t i = 0; i < p->n_receipts; i++)
-                if (p->receipts[i] == feed)
-                        return;
+                if (p->receipts[i].feed == feed)
+                        return &p->receipts[i];
         /* More feeds at once than there is room for: the next batch speaks of them again. */
-        if (p->n_receipts < ELEMENTSOF(p->receipts))
-                p->receipts[p->n_receipts++] = feed;
+        if (p->n_receipts == ELEMENTSOF(p->receipts))
+                return NULL;
+        p->receipts[p->n_receipts] = (OwedReceipt){.feed = feed};
+        return &p->receipts[p->n_receipts++];
+}
+
+/* Where there is no room or no memory, it is sent again over the next link. */
+static void owe_beyond(Peer *p, const ReceivedAt *at) {
+        OwedReceipt *owed = owe_receipt(p, at->feed);
+        Ranges *b;
+        bool last;
+
+        if (!owed)
+                return;
+        if (!owed->beyond)
+                owed->beyond = calloc(1, sizeof(*owed->beyond));
+        b = owed->beyond;
+        if (!b)
+                return;
+        last = b->n == 0 || at->beyond.last >= b->range[b->n - 1].last;
+        if (ranges_add(b, at->beyond.first, at->beyond.last) >= 0 && last)
+                memcpy(owed->beyond_hash, at->beyond_hash, SHA256_SIZE);
 }
 
 /* Bounded by what one batch takes in. Without memory the receipt speaks for itself. */
-static void owe_ack(Peer *p, const Uuid *id, uint32_t feed) {
+static void owe_ack(Peer *p, const Uuid *id, const ReceivedAt *at) {
         p->owes = true;
-        owe_receipt(p, feed);
+        (void)owe_receipt(p, at->feed);
+        if (at->beyond.first > 0)
+                owe_beyond(p, at);
         if (p->n_acks == p->allocated_acks) {
                 size_t n = MAX(2 * p->allocated_acks, (size_t)16);
                 Uuid *acks = reallocarray(p->acks, n, sizeof(*acks));
@@ -142,20 +164,20 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 .signature = signature,
                 .old_device = old_device,
                 .now = loop_realtime(d->loop)};
+        ReceivedAt at;
         Received what;
-        uint32_t feed;
         int r;
 
-        r = store_receive(d->store, &e, &what, &feed);
+        r = store_receive(d->store, &e, &what, &at);
         if (r < 0)
                 return r;
         switch (what) {
         case RECEIVED_NEW:
-                owe_ack(p, &m->id, feed);
+                owe_ack(p, &m->id, &at);
                 *ret_new = true;
                 break;
         case RECEIVED_AGAIN:
-                owe_ack(p, &m->id, feed);
+                owe_ack(p, &m->id, &at);
                 break;
         case RECEIVED_EXPIRED:
                 nack(p, &m->id, CODE_EXPIRED, true);
@@ -164,9 +186,7 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 nack(p, &m->id, CODE_FORK, false);
                 break;
         case RECEIVED_TOO_MANY:
-                /* Of a stranger enough has come. Of others the feed has too many holes: until what
-                 * is missing is here. */
-                nack(p, &m->id, CODE_TOO_MANY, !(from->flags & CONTACT_PINNED));
+                nack(p, &m->id, CODE_TOO_MANY, true);
                 break;
         }
         return delivery_await_commit(d);
@@ -252,40 +272,73 @@ int inbox_take_message(Peer *p, Frame *f) {
 
 /* After the commit */
 
-static void send_receipt(Peer *p, uint32_t feed) {
+static void say_receipt(Peer *p, const Receipt *rc) {
+        _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
+
+        if (receipt_encode(&object, rc, &p->delivery->self->device) < 0)
+                return; /* said again at the next link */
+        (void)receipt_frame_encode(link_output(p->link), buffer_bytes(&object));
+}
+
+/* Before the cumulative one, which makes its author drop what this one speaks of. */
+static void say_beyond(Peer *p, const Receipt *cumulative, const OwedReceipt *owed) {
+        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
+
+        if (!rc)
+                return;
+        *rc = *cumulative;
+        rc->n_ranges = owed->beyond->n;
+        memcpy(rc->ranges, owed->beyond->range, rc->n_ranges * sizeof(SeqRange));
+        memcpy(rc->hash, owed->beyond_hash, SHA256_SIZE);
+        say_receipt(p, rc);
+}
+
+static void send_receipts(Peer *p, const OwedReceipt *owed) {
         Delivery *d = p->delivery;
         _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
-        _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
         DbTxn *txn;
         int r;
 
         if (!rc || store_read_begin(d->store, &txn) < 0)
                 return;
-        r = store_make_receipt(txn, feed, sign_key_public(&d->self->account), rc);
+        r = store_make_receipt(txn, owed->feed, sign_key_public(&d->self->account), rc);
         store_read_end(txn);
-        if (r <= 0 || receipt_encode(&object, rc, &d->self->device) < 0)
-                return; /* said again at the next link */
-        (void)receipt_frame_encode(link_output(p->link), buffer_bytes(&object));
+        if (r <= 0)
+                return;
+        if (owed->beyond && owed->beyond->n > 0)
+                say_beyond(p, rc, owed);
+        say_receipt(p, rc);
+}
+
+void inbox_drop_owed(Peer *p) {
+        for (size_t i = 0; i < p->n_receipts; i++)
+                free(p->receipts[i].beyond);
+        p->n_acks = p->n_receipts = 0;
+        p->owes = false;
+}
+
+static void refuse_owed(Peer *p) {
+        for (size_t i = 0; i < p->n_acks; i++)
+                nack(p, &p->acks[i], CODE_PEER_STORAGE, false);
+}
+
+static void send_owed(Peer *p) {
+        for (size_t i = 0; i < p->n_acks; i += ACK_IDS_MAX)
+                (void)ack_encode(
+                        link_output(p->link), p->acks + i, MIN(p->n_acks - i, (size_t)ACK_IDS_MAX));
+        for (size_t i = 0; i < p->n_receipts; i++)
+                send_receipts(p, &p->receipts[i]);
+        link_queued(p->link);
 }
 
 void inbox_settle(Peer *p, int error) {
-        size_t n_acks = p->n_acks, n_receipts = p->n_receipts;
-
-        p->n_acks = p->n_receipts = 0;
-        p->owes = false;
-        if (!p->link || !link_is_open(p->link))
-                return;
-        if (error < 0) {
-                for (size_t i = 0; i < n_acks; i++)
-                        nack(p, &p->acks[i], CODE_PEER_STORAGE, false);
-                return;
+        if (p->link && link_is_open(p->link)) {
+                if (error < 0)
+                        refuse_owed(p);
+                else
+                        send_owed(p);
         }
-        for (size_t i = 0; i < n_acks; i += ACK_IDS_MAX)
-                (void)ack_encode(
-                        link_output(p->link), p->acks + i, MIN(n_acks - i, (size_t)ACK_IDS_MAX));
-        for (size_t i = 0; i < n_receipts; i++)
-                send_receipt(p, p->receipts[i]);
-        link_queued(p->link);
+        inbox_drop_owed(p);
 }
 
 /* A receipt larger than this goes as a frame of its own instead of in HELLO_OK. */
@@ -318,5 +371,5 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
         if (buffer_size(buf) <= GREETING_RECEIPT_MAX)
                 ok->receipt = buffer_bytes(buf);
         else
-                owe_receipt(p, f.number); /* with inbox_settle() once the link is open */
+                (void)owe_receipt(p, f.number); /* with inbox_settle() once the link is open */
 }

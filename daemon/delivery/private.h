@@ -44,6 +44,13 @@ typedef enum PeerState {
         PEER_DIALLING, /* has a place, until a link is open */
 } PeerState;
 
+/* A feed of which something came. */
+typedef struct OwedReceipt {
+        uint32_t feed;
+        Ranges *beyond; /* what its cumulative receipt does not say; usually NULL */
+        uint8_t beyond_hash[SHA256_SIZE]; /* of the last entry in it */
+} OwedReceipt;
+
 typedef struct Race Race;
 typedef struct Newcomers Newcomers;
 
@@ -83,7 +90,7 @@ typedef struct Peer {
         /* What this batch owes the peer after its commit. */
         Uuid *acks;
         size_t n_acks, allocated_acks;
-        uint32_t receipts[4]; /* feeds; usually one */
+        OwedReceipt receipts[4]; /* usually one */
         size_t n_receipts;
         bool owes;
         bool gave_up; /* something, and the peer is to be told */
@@ -160,6 +167,9 @@ void newcomers_free(Delivery *d);
 int inbox_take_message(Peer *p, Frame *f);
 void inbox_drop_held(Peer *p);
 void inbox_settle(Peer *p, int error);
+
+/* P's link is gone: nothing is owed any more. */
+void inbox_drop_owed(Peer *p);
 void inbox_greet(Peer *p, HelloOk *ok, Receipt *receipt, Buffer *buf);
 
 /* outbox.c */

@@ -7,10 +7,12 @@
  * A conversation keeps its hybrid logical clock (Kulkarni et al., 2014): 48 bits of ms and a 16-bit
  * counter, so that what was written after something was seen also sorts after it. A feed keeps its
  * head, which no pruning touches, and, for others' feeds, the ranges that are on this disk: what a
- * receipt can say.
+ * receipt can say. Those are the newest ones (ranges.h); of what is older, the rows of the entries
+ * tell whether it is here.
  */
 
 #include "store/contact.h"
+#include "store/ranges.h"
 #include "wire/message.h"
 
 /* Entries further ahead than this do not advance our clock. */
@@ -43,31 +45,6 @@ static inline usec_t hlc_time(uint64_t hlc) {
         return (hlc >> 16) * USEC_PER_MSEC;
 }
 
-typedef struct Ranges {
-        SeqRange range[RECEIPT_RANGES_MAX];
-        size_t n;
-} Ranges;
-
-bool ranges_have(const Ranges *r, uint64_t seq) _pure_;
-
-/* -ENOBUFS when there would be too many. */
-int ranges_add(Ranges *r, uint64_t first, uint64_t last);
-
-bool ranges_equal(const Ranges *a, const Ranges *b) _pure_;
-
-/* Whether ranges_add() would take SEQ. */
-bool ranges_have_room(const Ranges *r, uint64_t seq) _pure_;
-
-void row_put_ranges(Buffer *out, const Ranges *r);
-void row_read_ranges(RowReader *row, Ranges *ret);
-
-/* The first one at or after SEQ that is missing, or that is there; UINT64_MAX: none. */
-uint64_t ranges_next_missing(const Ranges *r, uint64_t seq) _pure_;
-uint64_t ranges_next_held(const Ranges *r, uint64_t seq) _pure_;
-
-/* Missing entries just before SEQ, back to the nearest one that is there. */
-uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) _pure_;
-
 typedef struct Feed {
         uint32_t number;
         uint32_t conversation, account;
@@ -75,7 +52,7 @@ typedef struct Feed {
         uint8_t device[KEY_SIZE];
         uint64_t seq; /* the head, refused entries included; 0: nothing yet */
         uint8_t hash[SHA256_SIZE];
-        Ranges have; /* others' feeds only: what is on this disk */
+        Ranges have; /* others' feeds only: what is on this disk, the newest of it */
         uint8_t have_hash[SHA256_SIZE]; /* of the last entry in `have` */
 } Feed;
 

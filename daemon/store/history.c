@@ -2,7 +2,10 @@
 
 #include "store/history.h"
 
+#include "store/private.h"
+
 static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
+        Conversation conversation;
         int r;
 
         if (c->feed.number == feed)
@@ -10,11 +13,29 @@ static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         r = feed_get(txn, feed, &c->feed);
         if (r <= 0)
                 return r < 0 ? r : db_damaged(txn);
-        if (c->feed.account == SELF_NUMBER)
-                r = store_load_receipt(txn, feed, &c->reached);
-        else
+        if (c->feed.account != SELF_NUMBER) {
                 r = store_load_read(txn, feed, &c->reached);
+                return r < 0 ? r : 0;
+        }
+        r = store_load_receipt(txn, feed, &c->reached);
+        if (r >= 0)
+                r = conversation_get(txn, c->feed.conversation, &conversation);
+        if (r > 0)
+                c->peer = conversation.peer;
         return r < 0 ? r : 0;
+}
+
+/* What is older than the ranges that are kept is in the outbox, given up or delivered. */
+static int is_delivered(DbTxn *txn, const FeedCache *c, const Entry *e) {
+        OutboxRow row;
+        int r;
+
+        if (e->seq > c->reached.dropped)
+                return ranges_have(&c->reached, e->seq);
+        if (entry_is_given_up(e))
+                return 0;
+        r = outbox_get(txn, c->peer, (OutboxPosition){.feed = e->feed, .seq = e->seq}, &row);
+        return r < 0 ? r : r == 0;
 }
 
 int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret) {
@@ -31,9 +52,12 @@ int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, 
         if (r < 0)
                 return db_damaged(txn);
         h.own = cache->feed.account == SELF_NUMBER;
-        if (h.own)
-                h.delivered = ranges_have(&cache->reached, seq);
-        else
+        if (h.own) {
+                r = is_delivered(txn, cache, &h.entry);
+                if (r < 0)
+                        return r;
+                h.delivered = r > 0;
+        } else
                 h.read = ranges_have(&cache->reached, seq);
         if (!h.own && h.entry.flags & ENTRY_GAP) {
                 r = store_gap_before(txn, &cache->feed, seq, &h.gap_before);

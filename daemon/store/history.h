@@ -32,6 +32,7 @@ int history_last(DbTxn *txn, uint32_t conversation, HistoryRow *ret);
 /* Feeds change rarely from row to row: the last one is kept. For one transaction; begins empty. */
 typedef struct FeedCache {
         Feed feed;
+        uint32_t peer; /* own: the recipient */
         Ranges reached; /* own: delivered; others': read by the user */
 } FeedCache;
 

@@ -68,6 +68,69 @@ int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret) {
         return 1;
 }
 
+static int entry_step(DbCursor *cursor, uint64_t *ret) {
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_next(cursor, &k, &v);
+        if (r > 0 && k.size != 12)
+                r = -EUCLEAN;
+        if (r > 0)
+                *ret = db_get_u64(k.data + 4);
+        return r;
+}
+
+int entry_find(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret) {
+        DbKey prefix = DB_KEY_NULL, start = entry_key(feed, first);
+        DbCursor cursor;
+        uint64_t seq;
+        int r;
+
+        db_key_u32(&prefix, feed);
+        r = db_cursor_open(txn, TABLE_ENTRY, &prefix, &start, false, &cursor);
+        if (r < 0)
+                return r;
+        r = entry_step(&cursor, &seq);
+        db_cursor_close(&cursor);
+        if (r <= 0 || seq > last)
+                return r < 0 ? r : 0;
+        *ret = seq;
+        return 1;
+}
+
+int entry_count(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret) {
+        DbKey prefix = DB_KEY_NULL, start = entry_key(feed, first);
+        uint64_t seq, n = 0;
+        DbCursor cursor;
+        int r;
+
+        db_key_u32(&prefix, feed);
+        r = db_cursor_open(txn, TABLE_ENTRY, &prefix, &start, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = entry_step(&cursor, &seq)) > 0 && seq <= last)
+                n++;
+        db_cursor_close(&cursor);
+        if (r < 0)
+                return r;
+        *ret = n;
+        return 0;
+}
+
+int entry_find_before(DbTxn *txn, uint32_t feed, uint64_t seq, uint64_t *ret) {
+        DbKey prefix = DB_KEY_NULL, start = entry_key(feed, seq);
+        DbCursor cursor;
+        int r;
+
+        db_key_u32(&prefix, feed);
+        r = db_cursor_open(txn, TABLE_ENTRY, &prefix, &start, true, &cursor);
+        if (r < 0)
+                return r;
+        r = entry_step(&cursor, ret);
+        db_cursor_close(&cursor);
+        return r;
+}
+
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]) {
         uint8_t h[SHA256_SIZE];
 

@@ -73,7 +73,7 @@ typedef enum Received {
         RECEIVED_AGAIN, /* held already, or its id: acknowledge again */
         RECEIVED_EXPIRED, /* past its horizon: counts in the chain, is not kept */
         RECEIVED_FORK, /* another entry has its place in the feed */
-        RECEIVED_TOO_MANY, /* a stranger's share is used up, or the feed has too many holes */
+        RECEIVED_TOO_MANY, /* a stranger's share is used up */
 } Received;
 
 typedef struct NewEntry {
@@ -90,8 +90,17 @@ typedef struct NewEntry {
 #define STRANGER_MESSAGES_MAX 500
 #define STRANGER_BYTES_MAX (8 * 1024 * 1024)
 
-/* RET_FEED: the feed, for the receipt. */
-int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed);
+/* Where a new entry is, or the one that it repeats. The receipt of a feed speaks of the newest
+ * ranges only: what lies beyond them, because the entry is an old one or has made them too many, is
+ * to be said in a receipt of its own. */
+typedef struct ReceivedAt {
+        uint32_t feed;
+        SeqRange beyond; /* {0, 0}: nothing */
+        uint8_t beyond_hash[SHA256_SIZE]; /* of the last entry in it */
+} ReceivedAt;
+
+/* RET_AT: for RECEIVED_NEW and RECEIVED_AGAIN. */
+int store_receive(Store *s, const NewEntry *e, Received *ret, ReceivedAt *ret_at);
 
 /* Keeps a certificate with the entries that it vouches for. */
 int store_keep_certificate(Store *s, const Certificate *c, Bytes outer);
@@ -100,18 +109,24 @@ int store_keep_certificate(Store *s, const Certificate *c, Bytes outer);
 int store_get_certificate(
         DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret);
 
-/* The cumulative receipt for a feed of somebody else's. 1, or 0 where nothing has been received. */
+/* The cumulative receipt for a feed of somebody else's: the newest ranges of what is here. 1, or 0
+ * where nothing has been received. */
 int store_make_receipt(
         DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
 
 /* Called for each message that has been delivered. */
 typedef void (*DeliveredFn)(void *userdata, const Uuid *id);
 
-/* What PEER has signed for of an own feed; no ranges where nothing was. */
+/* What the recipient has signed for of an own feed, the newest ranges of it; none where nothing
+ * was. An older entry has been delivered if it is not in the outbox and was not given up. */
 int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
 
 /* Entries that one call of store_take_receipt() takes as delivered. */
 #define RECEIPT_ENTRIES_MAX 4096
+
+/* Of what has been given up and is older than the ranges that are kept, one call looks at so many
+ * entries. They are as many as can have been on the way when it was given up. */
+#define RECEIPT_OLD_MAX 1024
 
 /* Takes a receipt of PEER's for an own feed in: envelopes of what it says more than those before
  * go, and FN is called for each entry, given up or not. 1: there are further entries, which the
@@ -141,7 +156,7 @@ int store_cancel(Store *s, const Uuid *id, usec_t now);
  * there is no such message. */
 int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now);
 
-/* What the user has read of a foreign feed; no ranges where nothing was. */
+/* What the user has read of a foreign feed, holes included; no ranges where nothing was. */
 int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret);
 
 /* What this account has given up in a conversation, one statement for each feed and reason; valid

@@ -64,7 +64,7 @@ int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret) {
         DbValue v;
         int r;
 
-        ret->n = 0;
+        ret->n = ret->dropped = 0;
         db_key_u32(&k, feed);
         r = db_get(txn, TABLE_RECEIPT, &k, &v);
         if (r <= 0)
@@ -94,6 +94,7 @@ typedef struct Covered {
         Uuid id; /* of its message */
         usec_t expires;
         uint32_t recipient;
+        unsigned old_left; /* of RECEIPT_OLD_MAX */
         usec_t now;
         DeliveredFn fn;
         void *userdata;
@@ -127,6 +128,27 @@ static int covered_seek(Covered *c, uint64_t seq) {
         return covered_step(c);
 }
 
+/* What was given up has no envelope any more, and may arrive nevertheless. From then on it is like
+ * any that was delivered. 0: it is not one of those. */
+static int covered_revive(Covered *c, uint64_t seq, Uuid *ret) {
+        Inner m;
+        Entry e;
+        int r;
+
+        r = entry_get(db_write(c->store->db), c->feed, seq, &e);
+        if (r <= 0)
+                return r;
+        if (!entry_is_given_up(&e))
+                return 0;
+        if (inner_decode(e.inner, &m) < 0)
+                return db_damaged(db_write(c->store->db));
+        *ret = m.id;
+        e.state = ENTRY_QUEUED;
+        e.reason = CODE_OK;
+        r = entry_write(c->store, &e);
+        return r < 0 ? r : 1;
+}
+
 static int covered_take(Covered *c, uint64_t seq) {
         EventRow event = {.kind = EVENT_STATE,
                 .time = c->now,
@@ -144,10 +166,9 @@ static int covered_take(Covered *c, uint64_t seq) {
                 if (r >= 0)
                         r = covered_step(c);
         } else {
-                /* What was given up has no envelope any more, and may arrive nevertheless. */
-                r = entry_id(db_write(c->store->db), c->feed, seq, &event.id);
+                r = covered_revive(c, seq, &event.id);
                 if (r == 0)
-                        return 0; /* pruned */
+                        return 0;
         }
         if (r >= 0)
                 r = event_add(c->store, &event);
@@ -156,12 +177,34 @@ static int covered_take(Covered *c, uint64_t seq) {
         return r;
 }
 
+/* Entries of which nothing more is kept than their rows: those with an envelope, at most *LEFT of
+ * them, and those that were given up. */
+static int covered_take_old(Covered *c, SeqRange range, unsigned *left) {
+        int r;
+
+        r = covered_seek(c, range.first);
+        for (; r >= 0 && c->next <= range.last && *left > 0; --*left)
+                r = covered_take(c, c->next);
+        for (uint64_t seq = range.first; r >= 0 && seq <= range.last && c->old_left > 0; seq++) {
+                c->old_left--;
+                if (c->next != seq)
+                        r = covered_take(c, seq);
+        }
+        return r < 0 ? r : 0;
+}
+
 /* The entries of FIRST to LAST that are not in HAVE yet, at most *LEFT of them. What was taken is
  * added to HAVE. */
 static int covered_take_range(Covered *c, SeqRange range, Ranges *have, unsigned *left) {
         uint64_t seq = range.first;
         int r = 0;
 
+        if (seq <= have->dropped) {
+                SeqRange old = {.first = seq, .last = MIN(range.last, have->dropped)};
+
+                r = covered_take_old(c, old, left);
+                seq = old.last + 1;
+        }
         while (r >= 0 && *left > 0 && (seq = ranges_next_missing(have, seq)) <= range.last) {
                 uint64_t end = MIN(range.last, ranges_next_held(have, seq) - 1);
                 uint64_t first = seq;
@@ -172,8 +215,8 @@ static int covered_take_range(Covered *c, SeqRange range, Ranges *have, unsigned
                         r = covered_seek(c, seq);
                 for (; r >= 0 && seq <= end; seq++)
                         r = covered_take(c, seq);
-                if (r >= 0 && ranges_add(have, first, end) < 0)
-                        r = -EBADMSG;
+                if (r >= 0)
+                        (void)ranges_push(have, first, end);
         }
         return r < 0 ? r : 0;
 }
@@ -196,6 +239,7 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
         usec_t now, DeliveredFn fn, void *userdata) {
         Covered c = {.store = s,
                 .recipient = peer->number,
+                .old_left = RECEIPT_OLD_MAX,
                 .now = now,
                 .next = UINT64_MAX,
                 .fn = fn,

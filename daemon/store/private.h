@@ -7,12 +7,23 @@
 
 /* E may still be in the map: the row is put together before anything is written. */
 int entry_write(Store *s, const Entry *e);
+
 /* The own entry will not be sent any more. */
 int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason);
 
 /* The id of its message. 1, or 0 where there is no such entry. */
 int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret);
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);
+
+static inline bool entry_is_given_up(const Entry *e) {
+        return e->state == ENTRY_FAILED || e->state == ENTRY_EXPIRED;
+}
+
+/* The rows of a feed: the seq of the first from FIRST to LAST, or of the last before SEQ; 1, or 0
+ * where there is none. And how many there are, which is counted one by one. */
+int entry_find(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret);
+int entry_find_before(DbTxn *txn, uint32_t feed, uint64_t seq, uint64_t *ret);
+int entry_count(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret);
 
 /* The order everybody shows a conversation in: (hlc, account, epoch, device, seq). */
 int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed);
@@ -28,10 +39,13 @@ typedef struct IdRow {
 int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret);
 int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v);
 
+/* An entry of a foreign feed comes after a later one. 1: it is unread. 0: it counts as read, for
+ * want of ranges. */
+int read_take_late(Store *s, uint32_t feed, uint64_t seq);
+
 /* The index by time of what is in the outbox. 1 when it was there. */
 int expiry_add(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_remove(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_fill(Store *s);
-
 
 int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What the user has read: ranges of each foreign feed, and the count of what is left. */
+/*
+ * What the user has read: ranges of each foreign feed, and the count of what is left. The ranges do
+ * not tell what is here from what is not: usually it is one, from the first entry to the last that
+ * has been read. What comes late into one is taken out of it, as nobody has seen it.
+ */
 
 #include "store/private.h"
 
@@ -16,6 +20,7 @@ typedef struct Place {
 typedef struct Marking {
         Store *store;
         Place upto;
+        uint32_t marked_feed; /* with the message at the mark */
         usec_t now;
         uint64_t n; /* newly read */
         uint32_t feed; /* where the last of them is */
@@ -28,7 +33,7 @@ int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret) {
         DbValue v;
         int r;
 
-        ret->n = 0;
+        ret->n = ret->dropped = 0;
         db_key_u32(&k, feed);
         r = db_get(txn, TABLE_READ, &k, &v);
         if (r <= 0)
@@ -80,77 +85,119 @@ static int place_compare(const Place *a, const Place *b) {
         return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-/* Whether the entry is shown at or before the mark. One that has no row any more, or never had
- * one because its message came under another seq, is shown nowhere and counts as before. */
+/* Whether the entry is shown at or before the mark. */
 static int is_before_mark(const Marking *m, uint32_t feed, uint64_t seq) {
         Place p;
         int r;
 
         r = place_of(db_write(m->store->db), feed, seq, &p);
-        return r <= 0 ? (r < 0 ? r : 1) : place_compare(&p, &m->upto) <= 0;
+        return r <= 0 ? r : place_compare(&p, &m->upto) <= 0;
 }
 
-/* The last of FIRST to LAST, all held and unread, that is before the mark; 0: none is. */
-static int find_last_before(
-        const Marking *m, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret) {
-        uint64_t low = first, high = last; /* what is below `low` is before the mark */
-        int r;
+/* The last entry of the feed that is before the mark; 0: none is. */
+static int find_last_before(const Marking *m, const Feed *f, uint64_t *ret) {
+        uint64_t low = 1, high = f->seq, last = 0, mid, seq;
+        int r = 0;
 
-        r = is_before_mark(m, feed, last);
-        if (r > 0)
-                low = last + 1;
-        while (r >= 0 && low < high) {
-                uint64_t mid = low + (high - low) / 2;
-
-                r = is_before_mark(m, feed, mid);
-                if (r > 0)
-                        low = mid + 1;
-                else
-                        high = mid;
+        if (f->number == m->marked_feed) {
+                *ret = m->upto.seq;
+                return 0;
         }
-        if (r < 0)
-                return r;
-        *ret = low > first ? low - 1 : 0;
+        /* What is here before `low` is before the mark, and from `high` on nothing is. */
+        while (low <= high && last < high) {
+                mid = low + (high - low) / 2;
+                r = entry_find(db_write(m->store->db), f->number, mid, high, &seq);
+                if (r > 0)
+                        r = is_before_mark(m, f->number, seq);
+                if (r < 0)
+                        return r;
+                if (r > 0) {
+                        last = seq;
+                        low = seq + 1;
+                } else
+                        high = mid - 1;
+        }
+        *ret = last;
         return 0;
 }
 
-static int mark_range(Marking *m, const Feed *f, SeqRange range, Ranges *read) {
-        uint64_t seq = range.first, last;
+/* How many of FIRST to LAST are here. Where the feed keeps no ranges any more it is the rows that
+ * are counted, each once in its life. */
+static int count_held(DbTxn *txn, const Feed *f, uint64_t first, uint64_t last, uint64_t *ret) {
+        uint64_t n = 0;
         int r;
 
-        while ((seq = ranges_next_missing(read, seq)) <= range.last) {
-                uint64_t end = MIN(range.last, ranges_next_held(read, seq) - 1);
-
-                r = find_last_before(m, f->number, seq, end, &last);
-                if (r < 0 || last == 0)
-                        return r;
-                r = ranges_add(read, seq, last);
+        if (first <= f->have.dropped) {
+                r = entry_count(txn, f->number, first, MIN(last, f->have.dropped), &n);
                 if (r < 0)
                         return r;
-                m->n += last - seq + 1;
-                m->feed = f->number;
-                m->seq = last;
-                if (last < end)
-                        return 0;
+        }
+        for (size_t i = 0; i < f->have.n; i++) {
+                uint64_t from = MAX(first, f->have.range[i].first),
+                         to = MIN(last, f->have.range[i].last);
+
+                if (from <= to)
+                        n += to - from + 1;
+        }
+        *ret = n;
+        return 0;
+}
+
+/* How many of the entries up to LAST are here and not in READ. */
+static int count_unread(
+        DbTxn *txn, const Feed *f, const Ranges *read, uint64_t last, uint64_t *ret) {
+        uint64_t seq = 1, end, n = 0, k;
+        int r;
+
+        while ((seq = ranges_next_missing(read, seq)) <= last) {
+                end = MIN(last, ranges_next_held(read, seq) - 1);
+                r = count_held(txn, f, seq, end, &k);
+                if (r < 0)
+                        return r;
+                n += k;
+                if (end == last)
+                        break;
                 seq = end + 1;
         }
+        *ret = n;
         return 0;
 }
 
 static int mark_feed(void *userdata, DbTxn *txn, const Feed *f) {
         Marking *m = userdata;
-        Ranges read, before;
+        uint64_t last, n = 0;
+        Ranges read;
         int r;
 
-        r = store_load_read(txn, f->number, &before);
+        r = find_last_before(m, f, &last);
+        if (r >= 0)
+                r = store_load_read(txn, f->number, &read);
+        if (r >= 0)
+                r = count_unread(txn, f, &read, last, &n);
+        /* Only what comes late can use up the ranges. Without one this waits for a later mark. */
+        if (r < 0 || n == 0 || ranges_add(&read, 1, last) < 0)
+                return r;
+        m->n += n;
+        if (m->feed != m->marked_feed) {
+                m->feed = f->number;
+                m->seq = last;
+        }
+        return read_save(m->store, f->number, &read);
+}
+
+int read_take_late(Store *s, uint32_t feed, uint64_t seq) {
+        Ranges read;
+        int r;
+
+        r = store_load_read(db_write(s->db), feed, &read);
         if (r < 0)
                 return r;
-        read = before;
-        for (size_t i = 0; r >= 0 && i < f->have.n; i++)
-                r = mark_range(m, f, f->have.range[i], &read);
-        if (r < 0 || ranges_equal(&read, &before))
-                return r;
-        return read_save(m->store, f->number, &read);
+        if (!ranges_have(&read, seq))
+                return 1;
+        if (ranges_remove(&read, seq) < 0)
+                return 0;
+        r = read_save(s, feed, &read);
+        return r < 0 ? r : 1;
 }
 
 /* The event names the message up to which was read where that is one of the other's, else the last
@@ -191,6 +238,7 @@ int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now) {
                 r = conversation_get(txn, f.conversation, &v);
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
+        m.marked_feed = feed;
         r = feed_each(txn, v.number, v.peer, mark_feed, &m);
         if (r < 0 || m.n == 0)
                 return r;

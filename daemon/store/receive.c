@@ -51,23 +51,47 @@ static int entry_mark_fork(Store *s, uint32_t feed, uint64_t seq) {
         return entry_write(s, &e);
 }
 
-/* Moves the head on; a refused entry counts in the chain, but no receipt will speak of it. */
-static int feed_advance(Store *s, Feed *f, const NewEntry *e, bool kept) {
-        bool last = f->have.n == 0 || e->inner->seq > f->have.range[f->have.n - 1].last;
+/* What the cumulative receipt does not say, or from now on no more. Without the row of its last
+ * entry it has no hash; who wrote it sends it again if he does not know. */
+static int say_beyond(DbTxn *txn, const NewEntry *e, SeqRange beyond, ReceivedAt *at) {
+        Entry last;
         int r;
 
-        if (kept) {
-                r = ranges_add(&f->have, e->inner->seq, e->inner->seq);
-                if (r < 0)
+        if (beyond.last == e->inner->seq) {
+                memcpy(at->beyond_hash, e->hash, SHA256_SIZE);
+        } else {
+                r = entry_get(txn, at->feed, beyond.last, &last);
+                if (r <= 0)
                         return r;
-                if (last)
-                        memcpy(f->have_hash, e->hash, SHA256_SIZE);
+                sha256(last.inner.data, last.inner.size, at->beyond_hash);
         }
+        at->beyond = beyond;
+        return 0;
+}
+
+/* Moves the head on; a refused entry counts in the chain, but no receipt will speak of it. */
+static int feed_advance(Store *s, Feed *f, const NewEntry *e) {
         if (e->inner->seq > f->seq) {
                 f->seq = e->inner->seq;
                 memcpy(f->hash, e->hash, SHA256_SIZE);
         }
         return feed_write(s, f);
+}
+
+static int feed_keep(Store *s, Feed *f, const NewEntry *e, ReceivedAt *at) {
+        bool last = f->have.n == 0 || e->inner->seq > f->have.range[f->have.n - 1].last;
+        SeqRange beyond;
+        int r;
+
+        beyond = ranges_push(&f->have, e->inner->seq, e->inner->seq);
+        if (beyond.first > 0) {
+                r = say_beyond(db_write(s->db), e, beyond, at);
+                if (r < 0)
+                        return r;
+        }
+        if (last)
+                memcpy(f->have_hash, e->hash, SHA256_SIZE);
+        return feed_advance(s, f, e);
 }
 
 static bool stranger_is_full(const Contact *from, const Conversation *v, size_t size) {
@@ -76,10 +100,20 @@ static bool stranger_is_full(const Contact *from, const Conversation *v, size_t 
                         v->stranger_bytes + size > STRANGER_BYTES_MAX);
 }
 
-static uint8_t foreign_flags(const Conversation *v, const Feed *f, const NewEntry *e, bool fork) {
+static int is_missing(DbTxn *txn, const Feed *f, uint64_t seq) {
+        Entry e;
+        int r;
+
+        if (seq > f->have.dropped)
+                return !ranges_have(&f->have, seq);
+        r = entry_get(txn, f->number, seq, &e);
+        return r < 0 ? r : r == 0 && seq < f->have.dropped;
+}
+
+static uint8_t foreign_flags(const Conversation *v, const NewEntry *e, bool gap, bool fork) {
         uint8_t flags = 0;
 
-        if (e->inner->seq > 1 && !ranges_have(&f->have, e->inner->seq - 1))
+        if (gap)
                 flags |= ENTRY_GAP;
         if (e->inner->hlc < v->hlc && usec_sub(e->now, e->inner->sent) > USEC_PER_MINUTE)
                 flags |= ENTRY_LATE;
@@ -110,8 +144,11 @@ static int foreign_entry_write(
                 .feed = f->number,
                 .seq = e->inner->seq,
                 .request = stranger};
-        int r;
+        int unread, r;
 
+        unread = e->inner->seq < f->seq ? read_take_late(s, f->number, e->inner->seq) : 1;
+        if (unread < 0)
+                return unread;
         memcpy(id.content, e->hash, SHA256_SIZE);
         r = entry_write(s, &entry);
         if (r >= 0)
@@ -122,7 +159,7 @@ static int foreign_entry_write(
                 r = event_add(s, &event);
         v->hlc = hlc_merge(v->hlc, e->inner->hlc, e->now);
         v->last_time = e->now;
-        v->unread++;
+        v->unread += (uint32_t)unread;
         if (r >= 0 && stranger)
                 r = contact_set_flags(s, e->from->account, CONTACT_REQUEST, 0);
         if (stranger) {
@@ -134,19 +171,22 @@ static int foreign_entry_write(
 
 /* What there is to say without keeping anything new. 0: the entry is to be kept, if it can be. */
 static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Received *ret) {
+        bool old = e->inner->seq <= f->have.dropped;
         Entry held;
         IdRow id;
         int r;
 
-        if (ranges_have(&f->have, e->inner->seq)) {
+        if (old || ranges_have(&f->have, e->inner->seq)) {
                 r = entry_get(txn, f->number, e->inner->seq, &held);
                 if (r < 0)
                         return r;
-                /* Without a row it was counted, or pruned. */
-                *ret = r == 0 || entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN : RECEIVED_FORK;
-                return 1;
-        }
-        if (!fits_head(f, e)) {
+                /* Without a row it was counted, or pruned; or it is an old one that comes late. */
+                if (r > 0 || !old) {
+                        *ret = r == 0 || entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN
+                                                                        : RECEIVED_FORK;
+                        return 1;
+                }
+        } else if (!fits_head(f, e)) {
                 *ret = RECEIVED_FORK;
                 return 1;
         }
@@ -156,23 +196,25 @@ static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Receive
         return r;
 }
 
-static int receive_kept(Store *s, const NewEntry *e, Conversation *v, Feed *f) {
+static int receive_kept(Store *s, const NewEntry *e, Conversation *v, Feed *f, ReceivedAt *at) {
         bool before, after;
-        int r;
+        int gap = 0, r;
 
         r = find_misfits(db_write(s->db), f, e, &before, &after);
+        if (r >= 0 && e->inner->seq > 1)
+                r = gap = is_missing(db_write(s->db), f, e->inner->seq - 1);
         if (r < 0)
                 return r;
-        r = foreign_entry_write(s, e, v, f, foreign_flags(v, f, e, before || after));
+        r = foreign_entry_write(s, e, v, f, foreign_flags(v, e, gap, before || after));
         if (r >= 0 && before)
                 r = entry_mark_fork(s, f->number, e->inner->seq - 1);
         if (r >= 0 && after)
                 r = entry_mark_fork(s, f->number, e->inner->seq + 1);
-        return r < 0 ? r : feed_advance(s, f, e, true);
+        return r < 0 ? r : feed_keep(s, f, e, at);
 }
 
-static int receive_into(
-        Store *s, const NewEntry *e, int room, Conversation *v, Feed *f, Received *ret) {
+static int receive_into(Store *s, const NewEntry *e, int room, Conversation *v, Feed *f,
+        Received *ret, ReceivedAt *at) {
         int r;
 
         r = received_before(db_write(s->db), f, e, ret);
@@ -180,21 +222,20 @@ static int receive_into(
                 return r;
         if (r > 0 && (*ret == RECEIVED_FORK || ranges_have(&f->have, e->inner->seq)))
                 return 0;
-        if (!ranges_have_room(&f->have, e->inner->seq) ||
-                (r == 0 && stranger_is_full(e->from, v, e->bytes.size))) {
+        if (r > 0) /* an old one, or the id under another seq */
+                return feed_keep(s, f, e, at);
+        if (stranger_is_full(e->from, v, e->bytes.size)) {
                 *ret = RECEIVED_TOO_MANY;
-                return feed_advance(s, f, e, false);
+                return feed_advance(s, f, e);
         }
-        if (r > 0) /* the id under another seq */
-                return feed_advance(s, f, e, true);
         if (e->inner->expires <= e->now) {
                 *ret = RECEIVED_EXPIRED;
-                return feed_advance(s, f, e, false);
+                return feed_advance(s, f, e);
         }
         if (room < 0)
                 return room;
         *ret = RECEIVED_NEW;
-        return receive_kept(s, e, v, f);
+        return receive_kept(s, e, v, f, at);
 }
 
 /* Without room nothing new is begun. */
@@ -218,7 +259,7 @@ static int feed_for(Store *s, const NewEntry *e, int room, const Conversation *v
         return r == 0 ? room : r;
 }
 
-int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed) {
+int store_receive(Store *s, const NewEntry *e, Received *ret, ReceivedAt *ret_at) {
         int room = store_check_room(s, STORE_PERCENT_MAIL), r;
         DbTxn *txn = db_write(s->db);
         const Inner *m = e->inner;
@@ -238,8 +279,8 @@ int store_receive(Store *s, const NewEntry *e, Received *ret, uint32_t *ret_feed
         }
         if (r <= 0)
                 return r;
-        *ret_feed = f.number;
-        return receive_into(s, e, room, &v, &f, ret);
+        *ret_at = (ReceivedAt){.feed = f.number};
+        return receive_into(s, e, room, &v, &f, ret, ret_at);
 }
 
 int store_keep_certificate(Store *s, const Certificate *c, Bytes outer) {

@@ -19,7 +19,7 @@ static int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret) 
         DbValue v;
         int r;
 
-        ret->n = 0;
+        ret->n = ret->dropped = 0;
         r = db_get(txn, TABLE_VOID, &k, &v);
         if (r <= 0)
                 return r;
@@ -47,9 +47,10 @@ int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason) {
         r = void_load(db_write(s->db), feed, why, &ranges);
         if (r < 0)
                 return r;
-        /* With too many holes to name them all, the others stay visible. */
-        if (ranges_have(&ranges, seq) || ranges_add(&ranges, seq, seq) < 0)
+        if (ranges_have(&ranges, seq))
                 return 0;
+        /* With too many holes to name them all, the newest are: the reader knows of the others. */
+        (void)ranges_push(&ranges, seq, seq);
         return void_save(s, feed, why, &ranges);
 }
 
@@ -101,6 +102,70 @@ int store_make_voids(DbTxn *txn, const Identity *self,
         return feed_each(txn, v.number, SELF_NUMBER, make_voids, m);
 }
 
+/* Below the ranges that are kept, what has no row is missing. */
+static int count_missing(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret) {
+        uint64_t before = 0;
+        int r;
+
+        if (seq > f->have.dropped) {
+                *ret = ranges_gap_before(&f->have, seq);
+                return 0;
+        }
+        r = entry_find_before(txn, f->number, seq, &before);
+        if (r < 0)
+                return r;
+        *ret = seq - 1 - before;
+        return 0;
+}
+
+int store_gap_before(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret) {
+        Ranges all = {}, ranges;
+        uint64_t n, gap = 0;
+        int r;
+
+        r = count_missing(txn, f, seq, &n);
+        if (r < 0)
+                return r;
+        for (VoidReason why = VOID_CANCELLED; n > 0 && why <= VOID_REFUSED; why++) {
+                r = void_load(txn, f->number, why, &ranges);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < ranges.n; i++)
+                        if (ranges.range[i].last >= seq - n && ranges.range[i].first < seq)
+                                (void)ranges_add(&all, ranges.range[i].first, ranges.range[i].last);
+        }
+        for (uint64_t at = seq - n; at < seq;) {
+                uint64_t missing = ranges_next_missing(&all, at), next;
+
+                if (missing >= seq)
+                        break;
+                next = MIN(ranges_next_held(&all, missing), seq);
+                gap += next - missing;
+                at = next;
+        }
+        *ret = gap;
+        return 0;
+}
+
+/* A closed gap of which nothing is known any more stays closed: the entry after it is marked so. */
+static int gap_forget(Store *s, const Feed *f, uint64_t last) {
+        DbTxn *txn = db_write(s->db);
+        uint64_t seq, gap;
+        Entry e;
+        int r;
+
+        r = last < f->seq ? entry_find(txn, f->number, last + 1, f->seq, &seq) : 0;
+        if (r > 0)
+                r = entry_get(txn, f->number, seq, &e);
+        if (r <= 0 || !(e.flags & ENTRY_GAP))
+                return r;
+        r = store_gap_before(txn, f, seq, &gap);
+        if (r < 0 || gap > 0)
+                return r;
+        e.flags &= (uint8_t)~ENTRY_GAP;
+        return entry_write(s, &e);
+}
+
 int store_take_void(Store *s, const Contact *author, const Void *v) {
         /* Reasons of a newer version close gaps as well. */
         VoidReason why = (VoidReason)MIN(v->reason, (uint64_t)VOID_REFUSED);
@@ -120,35 +185,15 @@ int store_take_void(Store *s, const Contact *author, const Void *v) {
         if (r < 0)
                 return r;
         ranges = before;
-        for (size_t i = 0; i < v->n_ranges; i++)
-                if (ranges_add(&ranges, v->ranges[i].first, v->ranges[i].last) < 0)
-                        return 0;
+        for (size_t i = 0; r >= 0 && i < v->n_ranges; i++) {
+                SeqRange dropped = ranges_push(&ranges, v->ranges[i].first, v->ranges[i].last);
+
+                if (dropped.last > before.dropped)
+                        r = gap_forget(s, &f, dropped.last);
+        }
+        if (r < 0)
+                return r;
         if (ranges_equal(&ranges, &before))
                 return 0;
         return void_save(s, f.number, why, &ranges);
-}
-
-int store_gap_before(DbTxn *txn, const Feed *f, uint64_t seq, uint64_t *ret) {
-        uint64_t n = ranges_gap_before(&f->have, seq), gap = 0;
-        Ranges all = {}, ranges;
-
-        for (VoidReason why = VOID_CANCELLED; n > 0 && why <= VOID_REFUSED; why++) {
-                int r = void_load(txn, f->number, why, &ranges);
-
-                if (r < 0)
-                        return r;
-                for (size_t i = 0; i < ranges.n; i++)
-                        (void)ranges_add(&all, ranges.range[i].first, ranges.range[i].last);
-        }
-        for (uint64_t at = seq - n; at < seq;) {
-                uint64_t missing = ranges_next_missing(&all, at), next;
-
-                if (missing >= seq)
-                        break;
-                next = MIN(ranges_next_held(&all, missing), seq);
-                gap += next - missing;
-                at = next;
-        }
-        *ret = gap;
-        return 0;
 }

@@ -100,7 +100,7 @@ static void open_store(void) {
 static void check_ranges(const Ranges *r) {
         MUST(r->n <= RECEIPT_RANGES_MAX);
         for (size_t i = 0; i < r->n; i++) {
-                MUST(r->range[i].first >= 1 && r->range[i].first <= r->range[i].last);
+                MUST(r->range[i].first > r->dropped && r->range[i].first <= r->range[i].last);
                 MUST(i == 0 || r->range[i - 1].last < r->range[i].first - 1);
                 MUST(ranges_have(r, r->range[i].last));
         }

@@ -221,18 +221,22 @@ static inline void chain_done(Made *m, size_t n) {
 }
 
 /* P takes it in from his other. */
-static inline Received receive_at(Person *p, const Made *m, usec_t now) {
+static inline Received receive_and_find(Person *p, const Made *m, usec_t now, ReceivedAt *ret_at) {
         NewEntry e = {.self = &p->self,
                 .from = &p->other,
                 .inner = &m->inner,
                 .bytes = buffer_bytes(&m->bytes),
                 .hash = m->hash,
                 .now = now};
+        ReceivedAt at;
         Received what;
-        uint32_t feed;
 
-        CHECK_OK(store_receive(p->store, &e, &what, &feed));
+        CHECK_OK(store_receive(p->store, &e, &what, ret_at ?: &at));
         return what;
+}
+
+static inline Received receive_at(Person *p, const Made *m, usec_t now) {
+        return receive_and_find(p, m, now, NULL);
 }
 
 static inline Received receive(Lab *lab, const Made *m) {

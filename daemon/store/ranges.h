@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * A set of sequence numbers, as receipts say it: ranges that ascend and do not touch, at most
+ * RECEIPT_RANGES_MAX of them. In the life of a feed there may be more holes than that. A set that
+ * must go on then keeps the newest ranges (ranges_push()), and of what is older it says nothing.
+ */
+
+#include "store/row.h"
+#include "wire/receipt.h"
+
+typedef struct Ranges {
+        SeqRange range[RECEIPT_RANGES_MAX];
+        size_t n;
+        uint64_t dropped; /* the last of what was dropped, which was in the set; 0: nothing was */
+} Ranges;
+
+/* False for what was dropped. */
+bool ranges_have(const Ranges *r, uint64_t seq) _pure_;
+
+/* -ENOBUFS when there would be too many. */
+int ranges_add(Ranges *r, uint64_t first, uint64_t last);
+
+/* The same, but then the oldest range is dropped. Returns what the set does not say and might have:
+ * the range that was dropped, or the one to be added where it is older than all that are kept;
+ * {0, 0}: nothing. */
+SeqRange ranges_push(Ranges *r, uint64_t first, uint64_t last);
+
+/* -ENOBUFS when there would be too many. */
+int ranges_remove(Ranges *r, uint64_t seq);
+
+bool ranges_equal(const Ranges *a, const Ranges *b) _pure_;
+
+void row_put_ranges(Buffer *out, const Ranges *r);
+void row_read_ranges(RowReader *row, Ranges *ret);
+
+/* The first one at or after SEQ that is missing, or that is there; UINT64_MAX: none. */
+uint64_t ranges_next_missing(const Ranges *r, uint64_t seq) _pure_;
+uint64_t ranges_next_held(const Ranges *r, uint64_t seq) _pure_;
+
+/* Missing entries just before SEQ, which has not been dropped, back to the nearest one that is
+ * there. */
+uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) _pure_;
