@@ -22,11 +22,11 @@ static int show_row(Page *p, DbTxn *txn, const OutboxRow *row) {
         if (p->to.number != row->recipient) {
                 r = contact_get_by_number(txn, row->recipient, &p->to);
                 if (r <= 0)
-                        return r < 0 ? r : -EUCLEAN;
+                        return r < 0 ? r : store_damaged(txn);
         }
         r = history_get_next(txn, row->at.feed, row->at.seq, p->cache, &h);
         if (r <= 0)
-                return r < 0 ? r : -EUCLEAN;
+                return r < 0 ? r : store_damaged(txn);
         chat_view_message(p->chat, txn, &h, &p->to, p->view);
         return p->fn(p->userdata, &p->view->message);
 }

@@ -55,7 +55,7 @@ static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
         c.record = row_blob(&row);
         r = row_end(&row);
         if (r < 0 || !name_is_canonical(name.data, name.size))
-                return r < 0 ? r : -EUCLEAN;
+                return r < 0 ? r : db_damaged(v.txn);
         copy_bytes(c.name, name.data, name.size);
         *ret = c;
         return 1;
@@ -367,12 +367,12 @@ int store_get_endpoints(DbTxn *txn, uint32_t account, Endpoints *ret) {
         row = row_begin(v);
         n = row_u8(&row);
         if (n > ENDPOINTS_MAX)
-                return -EUCLEAN;
+                return db_damaged(v.txn);
         for (; e.n < n; e.n++) {
                 Bytes b = row_blob(&row);
 
                 if (b.size >= sizeof(e.text[0]))
-                        return -EUCLEAN;
+                        return db_damaged(v.txn);
                 copy_bytes(e.text[e.n], b.data, b.size);
         }
         r = row_end(&row);

@@ -56,7 +56,7 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
         int r;
 
         if (k.size != 8)
-                return -EUCLEAN;
+                return db_damaged(v.txn);
         e.cursor = db_get_u64(k.data);
         switch (e.kind) {
         case EVENT_PRESENCE:
@@ -76,13 +76,13 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
                 e.reason = (Code)row_u8(&row);
                 break;
         default:
-                return row.error < 0 ? row.error : -EUCLEAN;
+                return row.error < 0 ? row.error : db_damaged(v.txn);
         }
         r = row_end(&row);
         if (r < 0)
                 return r;
         if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX)
-                return -EUCLEAN;
+                return db_damaged(v.txn);
         *ret = e;
         return 1;
 }
@@ -99,7 +99,7 @@ static int event_edge(DbTxn *txn, bool newest, uint64_t *ret) {
                 return r;
         r = db_cursor_next(&cursor, &k, &v);
         if (r > 0 && k.size != 8)
-                r = -EUCLEAN;
+                r = db_damaged(txn);
         if (r > 0)
                 *ret = db_get_u64(k.data);
         db_cursor_close(&cursor);

@@ -38,7 +38,7 @@ static int expiry_first(DbTxn *txn, OutboxRow *ret) {
                 return r;
         r = db_cursor_next(&cursor, &k, &v);
         if (r > 0 && k.size != 24)
-                r = -EUCLEAN;
+                r = db_damaged(txn);
         if (r > 0)
                 *ret = (OutboxRow){.expires = db_get_u64(k.data),
                         .recipient = db_get_u32(k.data + 8),

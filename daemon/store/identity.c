@@ -21,7 +21,7 @@ static int read_text(RowReader *row, char *to, size_t size) {
         Bytes b = row_blob(row);
 
         if (b.size >= size)
-                return -EUCLEAN;
+                return db_damaged(row->txn);
         copy_bytes(to, b.data, b.size);
         to[b.size] = 0;
         return 0;
@@ -46,7 +46,7 @@ static int identity_read(RowReader *row, Identity *i) {
         sign_key_from_seed(seed, &i->device);
         explicit_bzero(seed, sizeof(seed));
         if (row->error >= 0 && empty)
-                return -EUCLEAN; /* everybody knows the key of that */
+                return db_damaged(row->txn); /* everybody knows the key of that */
         i->epoch = row_u64(row);
         i->record_seq = row_u64(row);
         flags = row_u8(row);

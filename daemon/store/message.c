@@ -63,7 +63,7 @@ int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret) {
         if (r <= 0)
                 return r;
         if (inner_decode(e.inner, &m) < 0)
-                return -EUCLEAN;
+                return db_damaged(txn);
         *ret = m.id;
         return 1;
 }

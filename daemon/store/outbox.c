@@ -110,7 +110,7 @@ static int covered_step(Covered *c) {
         if (r <= 0)
                 return r;
         if (k.size != c->prefix.size + 8)
-                return -EUCLEAN;
+                return db_damaged(v.txn);
         row = row_begin(v);
         row_bytes(&row, &c->id, sizeof(c->id));
         c->expires = row_u64(&row);
@@ -292,7 +292,7 @@ static int outbox_read(DbValue k, DbValue v, OutboxRow *ret) {
         int r;
 
         if (k.size != 16)
-                return -EUCLEAN;
+                return db_damaged(v.txn);
         o.recipient = db_get_u32(k.data);
         o.at.feed = db_get_u32(k.data + 4);
         o.at.seq = db_get_u64(k.data + 8);

@@ -62,7 +62,7 @@ static int place_of(DbTxn *txn, uint32_t feed, uint64_t seq, Place *ret) {
         if (r <= 0)
                 return r;
         if (inner_decode(e.inner, &m) < 0)
-                return -EUCLEAN;
+                return db_damaged(txn);
         *ret = (Place){.hlc = m.hlc, .epoch = m.epoch, .seq = m.seq};
         memcpy(ret->account, m.account, KEY_SIZE);
         memcpy(ret->device, m.device, KEY_SIZE);
