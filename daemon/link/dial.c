@@ -27,6 +27,9 @@ static void on_connected(void *userdata, int error, Transport *t) {
 
 int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn, void *userdata,
         LinkDial **ret) {
+        /* Where somebody is to be found, he has said himself. */
+        DialTarget target = {
+                .host = to->host, .port = to->port, .lane = LOOP_WORK_OTHERS, .timeout = timeout};
         LinkDial *d = malloc(sizeof(*d));
         int r;
 
@@ -34,8 +37,7 @@ int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn,
                 return -ENOMEM;
         *d = (LinkDial){.pool = p, .raced = to->raced, .fn = fn, .userdata = userdata};
         memcpy(d->account, to->account, KEY_SIZE);
-        r = connect_new(
-                link_pool_net(p), to->host, to->port, timeout, on_connected, d, &d->connect);
+        r = connect_new(link_pool_net(p), &target, on_connected, d, &d->connect);
         if (r < 0) {
                 free(d);
                 return r;

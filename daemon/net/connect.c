@@ -2,8 +2,6 @@
 
 #include "net/connect.h"
 
-#include "net/tcp.h"
-
 /* By TCP. Begins with the Net, as every implementation does. */
 struct Connect {
         Net *net;
@@ -22,15 +20,15 @@ static void on_dialled(void *userdata, int fd, const SockAddr *peer) {
         c->fn(c->userdata, MIN(r, 0), t);
 }
 
-static int tcp_connect_new(Net *n, const char *host, uint16_t port, usec_t timeout, ConnectFn fn,
-        void *userdata, Connect **ret) {
+static int tcp_connect_new(
+        Net *n, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret) {
         Connect *c = malloc(sizeof(*c));
         int r;
 
         if (!c)
                 return -ENOMEM;
         *c = (Connect){.net = n, .fn = fn, .userdata = userdata};
-        r = dial_new(net_loop(n), host, port, timeout, on_dialled, c, &c->dial);
+        r = dial_new(net_loop(n), to, on_dialled, c, &c->dial);
         if (r < 0) {
                 free(c);
                 return r;
@@ -50,9 +48,8 @@ static const Connector *connector_of(const Net *n) {
         return net_connector(n) ?: &tcp_connector;
 }
 
-int connect_new(Net *n, const char *host, uint16_t port, usec_t timeout, ConnectFn fn,
-        void *userdata, Connect **ret) {
-        return connector_of(n)->new (n, host, port, timeout, fn, userdata, ret);
+int connect_new(Net *n, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret) {
+        return connector_of(n)->new (n, to, fn, userdata, ret);
 }
 
 Connect *connect_free(Connect *c) {

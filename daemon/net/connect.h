@@ -7,6 +7,7 @@
  */
 
 #include "net/conn.h"
+#include "net/tcp.h"
 
 typedef struct Connect Connect;
 
@@ -14,17 +15,14 @@ typedef struct Connect Connect;
  * not resolve, else as connect(2). Called once, never from within connect_new(). */
 typedef void (*ConnectFn)(void *userdata, int error, Transport *t);
 
-/* HOST is numeric or a name. */
-int connect_new(Net *n, const char *host, uint16_t port, usec_t timeout, ConnectFn fn,
-        void *userdata, Connect **ret);
+int connect_new(Net *n, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret);
 
 /* Gives up. Also to be called after the callback, or in it. */
 Connect *connect_free(Connect *c);
 
 /* Another way out. What NEW returns begins with its Net. */
 typedef struct Connector {
-        int (*new)(Net *n, const char *host, uint16_t port, usec_t timeout, ConnectFn fn,
-                void *userdata, Connect **ret);
+        int (*new)(Net *n, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret);
         void (*free)(Connect *c);
 } Connector;
 

@@ -174,15 +174,15 @@ static void resolve_done(void *job, void *userdata, bool cancelled) {
         dial_go_on(d);
 }
 
-static int dial_resolve(Dial *d, const char *host, uint16_t port) {
+static int dial_resolve(Dial *d, const DialTarget *to) {
         Resolve *v = calloc(1, sizeof(*v));
         int r;
 
         if (!v)
                 return -ENOMEM;
-        snprintf(v->host, sizeof(v->host), "%s", host);
-        v->port = port;
-        r = loop_work_new(d->loop, resolve_run, v, resolve_done, d, &d->work);
+        snprintf(v->host, sizeof(v->host), "%s", to->host);
+        v->port = to->port;
+        r = loop_work_new(d->loop, to->lane, resolve_run, v, resolve_done, d, &d->work);
         if (r < 0)
                 free(v);
         return r;
@@ -227,17 +227,16 @@ int dial_new_addresses(Loop *l, const SockAddr *addresses, size_t n, usec_t time
         return 0;
 }
 
-int dial_new(Loop *l, const char *host, uint16_t port, usec_t timeout, DialFn fn, void *userdata,
-        Dial **ret) {
+int dial_new(Loop *l, const DialTarget *to, DialFn fn, void *userdata, Dial **ret) {
         SockAddr address;
         Dial *d;
         int r;
 
-        if (sockaddr_parse_ip(host, port, &address) >= 0)
-                return dial_new_addresses(l, &address, 1, timeout, fn, userdata, ret);
-        r = dial_alloc(l, timeout, fn, userdata, &d);
+        if (sockaddr_parse_ip(to->host, to->port, &address) >= 0)
+                return dial_new_addresses(l, &address, 1, to->timeout, fn, userdata, ret);
+        r = dial_alloc(l, to->timeout, fn, userdata, &d);
         if (r >= 0) {
-                r = dial_resolve(d, host, port);
+                r = dial_resolve(d, to);
                 loop_timer_set(d->timer, d->deadline);
                 if (r < 0)
                         dial_free(d);

@@ -23,6 +23,7 @@ enum {
 };
 
 typedef struct SdLoop SdLoop;
+typedef struct Worker Worker;
 
 /* All of these begin with the loop, as LOOP_OF() expects. */
 struct LoopTimer {
@@ -55,23 +56,22 @@ struct LoopWork {
         void *job;
         LoopWorkDoneFn done;
         void *userdata;
-        bool cancelled;
-        LoopWork *next;
+        bool cancelled; /* the loop thread's own: the worker does not look at it */
+        Worker *worker;
+        bool waiting; /* in `todo`; under the lock */
+        LoopWork *prev, *next;
 };
 
-typedef struct WorkQueue {
-        LoopWork *first, **last;
-} WorkQueue;
-
 /* Shared between loop and thread, freed by whoever lets go last. */
-typedef struct Worker {
+struct Worker {
         pthread_mutex_t lock;
         pthread_cond_t wake;
         pthread_t thread;
         bool started, abandoned, busy;
-        WorkQueue todo, finished;
+        LoopWork *todo, *finished;
+        size_t n_todo, max; /* as many may wait */
         int event_fd;
-} Worker;
+};
 
 /* Descriptors that are served before sd-event gets its turn again, and for how long. */
 #define IO_AT_ONCE 32
@@ -85,8 +85,8 @@ typedef struct Worker {
 struct SdLoop {
         Loop loop;
         sd_event *event;
-        Worker *worker;
-        sd_event_source *worker_source;
+        Worker *workers[_LOOP_WORK_LANE_MAX];
+        sd_event_source *worker_sources[_LOOP_WORK_LANE_MAX];
         uint8_t random[256]; /* the first n_random have not been handed out */
         size_t n_random;
 
@@ -383,23 +383,27 @@ static void sd_io_free(LoopIo *io) {
         free(io);
 }
 
-/* The worker thread */
+/* The worker threads, one for each lane */
 
-static void queue_push(WorkQueue *q, LoopWork *w) {
-        w->next = NULL;
-        *q->last = w;
-        q->last = &w->next;
+static LoopWork *work_pop(LoopWork **list) {
+        LoopWork *w = *list;
+
+        if (w)
+                DL_DELETE(*list, w);
+        return w;
 }
 
-static LoopWork *queue_pop(WorkQueue *q) {
-        LoopWork *w = q->first;
+/* Under the lock. */
+static void work_dequeue(Worker *w, LoopWork *work) {
+        work->waiting = false;
+        w->n_todo--;
+        DL_DELETE(w->todo, work);
+}
 
-        if (!w)
-                return NULL;
-        q->first = w->next;
-        if (!q->first)
-                q->last = &q->first;
-        return w;
+static void worker_finished(Worker *w, LoopWork *work) {
+        DL_APPEND(w->finished, work);
+        if (eventfd_write(w->event_fd, 1) < 0)
+                abort(); /* a counter that is read at each turn cannot overflow */
 }
 
 static void work_finish(LoopWork *w, bool cancelled) {
@@ -410,9 +414,9 @@ static void work_finish(LoopWork *w, bool cancelled) {
 static void worker_free(Worker *w) {
         LoopWork *work;
 
-        while ((work = queue_pop(&w->todo)))
+        while ((work = work_pop(&w->todo)))
                 work_finish(work, true);
-        while ((work = queue_pop(&w->finished)))
+        while ((work = work_pop(&w->finished)))
                 work_finish(work, true);
         safe_close(w->event_fd);
         pthread_cond_destroy(&w->wake);
@@ -426,19 +430,18 @@ static void *worker_main(void *userdata) {
 
         pthread_mutex_lock(&w->lock);
         while (!w->abandoned) {
-                work = queue_pop(&w->todo);
+                work = w->todo;
                 if (!work) {
                         pthread_cond_wait(&w->wake, &w->lock);
                         continue;
                 }
+                work_dequeue(w, work);
                 w->busy = true;
                 pthread_mutex_unlock(&w->lock);
                 work->run(work->job);
                 pthread_mutex_lock(&w->lock);
                 w->busy = false;
-                queue_push(&w->finished, work);
-                if (eventfd_write(w->event_fd, 1) < 0)
-                        abort(); /* a counter that is read at each turn cannot overflow */
+                worker_finished(w, work);
         }
         pthread_mutex_unlock(&w->lock);
         return NULL;
@@ -460,19 +463,15 @@ static void *worker_main_abandonable(void *userdata) {
 
 static int on_worker(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         Worker *w = userdata;
-        WorkQueue finished;
-        LoopWork *work;
+        LoopWork *work, *finished;
         eventfd_t n;
 
         if (eventfd_read(fd, &n) < 0)
                 return 0;
         pthread_mutex_lock(&w->lock);
-        finished = w->finished;
-        if (!finished.first)
-                finished.last = &finished.first;
-        w->finished = (WorkQueue){.last = &w->finished.first};
+        finished = TAKE_PTR(w->finished);
         pthread_mutex_unlock(&w->lock);
-        while ((work = queue_pop(&finished)))
+        while ((work = work_pop(&finished)))
                 work_finish(work, work->cancelled);
         return 0;
 }
@@ -492,21 +491,33 @@ static int worker_start(Worker *w) {
         return -r;
 }
 
-static int sd_work_new(
-        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
-        Worker *w = sd_loop(l)->worker;
+static int worker_add(Worker *w, LoopWork *work) {
+        int r;
+
+        if (w->n_todo >= w->max)
+                return -EBUSY;
+        r = worker_start(w);
+        if (r < 0)
+                return r;
+        work->waiting = true;
+        w->n_todo++;
+        DL_APPEND(w->todo, work);
+        pthread_cond_signal(&w->wake);
+        return 0;
+}
+
+static int sd_work_new(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job, LoopWorkDoneFn done,
+        void *userdata, LoopWork **ret) {
+        Worker *w = sd_loop(l)->workers[lane];
         LoopWork *work = malloc(sizeof(*work));
         int r;
 
         if (!work)
                 return -ENOMEM;
-        *work = (LoopWork){.loop = l, .run = run, .job = job, .done = done, .userdata = userdata};
+        *work = (LoopWork){
+                .loop = l, .worker = w, .run = run, .job = job, .done = done, .userdata = userdata};
         pthread_mutex_lock(&w->lock);
-        r = worker_start(w);
-        if (r >= 0) {
-                queue_push(&w->todo, work);
-                pthread_cond_signal(&w->wake);
-        }
+        r = worker_add(w, work);
         pthread_mutex_unlock(&w->lock);
         if (r < 0) {
                 free(work);
@@ -516,9 +527,17 @@ static int sd_work_new(
         return 0;
 }
 
-/* `cancelled` is the loop thread's own: the worker does not look at it. */
-static void sd_work_cancel(LoopWork *w) {
-        w->cancelled = true;
+/* What has not begun makes room for those behind it at once. */
+static void sd_work_cancel(LoopWork *work) {
+        Worker *w = work->worker;
+
+        work->cancelled = true;
+        pthread_mutex_lock(&w->lock);
+        if (work->waiting) {
+                work_dequeue(w, work);
+                worker_finished(w, work);
+        }
+        pthread_mutex_unlock(&w->lock);
 }
 
 static const LoopOps sd_ops = {
@@ -538,13 +557,12 @@ static const LoopOps sd_ops = {
         .work_cancel = sd_work_cancel,
 };
 
-static int worker_new(Worker **ret) {
+static int worker_new(size_t max, Worker **ret) {
         Worker *w = calloc(1, sizeof(*w));
 
         if (!w)
                 return -ENOMEM;
-        w->todo.last = &w->todo.first;
-        w->finished.last = &w->finished.first;
+        w->max = max;
         pthread_mutex_init(&w->lock, NULL);
         pthread_cond_init(&w->wake, NULL);
         w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -561,6 +579,8 @@ static int worker_new(Worker **ret) {
 static void worker_stop(Worker *w) {
         bool join;
 
+        if (!w)
+                return;
         pthread_mutex_lock(&w->lock);
         w->abandoned = true;
         join = w->started && !w->busy;
@@ -584,9 +604,9 @@ static int sources_new(SdLoop *l) {
         if (l->epoll_fd < 0)
                 return -errno;
         r = sd_event_add_io(l->event, &l->io_source, l->epoll_fd, LOOP_READ, on_io, l);
-        if (r >= 0)
-                r = sd_event_add_io(l->event, &l->worker_source, l->worker->event_fd, LOOP_READ,
-                        on_worker, l->worker);
+        for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX && r >= 0; i++)
+                r = sd_event_add_io(l->event, &l->worker_sources[i], l->workers[i]->event_fd,
+                        LOOP_READ, on_worker, l->workers[i]);
         return r < 0 ? r : defer_sources_new(l);
 }
 
@@ -598,13 +618,12 @@ int loop_sd_event_new(sd_event *event, Loop **ret) {
                 return -ENOMEM;
         l->loop.ops = &sd_ops;
         l->epoll_fd = -EBADF;
-        r = worker_new(&l->worker);
-        if (r < 0) {
-                free(l);
-                return r;
-        }
         l->event = sd_event_ref(event);
-        r = sources_new(l);
+        r = worker_new(SIZE_MAX, &l->workers[LOOP_WORK_OWN]);
+        if (r >= 0)
+                r = worker_new(LOOP_WORK_OTHERS_MAX, &l->workers[LOOP_WORK_OTHERS]);
+        if (r >= 0)
+                r = sources_new(l);
         if (r < 0) {
                 loop_sd_event_free(&l->loop);
                 return r;
@@ -622,9 +641,11 @@ Loop *loop_sd_event_free(Loop *l) {
         for (LoopDeferKind k = 0; k < _LOOP_DEFER_MAX; k++)
                 sd_event_source_disable_unref(s->defer_sources[k]);
         sd_event_source_disable_unref(s->io_source);
-        sd_event_source_disable_unref(s->worker_source);
+        for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX; i++) {
+                sd_event_source_disable_unref(s->worker_sources[i]);
+                worker_stop(s->workers[i]);
+        }
         safe_close(s->epoll_fd);
-        worker_stop(s->worker);
         sd_event_unref(s->event);
         free(s);
         return NULL;

@@ -52,11 +52,18 @@ typedef struct Dial Dial;
  * name that does not resolve. Called once, never from within dial_new(). */
 typedef void (*DialFn)(void *userdata, int fd, const SockAddr *peer);
 
-/* HOST is numeric or a name; names are resolved on the worker, within TIMEOUT. Of several addresses
- * the next is tried when one has failed, or has not answered for a moment (RFC 8305 section 5); the
- * first that is connected ends the others. */
-int dial_new(Loop *l, const char *host, uint16_t port, usec_t timeout, DialFn fn, void *userdata,
-        Dial **ret);
+/* HOST is numeric or a name. Resolving a name may take the worker of its lane minutes, whoever gave
+ * it: names that others have chosen are LOOP_WORK_OTHERS. */
+typedef struct DialTarget {
+        const char *host;
+        uint16_t port;
+        LoopWorkLane lane;
+        usec_t timeout; /* for everything, resolving included */
+} DialTarget;
+
+/* Of several addresses the next is tried when one has failed, or has not answered for a moment
+ * (RFC 8305 section 5); the first that is connected ends the others. -EBUSY as loop_work_new(). */
+int dial_new(Loop *l, const DialTarget *to, DialFn fn, void *userdata, Dial **ret);
 
 /* The same with addresses that are known, in order of preference. Of more than 16 the last are not
  * tried. */

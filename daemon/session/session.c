@@ -432,13 +432,15 @@ static void on_connected(void *userdata, int error, Transport *t) {
 }
 
 static void session_connect(Session *s) {
-        usec_t now = loop_now(session_loop(s));
+        DialTarget to = {.host = s->tracker.host,
+                .port = s->tracker.port,
+                .lane = LOOP_WORK_OWN,
+                .timeout = CONNECT_TIME};
         int r;
 
         s->phase = PHASE_DIALLING;
-        loop_timer_set(s->timer, now + CONNECT_TIME);
-        r = connect_new(s->net, s->tracker.host, s->tracker.port, CONNECT_TIME, on_connected, s,
-                &s->connect);
+        loop_timer_set(s->timer, loop_now(session_loop(s)) + CONNECT_TIME);
+        r = connect_new(s->net, &to, on_connected, s, &s->connect);
         if (r < 0)
                 session_lose(s, SESSION_UNREACHABLE, strerror(-r));
 }

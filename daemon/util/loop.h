@@ -3,8 +3,8 @@
 
 /*
  * The world as a struct of functions: clocks, randomness, timers, descriptors, deferred calls and
- * one worker thread. net/loop-sd-event.c implements it for the daemons, tests/sim/loop-virtual.c on
- * a virtual clock; everything else takes a Loop and cannot tell the two apart.
+ * worker threads. net/loop-sd-event.c implements it for the daemons, tests/sim/loop-virtual.c on a
+ * virtual clock; everything else takes a Loop and cannot tell the two apart.
  *
  * Sources are created disarmed (io: armed with the events given) and belong to the caller, who
  * frees them; freeing is allowed in any callback, the source's own included, and stops all further
@@ -38,6 +38,15 @@ typedef enum LoopDeferKind {
         _LOOP_DEFER_MAX,
 } LoopDeferKind;
 
+/* Jobs of a lane are done one after the other, and never wait for those of another lane. */
+typedef enum LoopWorkLane {
+        LOOP_WORK_OWN, /* what this user has asked for */
+        LOOP_WORK_OTHERS, /* what others may cause: LOOP_WORK_OTHERS_MAX wait, at most */
+        _LOOP_WORK_LANE_MAX,
+} LoopWorkLane;
+
+#define LOOP_WORK_OTHERS_MAX 64
+
 typedef struct LoopOps {
         usec_t (*now)(Loop *l);
         usec_t (*realtime)(Loop *l);
@@ -56,8 +65,8 @@ typedef struct LoopOps {
         void (*defer_arm)(LoopDefer *d, bool on);
         void (*defer_free)(LoopDefer *d);
 
-        int (*work_new)(Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata,
-                LoopWork **ret);
+        int (*work_new)(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job, LoopWorkDoneFn done,
+                void *userdata, LoopWork **ret);
         void (*work_cancel)(LoopWork *w);
 } LoopOps;
 
@@ -143,12 +152,13 @@ static inline LoopDefer *loop_defer_free(LoopDefer *d) {
         return NULL;
 }
 
-/* RUN(job) on the worker thread, then DONE(job, userdata, false) on the loop. JOB must hold all
- * that RUN touches and is DONE's to free. After work_cancel() DONE comes with `cancelled` set, at
- * the latest when the loop is freed, and USERDATA may be gone by then. */
-static inline int loop_work_new(
-        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
-        return l->ops->work_new(l, run, job, done, userdata, ret);
+/* RUN(job) on the worker thread of LANE, then DONE(job, userdata, false) on the loop. JOB must hold
+ * all that RUN touches and is DONE's to free. After work_cancel() DONE comes with `cancelled` set,
+ * at the latest when the loop is freed, and USERDATA may be gone by then; a job that had not begun
+ * is not run, and nobody waits for it. -EBUSY when too many of others wait. */
+static inline int loop_work_new(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job,
+        LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
+        return l->ops->work_new(l, lane, run, job, done, userdata, ret);
 }
 
 static inline LoopWork *loop_work_cancel(LoopWork *w) {

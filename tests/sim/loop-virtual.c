@@ -188,12 +188,13 @@ static void work_finish(LoopWork *w, bool cancelled) {
 static void on_work(void *userdata) {
         LoopWork *w = userdata;
 
-        w->run(w->job);
+        if (!w->cancelled)
+                w->run(w->job);
         work_finish(w, w->cancelled);
 }
 
-static int virtual_work_new(
-        Loop *l, LoopWorkFn run, void *job, LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
+static int virtual_work_new(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job,
+        LoopWorkDoneFn done, void *userdata, LoopWork **ret) {
         LoopWork *w = malloc(sizeof(*w));
         int r;
 

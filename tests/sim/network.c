@@ -97,8 +97,8 @@ static void on_round_trip(void *userdata) {
         c->fn(c->userdata, r, t);
 }
 
-static int network_connect_new(Net *net, const char *host, uint16_t port, usec_t timeout,
-        ConnectFn fn, void *userdata, Connect **ret) {
+static int network_connect_new(
+        Net *net, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret) {
         Network *n = net_connector_context(net);
         Connect *c = calloc(1, sizeof(*c));
         int r;
@@ -107,12 +107,12 @@ static int network_connect_new(Net *net, const char *host, uint16_t port, usec_t
                 return -ENOMEM;
         *c = (Connect){.net = net,
                 .network = n,
-                .port = port,
-                .end = loop_now(n->loop) + timeout,
+                .port = to->port,
+                .end = loop_now(n->loop) + to->timeout,
                 .connecting = true,
                 .fn = fn,
                 .userdata = userdata};
-        snprintf(c->host, sizeof(c->host), "%s", host);
+        snprintf(c->host, sizeof(c->host), "%s", to->host);
         r = loop_timer_new(n->loop, on_round_trip, c, &c->timer);
         if (r < 0) {
                 free(c);

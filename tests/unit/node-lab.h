@@ -376,11 +376,13 @@ static void caller_on_dialled(void *userdata, int fd, const SockAddr *peer) {
 
 /* TLS only. */
 static void caller_connect(Lab *lab, const SignKey *device, Caller *c) {
+        DialTarget to = {.host = "127.0.0.1",
+                .port = sockaddr_port(listener_address(lab->listener)),
+                .timeout = PATIENCE};
+
         *c = (Caller){.lab = lab};
         CHECK_OK(tls_identity_new(device, &c->tls));
-        CHECK_OK(dial_new(&lab->loop.loop, "127.0.0.1",
-                sockaddr_port(listener_address(lab->listener)), PATIENCE, caller_on_dialled, c,
-                &c->dial));
+        CHECK_OK(dial_new(&lab->loop.loop, &to, caller_on_dialled, c, &c->dial));
         LAB_UNTIL(lab, c->is_open || c->is_closed);
         CHECK(c->is_open);
         CHECK(key_equal(c->seen_key, sign_key_public(&lab->key)));

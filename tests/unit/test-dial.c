@@ -193,20 +193,21 @@ TEST(when_all_refuse_or_none_answers_it_says_so) {
 
 TEST(names_and_numbers) {
         SockAddr address;
+        DialTarget to;
         Lab lab;
         int fd;
 
         lab_new(&lab);
         fd = port_new(1, 5, &address);
-        CHECK_OK(dial_new(lab.loop, "127.0.0.1", sockaddr_port(&address), FOREVER, on_dialled, &lab,
-                &lab.dial));
+        to = (DialTarget){.host = "127.0.0.1", .port = sockaddr_port(&address), .timeout = FOREVER};
+        CHECK_OK(dial_new(lab.loop, &to, on_dialled, &lab, &lab.dial));
         lab_wait(&lab);
         CHECK(lab.result >= 0);
         lab_free(&lab);
 
         lab_new(&lab);
-        CHECK_OK(dial_new(lab.loop, "localhost", sockaddr_port(&address), FOREVER, on_dialled, &lab,
-                &lab.dial));
+        to.host = "localhost";
+        CHECK_OK(dial_new(lab.loop, &to, on_dialled, &lab, &lab.dial));
         lab_wait(&lab);
         CHECK(lab.result >= 0); /* ::1 or not, 127.0.0.1 is there */
         close(fd);

@@ -288,8 +288,8 @@ static void job_done(void *job, void *userdata, bool cancelled) {
         if (j->cancelled)
                 *j->cancelled = cancelled;
         else {
-                CHECK(j->ran);
-                note(j->lab, cancelled ? 'c' : j->letter);
+                CHECK(cancelled || j->ran);
+                note(j->lab, cancelled && !j->ran ? 'c' : j->letter);
         }
         if (j->over)
                 sem_post(j->over);
@@ -305,23 +305,96 @@ static Job *job_new(Lab *lab, char letter) {
         return j;
 }
 
-TEST_BOTH(jobs_are_done_one_after_the_other) {
+static LoopWork *work(Lab *lab, LoopWorkLane lane, Job *j) {
         LoopWork *w;
 
-        for (char c = '1'; c <= '4'; c++) {
-                CHECK_OK(loop_work_new(lab->loop, job_run, job_new(lab, c), job_done, lab, &w));
-                if (c == '3')
-                        loop_work_cancel(w);
-        }
+        CHECK_OK(loop_work_new(lab->loop, lane, job_run, j, job_done, lab, &w));
+        return w;
+}
+
+TEST_BOTH(jobs_are_done_one_after_the_other) {
+        for (char c = '1'; c <= '4'; c++)
+                work(lab, LOOP_WORK_OWN, job_new(lab, c));
         CHECK_STR(lab->log, ""); /* never from within loop_work_new() */
         run_until(lab, 4);
-        CHECK_STR(lab->log, "12c4");
+        CHECK_STR(lab->log, "1234");
+}
+
+/* A job that takes its time: in the virtual loop there is no such thing. */
+static Job *slow_job_new(Lab *lab, char letter, sem_t *begun, sem_t *go) {
+        Job *j = job_new(lab, letter);
+
+        CHECK_OK(sem_init(begun, 0, 0));
+        CHECK_OK(sem_init(go, 0, 0));
+        if (lab->event) {
+                j->begun = begun;
+                j->go = go;
+        }
+        return j;
+}
+
+static void await_begin(const Lab *lab, sem_t *begun) {
+        if (lab->event)
+                CHECK_OK(sem_wait(begun));
+}
+
+TEST_BOTH(jobs_that_are_cancelled_before_they_begin_are_not_run) {
+        LoopWork *w[3];
+        sem_t go, begun;
+
+        work(lab, LOOP_WORK_OWN, slow_job_new(lab, '1', &begun, &go));
+        await_begin(lab, &begun);
+        for (size_t i = 0; i < ELEMENTSOF(w); i++)
+                w[i] = work(lab, LOOP_WORK_OWN, job_new(lab, '2' + (char)i));
+        loop_work_cancel(w[0]);
+        loop_work_cancel(w[2]);
+        CHECK_STR(lab->log, ""); /* nor from within loop_work_cancel() */
+        if (lab->event) {
+                run_until(lab, 2);
+                CHECK_STR(lab->log, "cc"); /* which does not wait for the first */
+        }
+        sem_post(&go);
+        run_until(lab, 4);
+        CHECK_STR(lab->log, lab->event ? "cc13" : "1c3c");
+        sem_destroy(&go);
+        sem_destroy(&begun);
+}
+
+TEST_BOTH(the_users_own_jobs_do_not_wait_for_those_of_others) {
+        LoopWork *w[LOOP_WORK_OTHERS_MAX];
+        sem_t go, begun;
+        Job *j;
+
+        work(lab, LOOP_WORK_OTHERS, slow_job_new(lab, '1', &begun, &go));
+        await_begin(lab, &begun);
+        if (lab->event) {
+                for (size_t i = 0; i < ELEMENTSOF(w); i++)
+                        w[i] = work(lab, LOOP_WORK_OTHERS, job_new(lab, 'w'));
+                j = job_new(lab, '-'); /* one more than may wait */
+                CHECK_EQ(loop_work_new(lab->loop, LOOP_WORK_OTHERS, job_run, j, job_done, lab, w),
+                        -EBUSY);
+                for (size_t i = 0; i < ELEMENTSOF(w); i++)
+                        loop_work_cancel(w[i]);
+                free(j);
+                run_until(lab, ELEMENTSOF(w));
+                memset(lab->log, 0, sizeof(lab->log));
+        }
+        work(lab, LOOP_WORK_OTHERS, job_new(lab, '2')); /* there is room again */
+        work(lab, LOOP_WORK_OWN, job_new(lab, '3'));
+        if (lab->event) {
+                run_until(lab, 1);
+                CHECK_STR(lab->log, "3");
+        }
+        sem_post(&go);
+        run_until(lab, 3);
+        CHECK_STR(lab->log, lab->event ? "312" : "123");
+        sem_destroy(&go);
+        sem_destroy(&begun);
 }
 
 TEST_BOTH(jobs_left_when_the_loop_goes_are_cancelled) {
         bool cancelled[2] = {};
         sem_t go, begun, over;
-        LoopWork *w;
         Job *j;
 
         CHECK_OK(sem_init(&go, 0, 0));
@@ -335,7 +408,7 @@ TEST_BOTH(jobs_left_when_the_loop_goes_are_cancelled) {
                 }
                 j->over = &over;
                 j->cancelled = &cancelled[i];
-                CHECK_OK(loop_work_new(lab->loop, job_run, j, job_done, lab, &w));
+                work(lab, LOOP_WORK_OTHERS, j);
         }
         if (lab->event)
                 CHECK_OK(sem_wait(&begun)); /* it cannot be interrupted any more */
