@@ -74,7 +74,7 @@ static int entry_step(DbCursor *cursor, uint64_t *ret) {
 
         r = db_cursor_next(cursor, &k, &v);
         if (r > 0 && k.size != 12)
-                r = -EUCLEAN;
+                r = db_damaged(cursor->txn);
         if (r > 0)
                 *ret = db_get_u64(k.data + 4);
         return r;

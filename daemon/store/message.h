@@ -10,7 +10,8 @@
 #include "store/feed.h"
 #include "store/identity.h"
 
-/* As stored with the entry. `delivered` and `read` are not: they follow from receipts. */
+/* As stored with the entry. `delivered` and `read` are not: they follow from receipts, and
+ * `delivered`, where those are too long ago, from there being no envelope any more. */
 typedef enum EntryState {
         ENTRY_QUEUED = 0,
         ENTRY_STORED = 1,
