@@ -20,8 +20,10 @@ struct Listening {
         bool failed; /* and said so */
 };
 
-/* Port 0 is chosen once and kept, so that cached endpoints stay good. */
-static int listen_somewhere(Listening *l, const struct ConfigListen *where, Listener **ret) {
+/* Port 0 is chosen once and kept, so that cached endpoints stay good. TAKEN: it may be another one
+ * when somebody else has it. */
+static int listen_somewhere(
+        Listening *l, const struct ConfigListen *where, bool taken, Listener **ret) {
         uint16_t port = (uint16_t)where->port, kept = store_port(l->store);
         ListenerFn fn = l->callbacks->connection;
         Listener *listener;
@@ -32,7 +34,7 @@ static int listen_somewhere(Listening *l, const struct ConfigListen *where, List
         if (r < 0)
                 return r;
         r = listener_new(l->loop, &a, fn, l->userdata, &listener);
-        if (r == -EADDRINUSE && port == 0 && kept != 0) {
+        if (r == -EADDRINUSE && taken && port == 0 && kept != 0) {
                 sockaddr_set_port(&a, 0);
                 r = listener_new(l->loop, &a, fn, l->userdata, &listener);
         }
@@ -68,7 +70,7 @@ void listening_start(Listening *l) {
 
         if (l->listener)
                 return;
-        r = listen_somewhere(l, l->where, &l->listener);
+        r = listen_somewhere(l, l->where, true, &l->listener);
         if (r < 0) {
                 listening_failed(l, r);
                 return;
@@ -94,11 +96,11 @@ int listening_move(Listening *l, const struct ConfigListen *to) {
         bool had = l->listener;
         int r;
 
-        r = listen_somewhere(l, to, &listener);
+        r = listen_somewhere(l, to, !had, &listener);
         if (r == -EADDRINUSE && had) {
                 l->listener = listener_free(l->listener);
-                r = listen_somewhere(l, to, &listener);
-                if (r < 0 && listen_somewhere(l, l->where, &l->listener) < 0)
+                r = listen_somewhere(l, to, true, &listener);
+                if (r < 0 && listen_somewhere(l, l->where, true, &l->listener) < 0)
                         loop_timer_set(l->retry, loop_now(l->loop));
         }
         if (r < 0)

@@ -43,6 +43,7 @@ struct Manager {
         Admission *admission;
         Listening *listening;
         LoopTimer *status_timer;
+        bool status_due; /* it is set */
         sd_event_source *signals[3];
         bool stopping;
         char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
@@ -50,14 +51,17 @@ struct Manager {
 };
 
 static void status_later(Manager *m) {
-        if (m->status_timer && getenv("NOTIFY_SOCKET"))
-                loop_timer_set(m->status_timer, loop_now(m->loop) + STATUS_DELAY);
+        if (!m->status_timer || m->status_due || !getenv("NOTIFY_SOCKET"))
+                return;
+        m->status_due = true;
+        loop_timer_set(m->status_timer, loop_now(m->loop) + STATUS_DELAY);
 }
 
 static void on_status_timer(void *userdata) {
         Manager *m = userdata;
         ChatStatus s;
 
+        m->status_due = false;
         chat_status(m->chat, &s);
         if (s.name[0])
                 sd_notifyf(0, "STATUS=%s as %s, %u links, %u queued", s.state, s.name, s.links,

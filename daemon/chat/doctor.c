@@ -14,9 +14,8 @@
 /* Less free room on the disk than this is worth a word. */
 #define DISK_FREE_LOW (64 * MIB)
 
-/* Beyond these shares of storage.max-size messages are refused, incoming ones first. */
+/* Soon messages will be refused (STORE_PERCENT_MAIL). */
 #define USED_WARNING_PERCENT 80
-#define USED_REFUSE_PERCENT 90
 
 /* 2026-01-01: this program was written later, so a clock that is before it is wrong. */
 #define CLOCK_EARLIEST (UINT64_C(1767225600) * USEC_PER_SEC)
@@ -121,18 +120,18 @@ static void check_disk(const Doctor *d, const StoreHealth *h) {
                         "Make room on the file system of the state directory; no restart is "
                         "needed.",
                         "The disk is full: %llu MiB are free.", (unsigned long long)free);
-        else if (percent >= USED_REFUSE_PERCENT)
-                say(d, "disk", "failed",
-                        "Raise storage.max-size in p2pchatd.conf, or delete old messages.",
-                        "%llu of at most %llu MiB are used: new messages are refused.",
-                        (unsigned long long)used, (unsigned long long)limit);
+        else if (percent >= STORE_PERCENT_MAIL)
+                say(d, "disk", "failed", "Raise storage.max-size in p2pchatd.conf and reload.",
+                        "%llu of at most %llu MiB are used: %s.", (unsigned long long)used,
+                        (unsigned long long)limit,
+                        percent >= STORE_PERCENT_OWN ? "no message is taken in or accepted"
+                                                     : "messages from others are refused");
         else if (h->free < DISK_FREE_LOW)
                 say(d, "disk", "warning", "Make room before it is full.",
                         "Only %llu MiB are free on the disk; %s.", (unsigned long long)free,
                         reserve);
         else if (percent >= USED_WARNING_PERCENT)
-                say(d, "disk", "warning",
-                        "Raise storage.max-size in p2pchatd.conf, or delete old messages.",
+                say(d, "disk", "warning", "Raise storage.max-size in p2pchatd.conf and reload.",
                         "%llu of at most %llu MiB are used.", (unsigned long long)used,
                         (unsigned long long)limit);
         else

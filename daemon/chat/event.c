@@ -62,7 +62,6 @@ static int view_received(Chat *c, DbTxn *txn, const EventRow *row, EventView *v)
                 r = history_get_next(txn, row->feed, row->seq, &v->cache, &h);
         if (r <= 0)
                 return r;
-        objects_add(c, &v->peer);
         chat_view_message(c, txn, &h, &v->peer, &v->message);
         v->event.message = &v->message.message;
         v->event.account = v->message.message.from_account;
@@ -138,8 +137,11 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         t->states |= row->kind == EVENT_STATE;
         if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
                 delivery_gave_up(c->parts.delivery, t->view->peer.account);
-        if (c->listener && view_event(c, txn, row, t->view) > 0)
-                c->listener->event(c->listener_userdata, &t->view->event);
+        if (!c->listener || view_event(c, txn, row, t->view) <= 0)
+                return true;
+        if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
+                objects_add(c, &t->view->peer);
+        c->listener->event(c->listener_userdata, &t->view->event);
         return true;
 }
 

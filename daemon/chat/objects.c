@@ -68,20 +68,22 @@ void objects_change(Chat *c, const uint8_t *account) {
                 object_tell(c, account, CHAT_OBJECT_CHANGED);
 }
 
-void objects_written_to(Chat *c, const Contact *k) {
-        Object *o = object_find(c, k->account);
-        Contact pinned = *k;
+void objects_written_to(Chat *c, const uint8_t *account) {
+        Object *o = object_find(c, account);
+        DbTxn *txn;
+        Contact k;
 
-        if (o && !o->request)
+        if ((o && !o->request) || !account_is_active(c->parts.account) ||
+                store_read_begin(c->parts.store, &txn) < 0)
                 return;
-        if (o) {
-                o->request = false;
-                c->n_request_objects--;
-                objects_change(c, k->account);
+        if (contact_get(txn, account, &k) > 0)
+                objects_add(c, &k);
+        store_read_end(txn);
+        if (!o)
                 return;
-        }
-        pinned.flags |= CONTACT_PINNED;
-        objects_add(c, &pinned);
+        o->request = false;
+        c->n_request_objects--;
+        objects_change(c, account);
 }
 
 void objects_clear(Chat *c) {

@@ -132,7 +132,6 @@ void chat_cancel(Chat *c, const char *id, ChatDoneFn fn, void *userdata) {
 
 /* Nobody prevents two people from giving their messages the same id: all of them are meant. */
 typedef struct Reading {
-        Chat *chat;
         Uuid id;
         uint32_t *peers;
         size_t n;
@@ -158,7 +157,7 @@ static bool note_peer(void *userdata, DbTxn *txn, const Conversation *v) {
 static int mark_read(Chat *c, const char *text, ChatError *error) {
         usec_t now = loop_realtime(c->parts.loop);
         Store *s = c->parts.store;
-        Reading v = {.chat = c};
+        Reading v = {};
         bool found = false;
         int r;
 

@@ -333,9 +333,9 @@ static void tell_account(Chat *c, const uint8_t *account) {
         EventRow e = {.kind = EVENT_PRESENCE, .time = loop_realtime(c->parts.loop)};
         Contact k;
 
-        if (contact_get(txn, account, &k) <= 0)
+        /* Who only connects is not told of: there may be many, and they leave nothing behind. */
+        if (contact_get(txn, account, &k) <= 0 || !(k.flags & (CONTACT_PINNED | CONTACT_REQUEST)))
                 return;
-        objects_add(c, &k);
         objects_change(c, account);
         e.account = k.number;
         e.presence = contact_presence(c, &k);

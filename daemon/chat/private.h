@@ -116,11 +116,11 @@ void chat_events_start(Chat *c);
 /* Somebody who is known here. The view is filled in anew. */
 void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v);
 
-/* K has an object from now on, if it is somebody who should. */
+/* K has an object from now on, if it is somebody who should. Its row is on disk. */
 void objects_add(Chat *c, const Contact *k);
 
-/* The user has written to K, who is a contact thereby. */
-void objects_written_to(Chat *c, const Contact *k);
+/* The user has written to somebody, who is a contact thereby, durably. */
+void objects_written_to(Chat *c, const uint8_t *account);
 
 /* Something about somebody may be new. */
 void objects_change(Chat *c, const uint8_t *account);

@@ -95,6 +95,7 @@ static void on_committed(void *userdata, int error) {
                 if (list[i].again || (woken && key_equal(list[i].account, woken)))
                         continue;
                 woken = list[i].account;
+                objects_written_to(c, woken);
                 delivery_wake(c->parts.delivery, woken);
         }
         if (error >= 0)
@@ -129,6 +130,11 @@ static void answer_after_commit(Chat *c, const Pending *p, const uint8_t *accoun
         memcpy(a->account, account, KEY_SIZE);
 }
 
+static int refuse_id(ChatError *error) {
+        return chat_error(error, CODE_INVALID_ARGS,
+                "This id was used for another message: choose a new one.");
+}
+
 /* The recipient is known: write the message, answer when it is on disk. Writing to somebody makes
  * them a contact. */
 static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *error) {
@@ -152,8 +158,7 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
         if (r >= 0)
                 r = store_send(s, &m);
         if (r == -EEXIST)
-                return chat_error(error, CODE_INVALID_ARGS,
-                        "This id was used for another message: choose a new one.");
+                return refuse_id(error);
         again = r > 0;
         if (r >= 0 && !(to->flags & CONTACT_PINNED))
                 r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST);
@@ -161,7 +166,6 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                 return chat_error(error, CODE_STORAGE, "The message was not kept. %s",
                         store_error_text(r, why));
         answer_after_commit(c, p, to->account, again);
-        objects_written_to(c, to);
         (void)directory_watch(c->parts.directory, to->account);
         return 0;
 }
@@ -175,6 +179,17 @@ static void pending_answer(Pending *p, const ChatError *e) {
         pending_free(p);
         if (fn)
                 fn(userdata, e, NULL);
+}
+
+/* A refused message makes nobody a contact: to who is none yet the id cannot have been used. */
+static bool id_is_of_another(Chat *c, const Pending *p, const uint8_t *account) {
+        DbTxn *txn = store_write(c->parts.store);
+        uint32_t feed;
+        uint64_t seq;
+        Contact to;
+
+        return (contact_get(txn, account, &to) <= 0 || !(to.flags & CONTACT_PINNED)) &&
+                store_find_id(txn, SELF_NUMBER, &p->id, &feed, &seq) > 0;
 }
 
 /* What the directory said of a name, for one of those who wait. */
@@ -195,6 +210,8 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
                         directory_error(c->parts.directory));
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
+        if (id_is_of_another(c, p, record->account))
+                return refuse_id(e);
         r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
         if (r == -ESTALE)
                 return chat_error(e, CODE_KEY_CHANGED,

@@ -18,10 +18,11 @@
 /* Somebody who wants to write costs a look at the disk at most this often. */
 #define LOOK_INTERVAL USEC_PER_SEC
 
+/* What cannot be found out is not nothing: an error has other reasons then. */
 static uint64_t bytes_free(const Db *db) {
         struct statvfs f;
 
-        return statvfs(db->path, &f) < 0 ? 0 : (uint64_t)f.f_bavail * f.f_frsize;
+        return statvfs(db->path, &f) < 0 ? UINT64_MAX / 4 : (uint64_t)f.f_bavail * f.f_frsize;
 }
 
 /* Use */
@@ -102,11 +103,8 @@ static void reserve_take(Db *db) {
         int r;
 
         r = fd < 0 ? fd : reserve_allocate(db, fd);
-        if (r < 0 && r != -ENOSPC && r != -EDQUOT) {
-                db->reserve_want = 0; /* not here; writing works without */
-                r = 0;
-        }
-        db_set_full(db, r < 0);
+        /* Where there can be none for another reason, writing works without. */
+        db_set_full(db, r == -ENOSPC || r == -EDQUOT);
 }
 
 /* The blocks are there for others when the file system's journal says so. */
@@ -131,7 +129,7 @@ static bool look_is_due(Db *db) {
 }
 
 static void reserve_look(Db *db) {
-        if (db->reserve < db->reserve_want && look_is_due(db))
+        if ((db->disk_full || db->reserve < db->reserve_want) && look_is_due(db))
                 reserve_take(db);
 }
 

@@ -93,7 +93,8 @@ static void drop_unknown_peers(Delivery *d) {
         HASH_ITER (hh, d->peers, p, tmp) {
                 int r = contact_get(store_write(d->store), p->account, &c);
 
-                if (r < 0 || (r > 0 && c.number == p->number))
+                /* Of whom nothing can be found out is found again in the outbox. */
+                if (r > 0 && c.number == p->number)
                         continue;
                 if (p->link) {
                         confirming_drop(d, p->link);

@@ -50,6 +50,7 @@ static void event_put(Buffer *out, const EventRow *e) {
         row_put_u8(out, (uint8_t)e->reason);
 }
 
+/* 0 for a row of a newer version's, of a kind that is not known here. */
 static int event_read(DbValue k, DbValue v, EventRow *ret) {
         RowReader row = row_begin(v);
         EventRow e = {.kind = (EventKind)row_u8(&row), .time = row_u64(&row)};
@@ -76,7 +77,7 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
                 e.reason = (Code)row_u8(&row);
                 break;
         default:
-                return row.error < 0 ? row.error : db_damaged(v.txn);
+                return row.error < 0 ? row.error : 0;
         }
         r = row_end(&row);
         if (r < 0)
@@ -212,7 +213,7 @@ int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata) {
                 EventRow e;
 
                 r = event_read(k, v, &e);
-                if (r < 0 || !fn(userdata, txn, &e))
+                if (r < 0 || (r > 0 && !fn(userdata, txn, &e)))
                         break;
         }
         db_cursor_close(&cursor);
