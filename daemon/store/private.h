@@ -39,6 +39,9 @@ typedef struct IdRow {
 int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret);
 int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v);
 
+/* A place in a foreign feed where there is nothing to be read. */
+int read_add(Store *s, uint32_t feed, uint64_t seq);
+
 /* An entry of a foreign feed comes after a later one. 1: it is unread. 0: it counts as read, for
  * want of ranges. */
 int read_take_late(Store *s, uint32_t feed, uint64_t seq);

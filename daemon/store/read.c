@@ -185,6 +185,16 @@ static int mark_feed(void *userdata, DbTxn *txn, const Feed *f) {
         return read_save(m->store, f->number, &read);
 }
 
+int read_add(Store *s, uint32_t feed, uint64_t seq) {
+        Ranges read;
+        int r;
+
+        r = store_load_read(db_write(s->db), feed, &read);
+        if (r < 0 || ranges_have(&read, seq) || ranges_add(&read, seq, seq) < 0)
+                return MIN(r, 0);
+        return read_save(s, feed, &read);
+}
+
 int read_take_late(Store *s, uint32_t feed, uint64_t seq) {
         Ranges read;
         int r;

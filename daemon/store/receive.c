@@ -213,6 +213,17 @@ static int receive_kept(Store *s, const NewEntry *e, Conversation *v, Feed *f, R
         return r < 0 ? r : feed_keep(s, f, e, at);
 }
 
+/* An old one, or the id under another seq, where nothing is to be read. */
+static int receive_again(Store *s, Feed *f, const NewEntry *e, ReceivedAt *at) {
+        uint64_t seq;
+        int r;
+
+        r = entry_find(db_write(s->db), f->number, e->inner->seq, e->inner->seq, &seq);
+        if (r == 0)
+                r = read_add(s, f->number, e->inner->seq);
+        return r < 0 ? r : feed_keep(s, f, e, at);
+}
+
 static int receive_into(Store *s, const NewEntry *e, int room, Conversation *v, Feed *f,
         Received *ret, ReceivedAt *at) {
         int r;
@@ -222,8 +233,8 @@ static int receive_into(Store *s, const NewEntry *e, int room, Conversation *v, 
                 return r;
         if (r > 0 && (*ret == RECEIVED_FORK || ranges_have(&f->have, e->inner->seq)))
                 return 0;
-        if (r > 0) /* an old one, or the id under another seq */
-                return feed_keep(s, f, e, at);
+        if (r > 0)
+                return receive_again(s, f, e, at);
         if (stranger_is_full(e->from, v, e->bytes.size)) {
                 *ret = RECEIVED_TOO_MANY;
                 return feed_advance(s, f, e);

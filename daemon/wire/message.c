@@ -147,7 +147,8 @@ int inner_decode(Bytes in, Inner *ret) {
         e = cbor_finish(&r, &map, 0x1fff);
         if (e < 0)
                 return e;
-        if (m.seq == 0 || bytes_are_zero(&m.id, sizeof(m.id)) || !inner_times_are_valid(&m))
+        if (m.seq == 0 || m.seq > SEQ_MAX || bytes_are_zero(&m.id, sizeof(m.id)) ||
+                !inner_times_are_valid(&m))
                 return -EBADMSG;
         *ret = m;
         return 0;

@@ -44,13 +44,16 @@ typedef enum MessageKind {
         KIND_REKEY = 7,
 } MessageKind;
 
+/* No feed gets there, and one more is still a number. */
+#define SEQ_MAX (UINT64_MAX / 2)
+
 typedef struct Inner {
         Uuid id;
         uint8_t conversation[SHA256_SIZE];
         uint8_t account[KEY_SIZE];
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
-        uint64_t seq;
+        uint64_t seq; /* 1 to SEQ_MAX */
         uint8_t prev[SHA256_SIZE];
         uint64_t hlc; /* 48 bits ms, 16 bits counter */
         uint64_t sent; /* µs, realtime */

@@ -154,6 +154,57 @@ def test_a_contact_comes_changes_and_goes(alice, bob):
     assert list(managed(alice)) == [path]
 
 
+def test_nobody_comes_unannounced(lab, tracker, alice):
+    """Whoever is written to is told of, also while somebody asks for all objects all the time."""
+    others = lab.users(*(f"other{n}" for n in range(4)))
+    watcher, open_calls = Watcher(alice), [0]
+
+    def answered(connection, result):
+        connection.call_finish(result)
+        open_calls[0] -= 1
+
+    def call(path, interface, method, arguments=None):
+        open_calls[0] += 1
+        alice.connection.call(NAME, path, interface, method, arguments, None,
+                              Gio.DBusCallFlags.NONE, 60000, None, answered)
+
+    for other in others:
+        for number in range(400):
+            if number == 100:
+                call(PATH, NAME, "Send", GLib.Variant("(ssa{sv})", (other.name, "hi", {})))
+            call(PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+        wait_until(lambda: open_calls[0] == 0)
+    for other in others:
+        watcher.wait("added", path_of(alice, other), Name=other.name, Contact=True)
+    for other in others:
+        kinds = [kind for kind, path, _ in watcher.seen if path == path_of(alice, other)]
+        assert kinds[0] == "added" and kinds.count("added") == 1
+
+
+def test_old_events_bring_nobody_back(alice, bob):
+    bob.exchange(alice)
+    alice.exchange(bob)
+    watcher = Watcher(alice)
+    assert list(managed(alice)) == [path_of(alice, bob)]
+    alice.call("Logout")
+    watcher.wait("removed", path_of(alice, bob))
+    watcher.seen.clear()
+    assert alice.call("ListEvents", "tua{sv}", 0, 100, {})[0]
+    assert managed(alice) == {}
+    alice.mark()
+    assert not watcher.of("added")
+
+
+def test_a_refused_message_makes_nobody_a_contact(lab, tracker, alice, bob):
+    carol, = lab.users("carol")
+    used = alice.send("bob", "to bob")
+    with pytest.raises(BusError) as refused:
+        alice.send("carol", "to carol", id=used)
+    assert refused.value.name == "InvalidArgs"
+    assert path_of(alice, carol) not in managed(alice)
+    assert not alice.peer("carol").get("contact")
+
+
 def test_what_stays_the_same_is_not_told(alice, bob):
     alice.exchange(bob)
     assert len(managed(alice)) == 1             # whom this shows has been announced

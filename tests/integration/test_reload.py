@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 
+import kernel
 from harness import free_port, wait_until
 
 
@@ -215,6 +216,18 @@ def test_the_same_port_on_another_address(alice, bob):
     alice.configure(f'listen = {{ address = "127.0.0.1"; port = {port}; }};')
     reload(alice)  # in the way of the one before
     wait_until(lambda: bob.peer("alice")["endpoints"] == [f"127.0.0.1:{port}"])
+    bob.exchange(alice)
+
+
+def test_the_chosen_port_stays(alice, bob):
+    """With port 0, whatever the address."""
+    alice.exchange(bob)
+    ports = kernel.listening_ports(alice.pid)
+    assert len(ports) == 1
+    for address in ("0.0.0.0", "127.0.0.1"):
+        alice.configure(f'listen = {{ address = "{address}"; }};')
+        reload(alice)
+        assert kernel.listening_ports(alice.pid) == ports
     bob.exchange(alice)
 
 

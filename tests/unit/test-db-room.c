@@ -24,7 +24,6 @@
  * what the reserve takes; the rest of the file system is left out. */
 static uint64_t disk_free;
 static bool broken; /* it has room, and does not write */
-static bool gone; /* it cannot be opened again */
 static char reserve_path[128];
 
 static uint64_t reserve_size(void) {
@@ -107,7 +106,7 @@ static void lab_new(Lab *lab) {
         lab->path = fs_join(lab->dir, "db");
         snprintf(reserve_path, sizeof(reserve_path), "%s/reserve", lab->path);
         disk_free = 100 * MIB;
-        broken = gone = false;
+        broken = false;
         CHECK_OK(loop_virtual_new(1, &lab->loop));
         lab_open(lab);
 }
@@ -345,5 +344,26 @@ TEST(the_limit_can_be_moved_and_the_map_follows) {
         db_get_room(lab.db, &room);
         CHECK(room.limit == 4 * MAP_SIZE);
         CHECK_OK(db_check_room(lab.db, 90));
+        lab_free(&lab);
+}
+
+/* Whatever was wrong when it was looked at: once it is right again, so is the answer. */
+TEST(a_reserve_that_cannot_be_reached_is_not_a_full_disk_for_ever) {
+        char away[80];
+        Lab lab;
+
+        lab_new(&lab);
+        db_set_reserve(lab.db, RESERVE);
+        snprintf(away, sizeof(away), "%s/away", lab.dir);
+        CHECK_OK(rename(lab.path, away));
+        disk_free = 0;
+        CHECK(put(&lab, 1, 100000) < 0);
+        CHECK(db_check_room(lab.db, 90) < 0);
+        CHECK_OK(rename(away, lab.path));
+        disk_free = 100 * MIB;
+        later(&lab);
+        CHECK_OK(db_check_room(lab.db, 90));
+        CHECK_OK(put(&lab, 1, 100000));
+        CHECK_EQ(reserve_size(), RESERVE);
         lab_free(&lab);
 }

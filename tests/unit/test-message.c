@@ -72,7 +72,7 @@ TEST(inner_bounds) {
         static uint8_t text[BODY_SIZE_MAX + 1];
         Inner m = sample_inner_full(1, 3);
         _cleanup_(buffer_done) Buffer b = encode_inner(&m), largest = BUFFER_NULL;
-        _cleanup_(buffer_done) Buffer over = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer over = BUFFER_NULL, beyond = BUFFER_NULL;
         _cleanup_(buffer_done) Buffer five = BUFFER_NULL;
         Bytes body = sample_bytes(&b);
         static uint8_t ext[2048];
@@ -95,12 +95,17 @@ TEST(inner_bounds) {
         m.body = (Bytes){.data = text, .size = BODY_SIZE_MAX};
         m.n_parents = PARENTS_MAX;
         m.ext = (Bytes){.data = ext, .size = sizeof(ext)};
-        m.epoch = m.seq = m.hlc = m.kind = UINT64_MAX;
+        m.epoch = m.hlc = m.kind = UINT64_MAX;
+        m.seq = SEQ_MAX;
         largest = encode_inner(&m);
         CHECK_OK(try_inner(sample_bytes(&largest)));
         m.body.size++;
         over = encode_inner(&m);
         CHECK(try_inner(sample_bytes(&over)) < 0);
+        m.body.size--;
+        m.seq++;
+        beyond = encode_inner(&m);
+        CHECK(try_inner(sample_bytes(&beyond)) < 0);
         CHECK(buffer_size(&largest) + SIGNATURE_SIZE + CERTIFICATE_MAX + 64 < FRAME_MESSAGE_MAX);
 }
 

@@ -302,7 +302,7 @@ TEST(a_mark_of_ones_own_reads_what_is_old) {
 
 TEST(any_seqs_are_taken_as_they_come) {
         static const uint64_t seqs[] = {
-                UINT64_MAX - 1, 1, UINT64_MAX / 2, 2, UINT64_MAX - 3, 1000, 3, UINT64_MAX - 5, 4};
+                SEQ_MAX, 1, SEQ_MAX / 2, 2, SEQ_MAX - 2, 1000, 3, SEQ_MAX - 4, 4};
         SignKey device = sample_key(ALICE + 1);
         unsigned kept = 0, taken = 0;
         ReceivedAt at;
