@@ -213,6 +213,8 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 peer_stop_dialling(p);
                 p->link = l;
                 p->dialled[0] = 0;
+                /* The pool need not have a limit for handshakes; on_peer_timer() ends this. */
+                loop_timer_set(p->timer, loop_now(d->loop) + ATTEMPT_TIME);
         }
         link_set_userdata(l, p);
         if (c->flags & CONTACT_PINNED)

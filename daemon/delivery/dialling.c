@@ -59,19 +59,28 @@ static bool has_work(const Delivery *d) {
         return d->urgent || d->queued || d->sweep.active;
 }
 
+/* Brings the next walk forward, and never puts it off: reasons for it may come in a steady stream. */
+static void sweep_by(Delivery *d, usec_t at) {
+        if (at >= d->sweep.next)
+                return;
+        d->sweep.next = at;
+        loop_timer_set(d->sweep.timer, at);
+}
+
 static void sweep_end(Delivery *d) {
         usec_t wait = loop_jitter(d->loop, SWEEP_INTERVAL);
 
         d->sweep.active = false;
         if (d->sweep.again)
-                loop_timer_set(d->sweep.timer, loop_now(d->loop) + USEC_PER_SEC);
-        else if (d->sweep.left_out)
-                loop_timer_set(d->sweep.timer, d->sweep.begun + wait);
+                sweep_by(d, loop_now(d->loop) + USEC_PER_SEC);
+        else if (d->sweep.left_out && d->sweep.next == USEC_INFINITY)
+                sweep_by(d, d->sweep.begun + wait);
 }
 
 static void sweep_begin(Delivery *d) {
         d->sweep.active = true;
         d->sweep.again = d->sweep.left_out = false;
+        d->sweep.next = USEC_INFINITY;
         d->sweep.at = 0;
         d->sweep.begun = loop_now(d->loop);
 }
@@ -166,6 +175,7 @@ void dialling_sweep_again(Delivery *d) {
 int dialling_new(Delivery *d) {
         int r;
 
+        d->sweep.next = USEC_INFINITY;
         r = loop_timer_new(d->loop, on_sweep, d, &d->sweep.timer);
         return r < 0 ? r : loop_timer_new(d->loop, on_place, d, &d->place_timer);
 }
@@ -189,6 +199,7 @@ void dialling_stop(Delivery *d) {
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_stop_dialling(p);
         d->sweep.active = d->sweep.again = d->sweep.left_out = false;
+        d->sweep.next = USEC_INFINITY;
         loop_timer_set(d->sweep.timer, USEC_INFINITY);
         loop_timer_set(d->place_timer, USEC_INFINITY);
         dead_done(&d->dead);

@@ -134,6 +134,7 @@ struct Delivery {
         /* A walk over all recipients, for those that are not in memory. */
         struct {
                 LoopTimer *timer; /* the next walk */
+                usec_t next; /* when, USEC_INFINITY: not planned */
                 bool active, again;
                 bool left_out; /* somebody was not kept in memory */
                 uint32_t at;

@@ -392,3 +392,60 @@ TEST(one_with_very_many_leaves_room_for_others) {
         stack_free(&carol);
         world_free(&w);
 }
+
+/* Sends to people of whom there is no room to remember anything do not put off the walk that finds
+ * them. */
+TEST(a_steady_stream_of_sends_leaves_room_for_the_walk) {
+        static Person crowd[2700];
+        unsigned n = 1100;
+        World w;
+
+        world_new(&w);
+        sim_run(&w.sim, USEC_PER_SEC);
+        crowd_new(&w, crowd, n);
+        for (unsigned i = 0; i < n; i++) {
+                CHECK_OK(network_swallow(w.sim.network, crowd[i].name, STACK_PORT));
+                delivery_wake(w.alice.delivery, person_account(&crowd[i]));
+        }
+        (void)stack_send(&w.alice, &w.bob.who, "hi");
+        while (w.alice.n_delivered == 0) { /* more than there are places */
+                CHECK(n + 40 <= ELEMENTSOF(crowd));
+                crowd_new(&w, crowd + n, 40);
+                for (unsigned i = 0; i < 40; i++)
+                        delivery_wake(w.alice.delivery, person_account(&crowd[n++]));
+                sim_run(&w.sim, 500 * USEC_PER_MSEC);
+        }
+        crowd_done(crowd, n);
+        world_free(&w);
+}
+
+/* He proves who he is, and says nothing more. */
+TEST(who_never_says_hello_ok_is_not_waited_for_for_ever) {
+        DeliverySettings settings = {.handshake = 0};
+        Transport *ends[2];
+        Person carol;
+        unsigned n;
+        Hello h;
+        World w;
+        Pipe *p;
+        Far f;
+
+        world_new(&w);
+        delivery_set_settings(w.alice.delivery, &settings);
+        person_new(&w.sim, "carol", &carol);
+        stack_knows(&w.alice, &carol, CONTACT_PINNED);
+        CHECK_OK(pipe_new(w.sim.loop, &(PipeOptions){.latency = 1}, ends, &p));
+        far_begin(&f, &carol, TLS_CLIENT, LINK_ALPN, ends[0]);
+        delivery_accept(w.alice.delivery, ends[1]);
+        h = person_hello(&carol);
+        far_send_hello(&f, &h);
+        far_take(&f, FRAME_HELLO_OK);
+        n = network_n_dialled(w.sim.network);
+        (void)stack_send(&w.alice, &carol, "hi");
+        CHECK_EQ(far_bye(&f), CODE_TIMEOUT);
+        SIM_UNTIL(&w.sim, network_n_dialled(w.sim.network) > n);
+        pipe_unref(p);
+        far_free(&f);
+        person_done(&carol);
+        world_free(&w);
+}
