@@ -38,8 +38,7 @@ typedef struct FeedCache {
 
 /* One message, or one after the other. 1 or 0. */
 int history_get(DbTxn *txn, uint32_t feed, uint64_t seq, HistoryRow *ret);
-int history_get_next(
-        DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret);
+int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, HistoryRow *ret);
 
 typedef bool (*ConversationFn)(void *userdata, DbTxn *txn, const Conversation *c);
 int conversation_each(DbTxn *txn, ConversationFn fn, void *userdata);

@@ -54,18 +54,14 @@ int entry_write(Store *s, const Entry *e) {
         return row_write(db_write(s->db), TABLE_ENTRY, &k, &s->row);
 }
 
-int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret) {
-        Inner m;
+int entry_inner(DbTxn *txn, uint32_t feed, uint64_t seq, Inner *ret) {
         Entry e;
         int r;
 
         r = entry_get(txn, feed, seq, &e);
         if (r <= 0)
                 return r;
-        if (inner_decode(e.inner, &m) < 0)
-                return db_damaged(txn);
-        *ret = m.id;
-        return 1;
+        return inner_decode(e.inner, ret) < 0 ? db_damaged(txn) : 1;
 }
 
 static int entry_step(DbCursor *cursor, uint64_t *ret) {

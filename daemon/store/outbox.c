@@ -60,28 +60,16 @@ static int receipt_find_feed(
 
 int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret) {
         DbKey k = DB_KEY_NULL;
-        RowReader row;
-        DbValue v;
-        int r;
 
-        ret->n = ret->dropped = 0;
         db_key_u32(&k, feed);
-        r = db_get(txn, TABLE_RECEIPT, &k, &v);
-        if (r <= 0)
-                return r;
-        row = row_begin(v);
-        row_read_ranges(&row, ret);
-        r = row_end(&row);
-        return r < 0 ? r : 1;
+        return ranges_load(txn, TABLE_RECEIPT, &k, ret);
 }
 
 static int receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
         DbKey k = DB_KEY_NULL;
 
         db_key_u32(&k, feed);
-        row_start(&s->row);
-        row_put_ranges(&s->row, ranges);
-        return row_write(db_write(s->db), TABLE_RECEIPT, &k, &s->row);
+        return ranges_save(s, TABLE_RECEIPT, &k, ranges);
 }
 
 /* Envelopes of one feed, one after the other, beside the entries that a receipt speaks of. */

@@ -8,11 +8,15 @@
 /* E may still be in the map: the row is put together before anything is written. */
 int entry_write(Store *s, const Entry *e);
 
+/* Rows that are a set. ranges_load(): 1, or 0 with an empty set where there is none. */
+int ranges_load(DbTxn *txn, unsigned table, const DbKey *key, Ranges *ret);
+int ranges_save(Store *s, unsigned table, const DbKey *key, const Ranges *ranges);
+
 /* The own entry will not be sent any more. */
 int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason);
 
-/* The id of its message. 1, or 0 where there is no such entry. */
-int entry_id(DbTxn *txn, uint32_t feed, uint64_t seq, Uuid *ret);
+/* What an entry says; its bytes are in the map. 1, or 0 where there is none. */
+int entry_inner(DbTxn *txn, uint32_t feed, uint64_t seq, Inner *ret);
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);
 
 static inline bool entry_is_given_up(const Entry *e) {

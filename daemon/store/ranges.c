@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "store/ranges.h"
+#include "store/private.h"
 
 /* In the number of ranges of a row: what has been dropped follows. */
 #define HAS_DROPPED 0x8000
@@ -142,4 +142,27 @@ void row_read_ranges(RowReader *row, Ranges *ret) {
         }
         if (row->error < 0)
                 ret->n = ret->dropped = 0;
+}
+
+/* Rows */
+
+int ranges_load(DbTxn *txn, unsigned table, const DbKey *key, Ranges *ret) {
+        RowReader row;
+        DbValue v;
+        int r;
+
+        ret->n = ret->dropped = 0;
+        r = db_get(txn, table, key, &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        row_read_ranges(&row, ret);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+int ranges_save(Store *s, unsigned table, const DbKey *key, const Ranges *ranges) {
+        row_start(&s->row);
+        row_put_ranges(&s->row, ranges);
+        return row_write(db_write(s->db), table, key, &s->row);
 }

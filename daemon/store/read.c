@@ -29,40 +29,25 @@ typedef struct Marking {
 
 int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret) {
         DbKey k = DB_KEY_NULL;
-        RowReader row;
-        DbValue v;
-        int r;
 
-        ret->n = ret->dropped = 0;
         db_key_u32(&k, feed);
-        r = db_get(txn, TABLE_READ, &k, &v);
-        if (r <= 0)
-                return r;
-        row = row_begin(v);
-        row_read_ranges(&row, ret);
-        r = row_end(&row);
-        return r < 0 ? r : 1;
+        return ranges_load(txn, TABLE_READ, &k, ret);
 }
 
 static int read_save(Store *s, uint32_t feed, const Ranges *ranges) {
         DbKey k = DB_KEY_NULL;
 
         db_key_u32(&k, feed);
-        row_start(&s->row);
-        row_put_ranges(&s->row, ranges);
-        return row_write(db_write(s->db), TABLE_READ, &k, &s->row);
+        return ranges_save(s, TABLE_READ, &k, ranges);
 }
 
 static int place_of(DbTxn *txn, uint32_t feed, uint64_t seq, Place *ret) {
         Inner m;
-        Entry e;
         int r;
 
-        r = entry_get(txn, feed, seq, &e);
+        r = entry_inner(txn, feed, seq, &m);
         if (r <= 0)
                 return r;
-        if (inner_decode(e.inner, &m) < 0)
-                return db_damaged(txn);
         *ret = (Place){.hlc = m.hlc, .epoch = m.epoch, .seq = m.seq};
         memcpy(ret->account, m.account, KEY_SIZE);
         memcpy(ret->device, m.device, KEY_SIZE);
@@ -218,11 +203,14 @@ static int marking_finish(Marking *m, Conversation *v) {
                 .feed = m->feed,
                 .seq = m->seq,
                 .state = MESSAGE_READ};
+        Inner last;
         int r;
 
-        r = entry_id(db_write(m->store->db), m->feed, m->seq, &e.id);
+        r = entry_inner(db_write(m->store->db), m->feed, m->seq, &last);
         if (r < 0)
                 return r;
+        if (r > 0)
+                e.id = last.id;
         v->unread -= (uint32_t)MIN(m->n, (uint64_t)v->unread);
         r = conversation_write(m->store, v);
         if (r >= 0)

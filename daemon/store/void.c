@@ -15,26 +15,14 @@ static DbKey void_key(uint32_t feed, VoidReason reason) {
 
 static int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret) {
         DbKey k = void_key(feed, reason);
-        RowReader row;
-        DbValue v;
-        int r;
 
-        ret->n = ret->dropped = 0;
-        r = db_get(txn, TABLE_VOID, &k, &v);
-        if (r <= 0)
-                return r;
-        row = row_begin(v);
-        row_read_ranges(&row, ret);
-        r = row_end(&row);
-        return r < 0 ? r : 1;
+        return ranges_load(txn, TABLE_VOID, &k, ret);
 }
 
 static int void_save(Store *s, uint32_t feed, VoidReason reason, const Ranges *ranges) {
         DbKey k = void_key(feed, reason);
 
-        row_start(&s->row);
-        row_put_ranges(&s->row, ranges);
-        return row_write(db_write(s->db), TABLE_VOID, &k, &s->row);
+        return ranges_save(s, TABLE_VOID, &k, ranges);
 }
 
 int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason) {
