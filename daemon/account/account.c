@@ -28,6 +28,7 @@ struct Account {
 
         /* What a caller waits for. */
         Operation operation;
+        uint64_t batch; /* of SAVE and COMMIT */
         bool asked; /* the tracker has the claim */
         bool want_active; /* what the commit makes true */
         bool was_claimed, was_logged_in; /* what holds if it fails */
@@ -206,9 +207,7 @@ static void on_saved(Account *a, int error) {
         a->operation = OPERATION_REGISTER;
 }
 
-static void on_committed(void *userdata, int error) {
-        Account *a = userdata;
-
+static void operation_written(Account *a, int error) {
         if (a->operation == OPERATION_SAVE)
                 on_saved(a, error);
         if (a->operation != OPERATION_COMMIT)
@@ -227,6 +226,19 @@ static void on_committed(void *userdata, int error) {
         operation_end(a, CODE_OK, "");
 }
 
+/* Of an operation that has ended meanwhile it says nothing about the present one. */
+static void on_committed(void *userdata, int error) {
+        Account *a = userdata;
+
+        if (store_batch_number(a->store) > a->batch)
+                operation_written(a, error);
+}
+
+static int operation_save(Account *a) {
+        a->batch = store_batch_number(a->store);
+        return store_after_commit(a->store, on_committed, a);
+}
+
 static void operation_commit(Account *a, bool active) {
         int r;
 
@@ -236,9 +248,9 @@ static void operation_commit(Account *a, bool active) {
         a->identity.logged_in = active;
         r = store_save_identity(a->store, &a->identity);
         if (r >= 0)
-                r = store_after_commit(a->store, on_committed, a);
+                r = operation_save(a);
         if (r < 0)
-                on_committed(a, r);
+                operation_written(a, r);
 }
 
 static void on_registered(void *userdata, Code code, const char *text) {
@@ -334,7 +346,7 @@ void account_register(
         memcpy(a->identity.name, folded, NAME_SIZE);
         r = account_renew(a);
         if (r >= 0)
-                r = store_after_commit(a->store, on_committed, a);
+                r = operation_save(a);
         if (r < 0) {
                 operation_end(a, CODE_STORAGE, r == -ENOSPC ? FULL : NOT_WRITTEN);
                 return;
