@@ -13,7 +13,6 @@ Peer *peer_find(const Delivery *d, const uint8_t *account) {
         return p;
 }
 
-static void peer_forget(Peer *p);
 static void peer_link_lost(Peer *p);
 static void confirming_drop(Delivery *d, const Link *l);
 
@@ -64,6 +63,7 @@ void peer_free(Peer *p) {
         loop_timer_free(p->timer);
         window_done(&p->window);
         free(p->acks);
+        free(p->receipts);
         free(p->unfinished);
         free(p);
 }
@@ -102,7 +102,7 @@ static void drop_unknown_peers(Delivery *d) {
                 }
                 if (p->up)
                         d->callbacks->link_changed(d->userdata, p->account, false);
-                peer_free(p);
+                peer_forget(p);
         }
 }
 
@@ -150,17 +150,18 @@ int delivery_await_commit(Delivery *d) {
 
 /* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory; and
  * nothing on disk if they have said nothing. */
-static void peer_forget(Peer *p) {
+void peer_forget(Peer *p) {
         Delivery *d = p->delivery;
         Conversation v;
         Contact c;
+        int r;
 
-        if (contact_get(store_write(d->store), p->account, &c) > 0 && !(c.flags & CONTACT_PINNED)) {
+        r = contact_get(store_write(d->store), p->account, &c);
+        if (r == 0 || (r > 0 && !(c.flags & CONTACT_PINNED)))
                 directory_unwatch(d->directory, p->account);
-                if (c.flags == 0 &&
-                        conversation_find(store_write(d->store), p->conversation, &v) == 0)
-                        (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
-        }
+        if (r > 0 && c.flags == 0 &&
+                conversation_find(store_write(d->store), p->conversation, &v) == 0)
+                (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
         peer_free(p);
 }
 
@@ -358,8 +359,12 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
         if (!p)
                 return;
         log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
+        if (p->link == l && link_gave_way(l))
+                p->dialled[0] = 0; /* the endpoint has done nothing wrong */
         if (p->link == l)
                 peer_link_lost(p);
+        else if (link_gave_way(l))
+                (void)race_link_gave_way(p, l);
         else
                 (void)race_link_lost(p, l, code == CODE_KEY_CHANGED || code == CODE_NOT_ALLOWED);
 }

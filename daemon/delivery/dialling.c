@@ -243,7 +243,7 @@ void peer_retry_later(Peer *p, usec_t blocked) {
                 d->sweep.left_out = true;
                 if (!d->sweep.active)
                         sweep_end(d);
-                peer_free(p);
+                peer_forget(p);
                 return;
         }
         loop_random(d->loop, &random, sizeof(random));

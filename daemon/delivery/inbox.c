@@ -110,14 +110,21 @@ static OwedReceipt *owe_receipt(Peer *p, uint32_t feed) {
         for (size_t i = 0; i < p->n_receipts; i++)
                 if (p->receipts[i].feed == feed)
                         return &p->receipts[i];
-        /* More feeds at once than there is room for: the next batch speaks of them again. */
-        if (p->n_receipts == ELEMENTSOF(p->receipts))
-                return NULL;
+        /* Bounded by what one batch takes in. Without memory it is said at the next link. */
+        if (p->n_receipts == p->allocated_receipts) {
+                size_t n = MAX(2 * p->allocated_receipts, (size_t)4);
+                OwedReceipt *receipts = reallocarray(p->receipts, n, sizeof(*receipts));
+
+                if (!receipts)
+                        return NULL;
+                p->receipts = receipts;
+                p->allocated_receipts = n;
+        }
         p->receipts[p->n_receipts] = (OwedReceipt){.feed = feed};
         return &p->receipts[p->n_receipts++];
 }
 
-/* Where there is no room or no memory, it is sent again over the next link. */
+/* Where there is no memory, it is sent again over the next link. */
 static void owe_beyond(Peer *p, const ReceivedAt *at) {
         OwedReceipt *owed = owe_receipt(p, at->feed);
         Ranges *b;

@@ -90,8 +90,8 @@ typedef struct Peer {
         /* What this batch owes the peer after its commit. */
         Uuid *acks;
         size_t n_acks, allocated_acks;
-        OwedReceipt receipts[4]; /* usually one */
-        size_t n_receipts;
+        OwedReceipt *receipts; /* usually one */
+        size_t n_receipts, allocated_receipts;
         bool owes;
         bool gave_up; /* something, and the peer is to be told */
         Receipt *unfinished; /* a long one, of which the next batch takes more */
@@ -193,6 +193,9 @@ int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device);
 
 /* dialling.c: when somebody is dialled, and the places for that */
 void peer_free(Peer *p);
+
+/* Nothing more is to be remembered of P. Nobody asks any more after strangers, who come and go. */
+void peer_forget(Peer *p);
 bool peer_has_place(const Delivery *d, bool urgent);
 
 /* An attempt as soon as there is a place. */
@@ -223,6 +226,9 @@ bool race_won(Peer *p, const Link *l);
 
 /* One of the links being opened is gone. False: it is not one of them. P may be gone after this. */
 bool race_link_lost(Peer *p, const Link *l, bool wrong);
+
+/* The same, but another link has won, so that the endpoint need not pause. */
+bool race_link_gave_way(Peer *p, const Link *l);
 
 /* void.c */
 void voids_tell(Peer *p);

@@ -289,6 +289,17 @@ bool race_won(Peer *p, const Link *l) {
         return true;
 }
 
+bool race_link_gave_way(Peer *p, const Link *l) {
+        Attempt *a = race_find(p, l);
+
+        if (!a)
+                return false;
+        a->link = NULL;
+        attempt_clear(a);
+        race_go_on(p->race);
+        return true;
+}
+
 bool race_link_lost(Peer *p, const Link *l, bool wrong) {
         Attempt *a = race_find(p, l);
 

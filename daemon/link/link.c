@@ -46,6 +46,7 @@ struct Link {
         LinkState state;
         bool outgoing, has_hello;
         bool peer_ok; /* the other end has sent HELLO_OK */
+        bool gave_way; /* to another link of the account */
         bool holds_hello; /* until the other's is here */
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
@@ -145,6 +146,12 @@ static void link_end(Link *l, Code code, const char *text) {
         link_free(l);
 }
 
+/* Another link of the account stays: nothing is wrong with this one. */
+static void link_give_way(Link *l, const char *text) {
+        l->gave_way = true;
+        link_end(l, CODE_OK, text);
+}
+
 void link_abandon(Link *l) {
         link_unlink(l);
         link_free(l);
@@ -195,7 +202,7 @@ static void link_open_if_ready(Link *l) {
                 return;
         older = pool_find(p, l->account, LINK_OPEN, l);
         if (older)
-                link_end(older, CODE_OK, "superseded by a newer link");
+                link_give_way(older, "superseded by a newer link");
         l->state = LINK_OPEN;
         p->n_open++;
         link_start_keepalive(l);
@@ -270,7 +277,7 @@ static bool link_settle_with(Link *l, Link *other) {
         /* Nothing was heard of the other yet, nor said: if it is only being dialled, it may never
          * come up. */
         if (!other->has_hello && (other->state < LINK_HELLO || other->holds_hello)) {
-                link_end(other, CODE_OK, "superseded by a link from the other end");
+                link_give_way(other, "superseded by a link from the other end");
                 return true;
         }
         /* The owner refuses older devices too, but by then the newer one's link would be gone. */
@@ -279,7 +286,7 @@ static bool link_settle_with(Link *l, Link *other) {
                 return false;
         }
         if (other->has_hello && (!same_boot || other->outgoing == l->outgoing)) {
-                link_end(other, CODE_OK, "superseded by a newer link");
+                link_give_way(other, "superseded by a newer link");
                 return true;
         }
         if (other->state == LINK_OPEN) {
@@ -287,10 +294,10 @@ static bool link_settle_with(Link *l, Link *other) {
                 return false;
         }
         if (memcmp(link_opener(l), link_opener(other), KEY_SIZE) < 0) {
-                link_end(other, CODE_OK, "the other end's link stays");
+                link_give_way(other, "the other end's link stays");
                 return true;
         }
-        link_end(l, CODE_OK, "the other link stays");
+        link_give_way(l, "the other link stays");
         return false;
 }
 
@@ -310,7 +317,7 @@ static void link_settle(Link *l) {
         Link *other, *tmp;
 
         if (link_is_second_to_probe(l)) {
-                link_end(l, CODE_OK, "another link is being opened");
+                link_give_way(l, "another link is being opened");
                 return;
         }
         DL_FOREACH_SAFE (l->pool->links, other, tmp) {
@@ -392,6 +399,7 @@ static int link_take_bye(Link *l, Frame *f) {
                 return r;
         copy_bytes(text, x.text.data, x.text.size);
         text[x.text.size] = 0;
+        l->gave_way = x.code == CODE_OK && l->state != LINK_OPEN;
         link_lost(l, x.code, text);
         return 0;
 }
@@ -429,17 +437,19 @@ static int on_conn_frame(void *userdata, Frame *f) {
                 return l->state == LINK_HELLO && !l->has_hello ? link_take_hello(l, f) : -EPROTO;
         case FRAME_BYE:
                 return link_take_bye(l, f);
-        case FRAME_PING:
-                return link_take_ping(l, f);
-        case FRAME_PONG:
-                return frame_decode_empty(f);
         case FRAME_HELLO_OK:
                 return l->has_hello && !l->peer_ok ? link_take_hello_ok(l, f) : -EPROTO;
         default:
-                if (f->type >= FRAME_IGNORABLE)
-                        return 0;
-                return l->state == LINK_OPEN ? p->callbacks->frame(p->userdata, l, f) : -EPROTO;
+                break;
         }
+        /* To the other end the link is open when it has both HELLO_OK, so this end has them too. */
+        if (l->state != LINK_OPEN)
+                return -EPROTO;
+        if (f->type == FRAME_PING)
+                return link_take_ping(l, f);
+        if (f->type == FRAME_PONG)
+                return frame_decode_empty(f);
+        return f->type >= FRAME_IGNORABLE ? 0 : p->callbacks->frame(p->userdata, l, f);
 }
 
 static void on_conn_drained(void *userdata) {
@@ -466,11 +476,11 @@ static void link_probe_ends(Link *l) {
         Link *older = TAKE_PTR(l->probed);
 
         if (older && conn_last_input(older->conn) > l->probe_sent) {
-                link_end(l, CODE_OK, "the older link is alive and stays");
+                link_give_way(l, "the older link is alive and stays");
                 return;
         }
         if (older)
-                link_end(older, CODE_OK, "superseded by a newer link");
+                link_give_way(older, "superseded by a newer link");
         l->state = LINK_HELLO;
         link_settle(l); /* others may have come meanwhile */
 }
@@ -571,7 +581,7 @@ static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **re
                 link_free(l);
                 return r;
         }
-        conn_set_limit(l->conn, l->outgoing ? &contact_limit : &stranger_limit);
+        conn_set_limit(l->conn, &stranger_limit);
         link_await(l);
         DL_APPEND(p->links, l);
         *ret = l;
@@ -617,6 +627,10 @@ bool link_has_room(Link *l, size_t n) {
 
 bool link_is_open(const Link *l) {
         return l->state == LINK_OPEN;
+}
+
+bool link_gave_way(const Link *l) {
+        return l->gave_way;
 }
 
 bool link_is_outgoing(const Link *l) {

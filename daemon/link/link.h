@@ -83,7 +83,7 @@ Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
 
 /* The other end is somebody the user writes to, and may send as fast as it can be stored. Strangers
  * are slowed down, as what they send costs signatures and disk, and give way when there are too
- * many connections. Dialled links are trusted from the start. */
+ * many connections. */
 void link_trust(Link *l);
 
 /* Answers to `hello`. OK is encoded at once. */
@@ -106,6 +106,10 @@ bool link_has_room(Link *l, size_t n);
 
 bool link_is_open(const Link *l);
 bool link_is_outgoing(const Link *l);
+
+/* In `closed`: another link of the account stays, as far as this end or the other says, and there
+ * was nothing wrong with this one. The other end says the same when its program stops in order. */
+bool link_gave_way(const Link *l);
 const SockAddr *link_peer(const Link *l);
 
 /* After `hello`. The account is known from the start on dialled links. */

@@ -218,6 +218,33 @@ TEST(an_incoming_link_makes_no_address_forgotten) {
         world_free(&w);
 }
 
+/* Both have called at once: nothing is wrong with the address of the link that gave way. */
+TEST(whose_call_gave_way_may_call_again_at_once) {
+        Stack *stays, *gave_way;
+        usec_t start;
+        World w;
+
+        world_new(&w);
+        (void)stack_send(&w.alice, &w.bob.who, "hi");
+        (void)stack_send(&w.bob, &w.alice.who, "ho");
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 1 && w.bob.n_delivered == 1);
+        stays = &w.bob;
+        gave_way = &w.alice;
+        if (memcmp(sign_key_public(&w.alice.who.device), sign_key_public(&w.bob.who.device),
+                    KEY_SIZE) < 0) {
+                stays = &w.alice;
+                gave_way = &w.bob;
+        }
+        stack_stop(stays);
+        stack_start(stays);
+        SIM_UNTIL(&w.sim, gave_way->n_down == 1);
+        start = loop_now(w.sim.loop);
+        (void)stack_send(gave_way, &stays->who, "again");
+        SIM_UNTIL(&w.sim, gave_way->n_delivered == 2);
+        CHECK(loop_now(w.sim.loop) - start < 100 * USEC_PER_MSEC);
+        world_free(&w);
+}
+
 /* Not too often */
 
 TEST(many_messages_are_not_many_attempts) {

@@ -3,6 +3,7 @@
 /* What delivery remembers of a batch that came to nothing. */
 
 #include "db/private.h"
+#include "directory/private.h"
 #include "far-lab.h"
 
 static void fail_batch(Stack *s) {
@@ -56,6 +57,7 @@ TEST(a_stranger_whose_row_was_not_kept_is_turned_away) {
         CHECK_EQ(far_bye(&w.far), CODE_PEER_STORAGE);
         CHECK_EQ(number_of(&w.bob, &w.alice), 0);
         CHECK_EQ(w.bob.n_up, w.bob.n_down);
+        CHECK_EQ(HASH_COUNT(w.bob.directory->watched), 0); /* nobody asks after her */
 
         /* The number that she had for a moment is somebody else's now, and she gets her own. */
         person_new(&w.sim, "carol", &carol);

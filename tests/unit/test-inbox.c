@@ -514,6 +514,34 @@ TEST(a_body_may_be_so_long_and_no_longer) {
         world_free(&w);
 }
 
+/* As after a change of devices, when all that was written before comes with the new one. */
+TEST(every_feed_of_a_batch_gets_its_receipt) {
+        bool seen[7] = {};
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        w.alice.epoch = ELEMENTSOF(seen);
+        person_sign(&w.alice, IDENTITY_LIFETIME);
+        world_link(&w);
+        for (unsigned epoch = 1; epoch < ELEMENTSOF(seen); epoch++) {
+                Inner m = world_inner(&w, "from before");
+
+                m.epoch = epoch;
+                m.seq = 1;
+                m.device[0] ^= (uint8_t)epoch;
+                memset(m.prev, 0, sizeof(m.prev));
+                world_say(&w, &m, &w.alice.device);
+        }
+        for (unsigned i = 1; i < ELEMENTSOF(seen); i++) {
+                Receipt rc = world_take_receipt(&w);
+
+                CHECK(rc.epoch < ELEMENTSOF(seen) && !seen[rc.epoch]);
+                seen[rc.epoch] = true;
+        }
+        CHECK_EQ(w.bob.n_shown, ELEMENTSOF(seen) - 1);
+        world_free(&w);
+}
+
 TEST(an_older_device_does_not_come_in) {
         Transport *ends[2];
         Person tablet;

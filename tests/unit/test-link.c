@@ -360,9 +360,11 @@ static void ends_handshake(World *w, bool hello, FrameType type, bool twice) {
                         far_sent(&f, hello_encode(out, &h));
                 else if (type == FRAME_HELLO_OK)
                         far_sent(&f, hello_ok_encode(out, &(HelloOk){}));
-                else
+                else if (type == FRAME_MESSAGE)
                         far_sent(
                                 &f, message_encode(out, &(MessageFrame){.inner = text_bytes("x")}));
+                else
+                        far_send_empty(&f, type, 0);
         SIM_UNTIL(&w->sim, f.is_closed);
         CHECK_EQ(w->b.n_frames, 0);
         CHECK_EQ(w->b.n_open, n);
@@ -380,6 +382,11 @@ TEST(everything_in_its_turn) {
         ends_handshake(&w, true, FRAME_HELLO_OK, true); /* twice */
         ends_handshake(&w, false, FRAME_MESSAGE, false);
         ends_handshake(&w, true, FRAME_MESSAGE, false);
+        for (int hello = 0; hello < 2; hello++) {
+                ends_handshake(&w, hello, FRAME_PING, false);
+                ends_handshake(&w, hello, FRAME_PONG, false);
+                ends_handshake(&w, hello, FRAME_IGNORABLE, false);
+        }
         world_free(&w);
 }
 
