@@ -92,12 +92,10 @@ static void view_finish(PeerView *v) {
         v->peer.note = v->note[0] ? v->note : NULL;
 }
 
-/* What was last heard of somebody through a tracker counts while there is one, and
- * somewhat longer. */
 static const KnownPresence *heard_presence(const Chat *c, const Contact *k) {
         const KnownPresence *known = directory_presence(c->parts.directory, k->account);
 
-        return known && known->online && directory_is_informed(c->parts.directory) ? known : NULL;
+        return known && known->online ? known : NULL;
 }
 
 static Presence contact_presence(const Chat *c, const Contact *k) {

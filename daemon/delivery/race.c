@@ -179,7 +179,7 @@ static bool race_ask(Race *r) {
         const KnownPresence *k = directory_presence(d->directory, p->account);
         DeadKey key = dead_key(p->account, "");
 
-        if (r->looked_up || (k && !k->online) || !directory_is_connected(d->directory))
+        if (r->looked_up || (k && k->gone) || !directory_is_connected(d->directory))
                 return false;
         if (r->appeared)
                 dead_excuse(&d->dead, &key, loop_now(d->loop));

@@ -4,160 +4,6 @@
 
 #include "directory/private.h"
 
-/* Watched accounts */
-
-static Watched *watched_find(const Directory *d, const uint8_t *account) {
-        Watched *w;
-
-        HASH_FIND(hh, d->watched, account, KEY_SIZE, w);
-        return w;
-}
-
-const KnownPresence *directory_presence(
-        const Directory *d, const uint8_t account[static KEY_SIZE]) {
-        Watched *w = watched_find(d, account);
-
-        return w && w->heard ? &w->known : NULL;
-}
-
-static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
-        queries_go_on(userdata);
-}
-
-/* A session that has too many requests open is told everything anew when one was answered: watching
- * twice is watching. */
-static void session_watch_accounts(Directory *d, Session *s, const uint8_t *accounts, size_t n) {
-        Watch w = {.add = {.data = accounts, .size = n * KEY_SIZE}};
-
-        if (n > 0 && session_watch(s, &w, on_watched, d) == -EBUSY)
-                d->watch_again = true;
-}
-
-static void session_watch_all(Directory *d, Session *s) {
-        uint8_t(*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
-        Watched *w, *tmp;
-        size_t n = 0;
-
-        if (!accounts)
-                return;
-        HASH_ITER (hh, d->watched, w, tmp) {
-                memcpy(accounts[n++], w->account, KEY_SIZE);
-                if (n == WATCH_ACCOUNTS_MAX) {
-                        session_watch_accounts(d, s, accounts[0], n);
-                        n = 0;
-                }
-        }
-        session_watch_accounts(d, s, accounts[0], n);
-        free(accounts);
-}
-
-void watch_go_on(Directory *d) {
-        if (!d->watch_again)
-                return;
-        d->watch_again = false;
-        for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        session_watch_all(d, d->trackers[i].session);
-}
-
-int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
-        Watched *w;
-
-        if (watched_find(d, account))
-                return 0;
-        if (HASH_COUNT(d->watched) >= DIRECTORY_WATCHED_MAX)
-                return -ENOBUFS;
-        w = calloc(1, sizeof(*w));
-        if (!w)
-                return -ENOMEM;
-        memcpy(w->account, account, KEY_SIZE);
-        HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
-        for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        session_watch_accounts(d, d->trackers[i].session, w->account, 1);
-        return 0;
-}
-
-void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
-        Watch remove = {.remove = {.data = account, .size = KEY_SIZE}};
-        Watched *w = watched_find(d, account);
-
-        if (!w)
-                return;
-        for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        (void)session_watch(d->trackers[i].session, &remove, NULL, NULL);
-        HASH_DEL(d->watched, w);
-        free(w);
-}
-
-/* The newer of what is known and P. */
-static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
-        KnownPresence *k = &w->known;
-
-        if (w->heard && (p->epoch < k->epoch || (p->epoch == k->epoch && p->seq < k->seq)))
-                return -ESTALE;
-        *k = (KnownPresence){.online = p->presence != PRESENCE_OFFLINE,
-                .presence = p->presence,
-                .last_seen = now,
-                .epoch = p->epoch,
-                .seq = p->seq};
-        copy_bytes(k->note, p->note.data, p->note.size);
-        for (size_t i = 0; i < p->n_endpoints; i++)
-                if (p->endpoints[i].size < sizeof(k->endpoints[0]))
-                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data,
-                                p->endpoints[i].size);
-        w->heard = true;
-        return 0;
-}
-
-/* Which device speaks for an account is the account's own word: a record or a certificate. */
-static void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device) {
-        if (w->has_device && epoch < w->epoch)
-                return;
-        w->has_device = true;
-        w->epoch = epoch;
-        memcpy(w->device, device, KEY_SIZE);
-}
-
-/* Anybody can sign a presence; only that of the account's device says where the account is. */
-static int presence_decode_of(const Watched *w, Bytes outer, PresenceRecord *ret) {
-        if (presence_decode(outer, ret) < 0 || !w->has_device || ret->epoch != w->epoch ||
-                !key_equal(ret->account, w->account) || !key_equal(ret->device, w->device))
-                return -EBADMSG;
-        return 0;
-}
-
-int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now) {
-        Watched *w = watched_find(d, c->account);
-        PresenceRecord p;
-        int r;
-
-        if (!w)
-                return 0;
-        watched_take_device(w, c->epoch, c->device);
-        r = presence_decode_of(w, presence, &p);
-        if (r >= 0)
-                r = watched_take(w, &p, now);
-        if (r >= 0)
-                d->callbacks->presence(d->userdata, w->account, w->known.online, now, &p);
-        return r;
-}
-
-void directory_learn(
-        Directory *d, const Record *record, const PresenceRecord *presence, usec_t now) {
-        Watched *w = watched_find(d, record->account);
-
-        if (!w)
-                return;
-        watched_take_device(w, record->epoch, record->device.device);
-        if (presence && presence->epoch == w->epoch && key_equal(presence->device, w->device))
-                (void)watched_take(w, presence, now);
-}
-
 bool directory_get_time(const Directory *d, usec_t *ret) {
         if (d->told_time == 0)
                 return false;
@@ -165,91 +11,45 @@ bool directory_get_time(const Directory *d, usec_t *ret) {
         return true;
 }
 
-/* Without a tracker */
-
-static void watched_forget_online(Watched *w) {
-        w->known.online = false;
-        w->known.presence = PRESENCE_OFFLINE;
-}
-
-static void on_grace_over(void *userdata) {
-        Directory *d = userdata;
-        Watched *w, *tmp;
-
-        d->informed = false;
-        HASH_ITER (hh, d->watched, w, tmp) {
-                if (!w->heard || !w->known.online)
-                        continue;
-                watched_forget_online(w);
-                d->callbacks->presence(d->userdata, w->account, false, w->known.last_seen, NULL);
-        }
-}
-
-static void presence_expires_later(Directory *d) {
-        usec_t grace = DIRECTORY_GRACE_HEARTBEATS * d->self->heartbeat * USEC_PER_SEC;
-
-        if (directory_is_connected(d)) {
-                d->informed = true;
-                d->has_grace = false;
-                loop_timer_set(d->grace, USEC_INFINITY);
-        } else if (d->informed && !d->has_grace) {
-                d->has_grace = true;
-                loop_timer_set(d->grace, loop_now(net_loop(d->net)) + grace);
-        }
-}
-
-/* Nobody is watched any more, and nobody is told. */
-static void presence_expires_now(Directory *d) {
-        Watched *w, *tmp;
-
-        d->informed = d->has_grace = false;
-        loop_timer_set(d->grace, USEC_INFINITY);
-        HASH_ITER (hh, d->watched, w, tmp)
-                watched_forget_online(w);
-}
-
 /* Session callbacks */
 
 static void announce_to(Directory *d, Session *s);
 
+static Tracker *tracker_of(Directory *d, const Session *s) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session == s)
+                        return &d->trackers[i];
+        return NULL;
+}
+
+static void tracker_set_connected(Directory *d, Tracker *t, bool connected) {
+        if (connected == t->connected)
+                return;
+        t->connected = connected;
+        if (connected)
+                presence_session_back(d, t);
+        else
+                presence_session_lost(d, t);
+}
+
 static void on_session_state(void *userdata, Session *s) {
         Directory *d = userdata;
+        Tracker *t = tracker_of(d, s);
 
+        if (t)
+                tracker_set_connected(d, t, session_state(s) == SESSION_CONNECTED);
         if (session_state(s) == SESSION_CONNECTED)
                 announce_to(d, s);
-        presence_expires_later(d);
         queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
 
-/* A tracker may say that somebody is gone; that somebody is here needs the device's signature. */
 static void on_session_presence(void *userdata, Session *s, const PresencePush *push) {
         Directory *d = userdata;
-        Watched *w = watched_find(d, push->account);
-        PresenceRecord p;
-        bool have = false;
+        const Tracker *t = tracker_of(d, s);
 
-        if (push->online) { /* the time of last-seen is now */
-                d->told_time = push->last_seen;
-                d->told_at = loop_now(net_loop(d->net));
-        }
-        if (!w)
-                return;
-        if (push->presence.size > 0) {
-                if (presence_decode_of(w, push->presence, &p) < 0 ||
-                        watched_take(w, &p, push->last_seen) < 0)
-                        return;
-                have = true;
-        } else if (push->online)
-                return;
-        w->heard = true;
-        w->known.last_seen = push->last_seen;
-        if (!push->online) {
-                w->known.online = false;
-                w->known.presence = PRESENCE_OFFLINE;
-        }
-        d->callbacks->presence(
-                d->userdata, w->account, w->known.online, push->last_seen, have ? &p : NULL);
+        if (t)
+                presence_pushed(d, t, push);
 }
 
 static void on_session_record(void *userdata, Session *s, Bytes outer) {
@@ -293,9 +93,10 @@ static void tracker_start(Directory *d, Tracker *t) {
 }
 
 /* Whoever waits for an answer gets one. */
-static void tracker_end(Tracker *t) {
+static void tracker_end(Directory *d, Tracker *t) {
         Session *s = TAKE_PTR(t->session);
 
+        tracker_set_connected(d, t, false);
         if (s)
                 session_fail_requests(s);
         session_free(s);
@@ -309,9 +110,9 @@ void directory_start(Directory *d) {
 
 void directory_stop(Directory *d) {
         d->started = false;
-        presence_expires_now(d);
         for (size_t i = 0; i < d->n; i++)
-                tracker_end(&d->trackers[i]);
+                tracker_end(d, &d->trackers[i]);
+        presence_expires_now(d);
         queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
@@ -320,25 +121,51 @@ static bool same_tracker(const EndpointKey *a, const EndpointKey *b) {
         return streq(a->host, b->host) && a->port == b->port && key_equal(a->key, b->key);
 }
 
+/* The old tracker, where it stays. */
+static void tracker_take(Tracker *t, Directory *d) {
+        for (size_t k = 0; k < d->n; k++) {
+                Tracker *old = &d->trackers[k];
+
+                if (!old->session || !same_tracker(&t->address, &old->address))
+                        continue;
+                *t = *old;
+                old->session = NULL;
+                old->connected = false;
+                return;
+        }
+}
+
+static unsigned first_slot(uint32_t taken) {
+        unsigned i = 0;
+
+        while (taken & UINT32_C(1) << i)
+                i++;
+        return i;
+}
+
 int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) {
         Tracker list[DIRECTORY_TRACKERS_MAX] = {};
+        uint32_t taken = 0;
 
         if (n > DIRECTORY_TRACKERS_MAX)
                 return -E2BIG;
         for (size_t i = 0; i < n; i++) {
                 list[i].address = trackers[i];
-                for (size_t k = 0; k < d->n; k++)
-                        if (d->trackers[k].session &&
-                                same_tracker(&trackers[i], &d->trackers[k].address))
-                                list[i].session = TAKE_PTR(d->trackers[k].session);
+                tracker_take(&list[i], d);
+                if (list[i].session)
+                        taken |= TRACKER_BIT(&list[i]);
         }
         for (size_t k = 0; k < d->n; k++)
-                tracker_end(&d->trackers[k]);
+                tracker_end(d, &d->trackers[k]);
+        for (size_t i = 0; i < n; i++)
+                if (!list[i].session) {
+                        list[i].slot = first_slot(taken);
+                        taken |= TRACKER_BIT(&list[i]);
+                }
         memcpy(d->trackers, list, sizeof(list));
         d->n = n;
         if (d->started)
                 directory_start(d);
-        presence_expires_later(d);
         d->callbacks->trackers_changed(d->userdata);
         return 0;
 }
@@ -365,10 +192,6 @@ Session *directory_connected_session(const Directory *d) {
 
 bool directory_is_connected(const Directory *d) {
         return directory_connected_session(d) != NULL;
-}
-
-bool directory_is_informed(const Directory *d) {
-        return d->informed;
 }
 
 bool directory_has_failed(const Directory *d) {
@@ -450,7 +273,11 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
 
         if (!d)
                 return -ENOMEM;
-        *d = (Directory){.net = net, .self = self, .callbacks = callbacks, .userdata = userdata};
+        *d = (Directory){.net = net,
+                .self = self,
+                .callbacks = callbacks,
+                .userdata = userdata,
+                .grace_at = USEC_INFINITY};
         if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0 ||
                 loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0) {
                 directory_free(d);

@@ -51,13 +51,10 @@ const Session *directory_session(const Directory *d, size_t i);
 /* One is connected. */
 bool directory_is_connected(const Directory *d);
 
-/* So many heartbeats after the last tracker was lost, what was heard of presence still counts: one
- * that starts again must not look like everybody leaving. A tracker gives people as long after its
- * start before it says that they are gone. */
+/* So many heartbeats after a tracker was lost, what it said of presence still counts: one that
+ * starts again must not look like everybody leaving. When it is back, it has as long to say it
+ * again. A tracker gives people as long after its start before it says that they are gone. */
 #define DIRECTORY_GRACE_HEARTBEATS 3
-
-/* One is connected, or was until that long ago; what directory_presence() says holds. */
-bool directory_is_informed(const Directory *d);
 
 /* None is connected and none is being tried: waiting will not help soon. */
 bool directory_has_failed(const Directory *d);
@@ -102,7 +99,8 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */
 typedef struct KnownPresence {
-        bool online;
+        bool online; /* at least one tracker says so, or said so until just before it was lost */
+        bool gone; /* a tracker says that he is not there, and none says the contrary */
         Presence presence;
         usec_t last_seen;
         char note[PRESENCE_NOTE_MAX + 1];
@@ -117,8 +115,9 @@ const KnownPresence *directory_presence(const Directory *d, const uint8_t accoun
 /* What time it is now by the clock of the tracker that spoke last. False before one did. */
 bool directory_get_time(const Directory *d, usec_t *ret);
 
-/* A presence record that came from the device of certificate C itself (HELLO_OK), kept like one
- * that was pushed. -EBADMSG, -ESTALE. */
+/* A presence record that came from the device of certificate C itself (HELLO_OK): where he is to be
+ * found and what he says of himself, but not that he is there, which only the link can say and only
+ * for as long as there is one. -EBADMSG, -ESTALE. */
 int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);
 
 /* What a look-up has said of a watched account, so that it need not be asked again. PRESENCE may be

@@ -9,7 +9,13 @@
 typedef struct Tracker {
         EndpointKey address;
         Session *session;
+        unsigned slot; /* for TRACKER_BIT(); kept for as long as it is in the list */
+        bool connected; /* as was last told of the session */
 } Tracker;
+
+/* Who says that somebody is online: a tracker, or the answer to a look-up. */
+#define TRACKER_BIT(t) (UINT32_C(1) << (t)->slot)
+#define ANSWER_BIT (UINT32_C(1) << DIRECTORY_TRACKERS_MAX)
 
 typedef struct Watched {
         uint8_t account[KEY_SIZE];
@@ -17,6 +23,11 @@ typedef struct Watched {
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
         bool heard;
+        Presence announced; /* by himself; `known` has it while he is online */
+        uint32_t said; /* who says that he is online */
+        uint32_t lost; /* of these, who was lost since and has not said it again: until `until` */
+        usec_t until;
+        bool renewed; /* `until` was put off since the last loss */
         KnownPresence known;
         UT_hash_handle hh;
 } Watched;
@@ -48,14 +59,26 @@ struct Directory {
         Buffer presence; /* as announced */
         Watched *watched;
         bool watch_again; /* some request to watch found too many open */
-        bool informed; /* what was heard of presence still counts */
-        bool has_grace; /* no tracker is connected: until `grace` */
-        LoopTimer *grace;
+        LoopTimer *grace; /* the next `until` of somebody watched */
+        usec_t grace_at;
         Query *queries;
         LoopTimer *query_timer;
 };
 
 Session *directory_connected_session(const Directory *d);
+
+Watched *watched_find(const Directory *d, const uint8_t *account);
+void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device);
+void session_watch_all(Directory *d, Session *s);
+
+/* A tracker was lost, is back, or says something. */
+void presence_session_lost(Directory *d, const Tracker *t);
+void presence_session_back(Directory *d, const Tracker *t);
+void presence_pushed(Directory *d, const Tracker *t, const PresencePush *push);
+void on_grace_over(void *userdata);
+
+/* Nobody is watched any more, and nobody is told. */
+void presence_expires_now(Directory *d);
 
 void queries_free(Directory *d);
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who is there and who was: PeerChanged for real changes only, last-seen over restarts."""
+import pathlib
+import shutil
 import signal
 import time
 
@@ -57,3 +59,60 @@ def test_who_is_there_at_the_end_was_seen_then(alice, bob, tracker):
     tracker.stop()
     alice.start()
     assert before - 5e6 < alice.peer("bob")["last-seen"] < time.time() * 1e6 + 5e6
+
+
+QUICK = "heartbeat = { interval = 5; };"
+
+
+def seen_by_tracker(user, name):
+    peer = user.peer(name)
+    return peer["presence"] == "online" and "tracker" in peer["via"]
+
+
+def test_who_was_linked_and_leaves_has_left(lab):
+    """Without a tracker nobody but the link can say so."""
+    lab.tracker(config=QUICK)
+    alice, bob = lab.users("alice", "bob", config=QUICK)
+    alice.exchange(bob)
+    bob.stop()
+    wait_until(lambda: alice.peer("bob")["presence"] == "offline")
+    bob.configure(QUICK + "\ntrackers = ( );")
+    bob.start()
+    bob.send("alice", "from here")
+    wait_until(lambda: alice.peer("bob")["presence"] == "online")
+    assert "tracker" not in alice.peer("bob")["via"]
+    bob.stop()
+    wait_until(lambda: alice.peer("bob")["presence"] == "offline")
+
+
+def test_a_tracker_that_has_forgotten_everybody_keeps_nobody_online(lab):
+    tracker = lab.tracker(config=QUICK)
+    alice, bob = lab.users("alice", "bob", config=QUICK)
+    alice.exchange(bob)
+    wait_until(lambda: seen_by_tracker(alice, "bob"))
+    tracker.kill()
+    bob.kill()
+    for path in pathlib.Path(lab.directory).rglob("directory*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    tracker.start()
+    alice.wait_state("online")
+    wait_until(lambda: alice.peer("bob")["presence"] == "offline", 120)
+
+
+def test_one_tracker_of_two_keeps_nobody_online(lab):
+    first, second = (lab.tracker(name, config=QUICK) for name in ("first", "second"))
+    alice = lab.user("alice", config=QUICK, trackers=[first.address(), second.address()]).join()
+    bob = lab.user("bob", config=QUICK, trackers=[first.address()]).join()
+    alice.exchange(bob)
+    wait_until(lambda: seen_by_tracker(alice, "bob"))
+    second.kill()                               # which knows nothing of bob
+    second.start()
+    wait_until(lambda: [row["state"] for row in alice.status()["trackers"]] == ["connected"] * 2)
+    assert seen_by_tracker(alice, "bob")
+    first.kill()
+    bob.kill()
+    wait_until(lambda: alice.peer("bob")["presence"] == "offline", 120)
+    assert alice.status()["state"] == "online"

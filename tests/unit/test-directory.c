@@ -8,7 +8,7 @@
 typedef struct World {
         Sim sim;
         Person alice, bob, mallory;
-        FakeTracker tracker;
+        FakeTracker tracker, *teller; /* TELLER: whose pushes are made */
         Directory *directory;
         unsigned n_records, n_presence, n_refused;
         uint64_t record_epoch, record_seq; /* of the last one told */
@@ -56,7 +56,7 @@ static const DirectoryCallbacks callbacks = {
 static void world_begin(World *w) {
         EndpointKey address;
 
-        *w = (World){};
+        *w = (World){.teller = &w->tracker};
         sim_new(&w->sim, 1);
         person_new(&w->sim, "alice", &w->alice);
         person_new(&w->sim, "bob", &w->bob);
@@ -87,17 +87,17 @@ static void world_free(World *w) {
 }
 
 static Buffer *tracker_output(World *w) {
-        return conn_output(w->tracker.far.conn);
+        return conn_output(w->teller->far.conn);
 }
 
 /* Everything said so far has been heard, and the session goes on. */
 static void settle(World *w) {
-        CHECK(far_is_served(&w->tracker.far));
+        CHECK(far_is_served(&w->teller->far));
         CHECK(directory_is_connected(w->directory));
 }
 
 static void push_record(World *w, Bytes record) {
-        far_sent(&w->tracker.far, record_frame_encode(tracker_output(w), FRAME_RECORD, 0, record));
+        far_sent(&w->teller->far, record_frame_encode(tracker_output(w), FRAME_RECORD, 0, record));
         settle(w);
 }
 
@@ -106,7 +106,7 @@ static void push_presence(World *w, const Person *about, bool online, Bytes pres
                 .online = online, .presence = presence, .last_seen = loop_realtime(w->sim.loop)};
 
         memcpy(p.account, person_account(about), KEY_SIZE);
-        far_sent(&w->tracker.far, presence_push_encode(tracker_output(w), &p));
+        far_sent(&w->teller->far, presence_push_encode(tracker_output(w), &p));
         settle(w);
 }
 
@@ -240,6 +240,20 @@ TEST(that_somebody_is_gone_needs_no_signature) {
         world_free(&w);
 }
 
+#define GRACE (DIRECTORY_GRACE_HEARTBEATS * 30 * USEC_PER_SEC)
+
+static void lose(FakeTracker *t) {
+        tracker_close(t);
+        tracker_hang_up(t);
+}
+
+static void come_back(World *w, FakeTracker *t) {
+        tracker_listen(t);
+        directory_wake(w->directory);
+        tracker_greet(t);
+        far_take(&t->far, FRAME_WATCH);
+}
+
 TEST(a_tracker_that_is_lost_does_not_mean_that_people_are) {
         const KnownPresence *known;
         unsigned n;
@@ -250,43 +264,141 @@ TEST(a_tracker_that_is_lost_does_not_mean_that_people_are) {
         push_presence_of(&w, &w.bob, PRESENCE_AWAY, 7);
         n = w.n_presence;
         known = directory_presence(w.directory, person_account(&w.bob));
-        CHECK(known && known->online && directory_is_informed(w.directory));
+        CHECK(known && known->online);
 
-        /* Back within three heartbeats: nothing has happened. */
-        tracker_close(&w.tracker);
-        tracker_hang_up(&w.tracker);
-        sim_run(&w.sim, 80 * USEC_PER_SEC);
+        /* Back within three heartbeats, and says the same again: nothing has happened. */
+        lose(&w.tracker);
+        sim_run(&w.sim, GRACE - 10 * USEC_PER_SEC);
         CHECK(!directory_is_connected(w.directory));
-        CHECK(known->online && directory_is_informed(w.directory));
+        CHECK(known->online);
         CHECK_EQ(known->presence, PRESENCE_AWAY);
-        tracker_listen(&w.tracker);
-        directory_wake(w.directory);
-        tracker_greet(&w.tracker);
-        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
-        sim_run(&w.sim, 10 * USEC_PER_MINUTE);
-        CHECK(known->online && directory_is_informed(w.directory));
+        come_back(&w, &w.tracker);
+        sim_run(&w.sim, GRACE - 10 * USEC_PER_SEC); /* he may take his time as well */
+        CHECK(known->online);
         CHECK_EQ(w.n_presence, n);
+        push_presence_of(&w, &w.bob, PRESENCE_AWAY, 7);
+        CHECK(w.online && w.n_presence == n + 1);
+        sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+        CHECK(known->online);
+        CHECK_EQ(w.n_presence, ++n);
 
         /* Not back for longer. */
-        tracker_close(&w.tracker);
-        tracker_hang_up(&w.tracker);
+        lose(&w.tracker);
         SIM_UNTIL(&w.sim, w.n_presence > n);
         CHECK_EQ(w.n_presence, n + 1);
-        CHECK(!w.online && !known->online && !directory_is_informed(w.directory));
+        CHECK(!w.online && !known->online);
         sim_run(&w.sim, 10 * USEC_PER_MINUTE);
         CHECK_EQ(w.n_presence, n + 1);
-        tracker_listen(&w.tracker);
-        directory_wake(w.directory);
-        tracker_greet(&w.tracker);
-        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
-        CHECK(!known->online && directory_is_informed(w.directory));
+        come_back(&w, &w.tracker);
+        CHECK(!known->online);
         push_presence_of(&w, &w.bob, PRESENCE_AWAY, 7); /* the same as before will do */
         CHECK(known->online && w.n_presence == n + 2);
 
         /* Who stops has no more to do with it. */
         directory_stop(w.directory);
-        CHECK(!known->online && !directory_is_informed(w.directory));
+        CHECK(!known->online);
         CHECK_EQ(w.n_presence, n + 2);
+        world_free(&w);
+}
+
+/* As one does that was set up anew: it knows nobody, so it says of nobody that he is gone. */
+TEST(a_tracker_that_is_back_has_to_say_again_who_is_there) {
+        World w;
+
+        world_new(&w);
+        push_record(&w, w.bob.local.record);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 7);
+        for (int i = 0; i < 6 && w.online; i++) { /* coming and going does not count */
+                lose(&w.tracker);
+                sim_run(&w.sim, GRACE / 3);
+                come_back(&w, &w.tracker);
+                sim_run(&w.sim, GRACE / 3);
+        }
+        CHECK(!w.online && w.n_presence == 2);
+        CHECK(!directory_presence(w.directory, person_account(&w.bob))->online);
+        CHECK(!directory_presence(w.directory, person_account(&w.bob))->gone); /* who knows */
+        world_free(&w);
+}
+
+/* Connected to two. */
+static void add_tracker(World *w, FakeTracker *second) {
+        EndpointKey addresses[2];
+
+        tracker_new_at(&w->sim, "second", second);
+        addresses[0] = tracker_address(second);
+        addresses[1] = tracker_address(&w->tracker);
+        CHECK_OK(directory_set_trackers(w->directory, addresses, 2));
+        tracker_greet(second);
+        far_take(&second->far, FRAME_WATCH);
+}
+
+TEST(one_tracker_that_says_so_is_enough) {
+        const KnownPresence *known;
+        FakeTracker second;
+        World w;
+
+        world_new(&w);
+        push_record(&w, w.bob.local.record);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 7);
+        add_tracker(&w, &second);
+        known = directory_presence(w.directory, person_account(&w.bob));
+        w.teller = &second;
+        push_presence(&w, &w.bob, false, (Bytes){}); /* he is not there: he does not use it */
+        CHECK(known->online && w.n_presence == 1);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 6); /* it has not heard the last of it */
+        CHECK(known->online && w.n_presence == 1);
+        w.teller = &w.tracker;
+        push_presence(&w, &w.bob, false, (Bytes){});
+        CHECK(known->online && !known->gone && w.n_presence == 1);
+        w.teller = &second;
+        push_presence(&w, &w.bob, false, (Bytes){});
+        CHECK(!known->online && known->gone && w.n_presence == 2);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 6);
+        CHECK(known->online && !known->gone && w.n_presence == 3);
+        tracker_free(&second);
+        world_free(&w);
+}
+
+TEST(what_only_a_lost_tracker_has_said_expires) {
+        const KnownPresence *known;
+        FakeTracker second;
+        World w;
+
+        world_new(&w);
+        push_record(&w, w.bob.local.record);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 7);
+        add_tracker(&w, &second);
+        known = directory_presence(w.directory, person_account(&w.bob));
+        lose(&w.tracker);
+        sim_run(&w.sim, GRACE - 10 * USEC_PER_SEC);
+        CHECK(known->online && w.n_presence == 1);
+        SIM_UNTIL(&w.sim, w.n_presence == 2);
+        CHECK(!known->online && !w.online && directory_is_connected(w.directory));
+        tracker_free(&second);
+        world_free(&w);
+}
+
+TEST(a_tracker_that_is_taken_off_the_list_counts_as_lost) {
+        const KnownPresence *known;
+        EndpointKey address;
+        FakeTracker second;
+        World w;
+
+        world_new(&w);
+        push_record(&w, w.bob.local.record);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 7);
+        add_tracker(&w, &second);
+        known = directory_presence(w.directory, person_account(&w.bob));
+        address = tracker_address(&w.tracker); /* which stays, at another place in the list */
+        CHECK_OK(directory_set_trackers(w.directory, &address, 1));
+        sim_run(&w.sim, 2 * GRACE);
+        CHECK(known->online && w.n_presence == 1);
+        address = tracker_address(&second);
+        CHECK_OK(directory_set_trackers(w.directory, &address, 1));
+        CHECK(known->online);
+        SIM_UNTIL(&w.sim, w.n_presence == 2);
+        CHECK(!known->online);
+        tracker_free(&second);
         world_free(&w);
 }
 
@@ -313,17 +425,29 @@ TEST(a_newer_device_speaks_for_the_account) {
 
 TEST(what_a_link_says_is_checked_as_well) {
         _cleanup_(buffer_done) Buffer own = BUFFER_NULL, other = BUFFER_NULL;
+        const KnownPresence *known;
         Certificate c;
         World w;
 
         world_new(&w);
         CHECK_OK(certificate_decode(w.bob.local.certificate, &c));
-        own = person_presence(&w.bob, PRESENCE_ONLINE, 5, NULL);
+        own = person_presence(&w.bob, PRESENCE_ONLINE, 5, "192.0.2.1:7000");
         other = person_presence(&w.mallory, PRESENCE_ONLINE, 6, NULL);
         CHECK_EQ(directory_take_presence(w.directory, &c, buffer_bytes(&other), 1), -EBADMSG);
         CHECK_EQ(w.n_presence, 0);
         CHECK_OK(directory_take_presence(w.directory, &c, buffer_bytes(&own), 1));
-        CHECK_EQ(w.n_presence, 1);
+        known = directory_presence(w.directory, person_account(&w.bob));
+        CHECK(known && known->n_endpoints == 1);
+        CHECK_STR(known->endpoints[0], "192.0.2.1:7000");
+        /* Nobody would say when he has left. */
+        CHECK(!known->online && !known->gone && w.n_presence == 0);
+        push_presence_of(&w, &w.bob, PRESENCE_ONLINE, 5);
+        CHECK(known->online && w.n_presence == 1);
+        buffer_done(&own);
+        own = BUFFER_NULL;
+        own = person_presence(&w.bob, PRESENCE_BUSY, 6, NULL);
+        CHECK_OK(directory_take_presence(w.directory, &c, buffer_bytes(&own), 1));
+        CHECK(known->online && w.n_presence == 2 && w.presence == PRESENCE_BUSY);
         world_free(&w);
 }
 
@@ -346,7 +470,7 @@ TEST(records_that_do_not_verify_are_ignored) {
 }
 
 static void push_replaced(World *w, Bytes record) {
-        far_sent(&w->tracker.far,
+        far_sent(&w->teller->far,
                 record_frame_encode(tracker_output(w), FRAME_SESSION_REPLACED, 0, record));
         settle(w);
 }

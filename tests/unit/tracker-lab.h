@@ -11,6 +11,7 @@
 
 typedef struct FakeTracker {
         Person self;
+        const char *host;
         Far far; /* the last connection */
         unsigned n_accepted;
         Transport *raw; /* instead of TLS, where wants_raw */
@@ -32,19 +33,22 @@ static void tracker_on_accept(void *userdata, Transport *t) {
 }
 
 static _unused_ void tracker_listen(FakeTracker *k) {
-        CHECK_OK(network_listen(
-                k->self.sim->network, TRACKER_HOST, TRACKER_PORT, tracker_on_accept, k));
+        CHECK_OK(network_listen(k->self.sim->network, k->host, TRACKER_PORT, tracker_on_accept, k));
+}
+
+static _unused_ void tracker_new_at(Sim *sim, const char *host, FakeTracker *k) {
+        *k = (FakeTracker){.host = host};
+        person_new(sim, host, &k->self);
+        tracker_listen(k);
 }
 
 static _unused_ void tracker_new(Sim *sim, FakeTracker *k) {
-        *k = (FakeTracker){};
-        person_new(sim, TRACKER_HOST, &k->self);
-        tracker_listen(k);
+        tracker_new_at(sim, TRACKER_HOST, k);
 }
 
 /* Connections are refused from now on; the one that there is stays. */
 static _unused_ void tracker_close(FakeTracker *k) {
-        network_close(k->self.sim->network, TRACKER_HOST, TRACKER_PORT);
+        network_close(k->self.sim->network, k->host, TRACKER_PORT);
 }
 
 /* The connection goes as well. */
@@ -60,8 +64,9 @@ static _unused_ void tracker_free(FakeTracker *k) {
 }
 
 static EndpointKey tracker_address(const FakeTracker *k) {
-        EndpointKey e = {.host = TRACKER_HOST, .port = TRACKER_PORT};
+        EndpointKey e = {.port = TRACKER_PORT};
 
+        snprintf(e.host, sizeof(e.host), "%s", k->host);
         memcpy(e.key, sign_key_public(&k->self.device), KEY_SIZE);
         return e;
 }

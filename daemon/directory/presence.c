@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Who is watched, and what is known of them. Somebody is online while at least one tracker says so.
+ * What a tracker said before it was lost counts for a while longer, so that one that starts again
+ * does not look like everybody leaving; but it has to be said again.
+ */
+
+#include "directory/private.h"
+
+/* Watched accounts */
+
+Watched *watched_find(const Directory *d, const uint8_t *account) {
+        Watched *w;
+
+        HASH_FIND(hh, d->watched, account, KEY_SIZE, w);
+        return w;
+}
+
+const KnownPresence *directory_presence(
+        const Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watched *w = watched_find(d, account);
+
+        return w && w->heard ? &w->known : NULL;
+}
+
+static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
+        queries_go_on(userdata);
+}
+
+/* A session that has too many requests open is told everything anew when one was answered: watching
+ * twice is watching. */
+static void session_watch_accounts(Directory *d, Session *s, const uint8_t *accounts, size_t n) {
+        Watch w = {.add = {.data = accounts, .size = n * KEY_SIZE}};
+
+        if (n > 0 && session_watch(s, &w, on_watched, d) == -EBUSY)
+                d->watch_again = true;
+}
+
+void session_watch_all(Directory *d, Session *s) {
+        uint8_t(*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
+        Watched *w, *tmp;
+        size_t n = 0;
+
+        if (!accounts)
+                return;
+        HASH_ITER (hh, d->watched, w, tmp) {
+                memcpy(accounts[n++], w->account, KEY_SIZE);
+                if (n == WATCH_ACCOUNTS_MAX) {
+                        session_watch_accounts(d, s, accounts[0], n);
+                        n = 0;
+                }
+        }
+        session_watch_accounts(d, s, accounts[0], n);
+        free(accounts);
+}
+
+void watch_go_on(Directory *d) {
+        if (!d->watch_again)
+                return;
+        d->watch_again = false;
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        session_watch_all(d, d->trackers[i].session);
+}
+
+int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watched *w;
+
+        if (watched_find(d, account))
+                return 0;
+        if (HASH_COUNT(d->watched) >= DIRECTORY_WATCHED_MAX)
+                return -ENOBUFS;
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        memcpy(w->account, account, KEY_SIZE);
+        HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        session_watch_accounts(d, d->trackers[i].session, w->account, 1);
+        return 0;
+}
+
+void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Watch remove = {.remove = {.data = account, .size = KEY_SIZE}};
+        Watched *w = watched_find(d, account);
+
+        if (!w)
+                return;
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session &&
+                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
+                        (void)session_watch(d->trackers[i].session, &remove, NULL, NULL);
+        HASH_DEL(d->watched, w);
+        free(w);
+}
+
+/* Which device speaks for an account is the account's own word: a record or a certificate. */
+void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device) {
+        if (w->has_device && epoch < w->epoch)
+                return;
+        w->has_device = true;
+        w->epoch = epoch;
+        memcpy(w->device, device, KEY_SIZE);
+}
+
+/* Online or not */
+
+static void watched_settle(Watched *w) {
+        KnownPresence *k = &w->known;
+
+        k->online = w->said != 0 && w->announced != PRESENCE_OFFLINE;
+        k->presence = k->online ? w->announced : PRESENCE_OFFLINE;
+        if (k->online)
+                k->gone = false;
+}
+
+static void watched_say(Watched *w, uint32_t who, bool online) {
+        w->lost &= ~who;
+        w->said = online ? w->said | who : w->said & ~who;
+        watched_settle(w);
+}
+
+/* Until AT at least the grace goes on. */
+static void grace_until(Directory *d, usec_t at) {
+        if (at >= d->grace_at)
+                return;
+        d->grace_at = at;
+        loop_timer_set(d->grace, at);
+}
+
+static usec_t grace_of(const Directory *d) {
+        return DIRECTORY_GRACE_HEARTBEATS * d->self->heartbeat * USEC_PER_SEC;
+}
+
+static void watched_lose(Directory *d, Watched *w, uint32_t who) {
+        uint32_t lost = w->said & who & ~w->lost;
+
+        if (lost == 0)
+                return;
+        w->lost |= lost;
+        w->until = loop_now(net_loop(d->net)) + grace_of(d);
+        w->renewed = false;
+        grace_until(d, w->until);
+}
+
+void presence_session_lost(Directory *d, const Tracker *t) {
+        Watched *w, *tmp;
+
+        HASH_ITER (hh, d->watched, w, tmp)
+                watched_lose(d, w, TRACKER_BIT(t));
+}
+
+/* Others have to find their way back as well, and may have begun to try later. Once only: else a
+ * tracker that comes and goes without a word would prolong it without end. */
+void presence_session_back(Directory *d, const Tracker *t) {
+        Watched *w, *tmp;
+
+        HASH_ITER (hh, d->watched, w, tmp)
+                if (w->lost & TRACKER_BIT(t) && !w->renewed) {
+                        w->renewed = true;
+                        w->until = loop_now(net_loop(d->net)) + grace_of(d);
+                }
+}
+
+void on_grace_over(void *userdata) {
+        Directory *d = userdata;
+        usec_t now = loop_now(net_loop(d->net)), next = USEC_INFINITY;
+        Watched *w, *tmp;
+
+        d->grace_at = USEC_INFINITY;
+        HASH_ITER (hh, d->watched, w, tmp) {
+                bool was = w->known.online;
+
+                if (w->lost == 0)
+                        continue;
+                if (w->until > now) {
+                        next = MIN(next, w->until);
+                        continue;
+                }
+                watched_say(w, w->lost, false);
+                if (was && !w->known.online)
+                        d->callbacks->presence(
+                                d->userdata, w->account, false, w->known.last_seen, NULL);
+        }
+        grace_until(d, next);
+}
+
+void presence_expires_now(Directory *d) {
+        Watched *w, *tmp;
+
+        d->grace_at = USEC_INFINITY;
+        loop_timer_set(d->grace, USEC_INFINITY);
+        HASH_ITER (hh, d->watched, w, tmp)
+                watched_say(w, UINT32_MAX, false);
+}
+
+/* What is said */
+
+/* The newer of what is known and P. */
+static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
+        KnownPresence *k = &w->known;
+
+        if (w->heard && (p->epoch < k->epoch || (p->epoch == k->epoch && p->seq < k->seq)))
+                return -ESTALE;
+        *k = (KnownPresence){.gone = k->gone, .last_seen = now, .epoch = p->epoch, .seq = p->seq};
+        copy_bytes(k->note, p->note.data, p->note.size);
+        for (size_t i = 0; i < p->n_endpoints; i++)
+                if (p->endpoints[i].size < sizeof(k->endpoints[0]))
+                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data,
+                                p->endpoints[i].size);
+        w->announced = p->presence;
+        w->heard = true;
+        watched_settle(w);
+        return 0;
+}
+
+/* Anybody can sign a presence; only that of the account's device says where the account is. */
+static int presence_decode_of(const Watched *w, Bytes outer, PresenceRecord *ret) {
+        if (presence_decode(outer, ret) < 0 || !w->has_device || ret->epoch != w->epoch ||
+                !key_equal(ret->account, w->account) || !key_equal(ret->device, w->device))
+                return -EBADMSG;
+        return 0;
+}
+
+/* Whether he is there is not for this to say: nobody would take it back. */
+int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now) {
+        Watched *w = watched_find(d, c->account);
+        PresenceRecord p;
+        int r;
+
+        if (!w)
+                return 0;
+        watched_take_device(w, c->epoch, c->device);
+        r = presence_decode_of(w, presence, &p);
+        if (r >= 0)
+                r = watched_take(w, &p, now);
+        if (r >= 0 && w->known.online)
+                d->callbacks->presence(d->userdata, w->account, true, now, &p);
+        return r;
+}
+
+/* The answer may be older than what a tracker says meanwhile, so it counts like the word of one
+ * that was lost: until somebody confirms it. */
+void directory_learn(
+        Directory *d, const Record *record, const PresenceRecord *presence, usec_t now) {
+        Watched *w = watched_find(d, record->account);
+
+        if (!w)
+                return;
+        watched_take_device(w, record->epoch, record->device.device);
+        if (!presence || presence->epoch != w->epoch || !key_equal(presence->device, w->device) ||
+                watched_take(w, presence, now) < 0)
+                return;
+        watched_say(w, ANSWER_BIT, true);
+        watched_lose(d, w, ANSWER_BIT);
+}
+
+/* That somebody is gone needs no signature. It is about this tracker: he may be at another. */
+static void take_offline(Directory *d, Watched *w, const Tracker *t, const PresencePush *push) {
+        bool was = w->known.online;
+
+        watched_say(w, TRACKER_BIT(t) | ANSWER_BIT, false);
+        if (was && w->known.online)
+                return;
+        w->heard = true;
+        w->known.gone = w->said == 0;
+        w->known.last_seen = push->last_seen;
+        d->callbacks->presence(d->userdata, w->account, false, push->last_seen, NULL);
+}
+
+/* That he is there needs the device's signature; an old one will do where a newer is known. */
+static void take_online(Directory *d, Watched *w, const Tracker *t, const PresencePush *push) {
+        bool was = w->known.online;
+        PresenceRecord p;
+        int r;
+
+        if (presence_decode_of(w, push->presence, &p) < 0)
+                return;
+        r = watched_take(w, &p, push->last_seen);
+        watched_say(w, TRACKER_BIT(t), true);
+        if (r >= 0 || was != w->known.online)
+                d->callbacks->presence(d->userdata, w->account, w->known.online, w->known.last_seen,
+                        r >= 0 ? &p : NULL);
+}
+
+void presence_pushed(Directory *d, const Tracker *t, const PresencePush *push) {
+        Watched *w = watched_find(d, push->account);
+
+        if (push->online) { /* the time of last-seen is now */
+                d->told_time = push->last_seen;
+                d->told_at = loop_now(net_loop(d->net));
+        }
+        if (w && push->online)
+                take_online(d, w, t, push);
+        else if (w)
+                take_offline(d, w, t, push);
+}
