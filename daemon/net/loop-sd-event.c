@@ -29,8 +29,12 @@ typedef struct Worker Worker;
 struct LoopTimer {
         Loop *loop;
         sd_event_source *source;
+        bool at_once; /* it was set for a time that had come already */
+        bool due; /* in the list */
+        uint64_t after; /* as many turns of descriptors */
         LoopTimerFn fn;
         void *userdata;
+        LoopTimer *prev, *next;
 };
 
 struct LoopIo {
@@ -93,7 +97,12 @@ struct SdLoop {
         int epoll_fd;
         sd_event_source *io_source;
         struct epoll_event ready[IO_AT_ONCE]; /* what is being served */
-        int n_ready;
+        int n_ready, next_ready;
+        unsigned n_io; /* in the epoll set */
+        uint64_t turns; /* that descriptors have had */
+
+        LoopTimer *due; /* their time has come */
+        sd_event_source *due_source;
 
         LoopDefer *defers[_LOOP_DEFER_MAX]; /* armed, by kind */
         sd_event_source *defer_sources[_LOOP_DEFER_MAX];
@@ -152,10 +161,35 @@ static void sd_random(Loop *l, void *p, size_t n) {
 
 /* Timers */
 
+/* Every descriptor that is ready now has its turn first. */
+static void due_add(LoopTimer *t) {
+        SdLoop *l = sd_loop(t->loop);
+
+        t->due = true;
+        t->after = l->turns + l->n_io + (unsigned)(l->n_ready - l->next_ready);
+        if (!l->due)
+                sd_event_source_set_enabled(l->due_source, SD_EVENT_ON);
+        DL_APPEND(l->due, t);
+}
+
+static void due_remove(LoopTimer *t) {
+        SdLoop *l = sd_loop(t->loop);
+
+        if (!t->due)
+                return;
+        t->due = false;
+        DL_DELETE(l->due, t);
+        if (!l->due)
+                sd_event_source_set_enabled(l->due_source, SD_EVENT_OFF);
+}
+
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         LoopTimer *t = userdata;
 
-        t->fn(t->userdata);
+        if (t->at_once)
+                t->fn(t->userdata);
+        else
+                due_add(t);
         return 0;
 }
 
@@ -184,6 +218,8 @@ static int sd_timer_new(Loop *l, LoopTimerFn fn, void *userdata, LoopTimer **ret
 static void sd_timer_set(LoopTimer *t, usec_t at) {
         usec_t wait = usec_sub(at, sd_now(t->loop));
 
+        due_remove(t);
+        t->at_once = wait == 0;
         if (at == USEC_INFINITY) {
                 sd_event_source_set_enabled(t->source, SD_EVENT_OFF);
                 return;
@@ -195,6 +231,7 @@ static void sd_timer_set(LoopTimer *t, usec_t at) {
 }
 
 static void sd_timer_free(LoopTimer *t) {
+        due_remove(t);
         sd_event_source_disable_unref(t->source);
         free(t);
 }
@@ -321,38 +358,48 @@ static usec_t monotonic(void) {
         return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
-/* What is left over when the time is up is still ready, and comes back first. */
-static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata) {
-        SdLoop *l = userdata;
+/* What is left over when the time is up comes first the next time: epoll goes round, so that
+ * everybody has a turn before anybody has another. False when nothing was ready. */
+static bool io_turn(SdLoop *l) {
         usec_t end;
-        int n;
 
-        n = epoll_wait(l->epoll_fd, l->ready, IO_AT_ONCE, 0);
-        if (n <= 0)
-                return 0;
-        l->n_ready = n;
+        if (l->next_ready == l->n_ready) {
+                l->next_ready = 0;
+                l->n_ready = MAX(epoll_wait(l->epoll_fd, l->ready, IO_AT_ONCE, 0), 0);
+                if (l->n_ready == 0)
+                        return false;
+        }
         end = monotonic() + IO_TIME;
-        for (int i = 0; i < n; i++) {
-                if (!l->ready[i].data.ptr)
+        while (l->next_ready < l->n_ready) {
+                const struct epoll_event *e = &l->ready[l->next_ready++];
+
+                l->turns++;
+                if (!e->data.ptr)
                         continue;
-                io_serve(l->ready[i].data.ptr, l->ready[i].events);
-                if (i + 1 == n || monotonic() >= end)
+                io_serve(e->data.ptr, e->events);
+                if (l->next_ready == l->n_ready || monotonic() >= end)
                         break; /* sd-event does the rest of what after_handler() does */
                 after_handler(l);
         }
-        l->n_ready = 0;
+        return true;
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata) {
+        (void)io_turn(userdata);
         return 0;
 }
 
 /* With no events asked for, epoll would still report a hang-up, again and again. */
 static int sd_io_set_events(LoopIo *io, uint32_t events) {
         struct epoll_event e = {.events = events, .data.ptr = io};
+        SdLoop *l = sd_loop(io->loop);
         int op = io->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
 
         if (events == io->events)
                 return 0;
-        if (epoll_ctl(sd_loop(io->loop)->epoll_fd, op, io->fd, &e) < 0)
+        if (epoll_ctl(l->epoll_fd, op, io->fd, &e) < 0)
                 return -errno;
+        l->n_io += (events != 0) - (io->events != 0);
         io->events = events;
         return 0;
 }
@@ -461,18 +508,41 @@ static void *worker_main_abandonable(void *userdata) {
         return NULL;
 }
 
-static int on_worker(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        Worker *w = userdata;
+static void worker_serve(Worker *w) {
         LoopWork *work, *finished;
         eventfd_t n;
 
-        if (eventfd_read(fd, &n) < 0)
-                return 0;
+        if (eventfd_read(w->event_fd, &n) < 0)
+                return;
         pthread_mutex_lock(&w->lock);
         finished = TAKE_PTR(w->finished);
         pthread_mutex_unlock(&w->lock);
         while ((work = work_pop(&finished)))
                 work_finish(work, work->cancelled);
+}
+
+static int on_worker(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        worker_serve(userdata);
+        return 0;
+}
+
+/* Most timers say that something has not come in time. When the loop has stood still, or is busy,
+ * it may be here and not have been read: so what is ready comes first, once, and for no longer than
+ * that. */
+static int on_due(sd_event_source *s, void *userdata) {
+        SdLoop *l = userdata;
+        LoopTimer *t = l->due;
+
+        if (l->turns >= t->after) {
+                due_remove(t);
+                t->fn(t->userdata);
+                return 0;
+        }
+        for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX; i++)
+                worker_serve(l->workers[i]);
+        after_handler(l);
+        if (!io_turn(l) && l->due)
+                l->turns = l->due->prev->after; /* of the last one */
         return 0;
 }
 
@@ -607,6 +677,10 @@ static int sources_new(SdLoop *l) {
         for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX && r >= 0; i++)
                 r = sd_event_add_io(l->event, &l->worker_sources[i], l->workers[i]->event_fd,
                         LOOP_READ, on_worker, l->workers[i]);
+        if (r >= 0)
+                r = sd_event_add_defer(l->event, &l->due_source, on_due, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->due_source, SD_EVENT_OFF);
         return r < 0 ? r : defer_sources_new(l);
 }
 
@@ -640,6 +714,7 @@ Loop *loop_sd_event_free(Loop *l) {
         s = sd_loop(l);
         for (LoopDeferKind k = 0; k < _LOOP_DEFER_MAX; k++)
                 sd_event_source_disable_unref(s->defer_sources[k]);
+        sd_event_source_disable_unref(s->due_source);
         sd_event_source_disable_unref(s->io_source);
         for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX; i++) {
                 sd_event_source_disable_unref(s->worker_sources[i]);

@@ -109,7 +109,9 @@ static inline int loop_timer_new(Loop *l, LoopTimerFn fn, void *userdata, LoopTi
 
 #define LOOP_OF(source) (*(Loop **)(source))
 
-/* Fires once at the monotonic time AT, or never for USEC_INFINITY; setting again replaces. */
+/* Fires once at the monotonic time AT, or never for USEC_INFINITY; setting again replaces. When the
+ * loop had to wait for AT, every descriptor that is ready by then has a turn before: what came in
+ * time is not missed because the loop is late. */
 static inline void loop_timer_set(LoopTimer *t, usec_t at) {
         LOOP_OF(t)->ops->timer_set(t, at);
 }

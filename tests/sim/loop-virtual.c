@@ -22,6 +22,8 @@ struct LoopTimer {
         Loop *loop;
         usec_t at; /* USEC_INFINITY: not set */
         uint64_t turn;
+        bool waits; /* AT was in the future */
+        bool arrival; /* stands for a descriptor */
         LoopTimerFn fn;
         void *userdata;
         LoopTimer *prev, *next;
@@ -113,6 +115,7 @@ static void virtual_timer_set(LoopTimer *t, usec_t at) {
                 DL_DELETE(v->timers, t);
         t->at = at;
         t->turn = v->turn++;
+        t->waits = at > v->now;
         if (at != USEC_INFINITY)
                 DL_APPEND(v->timers, t);
 }
@@ -123,16 +126,30 @@ static void virtual_timer_free(LoopTimer *t) {
         free(t);
 }
 
-/* What has been due for longest: sd-event as well serves those first that became ready first. */
+static const LoopOps virtual_ops;
+
+void loop_virtual_set_arrival(LoopTimer *t) {
+        if (t->loop->ops == &virtual_ops)
+                t->arrival = true;
+}
+
+/* What arrives comes before what was to happen at a time, as loop_timer_set() has it. Else the one
+ * that was set first: sd-event as well serves those first that became ready first. */
+static bool comes_before(const VirtualLoop *v, const LoopTimer *a, const LoopTimer *b) {
+        usec_t a_at = MAX(a->at, v->now), b_at = MAX(b->at, v->now);
+        bool a_last = a->waits && !a->arrival, b_last = b->waits && !b->arrival;
+
+        if (a_at != b_at)
+                return a_at < b_at;
+        return a_last != b_last ? b_last : a->turn < b->turn;
+}
+
 static LoopTimer *next_timer(const VirtualLoop *v) {
         LoopTimer *t, *best = NULL;
 
-        DL_FOREACH (v->timers, t) {
-                usec_t at = MAX(t->at, v->now), best_at = best ? MAX(best->at, v->now) : 0;
-
-                if (!best || at < best_at || (at == best_at && t->turn < best->turn))
+        DL_FOREACH (v->timers, t)
+                if (!best || comes_before(v, t, best))
                         best = t;
-        }
         return best;
 }
 

@@ -28,6 +28,9 @@ bool loop_virtual_turn(Loop *l, usec_t until);
 /* All that happens within TIME from now. */
 void loop_virtual_run(Loop *l, usec_t time);
 
+/* T stands for a descriptor: it fires when that becomes ready. Of another Loop it stays as it is. */
+void loop_virtual_set_arrival(LoopTimer *t);
+
 /* Time passes and nobody is called: the process was stopped, or something has blocked. */
 void loop_virtual_stall(Loop *l, usec_t time);
 

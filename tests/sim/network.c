@@ -6,6 +6,8 @@
 
 #include <utlist.h>
 
+#include "loop-virtual.h"
+
 typedef struct Listening {
         char host[HOST_SIZE];
         uint16_t port;
@@ -118,6 +120,7 @@ static int network_connect_new(
                 free(c);
                 return r;
         }
+        loop_virtual_set_arrival(c->timer);
         loop_timer_set(c->timer, loop_now(n->loop) + 2 * n->options.latency);
         n->most_at_once = MAX(n->most_at_once, ++n->n_connecting);
         *ret = c;

@@ -4,6 +4,7 @@
 
 #include <utlist.h>
 
+#include "loop-virtual.h"
 #include "util/buffer.h"
 
 /* What one write has put on the wire. */
@@ -244,6 +245,7 @@ static int end_new(Pipe *p, unsigned number) {
                 free(e);
                 return r;
         }
+        loop_virtual_set_arrival(e->timer);
         p->ends[number] = e;
         p->n_refs++;
         return 0;

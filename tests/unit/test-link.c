@@ -416,6 +416,24 @@ TEST(who_says_nothing_is_sent_away) {
         world_free(&w);
 }
 
+/* The own program has stood still, and the other end's HELLO is there. */
+TEST(who_has_spoken_in_time_is_heard) {
+        Hello h;
+        World w;
+        Far f;
+
+        world_new(&w);
+        h = person_hello(&w.mallory);
+        pipe_unref(far_with(&f, &w.mallory, &w.b, TLS_CLIENT));
+        far_send_hello(&f, &h);
+        sim_run(&w.sim, 1);
+        CHECK(!far_has(&f, FRAME_HELLO_OK));
+        loop_virtual_stall(w.sim.loop, 2 * HANDSHAKE * USEC_PER_SEC);
+        far_take(&f, FRAME_HELLO_OK);
+        far_free(&f);
+        world_free(&w);
+}
+
 TEST(who_never_says_hello_ok_is_sent_away) {
         usec_t asked;
         Hello h;

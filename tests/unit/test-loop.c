@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <systemd/sd-event.h>
 
@@ -50,6 +51,7 @@ typedef struct Pipe {
         LoopDefer *defer; /* armed by the handler */
         struct Pipe *victim; /* freed by the handler */
         bool keep; /* do not read: stay ready */
+        unsigned takes; /* the handler, us */
         unsigned calls;
 } Pipe;
 
@@ -67,6 +69,8 @@ static void on_pipe(void *userdata, uint32_t revents) {
         p->calls++;
         if (p->letter)
                 note(p->lab, p->letter);
+        if (p->takes > 0)
+                CHECK_OK(usleep(p->takes));
         if (!p->keep)
                 CHECK_EQ(read(p->fds[0], &c, 1), 1);
         if (p->defer)
@@ -265,5 +269,102 @@ TEST(a_timer_fires_once_and_not_before) {
         run(&lab);
         CHECK_STR(lab.log, "t");
         loop_timer_free(t);
+        lab_free(&lab);
+}
+
+typedef struct Deadline {
+        LoopTimer *timer;
+        Pipe *crowd;
+        size_t n;
+        unsigned calls, missed; /* descriptors that had not had their turn */
+} Deadline;
+
+static void on_deadline(void *userdata) {
+        Deadline *d = userdata;
+
+        d->calls++;
+        for (size_t i = 0; i < d->n; i++)
+                d->missed += d->crowd[i].calls == 0;
+}
+
+static void deadline_new(Lab *lab, Pipe *crowd, size_t n, Deadline *d) {
+        *d = (Deadline){.crowd = crowd, .n = n};
+        CHECK_OK(loop_timer_new(lab->loop, on_deadline, d, &d->timer));
+        loop_timer_set(d->timer, loop_now(lab->loop) + 10 * USEC_PER_MSEC);
+}
+
+/* The loop stands still for longer than a deadline, and the answers are there. */
+TEST(what_came_in_time_is_read_before_the_time_is_over) {
+        static Pipe crowd[200];
+        Deadline d;
+        Lab lab;
+
+        lab_new(&lab);
+        for (size_t i = 0; i < ELEMENTSOF(crowd); i++)
+                pipe_new(&lab, 0, &crowd[i]);
+        run(&lab);
+        deadline_new(&lab, crowd, ELEMENTSOF(crowd), &d);
+        for (size_t i = 0; i < ELEMENTSOF(crowd); i++)
+                pipe_fill(&crowd[i]);
+        CHECK_OK(usleep(50 * USEC_PER_MSEC));
+        while (d.calls == 0)
+                CHECK(sd_event_run(lab.event, 30 * USEC_PER_SEC) >= 0);
+        CHECK_EQ(d.missed, 0);
+        run(&lab);
+        CHECK_EQ(d.calls, 1);
+        for (size_t i = 0; i < ELEMENTSOF(crowd); i++)
+                pipe_free(&crowd[i]);
+        loop_timer_free(d.timer);
+        lab_free(&lab);
+}
+
+TEST(descriptors_that_are_always_ready_do_not_keep_a_timer) {
+        static Pipe crowd[40];
+        Deadline d;
+        Lab lab;
+
+        lab_new(&lab);
+        for (size_t i = 0; i < ELEMENTSOF(crowd); i++) {
+                pipe_new(&lab, 0, &crowd[i]);
+                crowd[i].keep = true;
+                crowd[i].takes = 300; /* so that not all of a batch are served at once */
+                pipe_fill(&crowd[i]);
+        }
+        deadline_new(&lab, crowd, ELEMENTSOF(crowd), &d);
+        CHECK_OK(usleep(50 * USEC_PER_MSEC));
+        for (int i = 0; i < 100 && d.calls == 0; i++)
+                CHECK(sd_event_run(lab.event, 0) > 0);
+        CHECK_EQ(d.calls, 1);
+        CHECK_EQ(d.missed, 0);
+        for (size_t i = 0; i < ELEMENTSOF(crowd); i++)
+                pipe_free(&crowd[i]);
+        loop_timer_free(d.timer);
+        lab_free(&lab);
+}
+
+static void on_freeing_pipe(void *userdata, uint32_t revents) {
+        Deadline *d = userdata;
+
+        d->timer = loop_timer_free(d->timer);
+        d->crowd[0].calls++;
+        CHECK_OK(loop_io_set_events(d->crowd[0].io, 0));
+}
+
+TEST(a_timer_that_is_due_may_be_freed_by_what_comes_before_it) {
+        Deadline d;
+        Pipe p;
+        Lab lab;
+
+        lab_new(&lab);
+        pipe_new(&lab, 0, &p);
+        loop_io_free(p.io);
+        deadline_new(&lab, &p, 1, &d);
+        CHECK_OK(loop_io_new(lab.loop, p.fds[0], LOOP_READ, on_freeing_pipe, &d, &p.io));
+        pipe_fill(&p);
+        CHECK_OK(usleep(50 * USEC_PER_MSEC));
+        run(&lab);
+        CHECK_EQ(p.calls, 1);
+        CHECK_EQ(d.calls, 0);
+        pipe_free(&p);
         lab_free(&lab);
 }
