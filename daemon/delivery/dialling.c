@@ -59,7 +59,7 @@ static bool has_work(const Delivery *d) {
         return d->urgent || d->queued || d->sweep.active;
 }
 
-/* Brings the next walk forward, and never puts it off: reasons for it may come in a steady stream. */
+/* Brings the next walk forward, and never puts it off: reasons may come in a steady stream. */
 static void sweep_by(Delivery *d, usec_t at) {
         if (at >= d->sweep.next)
                 return;

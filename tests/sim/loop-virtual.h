@@ -28,7 +28,7 @@ bool loop_virtual_turn(Loop *l, usec_t until);
 /* All that happens within TIME from now. */
 void loop_virtual_run(Loop *l, usec_t time);
 
-/* T stands for a descriptor: it fires when that becomes ready. Of another Loop it stays as it is. */
+/* T stands for a descriptor: it fires when that becomes ready. Nothing happens with other Loops. */
 void loop_virtual_set_arrival(LoopTimer *t);
 
 /* Time passes and nobody is called: the process was stopped, or something has blocked. */
