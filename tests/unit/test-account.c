@@ -52,8 +52,8 @@ static void world_new(World *w) {
         CHECK_OK(account_new(w->store, w->sim.loop, 30, &account_callbacks, w, &w->account));
         CHECK_OK(tls_identity_new(&account_identity(w->account)->device, &w->tls));
         account_set_tls(w->account, w->tls);
-        CHECK_OK(directory_new(w->sim.net, account_local(w->account), &directory_callbacks, w,
-                &w->directory));
+        CHECK_OK(directory_new(
+                w->sim.net, account_local(w->account), &directory_callbacks, w, &w->directory));
         CHECK_OK(directory_set_trackers(w->directory, &tracker, 1));
         account_set_directory(w->account, w->directory);
         account_start(w->account);
