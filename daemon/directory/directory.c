@@ -4,6 +4,10 @@
 
 #include "directory/private.h"
 
+/* What a tracker refuses is announced again after so long, doubled each time. */
+#define REFUSED_FIRST (5 * USEC_PER_SEC)
+#define REFUSED_LAST USEC_PER_HOUR
+
 bool directory_get_time(const Directory *d, usec_t *ret) {
         if (d->told_time == 0)
                 return false;
@@ -26,6 +30,7 @@ static void tracker_set_connected(Directory *d, Tracker *t, bool connected) {
         if (connected == t->connected)
                 return;
         t->connected = connected;
+        t->announce_at = USEC_INFINITY; /* all is announced after connecting */
         if (connected)
                 presence_session_back(d, t);
         else
@@ -85,6 +90,14 @@ static const SessionCallbacks session_callbacks = {
 };
 
 /* The list of trackers */
+
+static void arm_announce_timer(Directory *d) {
+        usec_t at = USEC_INFINITY;
+
+        for (size_t i = 0; i < d->n; i++)
+                at = MIN(at, d->trackers[i].announce_at);
+        loop_timer_set(d->announce, at);
+}
 
 static void tracker_start(Directory *d, Tracker *t) {
         if (!t->session &&
@@ -150,7 +163,9 @@ int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) 
         if (n > DIRECTORY_TRACKERS_MAX)
                 return -E2BIG;
         for (size_t i = 0; i < n; i++) {
-                list[i].address = trackers[i];
+                list[i] = (Tracker){.address = trackers[i],
+                        .refused = BACKOFF_INIT(REFUSED_FIRST, REFUSED_LAST),
+                        .announce_at = USEC_INFINITY};
                 tracker_take(&list[i], d);
                 if (list[i].session)
                         taken |= TRACKER_BIT(&list[i]);
@@ -164,6 +179,7 @@ int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n) 
                 }
         memcpy(d->trackers, list, sizeof(list));
         d->n = n;
+        arm_announce_timer(d);
         if (d->started)
                 directory_start(d);
         d->callbacks->trackers_changed(d->userdata);
@@ -219,11 +235,44 @@ void directory_wake(Directory *d) {
 
 /* Announcing */
 
+/* Without this an account would stay unknown at a tracker that was short of something just then.
+ * A refusal that waiting does not help costs a request an hour in the end. */
+static void announce_again(Directory *d, const Session *s) {
+        Tracker *t = tracker_of(d, s);
+        Loop *l = net_loop(d->net);
+        usec_t wait;
+
+        if (!t)
+                return;
+        (void)backoff_next(&t->refused, l);
+        wait = MAX(t->refused.wait, session_retry_after(s));
+        wait = MIN(wait, REFUSED_LAST);
+        t->announce_at = loop_now(l) + wait + loop_random_below(l, wait / 5 + 1);
+        arm_announce_timer(d);
+}
+
+/* A lost connection is announced on anew anyway. */
+static bool is_refused(Code code) {
+        return code != CODE_OK && code != CODE_NAME_TAKEN && code != CODE_BAD_NAME &&
+                code != CODE_TRACKER_UNREACHABLE;
+}
+
+static void on_published(void *userdata, Code code, const char *text, Frame *ok) {
+        Session *s = userdata;
+        Directory *d = session_userdata(s);
+        Tracker *t = tracker_of(d, s);
+
+        if (is_refused(code))
+                announce_again(d, s);
+        else if (t && code == CODE_OK)
+                backoff_reset(&t->refused);
+}
+
 static void publish_to(Directory *d, Session *s, Bytes record) {
         Publish p = {.presence = buffer_bytes(&d->presence), .record = record};
 
-        if (p.presence.size > 0)
-                (void)session_publish(s, &p, NULL, NULL);
+        if (p.presence.size > 0 && session_publish(s, &p, on_published, s) == -EBUSY)
+                announce_again(d, s);
 }
 
 /* A tracker that is new to this account takes its presence only once it has the name. */
@@ -233,13 +282,30 @@ static void on_registered(void *userdata, Code code, const char *text, Frame *ok
 
         if (code == CODE_NAME_TAKEN || code == CODE_BAD_NAME)
                 d->callbacks->name_refused(d->userdata, code, text);
+        else if (is_refused(code))
+                announce_again(d, s);
         else if (d->claimed && session_state(s) == SESSION_CONNECTED)
                 publish_to(d, s, (Bytes){});
 }
 
 static void register_at(Directory *d, Session *s) {
-        if (session_register(s, d->self->record, on_registered, s) < 0)
-                publish_to(d, s, (Bytes){});
+        if (session_register(s, d->self->record, on_registered, s) == -EBUSY)
+                announce_again(d, s);
+}
+
+static void on_announce_timer(void *userdata) {
+        Directory *d = userdata;
+
+        for (size_t i = 0; i < d->n; i++) {
+                Tracker *t = &d->trackers[i];
+
+                if (t->announce_at > loop_now(net_loop(d->net)))
+                        continue;
+                t->announce_at = USEC_INFINITY;
+                if (t->connected && d->claimed)
+                        register_at(d, t->session);
+        }
+        arm_announce_timer(d);
 }
 
 static void announce_to(Directory *d, Session *s) {
@@ -279,6 +345,7 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
                 .userdata = userdata,
                 .grace_at = USEC_INFINITY};
         if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0 ||
+                loop_timer_new(net_loop(net), on_announce_timer, d, &d->announce) < 0 ||
                 loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0) {
                 directory_free(d);
                 return -ENOMEM;
@@ -297,6 +364,7 @@ Directory *directory_free(Directory *d) {
         queries_free(d);
         loop_timer_free(d->query_timer);
         loop_timer_free(d->grace);
+        loop_timer_free(d->announce);
         HASH_ITER (hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);
                 free(w);

@@ -4,6 +4,7 @@
 /* What the files of directory/ share. */
 
 #include "directory/directory.h"
+#include "util/backoff.h"
 #include "util/table.h"
 
 typedef struct Tracker {
@@ -11,6 +12,8 @@ typedef struct Tracker {
         Session *session;
         unsigned slot; /* for TRACKER_BIT(); kept for as long as it is in the list */
         bool connected; /* as was last told of the session */
+        Backoff refused; /* what was announced */
+        usec_t announce_at; /* again; USEC_INFINITY */
 } Tracker;
 
 /* Who says that somebody is online: a tracker, or the answer to a look-up. */
@@ -57,6 +60,7 @@ struct Directory {
         bool started, claimed;
         usec_t told_time, told_at; /* by a tracker, realtime; then, monotonic; 0: not so far */
         Buffer presence; /* as announced */
+        LoopTimer *announce; /* the next `announce_at` */
         Watched *watched;
         bool watch_again; /* some request to watch found too many open */
         LoopTimer *grace; /* the next `until` of somebody watched */

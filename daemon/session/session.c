@@ -58,6 +58,7 @@ struct Session {
         Request *requests; /* in the order of their deadlines, which is that of their ids */
         unsigned n_requests;
         uint64_t last_id;
+        usec_t retry_after; /* as the answer that is being given has it */
         bool *freed; /* set while callbacks run */
 };
 
@@ -256,8 +257,11 @@ static int take_answer(Session *s, Frame *f) {
         r = refusal_decode(f, &x);
         if (r < 0)
                 return r;
-        if (request_answer(s, q, x.code, refusal_text(&x, text), NULL))
-                request_arm_timer(s);
+        s->retry_after = x.retry_after * USEC_PER_SEC;
+        if (!request_answer(s, q, x.code, refusal_text(&x, text), NULL))
+                return 0;
+        s->retry_after = 0;
+        request_arm_timer(s);
         return 0;
 }
 
@@ -552,6 +556,10 @@ const char *session_state_name(const Session *s) {
         };
 
         return names[s->state];
+}
+
+usec_t session_retry_after(const Session *s) {
+        return s->retry_after;
 }
 
 const char *session_error(const Session *s) {

@@ -61,6 +61,9 @@ bool session_is_trying(const Session *s);
  * frame. CODE_TRACKER_UNREACHABLE when the session is or goes down, CODE_TIMEOUT. */
 typedef void (*SessionAnswerFn)(void *userdata, Code code, const char *text, Frame *ok);
 
+/* While a refusal is told: how long the tracker asks to wait; 0 when it does not say. */
+usec_t session_retry_after(const Session *s);
+
 #define SESSION_REQUESTS_MAX 64
 #define SESSION_REQUEST_TIME (5 * USEC_PER_SEC)
 

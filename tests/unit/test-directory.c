@@ -166,6 +166,68 @@ TEST(a_name_that_is_taken_is_told) {
         world_free(&w);
 }
 
+/* How long it takes until the next frame of this type is there. */
+static usec_t await_frame(World *w, uint64_t type, uint64_t *ret_request) {
+        usec_t start = loop_now(w->sim.loop);
+
+        while (!far_has(&w->tracker.far, type) && loop_now(w->sim.loop) < start + USEC_PER_DAY)
+                sim_run(&w->sim, USEC_PER_SEC);
+        *ret_request = far_take(&w->tracker.far, type).request;
+        return loop_now(w->sim.loop) - start;
+}
+
+TEST(what_is_refused_for_now_is_announced_again) {
+        _cleanup_(buffer_done) Buffer presence = BUFFER_NULL;
+        usec_t took, last = 0;
+        uint64_t request;
+        World w;
+
+        world_begin(&w);
+        presence = person_presence(&w.alice, PRESENCE_ONLINE, 1, "192.0.2.7:7000");
+        directory_announce(w.directory, true, buffer_bytes(&presence));
+        directory_start(w.directory);
+        tracker_greet(&w.tracker);
+        await_frame(&w, FRAME_REGISTER, &request);
+
+        /* As long as the tracker says; and a while where it does not, longer each time. */
+        tracker_refuse(&w.tracker, request, CODE_RATE_LIMITED, 180);
+        took = await_frame(&w, FRAME_REGISTER, &request);
+        CHECK(took >= 180 * USEC_PER_SEC && took < 240 * USEC_PER_SEC);
+        tracker_refuse(&w.tracker, request, CODE_RATE_LIMITED, RETRY_AFTER_MAX);
+        took = await_frame(&w, FRAME_REGISTER, &request);
+        CHECK(took >= USEC_PER_HOUR && took < 2 * USEC_PER_HOUR);
+        for (int i = 0; i < 4; i++) {
+                tracker_error(&w.tracker, request, CODE_STORAGE);
+                took = await_frame(&w, FRAME_REGISTER, &request);
+                CHECK(took >= 5 * USEC_PER_SEC && took > last && took < USEC_PER_HOUR);
+                last = took;
+        }
+
+        /* Of a presence as well; and it begins anew after one that was taken. */
+        tracker_ok(&w.tracker, request);
+        await_frame(&w, FRAME_PUBLISH, &request);
+        tracker_refuse(&w.tracker, request, CODE_RATE_LIMITED, 10);
+        await_frame(&w, FRAME_REGISTER, &request);
+        tracker_ok(&w.tracker, request);
+        await_frame(&w, FRAME_PUBLISH, &request);
+        tracker_ok(&w.tracker, request);
+        sim_run(&w.sim, 3 * USEC_PER_HOUR);
+        CHECK(!far_has(&w.tracker.far, FRAME_REGISTER));
+        CHECK(!far_has(&w.tracker.far, FRAME_PUBLISH));
+        directory_announce(w.directory, true, buffer_bytes(&presence));
+        await_frame(&w, FRAME_PUBLISH, &request);
+        tracker_error(&w.tracker, request, CODE_STORAGE);
+        took = await_frame(&w, FRAME_REGISTER, &request);
+        CHECK(took >= 5 * USEC_PER_SEC && took < 10 * USEC_PER_SEC);
+
+        /* A name that is taken stays taken. */
+        tracker_error(&w.tracker, request, CODE_NAME_TAKEN);
+        sim_run(&w.sim, 3 * USEC_PER_HOUR);
+        CHECK(w.n_refused == 1 && !far_has(&w.tracker.far, FRAME_REGISTER));
+        CHECK(directory_is_connected(w.directory));
+        world_free(&w);
+}
+
 /* Presence */
 
 TEST(presence_counts_from_the_accounts_own_device) {

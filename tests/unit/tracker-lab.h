@@ -91,7 +91,13 @@ static _unused_ void tracker_ok(FakeTracker *k, uint64_t request) {
         far_send_empty(&k->far, FRAME_OK, request);
 }
 
-static _unused_ void tracker_error(FakeTracker *k, uint64_t request, Code code) {
+static _unused_ void tracker_refuse(
+        FakeTracker *k, uint64_t request, Code code, uint64_t retry_after) {
         far_sent(&k->far,
-                error_encode(conn_output(k->far.conn), request, code, "says the tracker", 0));
+                error_encode(
+                        conn_output(k->far.conn), request, code, "says the tracker", retry_after));
+}
+
+static _unused_ void tracker_error(FakeTracker *k, uint64_t request, Code code) {
+        tracker_refuse(k, request, code, 0);
 }
