@@ -16,6 +16,7 @@
 #include "net/tcp.h"
 #include "util/fs.h"
 #include "util/log.h"
+#include "util/notify.h"
 
 /* A slow disk is complained of at most this often. */
 #define SLOW_INTERVAL USEC_PER_MINUTE
@@ -44,6 +45,7 @@ struct Manager {
         Listening *listening;
         LoopTimer *status_timer;
         bool status_due; /* it is set */
+        char status[128]; /* as told last */
         sd_event_source *signals[3];
         bool stopping;
         char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
@@ -59,15 +61,18 @@ static void status_later(Manager *m) {
 
 static void on_status_timer(void *userdata) {
         Manager *m = userdata;
+        char text[sizeof(m->status)] = "no account is logged in";
         ChatStatus s;
 
         m->status_due = false;
         chat_status(m->chat, &s);
         if (s.name[0])
-                sd_notifyf(0, "STATUS=%s as %s, %u links, %u queued", s.state, s.name, s.links,
-                        s.queued);
-        else
-                sd_notify(0, "STATUS=no account is logged in");
+                snprintf(text, sizeof(text), "%s as %s, %u links, %u queued", s.state, s.name,
+                        s.links, s.queued);
+        if (streq(text, m->status))
+                return;
+        memcpy(m->status, text, sizeof(text));
+        notify_status(text);
 }
 
 /* Listening */

@@ -23,6 +23,7 @@
 #include "node/node.h"
 #include "util/fs.h"
 #include "util/log.h"
+#include "util/notify.h"
 #include "util/quota.h"
 
 #define PROGRAM "p2pchat-tracker"
@@ -254,7 +255,7 @@ static void set_status(Tracker *t) {
         if (streq(text, t->status))
                 return;
         memcpy(t->status, text, sizeof(text));
-        (void)sd_notifyf(0, "STATUS=%s", text);
+        notify_status(text);
 }
 
 static void on_status(void *userdata) {

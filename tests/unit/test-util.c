@@ -2,8 +2,12 @@
 
 #include "test.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "util/buffer.h"
 #include "util/fs.h"
+#include "util/notify.h"
 #include "util/quota.h"
 #include "util/sockaddr.h"
 #include "util/text.h"
@@ -152,4 +156,37 @@ TEST(files_are_private_and_bounded) {
                               dir) > 0);
                 CHECK_OK(system(cmd));
         }
+}
+
+/* The service manager's end, at a path of its own. */
+static int manager_listen(char *path, size_t size) {
+        struct sockaddr_un at = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        snprintf(path, size, "/tmp/p2pchat-test-%d.notify", (int)getpid());
+        memcpy(at.sun_path, path, strlen(path));
+        CHECK(fd >= 0);
+        CHECK_OK(bind(fd, (const struct sockaddr *)&at, sizeof(at)));
+        CHECK_OK(setenv("NOTIFY_SOCKET", path, 1));
+        return fd;
+}
+
+TEST(a_status_is_told_and_nobody_waits_for_that) {
+        char path[64], text[64];
+        ssize_t n;
+        int fd;
+
+        CHECK_OK(unsetenv("NOTIFY_SOCKET"));
+        notify_status("to nobody");
+        fd = manager_listen(path, sizeof(path));
+        notify_status("online");
+        n = recv(fd, text, sizeof(text), 0);
+        CHECK(n == STRLEN("STATUS=online") && memcmp(text, "STATUS=online", (size_t)n) == 0);
+        for (int i = 0; i < 10000; i++) /* more than any queue holds; nobody reads */
+                notify_status("online");
+        CHECK_OK(close(fd));
+        notify_status("to one who is gone");
+        CHECK_OK(unlink(path));
+        CHECK_OK(setenv("NOTIFY_SOCKET", "no path", 1));
+        notify_status("to nothing");
 }
