@@ -17,6 +17,8 @@ COMMON = {
     "libexec/p2pchatd": PROGRAM,
     "sbin/p2pchat-tracker": PROGRAM,
     "share/bash-completion/completions/chatc": DATA,
+    "share/dbus-1/interfaces/org.p2pchat.Chat1.Peer.xml": DATA,
+    "share/dbus-1/interfaces/org.p2pchat.Chat1.Room.xml": DATA,
     "share/dbus-1/interfaces/org.p2pchat.Chat1.xml": DATA,
     "share/dbus-1/services/org.p2pchat.Chat1.service": DATA,
     "share/fish/vendor_completions.d/chatc.fish": DATA,
