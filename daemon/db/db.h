@@ -24,7 +24,7 @@
 
 #include "util/loop.h"
 
-#define DB_BATCH_WRITES 1024 /* rows; a message has six or seven */
+#define DB_BATCH_WRITES 2048 /* rows; a message has seven or eight */
 #define DB_BATCH_AGE (2 * USEC_PER_MSEC)
 #define DB_KEY_MAX 128
 #define DB_TABLES_MAX 32
