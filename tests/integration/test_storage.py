@@ -442,7 +442,8 @@ def test_a_store_that_cannot_be_written_is_refused_and_kept(kept):
 
 
 # Root that has to ask, like everybody else.
-ASKING = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 \
+OVERRIDE = "-dac_override,-dac_read_search"
+ASKING = ["setpriv", "--inh-caps", OVERRIDE, "--bounding-set", OVERRIDE] if os.geteuid() == 0 \
     else []
 
 
