@@ -35,7 +35,9 @@ struct TlsIdentity {
 };
 
 struct TlsSession {
-        gnutls_session_t session;
+        gnutls_session_t session; /* NULL: nobody has begun */
+        TlsIdentity *identity;
+        TlsRole role;
         const char *alpn;
         Transport *transport;
         Buffer ahead; /* read from the transport, not yet asked for by GnuTLS */
@@ -151,18 +153,24 @@ static int on_pull_timeout(gnutls_transport_ptr_t p, unsigned ms) {
         return 1;
 }
 
-static int session_setup(TlsSession *s, TlsIdentity *i, TlsRole role, const char *alpn) {
-        gnutls_datum_t protocol = {.data = (unsigned char *)alpn, .size = (unsigned)strlen(alpn)};
+static int session_begin(TlsSession *s) {
+        gnutls_datum_t protocol = {
+                .data = (unsigned char *)s->alpn, .size = (unsigned)strlen(s->alpn)};
+        unsigned end = s->role == TLS_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT;
         int r;
 
-        r = gnutls_priority_set(s->session, i->priority);
+        r = gnutls_init(&s->session,
+                end | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_ENABLE_RAWPK | GNUTLS_NO_TICKETS);
         if (r >= 0)
-                r = gnutls_credentials_set(s->session, GNUTLS_CRD_CERTIFICATE, i->credentials);
+                r = gnutls_priority_set(s->session, s->identity->priority);
+        if (r >= 0)
+                r = gnutls_credentials_set(
+                        s->session, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
         if (r >= 0)
                 r = gnutls_alpn_set_protocols(s->session, &protocol, 1, GNUTLS_ALPN_MANDATORY);
         if (r < 0)
                 return r;
-        if (role == TLS_SERVER)
+        if (s->role == TLS_SERVER)
                 gnutls_certificate_server_set_request(s->session, GNUTLS_CERT_REQUIRE);
         gnutls_handshake_set_timeout(s->session, GNUTLS_INDEFINITE_TIMEOUT);
         gnutls_transport_set_ptr(s->session, s);
@@ -175,17 +183,13 @@ static int session_setup(TlsSession *s, TlsIdentity *i, TlsRole role, const char
 int tls_session_new(
         TlsIdentity *i, TlsRole role, const char *alpn, Transport *t, TlsSession **ret) {
         TlsSession *s = calloc(1, sizeof(*s));
-        int r;
+        int r = 0;
 
         if (!s)
                 return -ENOMEM;
-        s->transport = t;
-        s->alpn = alpn;
-        r = gnutls_init(&s->session,
-                (role == TLS_SERVER ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
-                        GNUTLS_NO_SIGNAL | GNUTLS_ENABLE_RAWPK | GNUTLS_NO_TICKETS);
-        if (r >= 0)
-                r = session_setup(s, i, role, alpn);
+        *s = (TlsSession){.identity = i, .role = role, .alpn = alpn, .transport = t};
+        if (role == TLS_CLIENT)
+                r = session_begin(s);
         if (r < 0) {
                 tls_session_free(s);
                 return r == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EOPNOTSUPP;
@@ -226,9 +230,49 @@ static bool speaks_protocol(const TlsSession *s) {
                 memcmp(selected.data, s->alpn, selected.size) == 0;
 }
 
-int tls_handshake(TlsSession *s) {
-        int r;
+#define RECORD_HEAD 5
+#define RECORD_HANDSHAKE 22
+#define FIRST_READ 512 /* a ClientHello is smaller */
 
+/* RFC 8446 section 5.1. What is no such record, or too long, is for GnuTLS to refuse. */
+static bool has_first_record(const TlsSession *s) {
+        const uint8_t *p = buffer_data(&s->ahead);
+        size_t n = buffer_size(&s->ahead);
+
+        if (n > 0 && p[0] != RECORD_HANDSHAKE)
+                return true;
+        return n >= RECORD_HEAD &&
+                (n >= RECORD_HEAD + (size_t)(p[3] << 8 | p[4]) || n > READ_AHEAD);
+}
+
+/* Of GnuTLS a session takes 19 KiB from the start. Who has not said a whole ClientHello is not
+ * worth that: a thousand who connect and say nothing would cost what a thousand friends do. */
+static int await_first_record(TlsSession *s) {
+        while (!has_first_record(s)) {
+                uint8_t *to = buffer_reserve(&s->ahead, FIRST_READ);
+                ssize_t k = to ? s->transport->ops->read(s->transport, to, FIRST_READ) : -ENOMEM;
+
+                if (k == -EAGAIN)
+                        return -EAGAIN;
+                if (k <= 0)
+                        return tls_error(
+                                s, k == 0 ? GNUTLS_E_PREMATURE_TERMINATION : GNUTLS_E_PULL_ERROR);
+                buffer_commit(&s->ahead, (size_t)k);
+        }
+        return 0;
+}
+
+int tls_handshake(TlsSession *s) {
+        int r = 0;
+
+        if (!s->session) {
+                r = await_first_record(s);
+                if (r < 0)
+                        return r;
+                r = session_begin(s);
+                if (r < 0)
+                        return tls_error(s, r);
+        }
         do
                 r = gnutls_handshake(s->session);
         while (r < 0 && r != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(r));
@@ -242,7 +286,7 @@ int tls_handshake(TlsSession *s) {
 }
 
 uint32_t tls_wanted(TlsSession *s) {
-        return gnutls_record_get_direction(s->session) ? LOOP_WRITE : LOOP_READ;
+        return s->session && gnutls_record_get_direction(s->session) ? LOOP_WRITE : LOOP_READ;
 }
 
 int tls_peer_key(TlsSession *s, uint8_t ret[static KEY_SIZE]) {
@@ -289,7 +333,8 @@ ssize_t tls_write(TlsSession *s, const void *p, size_t n) {
 }
 
 void tls_bye(TlsSession *s) {
-        (void)gnutls_bye(s->session, GNUTLS_SHUT_WR);
+        if (s->session)
+                (void)gnutls_bye(s->session, GNUTLS_SHUT_WR);
 }
 
 const char *tls_failure(TlsSession *s) {

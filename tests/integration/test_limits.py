@@ -130,7 +130,7 @@ def test_a_thousand_of_one_address_without_limits(lab, kind):
 
 
 def test_half_of_a_hello_a_thousand_times(lab, kind):
-    """What costs most: a hand-shake that has begun."""
+    """Nobody is given a TLS session for that."""
     town = Town(lab, kind, "connections = 0; per-address = 0;")
     before = town.memory()
     town.check_memory(before, town.go_on_during(town.crowd(1, half=1000)))
