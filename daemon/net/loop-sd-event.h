@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The Loop of the daemons, on sd-event and one worker thread. */
+/* The Loop of the daemons, on sd-event and a worker thread for each lane. */
 
 #include "util/loop.h"
 
@@ -11,5 +11,5 @@ typedef struct sd_event sd_event;
 int loop_sd_event_new(sd_event *event, Loop **ret);
 
 /* All sources must be gone. A job that is still running (name resolution cannot be interrupted)
- * ends on its own; its DONE is then called on the worker thread, cancelled. */
+ * ends on its own; its DONE is then called on its worker's thread, cancelled. */
 Loop *loop_sd_event_free(Loop *l);

@@ -222,6 +222,32 @@ TEST(a_client_that_means_another_protocol) {
         }
 }
 
+/* GnuTLS is not asked before there is a first record; whoever goes away before is gone. */
+TEST(a_client_that_never_says_hello) {
+        static const char *const said[] = {"", "\x16", "\x16\x03\x01\x02\x01half of a hello",
+                "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x01\x01"};
+
+        for (size_t i = 0; i < ELEMENTSOF(said); i++) {
+                size_t n = strlen(said[i]);
+                usec_t start;
+                World w;
+                Raw r;
+
+                world_new(&w);
+                raw_new(&w, PRIORITY, LINK_ALPN, &r);
+                if (n > 0)
+                        CHECK_EQ(r.transport->ops->write(r.transport, said[i], n), n);
+                sim_run(&w.sim, USEC_PER_SEC);
+                start = loop_now(w.sim.loop);
+                r.transport = transport_free(r.transport);
+                SIM_UNTIL(&w.sim, pipe_is_over(r.pipe));
+                CHECK(loop_now(w.sim.loop) < start + USEC_PER_SEC); /* it is not waited for */
+                CHECK_EQ(w.b.n_hello + w.b.n_closed, 0);
+                raw_free(&r);
+                world_free(&w);
+        }
+}
+
 TEST(a_client_with_an_older_tls) {
         World w;
         Raw r;
