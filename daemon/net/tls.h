@@ -24,8 +24,8 @@ TlsIdentity *tls_identity_free(TlsIdentity *i);
 
 typedef struct TlsSession TlsSession;
 
-/* The identity, the transport and ALPN must outlive the session. A server's takes GnuTLS' memory when
- * a whole first record has come, so that it is in tls_handshake() that this can fail. */
+/* The identity, the transport and ALPN must outlive the session. A server's takes GnuTLS' memory
+ * when a whole first record has come, so that it is in tls_handshake() that this can fail. */
 int tls_session_new(TlsIdentity *i, TlsRole role, const char *alpn, Transport *t, TlsSession **ret);
 TlsSession *tls_session_free(TlsSession *s);
 
