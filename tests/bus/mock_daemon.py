@@ -127,6 +127,7 @@ def on_call(connection, sender, path, interface, method, parameters, invocation)
     args = parameters.unpack()
     calls.append([method, args])
     if scenario.get("exit") == method:
+        connection.flush_sync()         # what was answered before is not lost
         os._exit(1)
     error = scenario.get("errors", {}).get(method)
     if not error and method == "Login" and args[1] != scenario.get("password", args[1]):

@@ -71,8 +71,9 @@ FUNCTION_LINES = 100
 UNFINISHED = re.compile(r"\b(?:" + "|".join(("TO" "DO", "FIX" "ME", "X" "XX")) + r")\b")
 MACHINE = re.compile(r"(?<![\w.$})*/-])/(?:wo" r"rk|tm" r"p/b)(?![\w-])|\bfa" r"rm\b")
 
-# No comment fits in, or no comment belongs in.
-NO_SPDX = re.compile(r"(^|/)LICENSE$|\.(md|json|svg|png)$|^tests/data/|/corpus/|^debian/")
+# No comment fits in, or no comment belongs in; metainfo has a licence of its own, see debian/copyright.
+NO_SPDX = re.compile(
+    r"(^|/)LICENSE$|\.(md|json|svg|png|metainfo\.xml)$|^tests/data/|/corpus/|^debian/")
 
 
 class Finding(typing.NamedTuple):

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -28,6 +29,7 @@ COMMON = {
     "share/man/man5/p2pchatd.conf.5": DATA,
     "share/man/man8/p2pchat-tracker.8": DATA,
     "share/man/man8/p2pchatd.8": DATA,
+    "share/metainfo/org.p2pchat.Chat.metainfo.xml": DATA,
     "share/zsh/site-functions/_chatc": DATA,
 }
 CONFIGURATION = {"p2pchat/p2pchat-tracker.conf": DATA, "p2pchat/p2pchatd.conf": DATA}
@@ -88,6 +90,13 @@ def test_files_and_modes_of_a_system_installation(installed):
 @pytest.mark.parametrize("program", ["bin/chatc", "libexec/p2pchatd", "sbin/p2pchat-tracker"])
 def test_programs_run_from_there(installed, program):
     assert VERSION in run(installed / "usr" / program, "--version")
+
+
+def test_the_version_is_the_same_everywhere():
+    metainfo = ElementTree.parse(TOP / "conf/org.p2pchat.Chat.metainfo.xml")
+    releases = [release.get("version") for release in metainfo.iter("release")]
+    changelog = re.search(r"\((.*)\)", (TOP / "debian/changelog").read_text())[1]
+    assert (releases[0], changelog) == (VERSION, VERSION)
 
 
 def test_activation_and_units_name_what_was_installed(installed):
