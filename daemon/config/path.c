@@ -2,12 +2,16 @@
 
 #include "config/config.h"
 
+#include <sys/stat.h>
+
 #define SYSTEM_DIR "/etc/p2pchat"
 
 /* A file that is there but cannot be reached counts as there, so that reading it fails with the
- * reason instead of the settings being passed over. */
+ * reason instead of the settings being passed over. So does a link to what a sandbox hides. */
 static bool file_exists(const char *path) {
-        return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+        struct stat st;
+
+        return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* Returns the path in *RET if there is such a file, else leaves *RET alone. */
