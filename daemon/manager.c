@@ -402,23 +402,32 @@ static int manager_load_config(Manager *m, const char *path) {
         return r;
 }
 
+/* What to do where something cannot be written, to follow the reason. */
+static const char *write_advice(int r) {
+        if (r == -EROFS)
+                return "; mount its file system writable. To p2pchatd.service everything but "
+                       "~/.local/state/p2pchat is read-only: see SANDBOX in p2pchatd(8)";
+        return r == -EACCES || r == -EPERM ? "; give it to this user (chown -R, chmod -R u+rwX)"
+                                           : "";
+}
+
 static int manager_lock(Manager *m, const char *dir) {
         int r;
 
         r = fs_mkdir_p(dir);
-        if (r < 0)
-                return log_error_errno(r, "The state directory %s cannot be made", dir);
+        if (r < 0) {
+                log_error("The state directory %s cannot be made: %s%s", dir, strerror(-r),
+                        write_advice(r));
+                return r;
+        }
         r = fs_lock_dir(dir, &m->lock_fd);
         if (r == -EWOULDBLOCK) {
                 log_error("Another p2pchatd uses the state directory %s already", dir);
                 return r;
         }
         if (r < 0)
-                log_error(
-                        "The state directory %s cannot be written: %s. Give it to this user (chown "
-                        "-R, chmod -R u+rwX), or mount its file system writable. It was left as "
-                        "it is",
-                        dir, strerror(-r));
+                log_error("The state directory %s cannot be written: %s%s. It was left as it is",
+                        dir, strerror(-r), write_advice(r));
         return r;
 }
 
@@ -446,10 +455,9 @@ static int manager_open_store(Manager *m, const char *dir) {
                           "left as it is",
                         dir);
         else if (r < 0)
-                log_error("The store in %s/db cannot be opened for writing: %s. Give it to this "
-                          "user (chown -R, chmod -R u+rwX), or mount its file system writable. It "
-                          "was left as it is",
-                        dir, strerror(-r));
+                log_error("The store in %s/db cannot be opened for writing: %s%s. It was left as "
+                          "it is",
+                        dir, strerror(-r), write_advice(r));
         if (r < 0)
                 return r;
         store_set_max_size(m->store, m->config.storage.max_size);

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
 #include <systemd/sd-event.h>
 
@@ -109,6 +110,7 @@ static int state_dir(char **ret) {
         return n < 0 ? -ENOMEM : 0;
 }
 
+/* 0 when it was told to stop, EX_TEMPFAIL when the bus is gone: another start may find it again. */
 static int run(void) {
         _cleanup_(manager_freep) Manager *m = NULL;
         _cleanup_(freep) char *dir = NULL;
@@ -128,7 +130,7 @@ static int run(void) {
                 r = sd_event_loop(event);
         manager_free(TAKE_PTR(m));
         sd_event_unref(event);
-        return r;
+        return r > 0 ? EX_TEMPFAIL : r;
 }
 
 int main(int argc, char *argv[]) {
@@ -142,8 +144,10 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (arg_bus_introspect)
                 return bus_introspect(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        if (!arg_check_config)
-                return run() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (!arg_check_config) {
+                r = run();
+                return r < 0 ? EXIT_FAILURE : r;
+        }
         if (!arg_config && config_path_daemon(&found) < 0)
                 return EXIT_FAILURE;
         return check_config(arg_config ?: found);

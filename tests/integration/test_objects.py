@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """People as objects: the ObjectManager and the properties, and what becomes of a lost bus."""
+import os
 import signal
 import xml.etree.ElementTree as ElementTree
 
@@ -275,7 +276,7 @@ def test_the_client_library_of_gnome_follows(alice, bob):
 
 def lose_bus(user, how=signal.SIGKILL):
     user.bus.popen.send_signal(how)
-    assert user.wait_exit() == 1, user.log()
+    assert user.wait_exit() == os.EX_TEMPFAIL, user.log()
     assert "session bus" in user.log().splitlines()[-1], user.log()
 
 
