@@ -136,6 +136,8 @@ static int key_read(Tracker *t) {
                 return fail("%s/key is damaged: restore it from a backup, or remove it and give "
                             "everybody the new address",
                         t->state_dir);
+        if (r == -EACCES)
+                return fail("cannot read %s/key: only root and the service may", t->state_dir);
         if (r < 0)
                 return fail("cannot read %s/key: %s", t->state_dir, strerror(-r));
         return 0;

@@ -22,6 +22,7 @@ COMMON = {
     "share/dbus-1/interfaces/org.p2pchat.Chat1.Room.xml": DATA,
     "share/dbus-1/interfaces/org.p2pchat.Chat1.xml": DATA,
     "share/dbus-1/services/org.p2pchat.Chat1.service": DATA,
+    "share/doc/p2pchat/examples/no-user-namespaces.conf": DATA,
     "share/fish/vendor_completions.d/chatc.fish": DATA,
     "share/man/man1/chatc.1": DATA,
     "share/man/man5/org.p2pchat.Chat1.5": DATA,
@@ -33,7 +34,8 @@ COMMON = {
     "share/zsh/site-functions/_chatc": DATA,
 }
 CONFIGURATION = {"p2pchat/p2pchat-tracker.conf": DATA, "p2pchat/p2pchatd.conf": DATA}
-USER_UNIT, SYSTEM_UNIT = "user/p2pchatd.service", "system/p2pchat-tracker.service"
+UNITS = {"user": ("p2pchatd.service", "p2pchatd-home.service"),
+         "system": ("p2pchat-tracker.service", "p2pchat-tracker.socket")}
 
 
 def run(*command, **options):
@@ -82,8 +84,7 @@ def installed_fixture(build, tmp_path_factory):
 
 def test_files_and_modes_of_a_system_installation(installed):
     expected = {**below("usr", COMMON), **below("etc", CONFIGURATION),
-                f"{unit_dir('user')}/p2pchatd.service": DATA,
-                f"{unit_dir('system')}/p2pchat-tracker.service": DATA}
+                **{f"{unit_dir(kind)}/{unit}": DATA for kind in UNITS for unit in UNITS[kind]}}
     assert files_in(installed) == expected
 
 
@@ -121,11 +122,14 @@ def verified(unit, tmp_path):
 
 def test_systemd_finds_nothing_wrong_with_the_units(installed, tmp_path):
     assert shutil.which("systemd-analyze")
-    for unit in installed.rglob("systemd/*/*.service"):
-        here = tmp_path / unit.name             # it wants the programs to exist
-        here.write_text(re.sub("^ExecStart=", f"ExecStart={installed}", unit.read_text(),
-                               flags=re.MULTILINE))
-        said = verified(here, tmp_path)
+    units = [tmp_path / path.name for path in installed.rglob("systemd/*/p2pchat*")]
+    for path in installed.rglob("systemd/*/p2pchat*"):     # it wants the programs to exist
+        (tmp_path / path.name).write_text(re.sub(
+            "^(Exec(Start|Reload)=)/usr", rf"\1{installed}/usr", path.read_text(),
+            flags=re.MULTILINE))
+    assert len(units) == 4
+    for unit in units:
+        said = verified(unit, tmp_path)
         assert unit.name not in said, said
 
 
@@ -133,8 +137,8 @@ def test_another_prefix_keeps_everything_below_it(build, tmp_path):
     run("meson", "configure", "-Dprefix=/opt/p2pchat", build)
     run("ninja", "-C", build)
     expected = {**COMMON, **below("etc", CONFIGURATION),
-                **below("lib/systemd", {USER_UNIT: DATA, SYSTEM_UNIT: DATA})}
+                **{f"lib/systemd/{kind}/{unit}": DATA for kind in UNITS for unit in UNITS[kind]}}
     destination = install(build, tmp_path)
     assert files_in(destination) == below("opt/p2pchat", expected)
-    unit = destination / "opt/p2pchat/lib/systemd" / USER_UNIT
+    unit = destination / "opt/p2pchat/lib/systemd/user/p2pchatd.service"
     assert "ExecStart=/opt/p2pchat/libexec/p2pchatd\n" in unit.read_text()
