@@ -455,6 +455,11 @@ TEST(search_order) {
         CHECK_STR(found, b);
         found = mfree(found);
         CHECK_OK(unlink(b));
+        CHECK_OK(symlink("nowhere", b)); /* reading it fails, instead of other settings */
+        CHECK_OK(config_path_daemon(&found));
+        CHECK_STR(found, b);
+        found = mfree(found);
+        CHECK_OK(unlink(b));
         CHECK_OK(config_path_daemon(&found));
         CHECK(!found || streq(found, "/etc/p2pchat/p2pchatd.conf"));
         CHECK_OK(unlink(a));
