@@ -108,9 +108,10 @@ class Box:
                          *(f"--bind-ro={out}:{inside}" for out, inside in (binds or {}).items()),
                          "--boot", "systemd.unit=multi-user.target"),
             stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT)
-        self.leader = None
+        self.leader = self.group = None
         try:
             self.leader = wait_until(self._find_leader, "PID 1 of the box")
+            self.group = self._make_group()
             wait_until(self._is_up, "the box to boot")
         except BaseException:
             self.close()
@@ -138,6 +139,17 @@ class Box:
                 pass                # it has just ended
         return None
 
+    def _make_group(self):
+        """A control group inside the box for what we run there: logind asks in which one its callers
+        are, and those of other containers' processes it cannot name."""
+        lines = pathlib.Path(f"/proc/{self.leader}/cgroup").read_text(encoding="ascii").splitlines()
+        above = next(line for line in lines if line.startswith("0::")).removeprefix("0::/")
+        top = pathlib.Path("/sys/fs/cgroup/unified")
+        top = top if top.is_dir() else top.parent
+        group = top / above.removesuffix("/init.scope") / "test.scope"
+        group.mkdir(exist_ok=True)
+        return group
+
     def _is_up(self):
         assert self.nspawn.poll() is None, self._said()
         state = self.run("systemctl", "is-system-running", "--wait", check=False).stdout.strip()
@@ -159,7 +171,8 @@ class Box:
     def command(self, *words, env=None):
         """The words that run a command as root inside, for subprocess.Popen() and its like."""
         environment = env or {"HOME": "/root", "USER": "root", "PATH": PATH, "LANG": "C.UTF-8"}
-        return ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid",
+        return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', f"{self.group}/cgroup.procs",
+                "nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid",
                 "--cgroup", "--root", "--wd", "env", "-i",
                 *(f"{name}={value}" for name, value in environment.items()), *map(str, words)]
 

@@ -19,9 +19,11 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 RELEASES = ("bookworm", "trixie")
+UNUSED = 24 * 3600                  # seconds
 
 FULL = """
 systemd systemd-sysv libpam-systemd dbus dbus-user-session dbus-broker libglib2.0-bin
@@ -131,12 +133,10 @@ def archive():
 
 def build_depends():
     control = TOP / "debian/control"
-    if not control.exists():
-        return ""
     field = re.search(r"^Build-Depends:(.*(?:\n[ \t].*)*)", control.read_text(encoding="utf-8"),
                       re.MULTILINE)
     # A profile such as <!nocheck> means nothing to apt-get satisfy.
-    return re.sub(r"<[^>]*>|\s+", " ", field[1]).strip(" ,")
+    return re.sub(r"<!?[a-z][^<>]*>|\s+", " ", field[1]).strip(" ,")
 
 
 def recipe(kind):
@@ -154,7 +154,16 @@ def recipe_id(kind):
 
 
 def path_of(release, kind):
-    return cache() / (release if kind == "bare" else f"{release}-{kind}")
+    """Its name says of which recipe it is, so that two versions of this source do not take turns."""
+    return cache() / (release if kind == "bare" else f"{release}-{kind}-{recipe_id(kind)[:8]}")
+
+
+def remove_old(path):
+    """Trees of other recipes that nobody has used for a while."""
+    for lock in path.parent.glob(f"{path.name.rpartition('-')[0]}-????????.lock"):
+        old = lock.with_suffix("")
+        if old != path and time.time() - lock.stat().st_mtime > UNUSED:
+            subprocess.run(["rm", "-rf", "--one-file-system", old, lock, f"{old}.log"], check=True)
 
 
 def make(release, kind, path):
@@ -170,20 +179,16 @@ def make(release, kind, path):
                        os.devnull, *archive()], log.with_suffix(".probe")) != 0:
             raise Unavailable("no-archive", f"the archive of {release} is out of reach")
         raise RuntimeError(f"mmdebstrap made no {kind} tree of {release}:\n{words}")
-    subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
     new.rename(path)
+    remove_old(path)
 
 
 def tree(release, kind):
-    """The path of a tree, which is made unless it is there; one of another recipe is made again."""
+    """The path of a tree, which is made unless it is there."""
     path = path_of(release, kind)
-    stamp = path.with_name(path.name + ".recipe")
-    wanted = recipe_id(kind)
     with locked(path.with_name(path.name + ".lock")):
-        known = stamp.read_text(encoding="ascii") if stamp.exists() else None
-        if not path.is_dir() or (kind != "bare" and known != wanted):
+        if not path.is_dir():
             make(release, kind, path)
-            stamp.write_text(wanted, encoding="ascii")
     return path
 
 
