@@ -45,6 +45,9 @@
                 (_x < _low) ? _low : ((_x > _high) ? _high : _x);                                  \
         })
 
+/* "1 link", "2 links". */
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 /* The object that contains MEMBER at PTR. */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

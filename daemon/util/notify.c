@@ -2,34 +2,46 @@
 
 #include "util/notify.h"
 
-#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <time.h>
 
-#include "util/fs.h"
-#include "util/macro.h"
+#include "util/datagram.h"
 
-#define STATUS_SIZE 512
+#define READY_WAIT USEC_PER_SEC
+#define LINES_SIZE 1024
 
-void notify_status(const char *text) {
+static void notify_send(const char *lines, usec_t wait) {
         const char *path = getenv("NOTIFY_SOCKET");
-        struct sockaddr_un to = {.sun_family = AF_UNIX};
-        _cleanup_(closep) int fd = -EBADF;
-        char line[STATUS_SIZE];
-        size_t n = path ? strlen(path) : 0;
 
-        if (n < 2 || n >= sizeof(to.sun_path) || (path[0] != '/' && path[0] != '@'))
-                return;
-        memcpy(to.sun_path, path, n);
-        if (path[0] == '@')
-                to.sun_path[0] = 0; /* the abstract name space */
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return;
-        snprintf(line, sizeof(line), "STATUS=%s", text);
-        (void)sendto(fd, line, strlen(line), MSG_NOSIGNAL, (const struct sockaddr *)&to,
-                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+        if (path)
+                (void)datagram_send(path, lines, strlen(lines), wait);
+}
+
+void notify_ready(const char *status) {
+        char lines[LINES_SIZE];
+
+        snprintf(lines, sizeof(lines), "READY=1\nSTATUS=%s", status);
+        notify_send(lines, READY_WAIT);
+}
+
+void notify_status(const char *status) {
+        char lines[LINES_SIZE];
+
+        snprintf(lines, sizeof(lines), "STATUS=%s", status);
+        notify_send(lines, 0);
+}
+
+/* The time tells the manager which READY=1 is the answer to this. */
+void notify_reloading(void) {
+        char lines[LINES_SIZE];
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%llu",
+                (unsigned long long)t.tv_sec * USEC_PER_SEC + (unsigned long long)t.tv_nsec / 1000);
+        notify_send(lines, 0);
+}
+
+void notify_stopping(void) {
+        notify_send("STOPPING=1", 0);
 }

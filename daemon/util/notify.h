@@ -2,8 +2,14 @@
 #pragma once
 
 /*
- * What the service manager shows of this service, by the protocol of sd_notify(3). That function
- * waits where the manager does not read; nobody should have to wait for a line of text, so this one
- * leaves it out then. TEXT is one line. Without $NOTIFY_SOCKET it does nothing.
+ * What the service manager is told, by the protocol of sd_notify(3). Without $NOTIFY_SOCKET these
+ * do nothing. STATUS is one line for people; where the manager has no room for it, it is left out.
  */
-void notify_status(const char *text);
+
+/* At the start, and after a reload. This one must arrive, or the manager takes the start for failed
+ * and a reload for unfinished: it waits, but a second at most. */
+void notify_ready(const char *status);
+
+void notify_status(const char *status);
+void notify_reloading(void);
+void notify_stopping(void);

@@ -171,19 +171,35 @@ static int manager_listen(char *path, size_t size) {
         return fd;
 }
 
-TEST(a_status_is_told_and_nobody_waits_for_that) {
-        char path[64], text[64];
-        ssize_t n;
+static void expect_notice(int fd, const char *expected) {
+        char text[256];
+        ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+        text[MAX(n, (ssize_t)0)] = 0;
+        CHECK_STR(text, expected);
+}
+
+TEST(the_service_manager_is_told_and_nobody_waits_for_that) {
+        char path[64], text[256];
+        unsigned long long usec;
         int fd;
 
         CHECK_OK(unsetenv("NOTIFY_SOCKET"));
         notify_status("to nobody");
         fd = manager_listen(path, sizeof(path));
-        notify_status("online");
-        n = recv(fd, text, sizeof(text), 0);
-        CHECK(n == STRLEN("STATUS=online") && memcmp(text, "STATUS=online", (size_t)n) == 0);
+        notify_ready("online");
+        expect_notice(fd, "READY=1\nSTATUS=online");
+        notify_status("offline");
+        expect_notice(fd, "STATUS=offline");
+        notify_stopping();
+        expect_notice(fd, "STOPPING=1");
+        notify_reloading();
+        text[MAX(recv(fd, text, sizeof(text) - 1, 0), 0)] = 0;
+        CHECK_EQ(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &usec), 1);
+        CHECK(usec > 0);
         for (int i = 0; i < 10000; i++) /* more than any queue holds; nobody reads */
                 notify_status("online");
+        notify_ready("online"); /* which has a limit as well */
         CHECK_OK(close(fd));
         notify_status("to one who is gone");
         CHECK_OK(unlink(path));
