@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-#include "util/log.h"
-
 /* A port that is taken is tried again after this. */
 #define LISTEN_RETRY (10 * USEC_PER_SEC)
 
@@ -60,7 +58,6 @@ static void listening_failed(Listening *l, int error) {
         snprintf(text, sizeof(text),
                 "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                 l->where->address, l->where->port, strerror(-error));
-        log_error("%s", text);
         l->callbacks->changed(l->userdata, &(Endpoints){}, text);
 }
 

@@ -4,16 +4,16 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
 #include "chat/create.h"
+#include "events.h"
 #include "listening.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
+#include "report.h"
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -45,7 +45,9 @@ struct Manager {
         Listening *listening;
         LoopTimer *status_timer;
         bool status_due; /* it is set */
-        char status[128]; /* as told last */
+        char status[STATUS_SIZE]; /* as told last */
+        TrackerReport trackers;
+        bool ready; /* the start is over */
         sd_event_source *signals[3];
         bool stopping;
         char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
@@ -59,20 +61,55 @@ static void status_later(Manager *m) {
         loop_timer_set(m->status_timer, loop_now(m->loop) + STATUS_DELAY);
 }
 
-static void on_status_timer(void *userdata) {
-        Manager *m = userdata;
-        char text[sizeof(m->status)] = "no account is logged in";
+/* True when it is another one than was told last. */
+static bool status_update(Manager *m) {
+        char text[STATUS_SIZE];
         ChatStatus s;
 
-        m->status_due = false;
         chat_status(m->chat, &s);
-        if (s.name[0])
-                snprintf(text, sizeof(text), "%s as %s, %u links, %u queued", s.state, s.name,
-                        s.links, s.queued);
+        status_format(
+                &s, account_exists(m->account) ? account_identity(m->account)->name : NULL, text);
         if (streq(text, m->status))
-                return;
+                return false;
         memcpy(m->status, text, sizeof(text));
-        notify_status(text);
+        return true;
+}
+
+static void on_status_timer(void *userdata) {
+        Manager *m = userdata;
+
+        m->status_due = false;
+        if (status_update(m))
+                notify_status(m->status);
+}
+
+static void manager_say_ready(Manager *m) {
+        (void)status_update(m);
+        notify_ready(m->status);
+}
+
+/* The account as the journal has it. */
+
+typedef struct AccountFields {
+        char account[BASE32_KEY_SIZE + 1], queued[16];
+        LogField fields[5];
+} AccountFields;
+
+static const LogField *account_fields(const Manager *m, AccountFields *f) {
+        const Identity *i = account_identity(m->account);
+        ChatStatus s;
+
+        chat_status(m->chat, &s);
+        snprintf(f->queued, sizeof(f->queued), "%u", s.queued);
+        base32_encode_key(sign_key_public(&i->account), f->account);
+        f->fields[0] = (LogField){"P2PCHAT_VERSION", P2PCHAT_VERSION};
+        f->fields[1] = (LogField){"P2PCHAT_QUEUED", f->queued};
+        f->fields[2] = f->fields[3] = f->fields[4] = (LogField){};
+        if (account_exists(m->account)) {
+                f->fields[2] = (LogField){"P2PCHAT_NAME", i->name};
+                f->fields[3] = (LogField){"P2PCHAT_ACCOUNT", f->account};
+        }
+        return f->fields;
 }
 
 /* Listening */
@@ -93,8 +130,12 @@ static void publish(Manager *m, const Endpoints *e) {
 static void on_listening_changed(void *userdata, const Endpoints *e, const char *problem) {
         Manager *m = userdata;
 
+        if (problem)
+                log_event(LOG_ERR, EVENT_LISTEN_FAILED, LOG_FIELDS({"P2PCHAT_ERROR", problem}),
+                        "%s", problem);
         chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, problem);
         publish(m, e);
+        status_later(m);
 }
 
 static const ListeningCallbacks listening_callbacks = {
@@ -119,9 +160,19 @@ static void manager_stop_listening(Manager *m) {
 
 /* Callbacks of the account */
 
+static void log_active(const Manager *m, bool active) {
+        AccountFields f;
+
+        if (!m->ready)
+                return; /* what the start finds is told with it */
+        log_event(LOG_INFO, active ? EVENT_LOGGED_IN : EVENT_LOGGED_OUT, account_fields(m, &f),
+                "%s is logged %s", account_identity(m->account)->name, active ? "in" : "out");
+}
+
 static void on_active(void *userdata, bool active) {
         Manager *m = userdata;
 
+        log_active(m, active);
         if (active) {
                 listening_start(m->listening);
                 directory_start(m->directory);
@@ -163,8 +214,10 @@ static void on_trackers_changed(void *userdata) {
 
         account_trackers_changed(m->account);
         publish_if_changed(m);
-        if (m->chat)
-                chat_on_trackers_changed(m->chat);
+        if (!m->chat)
+                return; /* when everything ends */
+        report_trackers(&m->trackers, m->directory, loop_now(m->loop));
+        chat_on_trackers_changed(m->chat);
         status_later(m);
 }
 
@@ -184,8 +237,12 @@ static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], 
 static void on_name_refused(void *userdata, Code code, const char *text) {
         Manager *m = userdata;
 
-        log_warning("A tracker does not register this account's name: %s", text);
+        log_event(LOG_WARNING, EVENT_NAME_REFUSED,
+                LOG_FIELDS({"P2PCHAT_NAME", account_identity(m->account)->name},
+                        {"P2PCHAT_CODE", code_name(code)}, {"P2PCHAT_ERROR", text}),
+                "A tracker does not register this account's name: %s", text);
         chat_on_name_refused(m->chat, code, text);
+        status_later(m);
 }
 
 static const DirectoryCallbacks directory_callbacks = {
@@ -212,12 +269,15 @@ static const DeliveryCallbacks delivery_callbacks = {
 
 static void log_slow_commit(Manager *m, usec_t took) {
         usec_t now = loop_now(m->loop);
+        char usec[24];
 
         if (took < DB_COMMIT_SLOW || (m->slow_logged && now < m->slow_logged + SLOW_INTERVAL))
                 return;
         m->slow_logged = now;
-        log_warning("The disk is slow: writing what had come in took %.1f s, and nothing else was "
-                    "done meanwhile",
+        snprintf(usec, sizeof(usec), "%llu", (unsigned long long)took);
+        log_event(LOG_WARNING, EVENT_DISK_SLOW, LOG_FIELDS({"P2PCHAT_TOOK_USEC", usec}),
+                "The disk is slow: writing what had come in took %.1f s, and nothing else was "
+                "done meanwhile",
                 (double)took / USEC_PER_SEC);
 }
 
@@ -233,10 +293,12 @@ static void on_store_noticed(void *userdata) {
         if (streq(problem, m->store_problem))
                 return;
         if (problem[0])
-                log_error("%s", problem);
+                log_event(LOG_ERR, h.damaged ? EVENT_STORE_DAMAGED : EVENT_STORE_FAILED,
+                        LOG_FIELDS({"P2PCHAT_ERROR", problem}), "%s", problem);
         else
-                log_info("The store can be written again");
+                log_event(LOG_INFO, EVENT_STORE_WRITABLE, NULL, "The store can be written again");
         snprintf(m->store_problem, sizeof(m->store_problem), "%s", problem);
+        status_later(m);
 }
 
 static void on_events(void *userdata, int error) {
@@ -258,13 +320,15 @@ static void on_finished(void *userdata) {
 
 static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
+        AccountFields f;
 
         /* What was taken in is committed, answered and told while the bus is still there: it is
          * flushed and closed when the loop ends. */
         if (m->stopping)
                 return 0;
         m->stopping = true;
-        sd_notify(0, "STOPPING=1");
+        notify_stopping();
+        log_event(LOG_INFO, EVENT_STOPPED, account_fields(m, &f), "Stopping, %s queued", f.queued);
         (void)store_commit(m->store);
         manager_stop_listening(m);
         delivery_stop(m->delivery);
@@ -272,13 +336,6 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         if (net_finish(m->net, FINISH_TIME, on_finished, m) < 0)
                 on_finished(m);
         return 0;
-}
-
-static uint64_t monotonic_now(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / 1000;
 }
 
 static int manager_read_config(Manager *m, DaemonConfig *ret, ConfigError *error) {
@@ -295,7 +352,7 @@ static void reload_refused(Manager *m, const char *why) {
         char text[CONFIG_ERROR_SIZE + 64];
 
         snprintf(text, sizeof(text), "%s. The configuration stays as it was.", why);
-        log_error("%s", text);
+        log_event(LOG_ERR, EVENT_CONFIG_REFUSED, LOG_FIELDS({"P2PCHAT_ERROR", text}), "%s", text);
         chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, text);
 }
 
@@ -306,7 +363,8 @@ static bool same_listen(const struct ConfigListen *a, const struct ConfigListen 
 static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         Manager *m = userdata;
 
-        log_info("Changed in the configuration: %s%s", path,
+        log_event(LOG_INFO, EVENT_CONFIG_CHANGED, LOG_FIELDS({"P2PCHAT_CONFIG_KEY", path}),
+                "Changed in the configuration: %s%s", path,
                 unbuilt ? "; it is not built yet and has no effect" : "");
         if (streq(path, "trackers") && account_identity(m->account)->tracker[0])
                 log_notice("The tracker that was given to register or login stays in use");
@@ -355,7 +413,9 @@ static void manager_reload(Manager *m) {
         if (moves)
                 chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
         manager_apply_config(m);
-        log_info("The configuration was read again: %s",
+        log_event(LOG_INFO, EVENT_CONFIG_READ,
+                LOG_FIELDS({"P2PCHAT_CONFIG_FILE", config.origin.file ?: ""}),
+                "The configuration was read again: %s",
                 config.origin.file ?: "there is no file, the defaults hold");
 }
 
@@ -364,9 +424,9 @@ static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *s
 
         if (m->stopping)
                 return 0;
-        sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)monotonic_now());
+        notify_reloading();
         manager_reload(m);
-        sd_notify(0, "READY=1");
+        manager_say_ready(m);
         return 0;
 }
 
@@ -397,69 +457,35 @@ static int manager_load_config(Manager *m, const char *path) {
 
         m->config_path = path;
         r = manager_read_config(m, &m->config, &error);
-        if (r < 0)
-                log_error("%s", error.text);
-        return r;
-}
-
-/* What to do where something cannot be written, to follow the reason. */
-static const char *write_advice(int r) {
-        if (r == -EROFS)
-                return "; mount its file system writable. To p2pchatd.service everything but "
-                       "~/.local/state/p2pchat is read-only: see SANDBOX in p2pchatd(8)";
-        return r == -EACCES || r == -EPERM ? "; give it to this user (chown -R, chmod -R u+rwX)"
-                                           : "";
+        return r < 0 ? report_start_failed(r, "%s", error.text) : 0;
 }
 
 static int manager_lock(Manager *m, const char *dir) {
         int r;
 
         r = fs_mkdir_p(dir);
-        if (r < 0) {
-                log_error("The state directory %s cannot be made: %s%s", dir, strerror(-r),
-                        write_advice(r));
-                return r;
-        }
-        r = fs_lock_dir(dir, &m->lock_fd);
-        if (r == -EWOULDBLOCK) {
-                log_error("Another p2pchatd uses the state directory %s already", dir);
-                return r;
-        }
         if (r < 0)
-                log_error("The state directory %s cannot be written: %s%s. It was left as it is",
-                        dir, strerror(-r), write_advice(r));
-        return r;
+                return report_start_failed(r, "The state directory %s cannot be made: %s%s", dir,
+                        strerror(-r), write_advice(r));
+        r = fs_lock_dir(dir, &m->lock_fd);
+        if (r == -EWOULDBLOCK)
+                return report_start_failed(
+                        r, "Another p2pchatd uses the state directory %s already", dir);
+        if (r < 0)
+                return report_start_failed(r,
+                        "The state directory %s cannot be written: %s%s. It was left as it is", dir,
+                        strerror(-r), write_advice(r));
+        return 0;
 }
 
 static int manager_open_store(Manager *m, const char *dir) {
         int r;
 
         r = store_open(dir, m->loop, &m->store);
-        if (r == -EPROTONOSUPPORT)
-                log_error("NewerVersion: the store in %s/db was written by a newer version of "
-                          "p2pchat; install that version again. It was left as it is",
-                        dir);
-        else if (r == -EMEDIUMTYPE)
-                log_error("%s/db is not a store of p2pchatd; move it away. It was left as it is",
-                        dir);
-        else if (r == -EUCLEAN)
-                log_error("The store in %s/db is damaged; restore %s from a backup, or move it "
-                          "away to begin anew. It was left as it is",
-                        dir, dir);
-        else if (r == -ENOSPC)
-                log_error("The disk is full: the store in %s/db cannot be opened until there is "
-                          "room. It was left as it is",
-                        dir);
-        else if (r == -EWOULDBLOCK)
-                log_error("The store in %s/db is in use by another program: end that first. It was "
-                          "left as it is",
-                        dir);
-        else if (r < 0)
-                log_error("The store in %s/db cannot be opened for writing: %s%s. It was left as "
-                          "it is",
-                        dir, strerror(-r), write_advice(r));
-        if (r < 0)
+        if (r < 0) {
+                report_store_refused(dir, r);
                 return r;
+        }
         store_set_max_size(m->store, m->config.storage.max_size);
         store_set_watch(m->store, on_store_noticed, m);
         return 0;
@@ -501,7 +527,7 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
         if (r < 0)
-                return log_error_errno(r, "Starting failed");
+                return report_start_failed(r, "Starting failed: %s", strerror(-r));
         account_set_directory(m->account, m->directory);
         store_set_events_fn(m->store, on_events, m);
         return 0;
@@ -512,15 +538,26 @@ static int manager_join_bus(Manager *m) {
 
         r = bus_new(m->event, m->loop, m->chat, &m->bus);
         if (r < 0)
-                return log_error_errno(
-                        r, "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS)");
+                return report_start_failed(r,
+                        "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s",
+                        strerror(-r));
         account_start(m->account);
         r = bus_request_name(m->bus);
         if (r == -EEXIST)
-                log_error("Another p2pchatd runs on this session bus already");
-        else if (r < 0)
-                log_error_errno(r, "The bus name cannot be taken");
-        return r;
+                return report_start_failed(r, "Another p2pchatd runs on this session bus already");
+        if (r < 0)
+                return report_start_failed(r, "The bus name cannot be taken: %s", strerror(-r));
+        return 0;
+}
+
+static void log_started(const Manager *m) {
+        AccountFields f;
+        bool kept = account_exists(m->account);
+
+        log_event(LOG_INFO, EVENT_STARTED, account_fields(m, &f),
+                "p2pchatd " P2PCHAT_VERSION " runs%s%s",
+                kept ? ", with the account " : ", without an account",
+                kept ? account_identity(m->account)->name : "");
 }
 
 int manager_new(const ManagerArgs *args, Manager **ret) {
@@ -530,6 +567,7 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (!m)
                 return -ENOMEM;
         m->lock_fd = -EBADF;
+        m->trackers.limit = TRACKER_REPORT_LIMIT;
         m->event = sd_event_ref(args->event);
         r = crypto_init();
         if (r >= 0)
@@ -549,8 +587,9 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (r < 0)
                 return r;
         (void)sd_event_set_watchdog(m->event, true);
-        sd_notify(0, "READY=1");
-        on_status_timer(m);
+        m->ready = true;
+        log_started(m);
+        manager_say_ready(m);
         *ret = TAKE_PTR(m);
         return 0;
 }

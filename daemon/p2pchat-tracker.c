@@ -9,22 +9,22 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "config/config.h"
+#include "events.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "node/address.h"
 #include "node/doors.h"
 #include "node/key-file.h"
 #include "node/node.h"
+#include "tracker-journal.h"
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
-#include "util/quota.h"
 
 #define PROGRAM "p2pchat-tracker"
 #define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
@@ -60,24 +60,25 @@ typedef struct Tracker {
         bool doors_passed; /* by systemd */
         LoopDefer *watch_status;
         LoopTimer *status_timer;
-        NodeStats shown; /* with `shown_connections`: what the status line says */
+        NodeStats shown; /* with the next two: what the status line says */
         unsigned shown_connections;
+        int shown_error; /* of the store */
         bool status_is_due; /* the timer is set */
         char status[ENDPOINT_KEY_SIZE + 128];
-        Quota complaints;
+        TrackerJournal journal;
+        char failure[CONFIG_ERROR_SIZE]; /* fail() */
+        const char *failed; /* the event that it is */
 } Tracker;
 
-/* One sentence for whoever started the program. */
-static int fail(const char *format, ...) _printf_(1, 2);
+/* Why something fails, a sentence for whoever started the program or wanted it to reload. */
+static int fail(Tracker *t, const char *format, ...) _printf_(2, 3);
 
-static int fail(const char *format, ...) {
+static int fail(Tracker *t, const char *format, ...) {
         va_list ap;
 
-        fprintf(stderr, PROGRAM ": ");
         va_start(ap, format);
-        vfprintf(stderr, format, ap);
+        vsnprintf(t->failure, sizeof(t->failure), format, ap);
         va_end(ap);
-        fputc('\n', stderr);
         return -EIO;
 }
 
@@ -105,13 +106,14 @@ static int state_lock(Tracker *t) {
 
         r = fs_mkdir_p(t->state_dir);
         if (r < 0)
-                return fail("cannot make the state directory %s: %s", t->state_dir, strerror(-r));
+                return fail(
+                        t, "cannot make the state directory %s: %s", t->state_dir, strerror(-r));
         r = fs_lock_dir(t->state_dir, &t->lock);
         if (r == -EWOULDBLOCK)
-                return fail("another " PROGRAM " uses %s", t->state_dir);
+                return fail(t, "another " PROGRAM " uses %s", t->state_dir);
         if (r < 0)
-                return fail("cannot write the state directory %s: %s; " MAKE_WRITABLE, t->state_dir,
-                        strerror(-r));
+                return fail(t, "cannot write the state directory %s: %s; " MAKE_WRITABLE,
+                        t->state_dir, strerror(-r));
         return 0;
 }
 
@@ -120,8 +122,9 @@ static int state_check_owner(Tracker *t) {
         struct stat st;
 
         if (geteuid() == 0 && stat(t->state_dir, &st) >= 0 && st.st_uid != 0)
-                return fail("%s holds no key yet and belongs to the service: start that once, "
-                            "it makes the key",
+                return fail(t,
+                        "%s holds no key yet and belongs to the service: start that once, "
+                        "it makes the key",
                         t->state_dir);
         return 0;
 }
@@ -133,13 +136,14 @@ static int key_read(Tracker *t) {
         if (r == -ENOENT)
                 return 1;
         if (r == -EBADMSG)
-                return fail("%s/key is damaged: restore it from a backup, or remove it and give "
-                            "everybody the new address",
+                return fail(t,
+                        "%s/key is damaged: restore it from a backup, or remove it and give "
+                        "everybody the new address",
                         t->state_dir);
         if (r == -EACCES)
-                return fail("cannot read %s/key: only root and the service may", t->state_dir);
+                return fail(t, "cannot read %s/key: only root and the service may", t->state_dir);
         if (r < 0)
-                return fail("cannot read %s/key: %s", t->state_dir, strerror(-r));
+                return fail(t, "cannot read %s/key: %s", t->state_dir, strerror(-r));
         return 0;
 }
 
@@ -148,7 +152,7 @@ static int key_create(Tracker *t) {
 
         r = node_key_create(t->state_dir, &t->key);
         if (r < 0)
-                return fail("cannot write %s/key: %s", t->state_dir, strerror(-r));
+                return fail(t, "cannot write %s/key: %s", t->state_dir, strerror(-r));
         return 0;
 }
 
@@ -181,7 +185,7 @@ static int print_address(Tracker *t) {
                 return r;
         set_address(t);
         if (printf("%s\n", t->address) < 0 || fflush(stdout) != 0)
-                return fail("cannot write the address: %s", strerror(errno));
+                return fail(t, "cannot write the address: %s", strerror(errno));
         return 0;
 }
 
@@ -195,10 +199,8 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         r = tcp_transport_new(t->loop, fd, peer, t->admission, &transport);
         if (r >= 0)
                 node_accept(t->node, transport);
-        else if (quota_take(&t->complaints, 1, loop_now(t->loop)))
-                log_warning("a connection was refused: %s",
-                        r == -EUSERS ? "limits.connections or limits.per-address is reached"
-                                     : strerror(-r));
+        else
+                tracker_journal_crowded(&t->journal, peer, r == -EUSERS ? NULL : strerror(-r));
 }
 
 static int doors_from_config(Tracker *t, const TrackerConfig *config) {
@@ -208,7 +210,7 @@ static int doors_from_config(Tracker *t, const TrackerConfig *config) {
 
         r = doors_open(&t->doors, &config->listen, &e);
         if (r < 0)
-                return fail("cannot listen on %s: %s", endpoint_format(e->host, e->port, text),
+                return fail(t, "cannot listen on %s: %s", endpoint_format(e->host, e->port, text),
                         strerror(-r));
         return 0;
 }
@@ -224,7 +226,7 @@ static int set_up_doors(Tracker *t) {
         for (int i = 0; i < n; i++) {
                 r = doors_adopt(&t->doors, SD_LISTEN_FDS_START + i);
                 if (r < 0)
-                        return fail("a socket that systemd passes does not listen for TCP: %s",
+                        return fail(t, "a socket that systemd passes does not listen for TCP: %s",
                                 strerror(-r));
         }
         if (!doors_are(&t->doors, &t->config.listen))
@@ -244,27 +246,41 @@ static void raise_descriptor_limit(void) {
 
 /* Status */
 
-static void set_status(Tracker *t) {
+/* True when it is another one than was told last. */
+static bool status_update(Tracker *t) {
         const NodeStats *s = node_stats(t->node);
+        unsigned connections = admission_count(t->admission);
+        const char *problem = "";
         char text[sizeof(t->status)];
 
         t->shown = *s;
-        t->shown_connections = admission_count(t->admission);
-        snprintf(text, sizeof(text), "%s: %u connections, %u sessions, %u online, %llu new names%s",
-                t->address, admission_count(t->admission), s->sessions, s->online,
-                (unsigned long long)s->registrations,
-                t->refused ? "; the new configuration was refused, see the journal" : "");
+        t->shown_connections = connections;
+        t->shown_error = t->journal.store_error;
+        if (t->shown_error < 0)
+                problem = "; the directory cannot be written, see the journal";
+        else if (t->refused)
+                problem = "; the new configuration was refused, see the journal";
+        snprintf(text, sizeof(text),
+                "%s: %u connection%s, %u session%s, %u online, %llu new name%s%s", t->address,
+                connections, PLURAL(connections), s->sessions, PLURAL(s->sessions), s->online,
+                (unsigned long long)s->registrations, PLURAL(s->registrations), problem);
         if (streq(text, t->status))
-                return;
+                return false;
         memcpy(t->status, text, sizeof(text));
-        notify_status(text);
+        return true;
+}
+
+static void say_ready(Tracker *t) {
+        (void)status_update(t);
+        notify_ready(t->status);
 }
 
 static void on_status(void *userdata) {
         Tracker *t = userdata;
 
         t->status_is_due = false;
-        set_status(t);
+        if (status_update(t))
+                notify_status(t->status);
 }
 
 /* After every handler: what has changed is shown soon, and an idle tracker sleeps. */
@@ -275,7 +291,8 @@ static void on_watch_status(void *userdata) {
         if (t->status_is_due ||
                 (s->sessions == t->shown.sessions && s->online == t->shown.online &&
                         s->registrations == t->shown.registrations &&
-                        admission_count(t->admission) == t->shown_connections))
+                        admission_count(t->admission) == t->shown_connections &&
+                        t->journal.store_error == t->shown_error))
                 return;
         t->status_is_due = true;
         loop_timer_set(t->status_timer, loop_now(t->loop) + STATUS_DELAY);
@@ -284,14 +301,14 @@ static void on_watch_status(void *userdata) {
 /* Configuration */
 
 /* The file is looked for each time, as it is at the start. */
-static int config_read(TrackerConfig *ret) {
+static int config_read(Tracker *t, TrackerConfig *ret) {
         _cleanup_(freep) char *found = NULL;
         ConfigError e;
 
         if (!arg_config && config_path_tracker(&found) < 0)
-                return fail("cannot read the configuration: %s", strerror(ENOMEM));
+                return fail(t, "cannot read the configuration: %s", strerror(ENOMEM));
         if (config_load(&config_schema_tracker, arg_config ?: found, ret, &e) < 0)
-                return fail("%s", e.text);
+                return fail(t, "%s", e.text);
         return 0;
 }
 
@@ -313,7 +330,8 @@ static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
                 note = "; it is not built yet and has no effect";
         else if (streq(path, "listen") && t->doors_passed)
                 note = "; systemd passes the sockets, so it has no effect";
-        log_notice("changed in the configuration: %s%s", path, note);
+        log_event(LOG_INFO, EVENT_NODE_CONFIG_CHANGED, LOG_FIELDS({"P2PCHAT_CONFIG_KEY", path}),
+                "Changed in the configuration: %s%s", path, note);
 }
 
 /* All of the new settings or none. Sessions stay. */
@@ -321,7 +339,7 @@ static int reload(Tracker *t) {
         TrackerConfig config;
         int r;
 
-        r = config_read(&config);
+        r = config_read(t, &config);
         if (r < 0)
                 return r;
         r = t->doors_passed ? 0 : doors_from_config(t, &config);
@@ -339,26 +357,35 @@ static int reload(Tracker *t) {
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         Tracker *t = userdata;
-        struct timespec now;
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-                (unsigned long long)now.tv_sec * USEC_PER_SEC +
-                        (unsigned long long)now.tv_nsec / 1000);
+        notify_reloading();
         t->refused = reload(t) < 0;
         if (t->refused)
-                log_error("the configuration stays as it was");
+                log_event(LOG_ERR, EVENT_NODE_CONFIG_REFUSED,
+                        LOG_FIELDS({"P2PCHAT_ERROR", t->failure}),
+                        "%s. The configuration stays as it was.", t->failure);
         else
-                log_info("the configuration was read again; the address is %s", t->address);
-        (void)sd_notify(0, "READY=1");
-        set_status(t);
+                log_event(LOG_INFO, EVENT_NODE_CONFIG_READ,
+                        LOG_FIELDS({"P2PCHAT_TRACKER", t->address}),
+                        "The configuration was read again; the address is %s", t->address);
+        say_ready(t);
         return 0;
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         Tracker *t = userdata;
+        const NodeStats *s = node_stats(t->node);
+        char sessions[16], registrations[24];
 
-        (void)sd_notify(0, "STOPPING=1");
+        notify_stopping();
+        snprintf(sessions, sizeof(sessions), "%u", s->sessions);
+        snprintf(
+                registrations, sizeof(registrations), "%llu", (unsigned long long)s->registrations);
+        log_event(LOG_INFO, EVENT_NODE_STOPPED,
+                LOG_FIELDS({"P2PCHAT_TRACKER", t->address}, {"P2PCHAT_SESSIONS", sessions},
+                        {"P2PCHAT_REGISTRATIONS", registrations}),
+                "Stopping with %s session%s open, and %s new name%s since the start", sessions,
+                PLURAL(s->sessions), registrations, PLURAL(s->registrations));
         return sd_event_exit(t->event, 0);
 }
 
@@ -371,21 +398,24 @@ static int open_store(Tracker *t) {
         r = path ? dstore_lmdb_open(t->loop, path, &t->store) : -ENOMEM;
         if (r >= 0)
                 return 0;
+        t->failed = r == -EPROTONOSUPPORT ? EVENT_NODE_STORE_NEWER
+                : r == -EUCLEAN           ? EVENT_NODE_STORE_DAMAGED
+                                          : EVENT_NODE_START_FAILED;
         if (r == -EPROTONOSUPPORT)
-                return fail(
+                return fail(t,
                         "%s was written by a newer version: install that, or move the directory "
                         "away to start with an empty one",
                         path);
         if (r == -EMEDIUMTYPE || r == -EUCLEAN)
-                return fail(
+                return fail(t,
                         "%s %s: restore it from a backup, or move it away to start with an empty "
                         "one; names are then claimed again as people connect",
                         path, r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
         if (r == -EWOULDBLOCK)
-                return fail("%s is in use by another program: end that first", path);
+                return fail(t, "%s is in use by another program: end that first", path);
         if (r == -ENOSPC)
-                return fail("the disk is full: %s cannot be opened until there is room", path);
-        return fail("cannot open %s for writing: %s; " MAKE_WRITABLE, path ?: t->state_dir,
+                return fail(t, "the disk is full: %s cannot be opened until there is room", path);
+        return fail(t, "cannot open %s for writing: %s; " MAKE_WRITABLE, path ?: t->state_dir,
                 strerror(-r));
 }
 
@@ -418,12 +448,14 @@ static int set_up_loop(Tracker *t) {
         if (r >= 0)
                 r = loop_sd_event_new(t->event, &t->loop);
         if (r >= 0)
+                r = tracker_journal_init(&t->journal, t->loop);
+        if (r >= 0)
                 r = net_new(t->loop, &t->net);
         if (r >= 0)
                 r = loop_timer_new(t->loop, on_status, t, &t->status_timer);
         if (r >= 0)
                 r = loop_defer_new(t->loop, LOOP_DEFER_POST, on_watch_status, t, &t->watch_status);
-        return r < 0 ? fail("cannot start: %s", strerror(-r)) : 0;
+        return r < 0 ? fail(t, "cannot start: %s", strerror(-r)) : 0;
 }
 
 static int set_up_node(Tracker *t) {
@@ -431,10 +463,13 @@ static int set_up_node(Tracker *t) {
 
         t->admission = admission_new(0, 0);
         if (!t->admission)
-                return fail("cannot start: %s", strerror(ENOMEM));
+                return fail(t, "cannot start: %s", strerror(ENOMEM));
         apply_limits(t);
         r = node_new(t->net, t->store, &t->key, &t->limits, &t->node);
-        return r < 0 ? fail("cannot start: %s", strerror(-r)) : 0;
+        if (r < 0)
+                return fail(t, "cannot start: %s", strerror(-r));
+        node_set_callbacks(t->node, &tracker_journal_callbacks, &t->journal);
+        return 0;
 }
 
 static int set_up(Tracker *t) {
@@ -460,6 +495,7 @@ static void tear_down(Tracker *t) {
         node_free(t->node);
         dstore_close(t->store); /* commits */
         net_free(t->net);
+        tracker_journal_done(&t->journal);
         admission_free(t->admission);
         loop_sd_event_free(t->loop);
         sd_event_unref(t->event);
@@ -475,12 +511,13 @@ static int run(Tracker *t) {
         if (r < 0)
                 return r;
         set_address(t);
-        log_info("the address of this tracker is %s", t->address);
-        (void)sd_notify(0, "READY=1");
-        set_status(t);
+        log_event(LOG_INFO, EVENT_NODE_STARTED,
+                LOG_FIELDS({"P2PCHAT_VERSION", P2PCHAT_VERSION}, {"P2PCHAT_TRACKER", t->address}),
+                PROGRAM " " P2PCHAT_VERSION " runs; the address of this tracker is %s", t->address);
+        say_ready(t);
         loop_defer_arm(t->watch_status, true);
         r = sd_event_loop(t->event);
-        return r < 0 ? fail("the event loop failed: %s", strerror(-r)) : r;
+        return r < 0 ? fail(t, "the event loop failed: %s", strerror(-r)) : r;
 }
 
 /* The command line */
@@ -541,8 +578,10 @@ static int parse_argv(int argc, char **argv) {
                 default:
                         return -EINVAL;
                 }
-        if (optind < argc)
-                return fail("unexpected argument: %s", argv[optind]);
+        if (optind < argc) {
+                fprintf(stderr, PROGRAM ": unexpected argument: %s\n", argv[optind]);
+                return -EINVAL;
+        }
         return 0;
 }
 
@@ -559,24 +598,33 @@ static int act(Tracker *t) {
         return -EINVAL;
 }
 
+/* A command says it to whoever gave it, a service to the journal. */
+static void tell_failure(const Tracker *t) {
+        if (arg_action == ACTION_RUN)
+                log_event(LOG_ERR, t->failed,
+                        LOG_FIELDS({"P2PCHAT_ERROR", t->failure}, {"P2PCHAT_STORE", t->state_dir}),
+                        "%s", t->failure);
+        else
+                fprintf(stderr, PROGRAM ": %s\n", t->failure);
+}
+
 int main(int argc, char **argv) {
-        Tracker t = {.lock = -EBADF, .complaints = QUOTA_INIT(1, USEC_PER_MINUTE)};
+        Tracker t = {.lock = -EBADF, .failed = EVENT_NODE_START_FAILED};
         int r;
 
         log_init();
         r = parse_argv(argc, argv);
         if (r != 0)
                 return r < 0 ? 2 : 0;
-        if (crypto_init() < 0) {
-                fail("the cryptographic library does not start");
-                return 1;
-        }
         t.state_dir = state_dir();
-        r = config_read(&t.config);
+        r = crypto_init() < 0 ? fail(&t, "the cryptographic library does not start")
+                              : config_read(&t, &t.config);
         if (r >= 0) {
                 r = act(&t);
                 tear_down(&t);
                 config_free(&config_schema_tracker, &t.config);
         }
+        if (r < 0)
+                tell_failure(&t);
         return r < 0 ? 1 : 0;
 }

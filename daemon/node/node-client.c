@@ -190,6 +190,14 @@ void client_bye(Client *c, Code code, const char *text, Bytes record) {
         client_free(c);
 }
 
+static void log_opened(const Client *c) {
+        char peer[ENDPOINT_SIZE], account[BASE32_KEY_SIZE + 1] = "nobody in particular";
+
+        if (c->person)
+                base32_encode_key(c->person->key, account);
+        log_debug("%s: session of %s", sockaddr_format(conn_peer(c->conn), peer), account);
+}
+
 void client_opened(Client *c) {
         usec_t now = loop_now(c->node->loop);
         usec_t interval = client_interval(c);
@@ -198,6 +206,7 @@ void client_opened(Client *c) {
         c->node->stats.sessions++;
         keepalive_start(&c->keepalive, interval, loop_jitter(c->node->loop, interval), now);
         loop_timer_set(c->timer, c->keepalive.next);
+        log_opened(c);
 }
 
 /* A frame that could not be encoded was not queued: there is no memory, or it is an answer that

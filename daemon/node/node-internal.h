@@ -85,7 +85,10 @@ struct Node {
         uint64_t online_serial;
 
         Prefix *prefixes;
-        usec_t not_kept_logged; /* when a failed write was last logged */
+
+        const NodeCallbacks *callbacks; /* NULL: nobody hears */
+        void *userdata;
+        int store_error; /* as it was told last */
 };
 
 /* Somebody of interest: has a session, is watched, or left a moment ago. */
@@ -224,6 +227,9 @@ void node_settle(Node *n);
 void node_push(Node *n);
 void node_push_held(Node *n, bool all);
 void client_drained(Client *c);
+
+/* What the store has answered: an error, or 0 to a write. */
+void node_store_told(Node *n, int error);
 
 /* Claims and records */
 void client_register(Client *c, Frame *f);

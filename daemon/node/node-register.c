@@ -6,7 +6,6 @@
  */
 
 #include "node/node-internal.h"
-#include "util/log.h"
 
 /* New names by address */
 
@@ -94,40 +93,44 @@ static void intake_answer_stale(Intake *in) {
         }
 }
 
-/* Whoever runs the tracker hears of it, but not from everybody who asks. */
-static void log_not_kept(Node *n, int error) {
-        usec_t now = loop_now(n->loop);
+/* Whoever runs the node hears of this one. */
+static void intake_refuse(Intake *in, Code code, const char *text, uint64_t retry_after) {
+        Client *c = in->request.client;
+        const NodeCallbacks *callbacks = c->node->callbacks;
 
-        if (n->not_kept_logged > 0 && now < n->not_kept_logged + USEC_PER_MINUTE)
-                return;
-        n->not_kept_logged = now;
-        log_error("a record could not be kept: %s; look-ups go on",
-                error == -ENOSPC ? "the disk is full" : strerror(-error));
+        if (callbacks)
+                callbacks->refused(c->node->userdata, &in->record, conn_peer(c->conn), code, text);
+        client_request_error(&in->request, code, text, retry_after);
+}
+
+static void intake_stored(Intake *in, const MergeResult *results) {
+        Node *n = in->request.client->node;
+
+        if (in->is_new && results[0] == MERGE_STORED) {
+                n->stats.registrations++;
+                if (n->callbacks)
+                        n->callbacks->registered(n->userdata, &in->record);
+        }
+        client_drop_record(in->request.client);
+        client_request_ok(&in->request);
 }
 
 static void on_intake_merged(void *userdata, int error, const MergeResult *results) {
         Intake *in = userdata;
-        Client *c = in->request.client;
+        Node *n = in->request.client->node;
 
-        if (error < 0) {
-                log_not_kept(c->node, error);
+        node_store_told(n, error);
+        if (error < 0)
                 client_request_error(&in->request, CODE_STORAGE,
                         error == -ENOSPC ? "the tracker's disk is full; try again later"
                                          : "the tracker could not keep the record; try again later",
                         60);
-        } else if (results[0] == MERGE_STALE)
-                client_request_error(
-                        &in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+        else if (results[0] == MERGE_STALE)
+                intake_refuse(in, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else if (results[1] == MERGE_STALE)
                 intake_answer_stale(in);
-        else {
-                if (in->is_new && results[0] == MERGE_STORED) {
-                        c->node->stats.registrations++;
-                        log_info("%s is registered", in->record.name);
-                }
-                client_drop_record(c);
-                client_request_ok(&in->request);
-        }
+        else
+                intake_stored(in, results);
 }
 
 static void intake_merge(Intake *in) {
@@ -150,8 +153,8 @@ static void intake_claim(Intake *in) {
                 client_request_error(&in->request, CODE_INVALID_ARGS,
                         "the name of the record is not registered for this account", 0);
         else if (!claim_charge(c))
-                client_request_error(&in->request, CODE_RATE_LIMITED,
-                        "too many new names came from this address", MAX(3600 / limit, 1U));
+                intake_refuse(in, CODE_RATE_LIMITED, "too many new names came from this address",
+                        MAX(3600 / limit, 1U));
         else
                 intake_merge(in);
 }
@@ -161,14 +164,16 @@ static void on_intake_name(void *userdata, int error, Bytes blob) {
         Client *c = in->request.client;
         Record holder;
 
-        if (error < 0 || (blob.size > 0 && record_parse(blob, &holder) < 0))
+        if (error >= 0 && blob.size > 0 && record_parse(blob, &holder) < 0)
+                error = -EUCLEAN;
+        if (error < 0) {
+                node_store_told(c->node, error);
                 client_request_error(
                         &in->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
-        else if (blob.size > 0 && key_equal(holder.account, in->record.account))
+        } else if (blob.size > 0 && key_equal(holder.account, in->record.account))
                 intake_merge(in);
         else if (blob.size > 0 && holder.expires > loop_realtime(c->node->loop))
-                client_request_error(
-                        &in->request, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
+                intake_refuse(in, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else
                 intake_claim(in);
 }

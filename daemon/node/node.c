@@ -68,6 +68,19 @@ Node *node_free(Node *n) {
         return NULL;
 }
 
+void node_set_callbacks(Node *n, const NodeCallbacks *callbacks, void *userdata) {
+        n->callbacks = callbacks;
+        n->userdata = userdata;
+}
+
+void node_store_told(Node *n, int error) {
+        if (error == n->store_error)
+                return;
+        n->store_error = error;
+        if (n->callbacks)
+                n->callbacks->store(n->userdata, error);
+}
+
 void node_accept(Node *n, Transport *t) {
         client_new(n, t);
 }

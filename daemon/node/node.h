@@ -8,6 +8,7 @@
 
 #include "net/conn.h"
 #include "node/dstore.h"
+#include "wire/code.h"
 
 #define NODE_ALPN "p2pchat-tracker/1"
 
@@ -19,9 +20,26 @@ typedef struct NodeLimits {
 
 typedef struct Node Node;
 
+/* What whoever runs the node may want to hear, as often as it happens. */
+typedef struct NodeCallbacks {
+        /* A new name. */
+        void (*registered)(void *userdata, const Record *record);
+
+        /* A name that belongs to somebody else, or more than one address may have. */
+        void (*refused)(void *userdata, const Record *record, const SockAddr *peer, Code code,
+                const char *text);
+
+        /* The store fails, or for another reason than before; 0: something could be written again.
+         * Each is told once. */
+        void (*store)(void *userdata, int error);
+} NodeCallbacks;
+
 /* KEY is the node's own. All arguments outlive the node; LIMITS may be changed in place and hold
  * for what begins afterwards. */
 int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limits, Node **ret);
+
+/* Nobody hears anything before. */
+void node_set_callbacks(Node *n, const NodeCallbacks *callbacks, void *userdata);
 
 /* Ends all sessions. What is to be kept has been given to the store. */
 Node *node_free(Node *n);

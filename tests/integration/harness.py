@@ -191,6 +191,10 @@ class Process:
             except BlockingIOError:
                 return self.said
 
+    def status_line(self):
+        """What `systemctl status` would show now."""
+        return self.read_notify().rpartition("STATUS=")[2].partition("\n")[0]
+
     def launch(self, argv, wait=True):
         assert not self.running(), f"{self.name} runs already"
         self.starts += 1

@@ -328,11 +328,15 @@ def test_a_tracker_on_a_full_disk_refuses_names_and_goes_on_with_look_ups(lab, d
 
     harness.wait_until(refused, what="there is no room for another name")
     assert carol.property("State") == "logged-out"
-    assert "a record could not be kept" in tracker.log()
+    assert "cannot keep what comes: the disk is full" in tracker.log()
+    harness.wait_until(lambda: "cannot be written" in tracker.read_notify(), what="STATUS= says so")
     alice.exchange(bob, "found")
     disk.make_room()
     carol.register().wait_state("online")
     carol.exchange(alice, "found too")
+    assert "The directory can be written again" in tracker.log()
+    harness.wait_until(lambda: "cannot be written" not in tracker.status_line(),
+                       what="STATUS= says that it is over")
 
 
 # stores that are refused

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "tracker-journal.h"
+
+#include <stdio.h>
+
+#include "events.h"
+#include "util/text.h"
+
+/* Of each kind. */
+#define SHOWN_PER_MINUTE 20
+
+static const struct Kind {
+        const char *event;
+        int level;
+        const char *more;
+} kinds[] = {
+        [JOURNAL_REGISTERED] = {EVENT_NODE_REGISTERED, LOG_INFO, "names were registered"},
+        [JOURNAL_NAME_REFUSED] = {EVENT_NODE_NAME_REFUSED, LOG_INFO, "names were refused"},
+        [JOURNAL_RATE_LIMITED] = {EVENT_NODE_RATE_LIMITED, LOG_WARNING,
+                "new names came from addresses over their limit, and were refused"},
+        [JOURNAL_CROWDED] = {EVENT_NODE_CROWDED, LOG_WARNING, "connections were refused"},
+        [JOURNAL_STORE] = {EVENT_NODE_STORE_FAILED, LOG_ERR,
+                "times the directory failed, or did not any more"},
+};
+
+static void say_not_shown(TrackerJournal *j) {
+        char number[24];
+
+        for (JournalKind i = 0; i < _JOURNAL_KIND_MAX; i++) {
+                if (j->limits[i].hidden == 0)
+                        continue;
+                snprintf(number, sizeof(number), "%llu", (unsigned long long)j->limits[i].hidden);
+                j->limits[i].hidden = 0;
+                log_event(kinds[i].level, EVENT_NODE_NOT_SHOWN,
+                        LOG_FIELDS(
+                                {"P2PCHAT_NOT_SHOWN", number}, {"P2PCHAT_EVENT", kinds[i].event}),
+                        "%s more %s; they are not shown one by one", number, kinds[i].more);
+        }
+}
+
+static void on_timer(void *userdata) {
+        TrackerJournal *j = userdata;
+
+        j->timer_set = false;
+        say_not_shown(j);
+}
+
+static bool show(TrackerJournal *j, JournalKind kind) {
+        usec_t now = loop_now(j->loop);
+
+        if (log_limit_take(&j->limits[kind], now))
+                return true;
+        if (!j->timer_set)
+                loop_timer_set(j->timer, now + USEC_PER_MINUTE);
+        j->timer_set = true;
+        return false;
+}
+
+/* Callbacks of the node */
+
+static void on_registered(void *userdata, const Record *record) {
+        char account[BASE32_KEY_SIZE + 1];
+
+        if (!show(userdata, JOURNAL_REGISTERED))
+                return;
+        base32_encode_key(record->account, account);
+        log_event(LOG_INFO, EVENT_NODE_REGISTERED,
+                LOG_FIELDS({"P2PCHAT_NAME", record->name}, {"P2PCHAT_ACCOUNT", account}),
+                "%s is registered", record->name);
+}
+
+/* Who goes beyond a limit is told with the address, which the operator needs to raise the limit for
+ * it, or to block it. */
+static void on_refused(
+        void *userdata, const Record *record, const SockAddr *peer, Code code, const char *text) {
+        JournalKind kind = code == CODE_RATE_LIMITED ? JOURNAL_RATE_LIMITED : JOURNAL_NAME_REFUSED;
+        char account[BASE32_KEY_SIZE + 1], address[ENDPOINT_SIZE];
+        LogField where = {};
+
+        if (!show(userdata, kind))
+                return;
+        base32_encode_key(record->account, account);
+        if (kind == JOURNAL_RATE_LIMITED)
+                where = (LogField){"P2PCHAT_ADDRESS", sockaddr_format(peer, address)};
+        log_event(kinds[kind].level, kinds[kind].event,
+                LOG_FIELDS({"P2PCHAT_NAME", record->name}, {"P2PCHAT_ACCOUNT", account},
+                        {"P2PCHAT_CODE", code_name(code)}, {"P2PCHAT_ERROR", text}, where),
+                "%s is not registered%s%s: %s", record->name, where.name ? " for " : "",
+                where.name ? address : "", text);
+}
+
+static void on_store(void *userdata, int error) {
+        TrackerJournal *j = userdata;
+        const char *text = error == -ENOSPC ? "the disk is full" : strerror(-error);
+        char number[16];
+
+        j->store_error = error;
+        if (!show(j, JOURNAL_STORE))
+                return;
+        snprintf(number, sizeof(number), "%d", -error);
+        if (error < 0)
+                log_event(LOG_ERR, EVENT_NODE_STORE_FAILED,
+                        LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
+                        "The directory cannot keep what comes: %s; look-ups go on", text);
+        else
+                log_event(LOG_INFO, EVENT_NODE_STORE_WRITABLE, NULL,
+                        "The directory can be written again");
+}
+
+const NodeCallbacks tracker_journal_callbacks = {
+        .registered = on_registered,
+        .refused = on_refused,
+        .store = on_store,
+};
+
+void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer, const char *why) {
+        const char *text = why ?: "limits.connections or limits.per-address is reached";
+        char address[ENDPOINT_SIZE];
+
+        if (!show(j, JOURNAL_CROWDED))
+                return;
+        sockaddr_format(peer, address);
+        log_event(LOG_WARNING, EVENT_NODE_CROWDED,
+                LOG_FIELDS({"P2PCHAT_ADDRESS", address}, {"P2PCHAT_ERROR", text}),
+                "A connection from %s was refused: %s", address, text);
+}
+
+int tracker_journal_init(TrackerJournal *j, Loop *loop) {
+        *j = (TrackerJournal){.loop = loop};
+        for (JournalKind i = 0; i < _JOURNAL_KIND_MAX; i++)
+                j->limits[i].quota = QUOTA_INIT(SHOWN_PER_MINUTE, USEC_PER_MINUTE);
+        return loop_timer_new(loop, on_timer, j, &j->timer);
+}
+
+void tracker_journal_done(TrackerJournal *j) {
+        say_not_shown(j);
+        j->timer = loop_timer_free(j->timer);
+}

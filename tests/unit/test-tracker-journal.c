@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "fake-journal.h"
+
+#include "events.h"
+#include "loop-virtual.h"
+#include "tracker-journal.h"
+
+typedef struct Lab {
+        Loop *loop;
+        TrackerJournal tracker;
+        Journal journal;
+        SockAddr peer;
+        Record record;
+} Lab;
+
+static void lab_new(Lab *lab) {
+        *lab = (Lab){.record = {.name = "alice"}};
+        journal_start(&lab->journal);
+        CHECK_OK(loop_virtual_new(1, &lab->loop));
+        CHECK_OK(tracker_journal_init(&lab->tracker, lab->loop));
+        CHECK_OK(sockaddr_parse_ip("192.0.2.7", 1234, &lab->peer));
+}
+
+static void lab_free(Lab *lab) {
+        tracker_journal_done(&lab->tracker);
+        loop_virtual_free(lab->loop);
+        journal_stop(&lab->journal);
+}
+
+static void register_one(Lab *lab) {
+        tracker_journal_callbacks.registered(&lab->tracker, &lab->record);
+}
+
+static void refuse_one(Lab *lab, Code code) {
+        tracker_journal_callbacks.refused(&lab->tracker, &lab->record, &lab->peer, code, "no");
+}
+
+/* How many entries there are to read; the last one stays. */
+static unsigned read_all(Lab *lab) {
+        unsigned n = 0;
+
+        while (journal_read(&lab->journal))
+                n++;
+        return n;
+}
+
+static unsigned register_many(Lab *lab, int n) {
+        unsigned shown = 0;
+
+        for (int i = 0; i < n; i++) {
+                register_one(lab);
+                shown += read_all(lab);
+        }
+        return shown;
+}
+
+TEST(a_new_name_is_shown_without_its_address) {
+        Lab lab;
+
+        lab_new(&lab);
+        register_one(&lab);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE=alice is registered"));
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_REGISTERED));
+        CHECK(journal_has(&lab.journal, "PRIORITY=6"));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_NAME=alice"));
+        CHECK(strstr(lab.journal.entry, "P2PCHAT_ACCOUNT=aaaaaaaaaa"));
+        refuse_one(&lab, CODE_NAME_TAKEN);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_NAME_REFUSED));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_CODE=NameTaken"));
+        CHECK(!strstr(lab.journal.entry, "192.0.2.7"));
+        lab_free(&lab);
+}
+
+TEST(who_goes_beyond_a_limit_is_shown_with_the_address) {
+        Lab lab;
+
+        lab_new(&lab);
+        refuse_one(&lab, CODE_RATE_LIMITED);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_RATE_LIMITED));
+        CHECK(journal_has(&lab.journal, "PRIORITY=4"));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_ADDRESS=192.0.2.7:1234"));
+        tracker_journal_crowded(&lab.tracker, &lab.peer, NULL);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_CROWDED));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_ADDRESS=192.0.2.7:1234"));
+        lab_free(&lab);
+}
+
+TEST(a_flood_takes_little_and_is_counted) {
+        Lab lab;
+
+        lab_new(&lab);
+        CHECK_EQ(register_many(&lab, 10000), 20);
+        refuse_one(&lab, CODE_RATE_LIMITED);
+        CHECK_EQ(read_all(&lab), 1); /* one kind does not hide another */
+        loop_virtual_run(lab.loop, 2 * USEC_PER_MINUTE);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_NOT_SHOWN));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_NOT_SHOWN=9980"));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_EVENT=" EVENT_NODE_REGISTERED));
+        loop_virtual_run(lab.loop, USEC_PER_HOUR);
+        CHECK_EQ(read_all(&lab), 0);
+        register_one(&lab);
+        CHECK_EQ(read_all(&lab), 1);
+
+        CHECK_EQ(register_many(&lab, 30), 19);
+        tracker_journal_done(&lab.tracker); /* the rest is told at the end */
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "P2PCHAT_NOT_SHOWN=11"));
+        lab_free(&lab);
+}
+
+TEST(a_store_that_fails_is_an_error) {
+        Lab lab;
+
+        lab_new(&lab);
+        tracker_journal_callbacks.store(&lab.tracker, -ENOSPC);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_FAILED));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_ERROR=the disk is full"));
+        CHECK(journal_has(&lab.journal, "ERRNO=28") && journal_has(&lab.journal, "PRIORITY=3"));
+        tracker_journal_callbacks.store(&lab.tracker, 0);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_WRITABLE));
+        lab_free(&lab);
+}
