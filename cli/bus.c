@@ -7,6 +7,8 @@
 
 #include "util/text.h"
 
+#include "cli/unit.h"
+
 #define CALL_TIMEOUT (30 * USEC_PER_SEC)
 
 #define HOW_TO_SEE_WHY "see 'systemctl --user status p2pchatd' and 'journalctl --user -u p2pchatd'"
@@ -90,7 +92,19 @@ static Reach error_reach(const char *name) {
         return REACHED;
 }
 
-static int report_unreachable(const Call *call, Reach reach, const char *message) {
+/* MESSAGE is what the bus says; systemd may know more. */
+static int report_not_started(Chatc *c, const Call *call, const char *message) {
+        _cleanup_(value_freep) Value *unit = unit_get(c);
+        const char *why, *advice;
+
+        if (unit && unit_reason(unit, &why, &advice))
+                return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
+                        "p2pchatd could not be started (%s); what helps: %s", why, advice);
+        return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
+                "p2pchatd could not be started (%s); " HOW_TO_SEE_WHY ".", message);
+}
+
+static int report_unreachable(Chatc *c, const Call *call, Reach reach, const char *message) {
         if (call->attached)
                 return STATUS_UNREACHABLE;
         switch (reach) {
@@ -99,8 +113,7 @@ static int report_unreachable(const Call *call, Reach reach, const char *message
                         "p2pchatd is not installed for this session bus: no activation file of it "
                         "names " BUS_NAME "; install p2pchat, or start p2pchatd by hand.");
         case NOT_STARTED:
-                return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
-                        "p2pchatd could not be started (%s); " HOW_TO_SEE_WHY ".", message);
+                return report_not_started(c, call, message);
         default:
                 return call_fail(call, STATUS_UNREACHABLE, "NoAnswer",
                         "p2pchatd stopped or does not answer (%s); " HOW_TO_SEE_WHY ".", message);
@@ -109,7 +122,7 @@ static int report_unreachable(const Call *call, Reach reach, const char *message
 
 /* Turns a failed call into its exit status and the last line on standard error. */
 static int report_error(
-        const Call *call, const sd_bus_error *e, char ret_error[static CALL_ERROR_SIZE]) {
+        Chatc *c, const Call *call, const sd_bus_error *e, char ret_error[static CALL_ERROR_SIZE]) {
         const char *name = e->name ? e->name : "org.freedesktop.DBus.Error.Failed";
         const char *message = e->message && *e->message ? e->message : "the daemon gave no reason";
         const char *known;
@@ -117,7 +130,7 @@ static int report_error(
         int status;
 
         if (reach != REACHED)
-                return report_unreachable(call, reach, message);
+                return report_unreachable(c, call, reach, message);
 
         known = error_skip_prefix(name, BUS_ERROR_PREFIX);
         if (streq(name, SD_BUS_ERROR_UNKNOWN_METHOD) ||
@@ -212,13 +225,13 @@ static int append_number(sd_bus_message *m, const Call *call, const CallNumber *
         return r < 0 ? report_lost(call, r) : 0;
 }
 
-static int call_build(Chatc *c, const Call *call, sd_bus_message **ret) {
+static int call_build(Chatc *c, const Call *call, bool start, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, BUS_NAME, call->method);
-        if (r >= 0 && call->attached)
-                r = sd_bus_message_set_auto_start(m, false);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, start);
         if (r < 0)
                 return report_lost(call, r);
         if (call->secret)
@@ -240,21 +253,57 @@ static int call_build(Chatc *c, const Call *call, sd_bus_message **ret) {
         return 0;
 }
 
+/* START: the bus may start the daemon. */
+static int call_attempt(
+        Chatc *c, const Call *call, bool start, sd_bus_error *error, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = call_build(c, call, start, &m);
+        if (r > 0)
+                return r;
+        r = sd_bus_call(c->bus, m, call->timeout ? call->timeout : CALL_TIMEOUT, error, ret);
+        return MIN(r, 0);
+}
+
+static bool nobody_there(const sd_bus_error *e) {
+        return sd_bus_error_has_name(e, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+                sd_bus_error_has_name(e, SD_BUS_ERROR_SERVICE_UNKNOWN);
+}
+
+/* dbus-daemon does not hear of it when what it asked systemd to start fails, and lets its clients
+ * wait. So systemd is asked here, where there is one; the bus starts the daemon where there is not.
+ */
+static int call_start(Chatc *c, const Call *call, sd_bus_error *error, sd_bus_message **ret) {
+        UnitStart start = unit_start();
+        int r;
+
+        sd_bus_error_free(error);
+        if (start == UNIT_FAILED)
+                return report_not_started(c, call, "the service failed");
+        r = call_attempt(c, call, start == UNIT_NOT_THERE, error, ret);
+        if (r < 0 && start == UNIT_STARTED && nobody_there(error))
+                return report_not_started(
+                        c, call, "it ended at once, or a condition of its unit does not hold");
+        return r;
+}
+
 int call_run(Chatc *c, const Call *call, Value **ret, char ret_error[static CALL_ERROR_SIZE]) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
         ret_error[0] = '\0';
         r = bus_open_for(c, call);
         if (r > 0)
                 return r;
-        r = call_build(c, call, &m);
+        r = call_attempt(c, call, false, &error, &reply);
+        if (r < 0 && nobody_there(&error) && !call->attached)
+                r = call_start(c, call, &error, &reply);
         if (r > 0)
                 return r;
-        r = sd_bus_call(c->bus, m, call->timeout ? call->timeout : CALL_TIMEOUT, &error, &reply);
         if (r < 0)
-                return bus_is_open(c) ? report_error(call, &error, ret_error)
+                return bus_is_open(c) ? report_error(c, call, &error, ret_error)
                                       : report_lost(call, r);
         if (!ret)
                 return 0;

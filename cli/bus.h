@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Calls to the daemon over the session bus, which starts it when it does not run.
+ * Calls to the daemon over the session bus. It is started when it does not run, by systemd or,
+ * where there is none, by the bus.
  *
  * The functions return 0 or an exit status, as chatc.h says; they print the error line themselves
  * unless the call is marked quiet. An answer may take 30 s, the daemon's own limit is 20.

@@ -234,6 +234,8 @@ const char *value_string(const Value *dict, const char *key) {
 uint64_t value_number(const Value *dict, const char *key) {
         const Value *v = value_get(dict, key);
 
+        if (v && v->type == VALUE_INTEGER)
+                return v->integer > 0 ? (uint64_t)v->integer : 0;
         return v && (v->type == VALUE_NUMBER || v->type == VALUE_U64) ? v->number : 0;
 }
 

@@ -51,7 +51,8 @@ DEFINE_CLEANUP(Value *, value_free)
 /* The member KEY of a dictionary, or NULL: also when DICT is not one. */
 const Value *value_get(const Value *dict, const char *key);
 
-/* The same with what a missing member, or one of another type, stands for: "", 0, false. */
+/* The same with what a missing member, or one of another type, stands for: "", 0, false. A number
+ * below 0 is 0. */
 const char *value_string(const Value *dict, const char *key);
 uint64_t value_number(const Value *dict, const char *key);
 bool value_bool(const Value *dict, const char *key);

@@ -6,6 +6,7 @@
 #include "cli/bus.h"
 #include "cli/json.h"
 #include "cli/print.h"
+#include "cli/unit.h"
 
 /* What failed is named in the last line; more than this many are counted only. */
 #define NAMES_SIZE 256
@@ -65,33 +66,91 @@ static int on_check(Chatc *c, const Value *row, void *userdata) {
         return 0;
 }
 
-static void show_own(Chatc *c, const char *check, const char *state, const char *text) {
+/* ADVICE may be empty. */
+static void show_own(
+        Chatc *c, const char *check, const char *state, const char *text, const char *advice) {
         JsonLine j;
 
         if (!c->json) {
-                print_check(c, check, state, text, "");
+                print_check(c, check, state, text, advice);
                 return;
         }
         j = json_begin(stdout);
         json_member(&j, "check", check);
         json_member(&j, "state", state);
         json_member(&j, "text", text);
+        json_member(&j, "advice", advice);
         json_end(&j);
+}
+
+/* What systemd knows of the service, which the daemon itself does not ask it: that it may run
+ * without systemd is none of its business. */
+static void show_autostart(Chatc *c, const Value *unit) {
+        bool enabled = unit_is_enabled(unit), lingers = user_lingers();
+
+        if (!enabled)
+                show_own(c, "autostart", "off",
+                        "p2pchatd starts when it is first asked for, and nobody can reach you "
+                        "before.",
+                        "systemctl --user enable p2pchatd");
+        else if (!lingers)
+                show_own(c, "autostart", "ok",
+                        "p2pchatd starts at login, and ends with the last session.",
+                        "Without a login, as on a server: loginctl enable-linger");
+        else
+                show_own(c, "autostart", "ok", "p2pchatd starts with the machine.", "");
+}
+
+static void show_namespaces(Chatc *c) {
+        char text[128];
+        const char *advice;
+        int r;
+
+        r = user_namespaces_try(&advice);
+        if (r >= 0) {
+                show_own(c, "namespaces", "ok", "User namespaces can be made for the sandbox.", "");
+                return;
+        }
+        snprintf(text, sizeof(text),
+                "User namespaces cannot be made, and the sandbox needs them: %s.", strerror(-r));
+        show_own(c, "namespaces", "failed", text, advice);
+}
+
+static void show_unit(Chatc *c, const Value *unit) {
+        const char *why, *advice;
+        char text[512];
+
+        if (unit_reason(unit, &why, &advice)) {
+                snprintf(text, sizeof(text), "systemd does not start p2pchatd.service: %s.", why);
+                show_own(c, "unit", "failed", text, "");
+        } else {
+                snprintf(text, sizeof(text), "systemd has %s.", value_string(unit, "FragmentPath"));
+                show_own(c, "unit", "ok", text, "");
+        }
 }
 
 /* There is nobody to ask: the hops on the way to the daemon, up to the one that fails. */
 static int report_unreachable(Chatc *c, const CallFailure *failure) {
+        _cleanup_(value_freep) Value *unit = NULL;
+
         if (streq(failure->name, "NoSessionBus"))
-                show_own(c, "bus", "failed", failure->text);
+                show_own(c, "bus", "failed", failure->text, "");
         else {
-                show_own(c, "bus", "ok", "the session bus answers.");
-                show_own(c, "daemon", "failed", failure->text);
+                show_own(c, "bus", "ok", "the session bus answers.", "");
+                unit = unit_get(c);
+                if (unit) {
+                        show_unit(c, unit);
+                        show_namespaces(c);
+                        show_autostart(c, unit);
+                }
+                show_own(c, "daemon", "failed", failure->text, "");
         }
         return chatc_fail(STATUS_UNREACHABLE, failure->name, "%s", failure->text);
 }
 
 int verb_doctor(Chatc *c, char **argv) {
         _cleanup_(call_failure_done) CallFailure failure = {};
+        _cleanup_(value_freep) Value *unit = NULL;
         Call call = {.method = "Doctor", .failure = &failure};
         Findings found = {};
         Args a;
@@ -105,6 +164,9 @@ int verb_doctor(Chatc *c, char **argv) {
                 return report_unreachable(c, &failure);
         if (r > 0)
                 return failure.text ? chatc_fail(r, failure.name, "%s", failure.text) : r;
+        unit = unit_get(c);
+        if (unit)
+                show_autostart(c, unit);
         if (found.n_failed == 0)
                 return 0;
         return chatc_fail(STATUS_ERROR, "Failed", "%zu %s failed: %s.", found.n_failed,

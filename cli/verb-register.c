@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/password.h"
 #include "cli/print.h"
+#include "cli/unit.h"
 
 typedef struct RegisterOptions {
         bool no_password;
@@ -39,7 +40,8 @@ static int obtain_password(const RegisterOptions *o, char **ret) {
         return password_ask("Password for the new account", true, ret);
 }
 
-static void print_done(const char *name, const Value *status) {
+static void print_done(Chatc *c, const char *name, const Value *status) {
+        _cleanup_(value_freep) Value *unit = unit_get(c);
         const char *shown = value_string(status, "name");
 
         print_safe(stdout, *shown ? shown : name, NULL);
@@ -50,8 +52,14 @@ static void print_done(const char *name, const Value *status) {
         }
         puts(".\n\n"
              "  chatc history NAME                shows a conversation\n"
-             "  chatc watch                       shows what happens, as it happens\n"
-             "  systemctl --user enable p2pchatd  starts the service at every login");
+             "  chatc watch                       shows what happens, as it happens");
+        if (unit)
+                puts("  systemctl --user enable p2pchatd  starts the service at every login\n"
+                     "  loginctl enable-linger            and with the machine, without a login");
+        else
+                puts("  systemctl --user enable p2pchatd  starts the service at every login, where "
+                     "systemd runs;\n"
+                     "                                    here the first command starts it");
 }
 
 static int report_done(Chatc *c, const char *name) {
@@ -62,7 +70,7 @@ static int report_done(Chatc *c, const char *name) {
         (void)call_value(c, &(Call){.method = "Status", .quiet = true}, &status);
         if (!c->json) {
                 if (!c->quiet)
-                        print_done(name, status);
+                        print_done(c, name, status);
                 return 0;
         }
         j = json_begin(stdout);

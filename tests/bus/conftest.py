@@ -102,6 +102,21 @@ class MockDaemon:
         self.process.wait(DEADLINE)
 
 
+class MockSystemd:
+    """A stand-in for systemd --user; see mock_systemd.py."""
+
+    def __init__(self, bus, scenario):
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "mock_systemd.py", json.dumps(scenario)],
+            stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address})
+        assert self.process.stdout.readline() == "ready\n"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(DEADLINE)
+
+
 @pytest.fixture
 def private_bus(tmp_path):
     bus = PrivateBus(tmp_path)
@@ -121,6 +136,19 @@ def mock_daemon(private_bus):
     yield start
     for daemon in running:
         daemon.stop()
+
+
+@pytest.fixture
+def mock_systemd(private_bus):
+    running = []
+
+    def start(**scenario):
+        running.append(MockSystemd(private_bus, scenario))
+        return running[-1]
+
+    yield start
+    for systemd in running:
+        systemd.stop()
 
 
 class Chatc:

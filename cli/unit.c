@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "cli/unit.h"
+
+#include <pwd.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <systemd/sd-bus.h>
+
+#include "util/usec.h"
+
+#include "cli/bus-signal.h"
+
+#define SYSTEMD "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+#define MANAGER SYSTEMD ".Manager"
+#define UNIT "p2pchatd.service"
+
+/* What TimeoutStartSec= may allow is more than one who waits. */
+#define START_TIMEOUT (30 * USEC_PER_SEC)
+
+/* Starting */
+
+typedef struct Job {
+        const char *path;
+        bool removed, done;
+} Job;
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *path, *unit, *result;
+        Job *job = userdata;
+        uint32_t id;
+
+        if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0 ||
+                !streq(path, job->path))
+                return 0;
+        job->removed = true;
+        job->done = streq(result, "done");
+        return 0;
+}
+
+static UnitStart job_wait(sd_bus *bus, Job *job) {
+        usec_t now = monotonic_now(), deadline = now + START_TIMEOUT;
+        int r = 0;
+
+        for (; !job->removed && r >= 0 && now < deadline; now = monotonic_now()) {
+                r = sd_bus_process(bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(bus, deadline - now);
+                if (r == -EINTR)
+                        r = 0;
+        }
+        return job->done ? UNIT_STARTED : UNIT_FAILED;
+}
+
+/* On a connection of its own, where no signals wait that a verb has subscribed to. A session bus
+ * that has only just begun holds the question until systemd is there; one without systemd refuses
+ * it. */
+UnitStart unit_start(void) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Job job = {};
+        int r;
+
+        r = sd_bus_open_user(&bus);
+        if (r >= 0)
+                r = sd_bus_call_method(
+                        bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "Subscribe", NULL, NULL, "");
+        if (r >= 0)
+                r = sd_bus_match_signal(bus, NULL, SYSTEMD, SYSTEMD_PATH, MANAGER, "JobRemoved",
+                        on_job_removed, &job);
+        if (r < 0)
+                return UNIT_NOT_THERE;
+        r = sd_bus_call_method(bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "StartUnit", &error, &reply,
+                "ss", UNIT, "replace");
+        if (r < 0)
+                return sd_bus_error_has_name(&error, SYSTEMD ".NoSuchUnit") ? UNIT_NOT_THERE
+                                                                            : UNIT_FAILED;
+        if (sd_bus_message_read(reply, "o", &job.path) < 0)
+                return UNIT_FAILED;
+        return job_wait(bus, &job);
+}
+
+/* Looking */
+
+Value *unit_get(Chatc *c) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *unit = NULL, *reply = NULL;
+        Value *properties;
+        const char *path;
+
+        if (sd_bus_call_method(c->bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "LoadUnit", NULL, &unit, "s",
+                    UNIT) < 0 ||
+                sd_bus_message_read(unit, "o", &path) < 0 ||
+                sd_bus_call_method(c->bus, SYSTEMD, path, "org.freedesktop.DBus.Properties",
+                        "GetAll", NULL, &reply, "s", "") < 0 ||
+                value_read(reply, &properties) < 0)
+                return NULL;
+        if (streq(value_string(properties, "LoadState"), "not-found"))
+                return value_free(properties);
+        return properties;
+}
+
+static const char drop_in_advice[] =
+        "mkdir -p ~/.config/systemd/user/p2pchatd.service.d; cp " P2PCHAT_EXAMPLES
+        "/no-user-namespaces.conf ~/.config/systemd/user/p2pchatd.service.d/; systemctl --user "
+        "daemon-reload";
+
+/* systemd.exec(5): the exit status with which it gives up on a sandbox, before the program runs. */
+static bool is_sandbox_failure(uint64_t status) {
+        enum {
+                EXIT_USER = 217,
+                EXIT_CAPABILITIES = 218,
+                EXIT_NAMESPACE = 226,
+        };
+
+        return status == EXIT_USER || status == EXIT_CAPABILITIES || status == EXIT_NAMESPACE;
+}
+
+bool unit_reason(const Value *unit, const char **ret_why, const char **ret_advice) {
+        if (streq(value_string(unit, "LoadState"), "masked")) {
+                *ret_why = "its unit is masked";
+                *ret_advice = "systemctl --user unmask p2pchatd";
+        } else if (is_sandbox_failure(value_number(unit, "ExecMainStatus"))) {
+                *ret_why = "its sandbox cannot be set up, as where user namespaces are off";
+                *ret_advice = drop_in_advice;
+        } else
+                return false;
+        return true;
+}
+
+bool unit_is_enabled(const Value *unit) {
+        return strncmp(value_string(unit, "UnitFileState"), "enabled", strlen("enabled")) == 0;
+}
+
+bool user_lingers(void) {
+        const struct passwd *user = getpwuid(getuid());
+        _cleanup_(freep) char *path = NULL;
+
+        if (!user || asprintf(&path, "/var/lib/systemd/linger/%s", user->pw_name) < 0) {
+                path = NULL;
+                return false;
+        }
+        return access(path, F_OK) == 0;
+}
+
+int user_namespaces_try(const char **ret_advice) {
+        int status;
+        pid_t pid;
+
+        *ret_advice = drop_in_advice;
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0)
+                _exit(unshare(CLONE_NEWUSER) < 0 ? errno : 0);
+        if (waitpid(pid, &status, 0) < 0)
+                return -errno;
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where systemd runs: chatc starts the daemon by it, and asks it why that failed."""
+
+import getpass
+import pathlib
+
+import pytest
+
+from test_chatc import LOGGED_OUT, STATUS, failed, lines
+
+MASKED = {"unit": {"LoadState": "masked", "UnitFileState": "masked"},
+          "refuse": ["org.freedesktop.systemd1.UnitMasked", "Unit p2pchatd.service is masked."]}
+SANDBOX = {"unit": {"ExecMainStatus": 217}, "result": "failed"}
+FAILED = {"unit": {"ExecMainStatus": 1}, "result": "failed"}
+VANISHED = {"result": "done"}
+
+
+@pytest.fixture
+def forbidden(private_bus):
+    """What the bus itself would start; it is not to."""
+    mark = private_bus.dir / "started"
+    private_bus.install(f"/usr/bin/touch {mark}")
+    yield
+    assert not mark.exists()
+
+
+def test_it_is_started_by_systemd(chatc, mock_systemd, forbidden):
+    mock_systemd(starts={"answers": {"Status": STATUS}})
+    for _ in range(2):
+        result = chatc("status")
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_daemon_that_runs_is_not_started(chatc, mock_systemd, mock_daemon, forbidden):
+    mock_systemd(refuse=["org.freedesktop.DBus.Error.Failed", "who asks?"])
+    mock_daemon(answers={"Status": STATUS})
+    assert chatc("status").returncode == 0
+
+
+@pytest.mark.parametrize("systemd, parts", [
+    (MASKED, ["masked", "systemctl --user unmask p2pchatd"]),
+    (SANDBOX, ["user namespaces are off", "mkdir -p ~/.config/systemd/user/p2pchatd.service.d; ",
+               "/doc/p2pchat/examples/no-user-namespaces.conf "
+               "~/.config/systemd/user/p2pchatd.service.d/; systemctl --user daemon-reload"]),
+    (FAILED, ["systemctl --user status p2pchatd", "journalctl --user -u p2pchatd"]),
+    (VANISHED, ["condition", "systemctl --user status p2pchatd"])],
+    ids=["masked", "sandbox", "failed", "vanished"])
+def test_why_it_was_not_started(chatc, mock_systemd, forbidden, systemd, parts):
+    mock_systemd(**systemd)
+    for verb in (["status"], ["watch"], ["send", "bob", "hi", "--wait", "read"]):
+        last = failed(chatc(*verb), 3, "StartFailed")
+        for part in parts:
+            assert part in last
+
+
+def test_a_systemd_without_the_unit(chatc, mock_systemd, private_bus):
+    """Then the bus is asked: it may have a daemon of its own."""
+    mock_systemd(unit={"LoadState": "not-found"},
+                 refuse=["org.freedesktop.systemd1.NoSuchUnit", "Unit p2pchatd.service not found."])
+    failed(chatc("status"), 3, "NotInstalled")
+    private_bus.install("/bin/false")
+    failed(chatc("status"), 3, "StartFailed")
+
+
+def test_completion_starts_nothing(chatc, mock_systemd, forbidden):
+    mock_systemd(starts={"peers": [{"name": "bob"}]})
+    result = chatc("__complete", "--", "send", "b")
+    assert (result.stdout, result.stderr) == (b"", b"")
+
+
+# doctor
+
+def hops(result):
+    return {row["check"]: row for row in lines(result.stdout)}
+
+
+def test_doctor_without_a_daemon(chatc, mock_systemd, forbidden):
+    mock_systemd(**MASKED)
+    result = chatc("doctor", "--json")
+    last = failed(result, 3, "StartFailed")
+    rows = hops(result)
+    assert list(rows) == ["bus", "unit", "namespaces", "autostart", "daemon"]
+    assert rows["bus"]["state"] == "ok" and rows["unit"]["state"] == "failed"
+    assert "masked" in rows["unit"]["text"]
+    assert rows["autostart"]["state"] == "off"
+    assert last == f"chatc: StartFailed: {rows['daemon']['text']}"
+
+
+def test_doctor_without_user_namespaces(chatc, mock_systemd, forbidden):
+    mock_systemd(**SANDBOX)
+    result = chatc("doctor", "--json")
+    failed(result, 3, "StartFailed")
+    assert "user namespaces" in hops(result)["unit"]["text"]
+    assert "no-user-namespaces.conf" in hops(result)["daemon"]["text"]
+
+
+LINGERS = pathlib.Path("/var/lib/systemd/linger", getpass.getuser()).exists()
+
+
+@pytest.mark.parametrize("file, state, advice", [
+    ("disabled", "off", "systemctl --user enable p2pchatd"),
+    ("enabled", "ok", "" if LINGERS else "loginctl enable-linger")])
+def test_doctor_says_whether_it_starts_by_itself(
+        chatc, mock_systemd, mock_daemon, file, state, advice):
+    mock_systemd(unit={"UnitFileState": file})
+    mock_daemon(answers={"Doctor": [{"check": "bus", "state": "ok", "text": "it works."}]})
+    result = chatc("doctor", "--json")
+    assert result.returncode == 0
+    bus, row = lines(result.stdout)
+    assert (bus["check"], row["check"], row["state"]) == ("bus", "autostart", state)
+    assert advice in row.get("advice", "")
+    assert result.stderr == b"" and b"autostart" in chatc("doctor").stdout
+
+
+# The next steps of register
+
+def test_register_names_the_lines_that_start_the_service(chatc, mock_systemd, mock_daemon):
+    mock_daemon(answers={"Status": LOGGED_OUT})
+    enable, linger = "systemctl --user enable p2pchatd ", "loginctl enable-linger "
+    text = chatc("register", "alice", "--no-password").stdout.decode()
+    assert enable in text and "where systemd runs" in text and linger not in text
+    mock_systemd()
+    text = chatc("register", "alice", "--no-password").stdout.decode()
+    assert enable in text and linger in text and "where systemd runs" not in text
