@@ -30,6 +30,7 @@ int signal_subscribe(Chatc *c, const char *member, SignalHandler *h) {
         r = bus_open(c);
         if (r > 0)
                 return r;
+        c->listening = true;
         r = sd_bus_match_signal(
                 c->bus, &h->slot, BUS_NAME, BUS_PATH, BUS_NAME, member, on_signal, h);
         return r < 0 ? bus_lost(r) : 0;
@@ -54,6 +55,7 @@ int signal_subscribe_owner(Chatc *c, SignalHandler *h) {
         r = bus_open(c);
         if (r > 0)
                 return r;
+        c->listening = true;
         r = sd_bus_add_match(c->bus, &h->slot,
                 "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                 "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BUS_NAME "'",

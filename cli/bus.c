@@ -8,6 +8,7 @@
 #include "util/text.h"
 
 #include "cli/unit.h"
+#include "cli/version.h"
 
 #define CALL_TIMEOUT (30 * USEC_PER_SEC)
 
@@ -297,11 +298,15 @@ int call_run(Chatc *c, const Call *call, Value **ret, char ret_error[static CALL
         r = bus_open_for(c, call);
         if (r > 0)
                 return r;
+        if (!call->attached)
+                version_ask(c);
         r = call_attempt(c, call, false, &error, &reply);
         if (r < 0 && nobody_there(&error) && !call->attached)
                 r = call_start(c, call, &error, &reply);
         if (r > 0)
                 return r;
+        if (!c->listening)
+                version_take(c);
         if (r < 0)
                 return bus_is_open(c) ? report_error(c, call, &error, ret_error)
                                       : report_lost(call, r);

@@ -29,6 +29,13 @@ enum {
         STATUS_TIMEOUT = 6,
 };
 
+/* Of the daemon, see version.h. */
+typedef enum VersionState {
+        VERSION_UNKNOWN,
+        VERSION_ASKED,
+        VERSION_KNOWN, /* or not to be known */
+} VersionState;
+
 typedef struct Chatc {
         bool json;
         bool quiet;
@@ -37,6 +44,8 @@ typedef struct Chatc {
         bool bare; /* called without a verb */
         const Verb *verb;
         sd_bus *bus; /* opened by the first call */
+        bool listening; /* to signals, which the verb handles in a loop of its own */
+        VersionState version;
 } Chatc;
 
 struct Verb {

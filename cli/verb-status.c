@@ -3,6 +3,7 @@
 #include "cli/bus.h"
 #include "cli/json.h"
 #include "cli/print.h"
+#include "cli/version.h"
 
 static void print_field(const char *label, const Value *status, const char *key) {
         const char *s = value_string(status, key);
@@ -48,8 +49,16 @@ static const char *next_step(const Value *status) {
         return "chatc send NAME TEXT, chatc history NAME";
 }
 
+static void print_version(const char *version) {
+        if (*version == '\0')
+                return;
+        printf("%-12s ", "version");
+        print_safe(stdout, version, NULL);
+        puts(version_differs(version) ? ", and this is chatc " P2PCHAT_VERSION : "");
+}
+
 static void print_status(const Chatc *c, const Value *status, bool logged_in) {
-        print_field("version", status, "version");
+        print_version(value_string(status, "version"));
         print_field("name", status, "name");
         print_field("account", status, "account");
         print_field("fingerprint", status, "fingerprint");

@@ -14,12 +14,15 @@ The scenario is a JSON object on standard input:
   states      [[state, details]…] sent for a message before Send is answered
   password    Login wants it, and answers BadPassword to others
   exit        method at which it ends without an answer
+  version     its property Version
+  lacks       methods, properties and signals that it does not have
 """
 
 import json
 import os
 import pathlib
 import sys
+from xml.etree import ElementTree
 
 from gi.repository import Gio, GLib
 
@@ -60,7 +63,7 @@ def dictionary(value):
 
 def page(items, options, key, default, backward):
     """The part of ITEMS that the options ask for, cut to what a page holds."""
-    ids = [i[key] for i in items]
+    ids = [i.get(key) for i in items]
     if "after" in options:
         items = items[ids.index(options["after"]) + 1:]
         backward = False
@@ -159,11 +162,21 @@ def on_control(connection, sender, path, interface, method, parameters, invocati
 
 def property_value(connection, sender, path, interface, name):
     return GLib.Variant({"Queued": "u", "Trackers": "aa{sv}", "HandOver": "a{sv}"}.get(name, "s"),
-                        {"Queued": 0, "Trackers": [], "HandOver": {}}.get(name, ""))
+                        {"Queued": 0, "Trackers": [], "HandOver": {},
+                         "Version": scenario.get("version", "")}.get(name, ""))
+
+
+def interface_xml():
+    root = ElementTree.parse(XML).getroot()
+    interface = root.find("interface")
+    for member in list(interface):
+        if member.get("name") in scenario.get("lacks", []):
+            interface.remove(member)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 bus = Gio.bus_get_sync(Gio.BusType.SESSION, None)
-interface_info = Gio.DBusNodeInfo.new_for_xml(XML.read_text()).lookup_interface(NAME)
+interface_info = Gio.DBusNodeInfo.new_for_xml(interface_xml()).lookup_interface(NAME)
 bus.register_object(PATH, interface_info, on_call, property_value, None)
 bus.register_object(PATH, Gio.DBusNodeInfo.new_for_xml(CONTROL).interfaces[0], on_control, None, None)
 Gio.bus_own_name_on_connection(bus, NAME, Gio.BusNameOwnerFlags.NONE,
