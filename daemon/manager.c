@@ -13,6 +13,7 @@
 #include "listening.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
+#include "sandbox.h"
 #include "report.h"
 #include "util/fs.h"
 #include "util/log.h"
@@ -519,7 +520,8 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                                      .account = m->account,
                                      .directory = m->directory,
                                      .delivery = m->delivery,
-                                     .state_dir = state_dir},
+                                     .state_dir = state_dir,
+                                     .sandbox = sandbox_check()},
                         &m->chat);
         if (r >= 0)
                 r = listening_new(m->loop, m->store, &m->config.listen, &listening_callbacks, m,

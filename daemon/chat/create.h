@@ -14,6 +14,7 @@ typedef struct ChatParts {
         Directory *directory;
         Delivery *delivery;
         const char *state_dir; /* outlives Chat */
+        ChatCheck sandbox; /* as the doctor tells it */
 } ChatParts;
 
 int chat_new(const ChatParts *parts, Chat **ret);

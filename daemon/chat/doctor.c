@@ -317,6 +317,7 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         check_disk(&d, &h);
         check_clock(&d);
         check_key(&d);
+        fn(userdata, &c->parts.sandbox);
         check_trackers(&d, &s);
         say(&d, "lan", "off", NULL, "Finding people on the local network is not built yet.");
         check_links(&d, &s);

@@ -5,8 +5,8 @@ import socket
 
 from harness import wait_until
 
-ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "trackers", "lan",
-         "links", "mailbox", "outbox"]
+ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
+         "trackers", "lan", "links", "mailbox", "outbox"]
 
 
 def checks(user, name):

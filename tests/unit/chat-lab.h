@@ -111,7 +111,8 @@ static void chat_lab_start(ChatLab *l) {
                                   .account = l->account,
                                   .directory = l->directory,
                                   .delivery = l->delivery,
-                                  .state_dir = l->dir},
+                                  .state_dir = l->dir,
+                                  .sandbox = {"sandbox", "ok", "This is a test.", NULL}},
                 &l->chat));
         account_set_directory(l->account, l->directory);
         store_set_events_fn(l->store, chat_lab_on_events, l);

@@ -77,6 +77,14 @@ TEST(a_disk_that_is_full_or_nearly) {
         chat_lab_free(&l);
 }
 
+TEST(a_sandbox_as_it_was_looked_up) {
+        ChatLab l;
+
+        chat_lab_new(&l);
+        check_says(&l, "sandbox", "ok", "This is a test.");
+        chat_lab_free(&l);
+}
+
 TEST(a_disk_that_is_slow) {
         ChatLab l;
 
