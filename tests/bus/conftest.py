@@ -12,6 +12,7 @@ from gi.repository import Gio, GLib
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
 BUILD = pathlib.Path(os.environ.get("P2PCHAT_BUILD", REPO / "build"))
 DEADLINE = 30  # seconds; nothing here takes long, a busy machine may
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the tests that boot a Debian system; they skip where this machine cannot."""
 import functools
+import pathlib
+import sys
 
 import pytest
 
 import boot
 import packages as packaging
 import trees
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))     # documented.py
 
 
 @functools.lru_cache(maxsize=None)
