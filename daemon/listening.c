@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+#include "net/addresses.h"
+#include "util/log.h"
+
 /* A port that is taken is tried again after this. */
 #define LISTEN_RETRY (10 * USEC_PER_SEC)
 
@@ -16,6 +19,8 @@ struct Listening {
         Listener *listener;
         LoopTimer *retry;
         bool failed; /* and said so */
+        AddressWatch *watch;
+        Endpoints told;
 };
 
 /* Port 0 is chosen once and kept, so that cached endpoints stay good. TAKEN: it may be another one
@@ -48,6 +53,48 @@ static int listen_somewhere(
         return 0;
 }
 
+static void endpoints_add(Endpoints *e, const char *text) {
+        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
+                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
+}
+
+static void endpoints_add_local(Endpoints *e, const SockAddr *bound) {
+        SockAddr local[ENDPOINTS_MAX];
+        size_t n = local_addresses(local, ELEMENTSOF(local));
+        char text[ENDPOINT_SIZE];
+
+        /* Without a network people on this machine still reach each other. */
+        if (n == 0 && sockaddr_parse_ip("127.0.0.1", 0, &local[0]) >= 0)
+                n = 1;
+        for (size_t i = 0; i < n; i++) {
+                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
+                        continue;
+                sockaddr_set_port(&local[i], sockaddr_port(bound));
+                endpoints_add(e, sockaddr_format(&local[i], text));
+        }
+}
+
+static int listening_endpoints(const Listening *l, Endpoints *ret) {
+        const ConfigEndpoints *advertise = &l->where->advertise;
+        const SockAddr *bound;
+        char text[ENDPOINT_SIZE];
+
+        if (!l->listener)
+                return -ENOTCONN;
+        *ret = (Endpoints){};
+        bound = listener_address(l->listener);
+        for (size_t i = 0; i < advertise->n; i++)
+                endpoints_add(ret,
+                        endpoint_format(advertise->items[i].host, advertise->items[i].port, text));
+        if (advertise->n > 0)
+                return 0;
+        if (sockaddr_is_any(bound))
+                endpoints_add_local(ret, bound);
+        else
+                endpoints_add(ret, sockaddr_format(bound, text));
+        return 0;
+}
+
 static void listening_failed(Listening *l, int error) {
         char text[256];
 
@@ -55,14 +102,28 @@ static void listening_failed(Listening *l, int error) {
         if (l->failed)
                 return;
         l->failed = true;
+        l->told = (Endpoints){};
         snprintf(text, sizeof(text),
                 "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                 l->where->address, l->where->port, strerror(-error));
-        l->callbacks->changed(l->userdata, &(Endpoints){}, text);
+        l->callbacks->changed(l->userdata, &l->told, text);
+}
+
+void listening_refresh(Listening *l) {
+        Endpoints e;
+
+        if (listening_endpoints(l, &e) < 0 || memcmp(&e, &l->told, sizeof(e)) == 0)
+                return;
+        l->told = e;
+        l->callbacks->changed(l->userdata, &l->told, NULL);
+}
+
+/* A daemon that lingers is there before the network, and a laptop moves. */
+static void on_addresses(void *userdata) {
+        listening_refresh(userdata);
 }
 
 void listening_start(Listening *l) {
-        Endpoints e;
         int r;
 
         if (l->listener)
@@ -73,8 +134,8 @@ void listening_start(Listening *l) {
                 return;
         }
         l->failed = false;
-        if (listening_endpoints(l, &e) >= 0)
-                l->callbacks->changed(l->userdata, &e, NULL);
+        if (listening_endpoints(l, &l->told) >= 0)
+                l->callbacks->changed(l->userdata, &l->told, NULL);
 }
 
 static void on_retry(void *userdata) {
@@ -107,45 +168,6 @@ int listening_move(Listening *l, const struct ConfigListen *to) {
         return 0;
 }
 
-static void endpoints_add(Endpoints *e, const char *text) {
-        if (e->n < ENDPOINTS_MAX && strlen(text) < sizeof(e->text[0]))
-                snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
-}
-
-static void endpoints_add_local(Endpoints *e, const SockAddr *bound) {
-        SockAddr local[ENDPOINTS_MAX];
-        size_t n = local_addresses(local, ELEMENTSOF(local));
-        char text[ENDPOINT_SIZE];
-
-        for (size_t i = 0; i < n; i++) {
-                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
-                        continue;
-                sockaddr_set_port(&local[i], sockaddr_port(bound));
-                endpoints_add(e, sockaddr_format(&local[i], text));
-        }
-}
-
-int listening_endpoints(const Listening *l, Endpoints *ret) {
-        const ConfigEndpoints *advertise = &l->where->advertise;
-        const SockAddr *bound;
-        char text[ENDPOINT_SIZE];
-
-        if (!l->listener)
-                return -ENOTCONN;
-        *ret = (Endpoints){};
-        bound = listener_address(l->listener);
-        for (size_t i = 0; i < advertise->n; i++)
-                endpoints_add(ret,
-                        endpoint_format(advertise->items[i].host, advertise->items[i].port, text));
-        if (advertise->n > 0)
-                return 0;
-        if (sockaddr_is_any(bound))
-                endpoints_add_local(ret, bound);
-        else
-                endpoints_add(ret, sockaddr_format(bound, text));
-        return 0;
-}
-
 int listening_new(Loop *loop, Store *store, const struct ConfigListen *where,
         const ListeningCallbacks *callbacks, void *userdata, Listening **ret) {
         Listening *l = calloc(1, sizeof(*l));
@@ -163,6 +185,9 @@ int listening_new(Loop *loop, Store *store, const struct ConfigListen *where,
                 free(l);
                 return r;
         }
+        r = address_watch_new(loop, on_addresses, l, &l->watch);
+        if (r < 0)
+                log_error_errno(r, "Changes of the network are not seen");
         *ret = l;
         return 0;
 }
@@ -172,6 +197,7 @@ Listening *listening_free(Listening *l) {
                 return NULL;
         listener_free(l->listener);
         loop_timer_free(l->retry);
+        address_watch_free(l->watch);
         free(l);
         return NULL;
 }

@@ -30,9 +30,10 @@ void listening_start(Listening *l);
 void listening_stop(Listening *l);
 
 /* Listens at TO, which is WHERE from then on, instead of the present place. On an error it listens
- * where it did. Nothing is told: the endpoints may have changed. */
+ * where it did. Nothing is told before listening_refresh(). */
 int listening_move(Listening *l, const struct ConfigListen *to);
 
-/* What is to be published: what the configuration says, the address listened on, or all there are.
- * -ENOTCONN: it does not listen. */
-int listening_endpoints(const Listening *l, Endpoints *ret);
+/* Tells `changed` when the endpoints are others than it told. It happens by itself when addresses
+ * of this machine come and go. The endpoints are what the configuration says, the address listened
+ * on, or all there are; the loopback one where there is no other. */
+void listening_refresh(Listening *l);

@@ -123,11 +123,6 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
                 delivery_accept(m->delivery, t);
 }
 
-static void publish(Manager *m, const Endpoints *e) {
-        account_publish(m->account, e);
-        delivery_set_presence(m->delivery, account_presence(m->account));
-}
-
 static void on_listening_changed(void *userdata, const Endpoints *e, const char *problem) {
         Manager *m = userdata;
 
@@ -135,7 +130,8 @@ static void on_listening_changed(void *userdata, const Endpoints *e, const char 
                 log_event(LOG_ERR, EVENT_LISTEN_FAILED, LOG_FIELDS({"P2PCHAT_ERROR", problem}),
                         "%s", problem);
         chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, problem);
-        publish(m, e);
+        account_publish(m->account, e);
+        delivery_set_presence(m->delivery, account_presence(m->account));
         status_later(m);
 }
 
@@ -143,16 +139,6 @@ static const ListeningCallbacks listening_callbacks = {
         .connection = on_connection,
         .changed = on_listening_changed,
 };
-
-/* Interfaces come and go: what is published follows when a session does, which is what a change of
- * network leads to. */
-static void publish_if_changed(Manager *m) {
-        Endpoints e;
-
-        if (account_is_active(m->account) && listening_endpoints(m->listening, &e) >= 0 &&
-                memcmp(&e, account_endpoints(m->account), sizeof(e)) != 0)
-                publish(m, &e);
-}
 
 static void manager_stop_listening(Manager *m) {
         listening_stop(m->listening);
@@ -214,7 +200,6 @@ static void on_trackers_changed(void *userdata) {
         Manager *m = userdata;
 
         account_trackers_changed(m->account);
-        publish_if_changed(m);
         if (!m->chat)
                 return; /* when everything ends */
         report_trackers(&m->trackers, m->directory, loop_now(m->loop));
@@ -382,7 +367,7 @@ static void manager_apply_config(Manager *m) {
         store_set_max_size(m->store, c->storage.max_size);
         account_set_heartbeat(m->account, c->heartbeat.interval);
         on_use_tracker(m, account_identity(m->account)->tracker);
-        publish_if_changed(m);
+        listening_refresh(m->listening);
 }
 
 /* A fresh struct, swapped in only when all of it is good. Links and sessions stay. */

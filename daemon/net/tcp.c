@@ -4,8 +4,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
 #include <utlist.h>
 
@@ -396,29 +394,4 @@ Listener *listener_free(Listener *l) {
 
 const SockAddr *listener_address(const Listener *l) {
         return &l->address;
-}
-
-size_t local_addresses(SockAddr *addresses, size_t max) {
-        struct ifaddrs *list = NULL;
-        size_t n = 0;
-
-        if (getifaddrs(&list) < 0)
-                return 0;
-        for (struct ifaddrs *i = list; i && n < max; i = i->ifa_next) {
-                SockAddr a = {};
-
-                if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK)
-                        continue;
-                if (i->ifa_addr->sa_family == AF_INET)
-                        memcpy(&a.in, i->ifa_addr, sizeof(a.in));
-                else if (i->ifa_addr->sa_family == AF_INET6)
-                        memcpy(&a.in6, i->ifa_addr, sizeof(a.in6));
-                else
-                        continue;
-                if (a.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a.in6.sin6_addr))
-                        continue;
-                addresses[n++] = a;
-        }
-        freeifaddrs(list);
-        return n;
 }

@@ -72,7 +72,3 @@ int dial_new_addresses(Loop *l, const SockAddr *addresses, size_t n, usec_t time
 
 /* Gives up. Also to be called after the callback, or in it. */
 Dial *dial_free(Dial *d);
-
-/* Addresses of this machine's interfaces that are up, without loopback and IPv6 link-local ones.
- * Returns how many of at most MAX. */
-size_t local_addresses(SockAddr *addresses, size_t max);

@@ -113,6 +113,9 @@ class Box:
             self.leader = wait_until(self._find_leader, "PID 1 of the box")
             self.group = self._make_group()
             wait_until(self._is_up, "the box to boot")
+            # As the installer of Debian leaves it: a machine knows its own name.
+            name = self.run("uname", "--nodename").stdout
+            self.put("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}")
         except BaseException:
             self.close()
             raise
