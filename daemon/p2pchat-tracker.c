@@ -66,6 +66,7 @@ typedef struct Tracker {
         bool status_is_due; /* the timer is set */
         char status[ENDPOINT_KEY_SIZE + 128];
         TrackerJournal journal;
+        int log_level; /* of the start */
         char failure[CONFIG_ERROR_SIZE]; /* fail() */
         const char *failed; /* the event that it is */
 } Tracker;
@@ -372,6 +373,19 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
         return 0;
 }
 
+/* As systemd(1) has them: a tracker need not be started again to see its sessions come and go. */
+#define SIGNAL_DEBUG (SIGRTMIN + 22)
+#define SIGNAL_LESS (SIGRTMIN + 23)
+
+static int on_log_level(
+        sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        const Tracker *t = userdata;
+
+        log_set_level((int)si->ssi_signo == SIGNAL_DEBUG ? LOG_DEBUG : t->log_level);
+        log_notice("The log level is %s now", log_level_name(log_get_level()));
+        return 0;
+}
+
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         Tracker *t = userdata;
         const NodeStats *s = node_stats(t->node);
@@ -428,12 +442,18 @@ static int watch_signals(Tracker *t) {
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
         sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGNAL_DEBUG);
+        sigaddset(&set, SIGNAL_LESS);
         sigprocmask(SIG_BLOCK, &set, NULL);
         r = sd_event_add_signal(t->event, NULL, SIGTERM, on_stop, t);
         if (r >= 0)
                 r = sd_event_add_signal(t->event, NULL, SIGINT, on_stop, t);
         if (r >= 0)
                 r = sd_event_add_signal(t->event, NULL, SIGHUP, on_reload, t);
+        if (r >= 0)
+                r = sd_event_add_signal(t->event, NULL, SIGNAL_DEBUG, on_log_level, t);
+        if (r >= 0)
+                r = sd_event_add_signal(t->event, NULL, SIGNAL_LESS, on_log_level, t);
         return r;
 }
 
@@ -613,6 +633,7 @@ int main(int argc, char **argv) {
         int r;
 
         log_init();
+        t.log_level = log_get_level();
         r = parse_argv(argc, argv);
         if (r != 0)
                 return r < 0 ? 2 : 0;

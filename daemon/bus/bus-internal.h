@@ -75,6 +75,7 @@ void bus_on_properties_timer(void *userdata);
 #define BUS_OBJECT_SLOTS 3
 #define BUS_ACCOUNT_SIZE 64 /* an account as text */
 
+int bus_add_log_control(sd_bus *connection, sd_bus_slot **ret);
 int bus_add_objects(sd_bus *connection, Bus *b, sd_bus_slot *ret_slots[static BUS_OBJECT_SLOTS]);
 void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange change);
 void bus_on_changes_timer(void *userdata);

@@ -15,7 +15,7 @@ static const sd_bus_vtable *const vtables[] = {
         bus_status_vtable,
 };
 
-#define N_SLOTS (ELEMENTSOF(vtables) + BUS_OBJECT_SLOTS)
+#define N_SLOTS (ELEMENTSOF(vtables) + BUS_OBJECT_SLOTS + 1)
 
 static const ChatListener listener = {
         .event = bus_on_event,
@@ -46,6 +46,8 @@ int bus_add_vtables(sd_bus *connection, Bus *b, sd_bus_slot ***ret) {
                         connection, &slots[i], BUS_PATH, BUS_INTERFACE, vtables[i], b);
         if (r >= 0)
                 r = bus_add_objects(connection, b, slots + ELEMENTSOF(vtables));
+        if (r >= 0)
+                r = bus_add_log_control(connection, &slots[N_SLOTS - 1]);
         if (r < 0) {
                 bus_drop_vtables(slots);
                 return r;

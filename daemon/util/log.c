@@ -154,23 +154,35 @@ void log_set_level(int level) {
         log_level = level;
 }
 
+int log_get_level(void) {
+        return log_level;
+}
+
+const char *log_target(void) {
+        return journal_path || journal_stream ? "journal" : "console";
+}
+
 void log_set_journal(const char *path) {
         journal_path = path;
 }
 
-static int level_parse(const char *text) {
-        static const char *const names[] = {
-                "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+static const char *const level_names[] = {
+        "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(text, names[i]) || (text[0] == (char)('0' + i) && !text[1]))
+const char *log_level_name(int level) {
+        return level_names[CLAMP(level, LOG_EMERG, LOG_DEBUG)];
+}
+
+int log_level_parse(const char *text) {
+        for (size_t i = 0; i < ELEMENTSOF(level_names); i++)
+                if (streq(text, level_names[i]) || (text[0] == (char)('0' + i) && !text[1]))
                         return (int)i;
         return -EINVAL;
 }
 
 static void level_init(void) {
         const char *own = getenv("P2PCHAT_LOG_LEVEL"), *debug = getenv("DEBUG_INVOCATION");
-        int level = own ? level_parse(own) : debug && streq(debug, "1") ? LOG_DEBUG : LOG_INFO;
+        int level = own ? log_level_parse(own) : debug && streq(debug, "1") ? LOG_DEBUG : LOG_INFO;
 
         log_level = level < 0 ? LOG_INFO : level;
         if (level < 0)

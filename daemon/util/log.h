@@ -30,6 +30,14 @@ void log_init(void);
 
 /* What is more verbose than LEVEL (LOG_ERR … LOG_DEBUG) is dropped; errors never are. */
 void log_set_level(int level);
+int log_get_level(void);
+
+/* "debug" and the like; parsing takes the number as well, and returns it: -EINVAL. */
+const char *log_level_name(int level);
+int log_level_parse(const char *text);
+
+/* "journal" or "console". */
+const char *log_target(void);
 
 /* The socket of a journal, NULL: standard error. log_init() has chosen already. */
 void log_set_journal(const char *path);

@@ -187,3 +187,26 @@ def test_a_caller_who_leaves_before_the_answer_harms_nobody(alice, bob):
                        [row["id"] for row in alice.history("bob")],
                        what="both hold the same messages")
     assert len(bob.history("alice")) <= 1001
+
+
+def test_the_log_level_can_be_asked_and_set(alice):
+    """org.freedesktop.LogControl1(5), for `systemctl --user service-log-level`."""
+    interface = "org.freedesktop.LogControl1"
+
+    def properties(method, signature, *values):
+        return alice.connection.call_sync(
+            harness.NAME, "/org/freedesktop/LogControl1", "org.freedesktop.DBus.Properties", method,
+            GLib.Variant(signature, values), None, Gio.DBusCallFlags.NONE, -1, None).unpack()
+
+    def set_level(level):
+        properties("Set", "(ssv)", interface, "LogLevel", GLib.Variant("s", level))
+
+    assert properties("GetAll", "(s)", interface)[0] == {
+        "LogLevel": "info", "LogTarget": "console", "SyslogIdentifier": "p2pchatd"}
+    set_level("debug")
+    assert properties("Get", "(ss)", interface, "LogLevel") == ("debug",)
+    with pytest.raises(GLib.Error, match="loud is not a log level"):
+        set_level("loud")
+    set_level("4")
+    assert properties("Get", "(ss)", interface, "LogLevel") == ("warning",)
+    assert "The log level is debug now" in alice.log()
