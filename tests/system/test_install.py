@@ -15,6 +15,8 @@ VERSION = re.search(r"version: '([^']+)'", (TOP / "meson.build").read_text())[1]
 PROGRAM, DATA = 0o755, 0o644
 COMMON = {
     "bin/chatc": PROGRAM,
+    "lib/systemd/catalog/p2pchat-tracker.catalog": DATA,
+    "lib/systemd/catalog/p2pchatd.catalog": DATA,
     "libexec/p2pchatd": PROGRAM,
     "sbin/p2pchat-tracker": PROGRAM,
     "share/bash-completion/completions/chatc": DATA,
@@ -122,8 +124,8 @@ def verified(unit, tmp_path):
 
 def test_systemd_finds_nothing_wrong_with_the_units(installed, tmp_path):
     assert shutil.which("systemd-analyze")
-    units = [tmp_path / path.name for path in installed.rglob("systemd/*/p2pchat*")]
-    for path in installed.rglob("systemd/*/p2pchat*"):     # it wants the programs to exist
+    units = [tmp_path / path.name for path in installed.rglob("systemd/*/p2pchat*.s*")]
+    for path in installed.rglob("systemd/*/p2pchat*.s*"):     # it wants the programs to exist
         (tmp_path / path.name).write_text(re.sub(
             "^(Exec(Start|Reload)=)/usr", rf"\1{installed}/usr", path.read_text(),
             flags=re.MULTILINE))
