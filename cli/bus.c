@@ -282,6 +282,9 @@ static int call_start(Chatc *c, const Call *call, sd_bus_error *error, sd_bus_me
         sd_bus_error_free(error);
         if (start == UNIT_FAILED)
                 return report_not_started(c, call, "the service failed");
+        if (start == UNIT_DEPENDENCY_FAILED)
+                return report_not_started(
+                        c, call, "a unit that it needs failed: systemctl --user --failed");
         r = call_attempt(c, call, start == UNIT_NOT_THERE, error, ret);
         if (r < 0 && start == UNIT_STARTED && nobody_there(error))
                 return report_not_started(

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
 
 #include "util/usec.h"
 
@@ -19,11 +20,27 @@
 /* What TimeoutStartSec= may allow is more than one who waits. */
 #define START_TIMEOUT (30 * USEC_PER_SEC)
 
+/* The first question to systemd. WAIT: on a bus that has only just begun, until systemd is there;
+ * where it does not run at all, nobody is there at once. */
+static int manager_ask(
+        sd_bus *bus, const char *method, const char *unit, bool wait, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, SYSTEMD, SYSTEMD_PATH, MANAGER, method);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, wait && sd_booted() > 0);
+        if (r >= 0 && unit)
+                r = sd_bus_message_append(m, "s", unit);
+        return r < 0 ? r : sd_bus_call(bus, m, START_TIMEOUT, NULL, ret);
+}
+
 /* Starting */
 
 typedef struct Job {
         const char *path;
-        bool removed, done;
+        bool removed;
+        UnitStart start;
 } Job;
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -35,11 +52,13 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
                 !streq(path, job->path))
                 return 0;
         job->removed = true;
-        job->done = streq(result, "done");
+        job->start = streq(result, "done")    ? UNIT_STARTED
+                : streq(result, "dependency") ? UNIT_DEPENDENCY_FAILED
+                                              : UNIT_FAILED;
         return 0;
 }
 
-static UnitStart job_wait(sd_bus *bus, Job *job) {
+static void job_wait(sd_bus *bus, Job *job) {
         usec_t now = monotonic_now(), deadline = now + START_TIMEOUT;
         int r = 0;
 
@@ -50,23 +69,19 @@ static UnitStart job_wait(sd_bus *bus, Job *job) {
                 if (r == -EINTR)
                         r = 0;
         }
-        return job->done ? UNIT_STARTED : UNIT_FAILED;
 }
 
-/* On a connection of its own, where no signals wait that a verb has subscribed to. A session bus
- * that has only just begun holds the question until systemd is there; one without systemd refuses
- * it. */
+/* On a connection of its own, where no signals wait that a verb has subscribed to. */
 UnitStart unit_start(void) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        Job job = {};
+        Job job = {.start = UNIT_FAILED};
         int r;
 
         r = sd_bus_open_user(&bus);
         if (r >= 0)
-                r = sd_bus_call_method(
-                        bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "Subscribe", NULL, NULL, "");
+                r = manager_ask(bus, "Subscribe", NULL, true, NULL);
         if (r >= 0)
                 r = sd_bus_match_signal(bus, NULL, SYSTEMD, SYSTEMD_PATH, MANAGER, "JobRemoved",
                         on_job_removed, &job);
@@ -79,7 +94,8 @@ UnitStart unit_start(void) {
                                                                             : UNIT_FAILED;
         if (sd_bus_message_read(reply, "o", &job.path) < 0)
                 return UNIT_FAILED;
-        return job_wait(bus, &job);
+        job_wait(bus, &job);
+        return job.start;
 }
 
 /* Looking */
@@ -89,8 +105,7 @@ Value *unit_get(Chatc *c) {
         Value *properties;
         const char *path;
 
-        if (sd_bus_call_method(c->bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "LoadUnit", NULL, &unit, "s",
-                    UNIT) < 0 ||
+        if (manager_ask(c->bus, "LoadUnit", UNIT, false, &unit) < 0 ||
                 sd_bus_message_read(unit, "o", &path) < 0 ||
                 sd_bus_call_method(c->bus, SYSTEMD, path, "org.freedesktop.DBus.Properties",
                         "GetAll", NULL, &reply, "s", "") < 0 ||

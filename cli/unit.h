@@ -12,6 +12,7 @@
 typedef enum UnitStart {
         UNIT_STARTED,
         UNIT_FAILED,
+        UNIT_DEPENDENCY_FAILED, /* another unit, so this one was not tried */
         UNIT_NOT_THERE, /* no systemd on the session bus, or it has no such unit */
 } UnitStart;
 

@@ -12,6 +12,7 @@ MASKED = {"unit": {"LoadState": "masked", "UnitFileState": "masked"},
           "refuse": ["org.freedesktop.systemd1.UnitMasked", "Unit p2pchatd.service is masked."]}
 SANDBOX = {"unit": {"ExecMainStatus": 217}, "result": "failed"}
 FAILED = {"unit": {"ExecMainStatus": 1}, "result": "failed"}
+DEPENDENCY = {"result": "dependency"}
 VANISHED = {"result": "done"}
 
 
@@ -43,8 +44,9 @@ def test_a_daemon_that_runs_is_not_started(chatc, mock_systemd, mock_daemon, for
                "/doc/p2pchat/examples/no-user-namespaces.conf "
                "~/.config/systemd/user/p2pchatd.service.d/; systemctl --user daemon-reload"]),
     (FAILED, ["systemctl --user status p2pchatd", "journalctl --user -u p2pchatd"]),
+    (DEPENDENCY, ["systemctl --user --failed", "journalctl --user -u p2pchatd"]),
     (VANISHED, ["condition", "systemctl --user status p2pchatd"])],
-    ids=["masked", "sandbox", "failed", "vanished"])
+    ids=["masked", "sandbox", "failed", "dependency", "vanished"])
 def test_why_it_was_not_started(chatc, mock_systemd, forbidden, systemd, parts):
     mock_systemd(**systemd)
     for verb in (["status"], ["watch"], ["send", "bob", "hi", "--wait", "read"]):

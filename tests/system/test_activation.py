@@ -125,6 +125,16 @@ def test_a_program_that_does_not_start(people):
     alice.chatc("status")
 
 
+def test_a_home_without_room_for_the_state(box):
+    erin = box.add_user("erin")
+    erin.run("touch", ".local")
+    said = refused(erin)
+    assert "systemctl --user --failed" in said
+    assert "p2pchatd-home.service" in erin.systemctl("--failed")
+    erin.run("rm", ".local")
+    assert erin.run("chatc", "status", check=False).returncode == 4
+
+
 def test_a_system_user(box):
     """The unit is not for them; chatc says so instead of waiting for it."""
     box.run("useradd", "--system", "--create-home", "--shell=/bin/sh", "robot")
