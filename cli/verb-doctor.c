@@ -83,11 +83,12 @@ static void show_own(
         json_end(&j);
 }
 
-/* What systemd knows of the service, which the daemon itself does not ask it: that it may run
- * without systemd is none of its business. */
+/* The daemon knows that it runs, and systemd whether it will. */
 static void show_autostart(Chatc *c, const Value *unit) {
         bool enabled = unit_is_enabled(unit), lingers = user_lingers();
 
+        if (!streq(value_string(unit, "LoadState"), "loaded"))
+                return; /* it does not start at all */
         if (!enabled)
                 show_own(c, "autostart", "off",
                         "p2pchatd starts when it is first asked for, and nobody can reach you "
@@ -138,11 +139,12 @@ static int report_unreachable(Chatc *c, const CallFailure *failure) {
         else {
                 show_own(c, "bus", "ok", "the session bus answers.", "");
                 unit = unit_get(c);
-                if (unit) {
+                if (unit)
                         show_unit(c, unit);
+                if (value_bool(unit, "PrivateUsers"))
                         show_namespaces(c);
+                if (unit)
                         show_autostart(c, unit);
-                }
                 show_own(c, "daemon", "failed", failure->text, "");
         }
         return chatc_fail(STATUS_UNREACHABLE, failure->name, "%s", failure->text);

@@ -32,6 +32,7 @@ XML = """<node><interface name="org.freedesktop.systemd1.Manager">
 <arg type="s" direction="in"/><arg type="a{sv}" direction="out"/></method></interface></node>"""
 scenario = json.loads(sys.argv[1])
 unit = {"LoadState": "loaded", "UnitFileState": "disabled", "ExecMainStatus": 0,
+        "PrivateUsers": True,
         "FragmentPath": "/usr/lib/systemd/user/p2pchatd.service", **scenario.get("unit", {})}
 children = []
 
@@ -65,7 +66,7 @@ def on_call(connection, sender, path, interface, method, parameters, invocation)
     elif method == "LoadUnit":
         invocation.return_value(GLib.Variant("(o)", (UNIT,)))
     elif method == "GetAll":
-        types = {str: "s", int: "i"}
+        types = {str: "s", int: "i", bool: "b"}
         values = {k: GLib.Variant(types[type(v)], v) for k, v in unit.items()}
         invocation.return_value(GLib.Variant("(a{sv})", (values,)))
     else:
