@@ -25,6 +25,9 @@
 /* Changes of the status line in between are joined. */
 #define STATUS_DELAY (500 * USEC_PER_MSEC)
 
+/* Where something cannot be found or written that is there, and that the user can write. */
+#define SEE_SANDBOX "; as a service p2pchatd needs a drop-in for it, see SANDBOX in p2pchatd(8)"
+
 /* How long the other ends have to take what is said to them at the end. */
 #define FINISH_TIME USEC_PER_SEC
 
@@ -326,12 +329,19 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
 
 static int manager_read_config(Manager *m, DaemonConfig *ret, ConfigError *error) {
         _cleanup_(freep) char *found = NULL;
+        size_t n;
+        int r;
 
         if (!m->config_path && config_path_daemon(&found) < 0) {
                 snprintf(error->text, sizeof(error->text), "Out of memory");
                 return -ENOMEM;
         }
-        return config_load(&config_schema_daemon, m->config_path ?: found, ret, error);
+        r = config_load(&config_schema_daemon, m->config_path ?: found, ret, error);
+        if (r == -ENOENT) {
+                n = strlen(error->text);
+                snprintf(error->text + n, sizeof(error->text) - n, SEE_SANDBOX);
+        }
+        return r;
 }
 
 static void reload_refused(Manager *m, const char *why) {
@@ -526,8 +536,8 @@ static int manager_join_bus(Manager *m) {
         r = bus_new(m->event, m->loop, m->chat, &m->bus);
         if (r < 0)
                 return report_start_failed(r,
-                        "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s",
-                        strerror(-r));
+                        "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s%s",
+                        strerror(-r), r == -ENOENT ? SEE_SANDBOX : "");
         account_start(m->account);
         r = bus_request_name(m->bus);
         if (r == -EEXIST)

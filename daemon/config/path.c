@@ -4,17 +4,20 @@
 
 #include <sys/stat.h>
 
+#include "util/fs.h"
+
 #define SYSTEM_DIR "/etc/p2pchat"
 
 /* A file that is there but cannot be reached counts as there, so that reading it fails with the
- * reason instead of the settings being passed over. So does a link to what a sandbox hides. */
+ * reason instead of the settings being passed over. So does a link to what is not there. */
 static bool file_exists(const char *path) {
         struct stat st;
 
         return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-/* Returns the path in *RET if there is such a file, else leaves *RET alone. */
+/* Returns the path in *RET if there is such a file, or may be one where a sandbox hides it: else
+ * leaves *RET alone. */
 static int try_path(const char *dir, const char *below, char **ret) {
         _cleanup_(freep) char *path = NULL;
 
@@ -22,7 +25,7 @@ static int try_path(const char *dir, const char *below, char **ret) {
                 path = NULL;
                 return -ENOMEM;
         }
-        if (file_exists(path))
+        if (file_exists(path) || fs_is_hidden(dir))
                 *ret = TAKE_PTR(path);
         return 0;
 }

@@ -3,9 +3,12 @@
 #include "util/fs.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 char *fs_join(const char *a, const char *b) {
         char *s;
@@ -134,4 +137,19 @@ int fs_lock_dir(const char *dir, int *ret_fd) {
                 return -errno;
         *ret_fd = TAKE_FD(fd);
         return 0;
+}
+
+bool fs_is_hidden(const char *path) {
+        _cleanup_(freep) char *above = strdup(path);
+        struct statfs fs;
+        char *slash;
+        int r = -1;
+
+        if (!above || access(path, F_OK) == 0)
+                return false;
+        while (r < 0 && (slash = strrchr(above, '/')) && slash != above) {
+                *slash = 0;
+                r = statfs(above, &fs);
+        }
+        return r >= 0 && fs.f_type == TMPFS_MAGIC && (fs.f_flags & ST_RDONLY);
 }

@@ -18,5 +18,9 @@ int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
  * -EWOULDBLOCK: another process has it. */
 int fs_lock_dir(const char *dir, int *ret_fd);
 
+/* Whether PATH is missing because what is above it is covered by an empty file system in memory
+ * that cannot be written, as sandboxes cover home directories. */
+bool fs_is_hidden(const char *path);
+
 /* "A/B" in a new string, NULL when memory is out. */
 char *fs_join(const char *a, const char *b);
