@@ -146,6 +146,11 @@ int delivery_await_commit(Delivery *d) {
         return r;
 }
 
+void delivery_store_failed(Delivery *d, const char *what, int r) {
+        if (r != -ENOSPC && r != -EDQUOT && log_limit_take(&d->failures, loop_now(d->loop)))
+                log_warning("%s: %s", what, strerror(-r));
+}
+
 /* Links */
 
 /* Somebody to whom nothing is to be sent: strangers come and go, and leave nothing in memory; and
@@ -395,7 +400,8 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
                 .local = local,
                 .settings = *settings,
                 .callbacks = callbacks,
-                .userdata = userdata};
+                .userdata = userdata,
+                .failures = {.quota = QUOTA_INIT(10, 10 * USEC_PER_MINUTE)}};
         r = link_pool_new(net, local, settings->handshake, &link_callbacks, d, &d->links);
         if (r >= 0)
                 r = dialling_new(d);

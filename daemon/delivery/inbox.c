@@ -243,9 +243,7 @@ static int take_burst(Peer *p, const Inner *m, const MessageFrame *f, const uint
                         nack(p, &p->held[i].inner.id, CODE_RATE_LIMITED, false);
                 nack(p, &m->id, CODE_RATE_LIMITED, false);
         } else if (r < 0) {
-                /* That there is no room is said once, by who watches the store. */
-                if (r != -ENOSPC && r != -EDQUOT)
-                        log_warning("A message could not be stored: %s", strerror(-r));
+                delivery_store_failed(p->delivery, "A message could not be stored", r);
                 /* So that the sender comes again over this link; with what was taken before the
                  * failure inbox_settle() deals. */
                 for (size_t i = taken; i < p->n_held; i++)

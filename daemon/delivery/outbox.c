@@ -221,8 +221,7 @@ void outbox_pump(Peer *p) {
         store_read_end(b.txn);
         link_queued(p->link);
         if (r < 0)
-                log_warning(
-                        "An outgoing message could not be read from the store: %s", strerror(-r));
+                delivery_store_failed(d, "An outgoing message could not be read", r);
         else if (b.left == 0 && can_send(p))
                 outbox_take_turn(p);
 }
@@ -304,7 +303,8 @@ int outbox_take_nack(Peer *p, Frame *f) {
                 (void)window_remove(&p->window, &n.id);
                 r = outbox_fail(p, &n);
                 if (r < 0)
-                        log_warning("A refused message could not be marked: %s", strerror(-r));
+                        delivery_store_failed(
+                                p->delivery, "A refused message could not be marked", r);
         } else
                 outbox_delay(p, s, &n);
         outbox_pump(p);
@@ -339,7 +339,7 @@ static void take_receipt(Peer *p, Receipt *rc) {
         if (r == -EBADMSG)
                 log_debug("A receipt does not fit what was sent, and is ignored");
         else if (r < 0)
-                log_warning("A receipt could not be kept: %s", strerror(-r));
+                delivery_store_failed(d, "A receipt could not be kept", r);
 }
 
 int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {

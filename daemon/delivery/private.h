@@ -141,6 +141,7 @@ struct Delivery {
                 usec_t begun;
         } sweep;
         usec_t since; /* started */
+        LogLimit failures; /* of the store, as they were logged */
 
         /* Peers that go on sending, one a turn. */
         Peer *turns;
@@ -155,6 +156,10 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number);
 
 /* Calls back after the batch: acks and receipts go out then. */
 int delivery_await_commit(Delivery *d);
+
+/* Logged, but not as often as peers can cause it; that there is no room not at all, since whoever
+ * watches the store says that once. */
+void delivery_store_failed(Delivery *d, const char *what, int r);
 
 /* newcomer.c */
 

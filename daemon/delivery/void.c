@@ -54,6 +54,6 @@ int voids_take(Peer *p, Frame *f) {
                 return -EBADMSG;
         r = store_take_void(d->store, &author, v);
         if (r < 0)
-                log_warning("What a peer has given up could not be kept: %s", strerror(-r));
+                delivery_store_failed(d, "What a peer has given up could not be kept", r);
         return 0;
 }
