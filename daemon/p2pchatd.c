@@ -9,6 +9,7 @@
 
 #include "bus/bus.h"
 #include "manager.h"
+#include "report.h"
 #include "util/fs.h"
 #include "util/log.h"
 
@@ -119,11 +120,11 @@ static int run(void) {
 
         r = state_dir(&dir);
         if (r < 0)
-                return log_error_errno(r,
+                return report_start_failed(r,
                         "No place for the state: set HOME or XDG_STATE_HOME, or use --state-dir");
         r = sd_event_default(&event);
         if (r < 0)
-                return log_error_errno(r, "The event loop cannot be made");
+                return report_start_failed(r, "The event loop cannot be made: %s", strerror(-r));
         r = manager_new(
                 &(ManagerArgs){.event = event, .config_path = arg_config, .state_dir = dir}, &m);
         if (r >= 0)

@@ -190,6 +190,26 @@ def test_a_start_that_fails_is_found_with_its_unit(scene):
     assert failed["PRIORITY"] == ERROR and "p2pchatd.conf:" in failed["P2PCHAT_ERROR"]
 
 
+def test_nobody_waits_for_a_journal_that_does_not_read(scene):
+    """More entries than its queue takes, while it stands still; then it is told how many it missed."""
+    scene.bob.systemctl("start", "p2pchatd")
+    room = int(scene.box.run("cat", "/proc/sys/net/unix/max_dgram_qlen").stdout)
+    set_level = ("busctl --user set-property org.p2pchat.Chat1 /org/freedesktop/LogControl1 "
+                 "org.freedesktop.LogControl1 LogLevel s info")
+    scene.box.systemctl("kill", "--kill-who=main", "--signal=SIGSTOP", "systemd-journald")
+    try:
+        scene.bob.run("sh", "-c", f"for i in $(seq {room + 100}); do {set_level} || exit 1; done")
+    finally:
+        scene.box.systemctl("kill", "--kill-who=main", "--signal=SIGCONT", "systemd-journald")
+
+    def missing():
+        scene.bob.run("sh", "-c", set_level)
+        return [entry for entry in of_user(scene, scene.bob)
+                if re.match(r"The journal did not read: \d+ entries", entry["MESSAGE"])]
+
+    boot.wait_until(missing, "the journal to be told what it missed")
+
+
 def debug_lines(entries):
     return [entry for entry in entries if entry["PRIORITY"] == DEBUG]
 
@@ -213,7 +233,7 @@ def test_the_log_level_of_the_tracker_can_be_changed(scene):
     send(22)
     boot.wait_until(lambda: "The log level is debug now" in [
         entry["MESSAGE"] for entry in of_tracker(scene)], "the level to change")
-    scene.bob.systemctl("start", "p2pchatd")
+    scene.bob.systemctl("restart", "p2pchatd")
     boot.wait_until(lambda: debug_lines(of_tracker(scene)), "a session that is shown")
     send(23)
     boot.wait_until(lambda: "The log level is info now" in [
