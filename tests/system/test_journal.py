@@ -196,11 +196,11 @@ def test_nobody_waits_for_a_journal_that_does_not_read(scene):
     room = int(scene.box.run("cat", "/proc/sys/net/unix/max_dgram_qlen").stdout)
     set_level = ("busctl --user set-property org.p2pchat.Chat1 /org/freedesktop/LogControl1 "
                  "org.freedesktop.LogControl1 LogLevel s info")
-    scene.box.systemctl("kill", "--kill-who=main", "--signal=SIGSTOP", "systemd-journald")
+    scene.box.systemctl("kill", "--kill-whom=main", "--signal=SIGSTOP", "systemd-journald")
     try:
         scene.bob.run("sh", "-c", f"for i in $(seq {room + 100}); do {set_level} || exit 1; done")
     finally:
-        scene.box.systemctl("kill", "--kill-who=main", "--signal=SIGCONT", "systemd-journald")
+        scene.box.systemctl("kill", "--kill-whom=main", "--signal=SIGCONT", "systemd-journald")
 
     def missing():
         scene.bob.run("sh", "-c", set_level)
@@ -227,7 +227,7 @@ def test_the_log_level_of_the_tracker_can_be_changed(scene):
     assert not debug_lines(of_tracker(scene))
 
     def send(number):
-        scene.box.systemctl("kill", "--kill-who=main", f"--signal=SIGRTMIN+{number}",
+        scene.box.systemctl("kill", "--kill-whom=main", f"--signal=SIGRTMIN+{number}",
                             "p2pchat-tracker")
 
     send(22)
