@@ -111,7 +111,20 @@ static int state_dir(char **ret) {
         return n < 0 ? -ENOMEM : 0;
 }
 
-/* 0 when it was told to stop, EX_TEMPFAIL when the bus is gone: another start may find it again. */
+/* EX_TEMPFAIL for what may have passed at another start, which the unit asks for: R > 0 when the
+ * bus is gone, or a machine without room. */
+static int exit_status(int r) {
+        static const int passing[] = {-ENOSPC, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE};
+
+        if (r == 0)
+                return EXIT_SUCCESS;
+        for (size_t i = 0; i < ELEMENTSOF(passing); i++)
+                if (r == passing[i])
+                        return EX_TEMPFAIL;
+        return r > 0 ? EX_TEMPFAIL : EXIT_FAILURE;
+}
+
+/* 0 when it was told to stop, positive when the bus is gone. */
 static int run(void) {
         _cleanup_(manager_freep) Manager *m = NULL;
         _cleanup_(freep) char *dir = NULL;
@@ -131,7 +144,7 @@ static int run(void) {
                 r = sd_event_loop(event);
         manager_free(TAKE_PTR(m));
         sd_event_unref(event);
-        return r > 0 ? EX_TEMPFAIL : r;
+        return r;
 }
 
 int main(int argc, char *argv[]) {
@@ -145,10 +158,8 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (arg_bus_introspect)
                 return bus_introspect(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        if (!arg_check_config) {
-                r = run();
-                return r < 0 ? EXIT_FAILURE : r;
-        }
+        if (!arg_check_config)
+                return exit_status(run());
         if (!arg_config && config_path_daemon(&found) < 0)
                 return EXIT_FAILURE;
         return check_config(arg_config ?: found);

@@ -187,7 +187,7 @@ def test_a_first_start_on_a_full_disk_is_refused_and_leaves_nothing_half(lab, tr
     disk = disks(alice.state, "1M")
     disk.fill()
     alice.start(wait=False)
-    assert alice.wait_exit() == 1
+    assert alice.wait_exit() == os.EX_TEMPFAIL
     assert "full" in alice.log() or "No space" in alice.log(), alice.log()
     disk.make_room()
     alice.join()
