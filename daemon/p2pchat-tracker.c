@@ -102,13 +102,15 @@ static const char *state_dir(void) {
 #define MAKE_WRITABLE                                                                              \
         "give it to this user (chown -R, chmod -R u+rwX), or mount its file system writable"
 
+#define BE_ROOT "be root, or name another directory with --state-dir"
+
 static int state_lock(Tracker *t) {
         int r;
 
         r = fs_mkdir_p(t->state_dir);
         if (r < 0)
-                return fail(
-                        t, "cannot make the state directory %s: %s", t->state_dir, strerror(-r));
+                return fail(t, "cannot make the state directory %s: %s%s", t->state_dir,
+                        strerror(-r), r == -EACCES ? "; " BE_ROOT : "");
         r = fs_lock_dir(t->state_dir, &t->lock);
         if (r == -EWOULDBLOCK)
                 return fail(t, "another " PROGRAM " uses %s", t->state_dir);
@@ -142,7 +144,7 @@ static int key_read(Tracker *t) {
                         "everybody the new address",
                         t->state_dir);
         if (r == -EACCES)
-                return fail(t, "cannot read %s/key: only root and the service may", t->state_dir);
+                return fail(t, "cannot read %s/key: %s; " BE_ROOT, t->state_dir, strerror(-r));
         if (r < 0)
                 return fail(t, "cannot read %s/key: %s", t->state_dir, strerror(-r));
         return 0;
