@@ -1,42 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tracker that is killed under its clients, and one that moves to another address."""
 import collections
-import re
 import subprocess
 
 import pytest
 
 import harness
+from clients import Clients
 
-CROWD = harness.BUILD / "tests/integration/crowd"
 CLIENTS = 200
 BACK_WITHIN = 10                                # s
-
-
-class Crowd:
-    """Clients of a tracker, each with all that a daemon has towards one."""
-
-    def __init__(self, lab, address, count):
-        self.log = lab.directory / "crowd.log"
-        with open(self.log, "wb") as log:
-            self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", CROWD, "clients", address, str(count)],
-                stdout=log, stderr=log)
-
-    def events(self):
-        """(seconds, number, what) of each, in order."""
-        assert self.popen.poll() is None, self.log.read_text()
-        found = (re.match(r"(\d+\.\d+) (\d+) (\w+)", line)
-                 for line in self.log.read_text().splitlines())
-        return [(float(m.group(1)), int(m.group(2)), m.group(3)) for m in found if m]
-
-    def count(self, what, since=0):
-        return len({number for when, number, said in self.events()
-                    if said == what and when >= since})
-
-    def close(self):
-        self.popen.kill()
-        self.popen.wait()
 
 
 @pytest.fixture
@@ -44,7 +17,7 @@ def crowd(lab):
     crowds = []
 
     def start(address, count):
-        crowds.append(Crowd(lab, address, count))
+        crowds.append(Clients(lab.directory / "crowd.log", address, count))
         return crowds[0]
 
     yield start

@@ -10,7 +10,7 @@ import boot
 import packages as packaging
 import trees
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))     # documented.py
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))     # clients.py, documented.py
 
 
 @functools.lru_cache(maxsize=None)

@@ -2,6 +2,7 @@
 """What the tests of the services share."""
 import re
 
+import boot
 import documented
 
 STATE = ".local/state/p2pchat"
@@ -38,8 +39,10 @@ def set_up_tracker(box, more=""):
     box.put("/etc/p2pchat/p2pchatd.conf", 'listen = { address = "127.0.0.1"; };\n')
     box.put("/etc/p2pchat/p2pchat-tracker.conf", 'advertise = "127.0.0.1";\n'
             f"limits = {{ registrations-per-hour = 0; per-address = 0; }};\n{more}")
+    address = box.run("p2pchat-tracker", "--print-address").stdout.strip()
     box.systemctl("reload", "p2pchat-tracker")
-    return box.run("p2pchat-tracker", "--print-address").stdout.strip()
+    boot.wait_until(lambda: box.show("StatusText").startswith(f"{address}: "), "the reload")
+    return address
 
 
 def register(address, *users):

@@ -95,7 +95,8 @@ def test_what_the_tracker_cannot_do(box, things):
     tracker_drop_in(box, PROBE_INSTEAD.format(PROBE, "%S/p2pchat-tracker/probe"))
     box.systemctl("start", "p2pchat-tracker.service")
     tracker_drop_in(box, None)
-    box.systemctl("restart", "p2pchat-tracker.socket", "p2pchat-tracker.service")
+    box.systemctl("stop", "p2pchat-tracker.socket", "p2pchat-tracker.service")
+    box.systemctl("start", "p2pchat-tracker.service")
     check_prevented(probe(box, "/var/lib/private/p2pchat-tracker/probe"), things,
                     "/var/lib/private/p2pchat-tracker")
 
