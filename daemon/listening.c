@@ -21,6 +21,7 @@ struct Listening {
         bool failed; /* and said so */
         AddressWatch *watch;
         Endpoints told;
+        bool has_told;
 };
 
 /* Port 0 is chosen once and kept, so that cached endpoints stay good. TAKEN: it may be another one
@@ -58,40 +59,39 @@ static void endpoints_add(Endpoints *e, const char *text) {
                 snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
 }
 
-static void endpoints_add_local(Endpoints *e, const SockAddr *bound) {
+static int endpoints_add_local(Endpoints *e, const SockAddr *bound) {
         SockAddr local[ENDPOINTS_MAX];
-        size_t n = local_addresses(local, ELEMENTSOF(local));
+        int n = local_addresses(local, ELEMENTSOF(local));
         char text[ENDPOINT_SIZE];
 
-        /* Without a network people on this machine still reach each other. */
-        if (n == 0 && sockaddr_parse_ip("127.0.0.1", 0, &local[0]) >= 0)
-                n = 1;
-        for (size_t i = 0; i < n; i++) {
+        if (n < 0)
+                return n;
+        for (int i = 0; i < n; i++) {
                 if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
                         continue;
                 sockaddr_set_port(&local[i], sockaddr_port(bound));
                 endpoints_add(e, sockaddr_format(&local[i], text));
         }
+        /* Without a network people on this machine still reach each other. */
+        if (e->n == 0)
+                endpoints_add(e, endpoint_format("127.0.0.1", sockaddr_port(bound), text));
+        return 0;
 }
 
 static int listening_endpoints(const Listening *l, Endpoints *ret) {
         const ConfigEndpoints *advertise = &l->where->advertise;
-        const SockAddr *bound;
+        const SockAddr *bound = listener_address(l->listener);
         char text[ENDPOINT_SIZE];
 
-        if (!l->listener)
-                return -ENOTCONN;
         *ret = (Endpoints){};
-        bound = listener_address(l->listener);
         for (size_t i = 0; i < advertise->n; i++)
                 endpoints_add(ret,
                         endpoint_format(advertise->items[i].host, advertise->items[i].port, text));
         if (advertise->n > 0)
                 return 0;
         if (sockaddr_is_any(bound))
-                endpoints_add_local(ret, bound);
-        else
-                endpoints_add(ret, sockaddr_format(bound, text));
+                return endpoints_add_local(ret, bound);
+        endpoints_add(ret, sockaddr_format(bound, text));
         return 0;
 }
 
@@ -109,11 +109,29 @@ static void listening_failed(Listening *l, int error) {
         l->callbacks->changed(l->userdata, &l->told, text);
 }
 
+/* What was told before holds until they can be read. */
+static void addresses_failed(Listening *l, int error) {
+        loop_timer_set(l->retry, loop_now(l->loop) + LISTEN_RETRY);
+        if (!l->failed)
+                log_error_errno(error, "The addresses of this machine cannot be read");
+        l->failed = true;
+}
+
 void listening_refresh(Listening *l) {
         Endpoints e;
+        int r;
 
-        if (listening_endpoints(l, &e) < 0 || memcmp(&e, &l->told, sizeof(e)) == 0)
+        if (!l->listener)
                 return;
+        r = listening_endpoints(l, &e);
+        if (r < 0) {
+                addresses_failed(l, r);
+                return;
+        }
+        l->failed = false;
+        if (l->has_told && memcmp(&e, &l->told, sizeof(e)) == 0)
+                return;
+        l->has_told = true;
         l->told = e;
         l->callbacks->changed(l->userdata, &l->told, NULL);
 }
@@ -133,13 +151,17 @@ void listening_start(Listening *l) {
                 listening_failed(l, r);
                 return;
         }
-        l->failed = false;
-        if (listening_endpoints(l, &l->told) >= 0)
-                l->callbacks->changed(l->userdata, &l->told, NULL);
+        l->failed = l->has_told = false;
+        listening_refresh(l);
 }
 
 static void on_retry(void *userdata) {
-        listening_start(userdata);
+        Listening *l = userdata;
+
+        if (l->listener)
+                listening_refresh(l);
+        else
+                listening_start(l);
 }
 
 void listening_stop(Listening *l) {

@@ -337,7 +337,7 @@ static int manager_read_config(Manager *m, DaemonConfig *ret, ConfigError *error
                 return -ENOMEM;
         }
         r = config_load(&config_schema_daemon, m->config_path ?: found, ret, error);
-        if (r == -ENOENT) {
+        if (r == -ENOENT && fs_is_hidden(m->config_path ?: found)) {
                 n = strlen(error->text);
                 snprintf(error->text + n, sizeof(error->text) - n, SEE_SANDBOX);
         }

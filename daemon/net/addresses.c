@@ -21,13 +21,13 @@ struct AddressWatch {
         bool waiting; /* the timer is set */
 };
 
-size_t local_addresses(SockAddr *addresses, size_t max) {
+int local_addresses(SockAddr *addresses, size_t max) {
         struct ifaddrs *list = NULL;
-        size_t n = 0;
+        int n = 0;
 
         if (getifaddrs(&list) < 0)
-                return 0;
-        for (struct ifaddrs *i = list; i && n < max; i = i->ifa_next) {
+                return -errno;
+        for (struct ifaddrs *i = list; i && (size_t)n < max; i = i->ifa_next) {
                 SockAddr a = {};
 
                 if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK)

@@ -10,8 +10,8 @@
 #include "util/sockaddr.h"
 
 /* Those of interfaces that are up, without loopback and IPv6 link-local ones. Returns how many of
- * at most MAX. */
-size_t local_addresses(SockAddr *addresses, size_t max);
+ * at most MAX, or a negative errno. */
+int local_addresses(SockAddr *addresses, size_t max);
 
 typedef struct AddressWatch AddressWatch;
 
