@@ -34,19 +34,49 @@ static int door_open(Doors *d, const Endpoint *e, Door *ret) {
         return r;
 }
 
+static bool is_named(const Door *door, const ConfigEndpoints *endpoints) {
+        for (size_t i = 0; i < endpoints->n; i++)
+                if (door_find(door, 1, &endpoints->items[i]))
+                        return true;
+        return false;
+}
+
 /* Keeps the doors that are named, and closes the others. */
 static void close_others(Doors *d, const ConfigEndpoints *endpoints) {
         size_t n = 0;
 
-        for (size_t i = 0; i < d->n; i++) {
-                bool keep = false;
-
-                for (size_t k = 0; k < endpoints->n && !keep; k++)
-                        keep = door_find(&d->doors[i], 1, &endpoints->items[k]) != NULL;
-                if (keep)
+        for (size_t i = 0; i < d->n; i++)
+                if (is_named(&d->doors[i], endpoints))
                         d->doors[n++] = d->doors[i];
                 else
                         listener_free(d->doors[i].listener);
+        d->n = n;
+}
+
+/* Of those that are to go the ones on PORT: [::] and 127.0.0.1 cannot have it both. */
+static bool close_in_the_way(Doors *d, const ConfigEndpoints *endpoints, uint16_t port) {
+        bool closed = false;
+
+        for (size_t i = 0; i < d->n; i++) {
+                Door *door = &d->doors[i];
+
+                if (!door->listener || door->endpoint.port != port || is_named(door, endpoints))
+                        continue;
+                door->listener = listener_free(door->listener);
+                closed = true;
+        }
+        return closed;
+}
+
+/* A door that somebody else has taken within this moment is lost until the next reload. */
+static void reopen(Doors *d) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < d->n; i++) {
+                Door *door = &d->doors[i];
+
+                if (door->listener || door_open(d, &door->endpoint, door) >= 0)
+                        d->doors[n++] = *door;
         }
         d->n = n;
 }
@@ -62,8 +92,11 @@ int doors_open(Doors *d, const ConfigEndpoints *endpoints, const Endpoint **ret_
                 if (door_find(d->doors, d->n, e) || door_find(opened, n, e))
                         continue;
                 r = n < DOORS_MAX ? door_open(d, e, &opened[n]) : -E2BIG;
+                if (r == -EADDRINUSE && close_in_the_way(d, endpoints, e->port))
+                        r = door_open(d, e, &opened[n]);
                 if (r < 0) {
                         close_all(opened, n);
+                        reopen(d);
                         *ret_failed = e;
                         return r;
                 }

@@ -23,8 +23,8 @@ typedef struct Doors {
 
 void doors_done(Doors *d);
 
-/* Opens what is named and not open yet, then closes the others. On an error all is as it was, and
- * RET_FAILED says which address it was. */
+/* Opens what is named and not open yet, then closes the others; before, where they are in the way.
+ * On an error all is as it was, and RET_FAILED says which address it was. */
 int doors_open(Doors *d, const ConfigEndpoints *endpoints, const Endpoint **ret_failed);
 
 /* Takes over a socket that listens already. */

@@ -105,6 +105,31 @@ TEST(one_that_cannot_be_opened_leaves_all_as_it_was) {
         lab_free(&lab);
 }
 
+TEST(one_address_of_a_port_follows_another) {
+        Endpoint e[3] = {free_endpoint(), {.host = "0.0.0.0"}, {.host = "127.0.0.1"}};
+        ConfigEndpoints one = {.n = 1, .items = e}, any = {.n = 1, .items = e + 1},
+                        bad = {.n = 2, .items = e + 1};
+        const Endpoint *failed;
+        int taken;
+        Lab lab;
+
+        e[1].port = e[0].port;
+        lab_new(&lab);
+        CHECK_OK(doors_open(&lab.doors, &one, &failed));
+        CHECK_OK(doors_open(&lab.doors, &any, &failed));
+        CHECK(doors_are(&lab.doors, &any) && answers(&lab, e[0].port));
+        CHECK_OK(doors_open(&lab.doors, &one, &failed));
+        CHECK(doors_are(&lab.doors, &one) && answers(&lab, e[0].port));
+
+        /* What was closed for it is opened again when another one cannot be. */
+        taken = listening_socket(&e[2].port);
+        CHECK_EQ(doors_open(&lab.doors, &bad, &failed), -EADDRINUSE);
+        CHECK(failed == &e[2]);
+        CHECK(doors_are(&lab.doors, &one) && answers(&lab, e[0].port));
+        close(taken);
+        lab_free(&lab);
+}
+
 TEST(an_address_named_twice_is_one) {
         Endpoint e[2] = {free_endpoint()};
         ConfigEndpoints twice = {.n = 2, .items = e};
