@@ -7,8 +7,9 @@
 #include "events.h"
 #include "util/text.h"
 
-/* Of each kind. */
-#define SHOWN_PER_MINUTE 20
+/* Of each kind at most 20 in any minute: so many at once, and as many again that come back
+ * meanwhile. */
+#define SHOWN_AT_ONCE 10
 
 static const struct Kind {
         const char *event;
@@ -129,7 +130,7 @@ void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer, const char
 int tracker_journal_init(TrackerJournal *j, Loop *loop) {
         *j = (TrackerJournal){.loop = loop};
         for (JournalKind i = 0; i < _JOURNAL_KIND_MAX; i++)
-                j->limits[i].quota = QUOTA_INIT(SHOWN_PER_MINUTE, USEC_PER_MINUTE);
+                j->limits[i].quota = QUOTA_INIT(SHOWN_AT_ONCE, USEC_PER_MINUTE);
         return loop_timer_new(loop, on_timer, j, &j->timer);
 }
 
