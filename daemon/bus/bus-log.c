@@ -26,6 +26,8 @@ static int property_set_level(sd_bus *bus, const char *path, const char *interfa
         if (r < 0)
                 return sd_bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS, "%s is not a log level", text);
+        if (r == log_get_level())
+                return 0;
         log_set_level(r);
         log_info("The log level is %s now", log_level_name(r));
         return 0;
