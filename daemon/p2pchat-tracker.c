@@ -99,9 +99,6 @@ static const char *state_dir(void) {
         return first;
 }
 
-#define MAKE_WRITABLE                                                                              \
-        "give it to this user (chown -R, chmod -R u+rwX), or mount its file system writable"
-
 #define BE_ROOT "be root, or name another directory with --state-dir"
 
 static int state_lock(Tracker *t) {
@@ -115,8 +112,8 @@ static int state_lock(Tracker *t) {
         if (r == -EWOULDBLOCK)
                 return fail(t, "another " PROGRAM " uses %s", t->state_dir);
         if (r < 0)
-                return fail(t, "cannot write the state directory %s: %s; " MAKE_WRITABLE,
-                        t->state_dir, strerror(-r));
+                return fail(t, "cannot write the state directory %s: %s%s", t->state_dir,
+                        strerror(-r), fs_write_advice(r));
         return 0;
 }
 
@@ -155,7 +152,8 @@ static int key_create(Tracker *t) {
 
         r = node_key_create(t->state_dir, &t->key);
         if (r < 0)
-                return fail(t, "cannot write %s/key: %s", t->state_dir, strerror(-r));
+                return fail(t, "cannot write %s/key: %s%s", t->state_dir, strerror(-r),
+                        fs_write_advice(r));
         return 0;
 }
 
@@ -431,8 +429,8 @@ static int open_store(Tracker *t) {
                 return fail(t, "%s is in use by another program: end that first", path);
         if (r == -ENOSPC)
                 return fail(t, "the disk is full: %s cannot be opened until there is room", path);
-        return fail(t, "cannot open %s for writing: %s; " MAKE_WRITABLE, path ?: t->state_dir,
-                strerror(-r));
+        return fail(t, "cannot open %s for writing: %s%s", path ?: t->state_dir, strerror(-r),
+                fs_write_advice(r));
 }
 
 static int watch_signals(Tracker *t) {

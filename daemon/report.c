@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "events.h"
+#include "util/fs.h"
 
 /* Status */
 
@@ -117,11 +118,9 @@ int report_start_failed(int r, const char *format, ...) {
 }
 
 const char *write_advice(int r) {
-        if (r == -EROFS)
-                return "; mount its file system writable. To p2pchatd.service everything but "
-                       "~/.local/state/p2pchat is read-only: see SANDBOX in p2pchatd(8)";
-        return r == -EACCES || r == -EPERM ? "; give it to this user (chown -R, chmod -R u+rwX)"
-                                           : "";
+        return r == -EROFS ? "; mount its file system writable. To p2pchatd.service everything but "
+                             "~/.local/state/p2pchat is read-only: see SANDBOX in p2pchatd(8)"
+                           : fs_write_advice(r);
 }
 
 void report_store_refused(const char *dir, int r) {

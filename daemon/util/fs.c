@@ -10,6 +10,13 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
+const char *fs_write_advice(int r) {
+        if (r == -EROFS)
+                return "; mount its file system writable";
+        return r == -EACCES || r == -EPERM ? "; give it to this user (chown -R, chmod -R u+rwX)"
+                                           : "";
+}
+
 char *fs_join(const char *a, const char *b) {
         char *s;
 

@@ -22,5 +22,9 @@ int fs_lock_dir(const char *dir, int *ret_fd);
  * that cannot be written, as sandboxes cover home directories. */
 bool fs_is_hidden(const char *path);
 
+/* What to do where R kept something from being written, to follow the reason: "; give it to …", or
+ * "" where it takes something else. */
+const char *fs_write_advice(int r);
+
 /* "A/B" in a new string, NULL when memory is out. */
 char *fs_join(const char *a, const char *b);

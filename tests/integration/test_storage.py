@@ -469,6 +469,18 @@ def test_a_store_without_permission_is_refused_and_kept(kept):
         process.start()
 
 
+def test_permissions_are_no_advice_where_something_else_is_wrong(kept):
+    for process, store in kept.values():
+        aside = store.parent.rename(store.parent.with_suffix(".aside"))
+        store.parent.write_text("no directory")
+        check_refused(process, "for writing: Not a directory")
+        log = pathlib.Path(process.log_path()).read_text()
+        assert "chmod" not in log and "mount" not in log, log
+        store.parent.unlink()
+        aside.rename(store.parent)
+        process.start()
+
+
 # damage that shows while they run
 
 def test_a_page_that_is_damaged_while_running_is_said_and_survived(alice, bob):
