@@ -40,7 +40,7 @@ char *status_format(const ChatStatus *s, const char *kept, char buf[static STATU
 
         if (s->problems[0] && n < STATUS_SIZE)
                 snprintf(buf + n, STATUS_SIZE - (size_t)n, "; %s", s->problems[0]);
-        return buf;
+        return text_clean(buf);
 }
 
 /* Trackers */

@@ -16,6 +16,7 @@ int chat_error(ChatError *error, Code code, const char *format, ...) {
         va_start(ap, format);
         vsnprintf(error->text, sizeof(error->text), format, ap);
         va_end(ap);
+        text_clean(error->text);
         return -ECANCELED;
 }
 
@@ -45,6 +46,7 @@ void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata) {
 
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text) {
         snprintf(c->set_problem[problem], SET_PROBLEM_SIZE, "%s", text ?: "");
+        text_clean(c->set_problem[problem]);
 }
 
 /* Questions that are answered later */
@@ -134,7 +136,7 @@ void chat_on_trackers_changed(Chat *c) {
 
 void chat_on_name_refused(Chat *c, Code code, const char *text) {
         snprintf(c->name_problem, sizeof(c->name_problem),
-                "A tracker does not register the name %s: %.200s", chat_self(c)->name, text);
+                "A tracker does not register the name %s: %s", chat_self(c)->name, text);
 }
 
 /* Status */
@@ -163,7 +165,7 @@ static void add_problem(Chat *c, size_t *n, const char *text) {
         if (!text[0] || *n >= PROBLEMS_MAX)
                 return;
         snprintf(c->problem_text[*n], PROBLEM_SIZE, "%.*s", PROBLEM_SIZE - 1, text);
-        c->problems[*n] = c->problem_text[*n];
+        c->problems[*n] = text_clean(c->problem_text[*n]);
         (*n)++;
 }
 

@@ -45,7 +45,10 @@ static void say(const Doctor *d, const char *check, const char *state, const cha
         vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         d->fn(d->userdata,
-                &(ChatCheck){.check = check, .state = state, .text = text, .advice = advice});
+                &(ChatCheck){.check = check,
+                        .state = state,
+                        .text = text_clean(text),
+                        .advice = advice});
 }
 
 static void check_account(const Doctor *d) {

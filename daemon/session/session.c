@@ -231,11 +231,12 @@ void session_forget(Session *s, void *userdata) {
 
 /* What comes in */
 
+/* The tracker's words, which go to the user, the journal and the service manager. */
 static const char *refusal_text(const Refusal *x, char buf[static SESSION_ERROR_SIZE]) {
         snprintf(buf, SESSION_ERROR_SIZE, "%.*s",
                 (int)MIN(x->text.size, (size_t)SESSION_ERROR_SIZE - 1),
                 x->text.size > 0 ? (const char *)x->text.data : "");
-        return buf;
+        return text_clean(buf);
 }
 
 static int take_answer(Session *s, Frame *f) {

@@ -26,23 +26,6 @@ static const char *journal_path;
 static bool journal_stream; /* standard error is read by the journal */
 static unsigned entries_lost;
 
-/* Text that is safe to print: UTF-8 without control characters, those of C1 included. */
-static void text_clean(char *text) {
-        uint8_t *p = (uint8_t *)text;
-        size_t n = strlen(text);
-
-        while (n > 0) {
-                size_t k = utf8_char_size(p, n);
-
-                if (k == 0 || *p < 0x20 || *p == 0x7f || (k == 2 && *p == 0xc2 && p[1] < 0xa0)) {
-                        k = MAX(k, (size_t)1);
-                        memset(p, '?', k);
-                }
-                p += k;
-                n -= k;
-        }
-}
-
 /* The native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL/: lines of NAME=value. */
 
 typedef struct Entry {

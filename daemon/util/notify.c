@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "util/datagram.h"
+#include "util/text.h"
 
 #define READY_WAIT USEC_PER_SEC
 #define LINES_SIZE 1024
@@ -17,18 +18,22 @@ static void notify_send(const char *lines, usec_t wait) {
                 (void)datagram_send(path, lines, strlen(lines), wait);
 }
 
-void notify_ready(const char *status) {
+/* A line feed in it would begin another assignment, and it may hold what others have said. */
+static void notify_send_status(const char *before, const char *status, usec_t wait) {
         char lines[LINES_SIZE];
+        int n = snprintf(lines, sizeof(lines), "%sSTATUS=", before);
 
-        snprintf(lines, sizeof(lines), "READY=1\nSTATUS=%s", status);
-        notify_send(lines, READY_WAIT);
+        snprintf(lines + n, sizeof(lines) - (size_t)n, "%s", status);
+        text_clean(lines + n);
+        notify_send(lines, wait);
+}
+
+void notify_ready(const char *status) {
+        notify_send_status("READY=1\n", status, READY_WAIT);
 }
 
 void notify_status(const char *status) {
-        char lines[LINES_SIZE];
-
-        snprintf(lines, sizeof(lines), "STATUS=%s", status);
-        notify_send(lines, 0);
+        notify_send_status("", status, 0);
 }
 
 /* The time tells the manager which READY=1 is the answer to this. */

@@ -3,7 +3,8 @@
 
 /*
  * What the service manager is told, by the protocol of sd_notify(3). Without $NOTIFY_SOCKET these
- * do nothing. STATUS is one line for people; where the manager has no room for it, it is left out.
+ * do nothing. STATUS is one line for people, whatever is in it; where the manager has no room for
+ * it, it is left out.
  */
 
 /* At the start, and after a reload. This one must arrive, or the manager takes the start for failed

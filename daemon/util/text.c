@@ -119,24 +119,25 @@ int uuid_parse(const char *text, Uuid *ret) {
         return 0;
 }
 
+/* Bytes of the character that begins with B; 0: none does. */
+static size_t utf8_lead_size(uint8_t b) {
+        if (b < 0x80)
+                return 1;
+        if (b >= 0xc2 && b <= 0xdf)
+                return 2;
+        if ((b & 0xf0) == 0xe0)
+                return 3;
+        return b >= 0xf0 && b <= 0xf4 ? 4 : 0;
+}
+
 size_t utf8_char_size(const uint8_t *p, size_t n) {
-        size_t k;
+        size_t k = n > 0 ? utf8_lead_size(p[0]) : 0;
         uint32_t c;
 
-        if (n == 0)
+        if (k > n)
                 return 0;
-        if (p[0] < 0x80)
-                return 1;
-        if (p[0] >= 0xc2 && p[0] <= 0xdf)
-                k = 2;
-        else if ((p[0] & 0xf0) == 0xe0)
-                k = 3;
-        else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-                k = 4;
-        else
-                return 0;
-        if (n < k)
-                return 0;
+        if (k < 2)
+                return k;
         c = p[0] & (0xffU >> (k + 1));
         for (size_t i = 1; i < k; i++) {
                 if ((p[i] & 0xc0) != 0x80)
@@ -161,4 +162,39 @@ bool utf8_is_valid(const void *p, size_t n) {
                 n -= k;
         }
         return true;
+}
+
+/* All that is left is the beginning of a character. */
+static bool utf8_is_cut(const uint8_t *p, size_t n) {
+        if (n >= utf8_lead_size(p[0]))
+                return false;
+        for (size_t i = 1; i < n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return false;
+        return true;
+}
+
+static bool is_control(const uint8_t *p, size_t k) {
+        return *p < 0x20 || *p == 0x7f || (k == 2 && *p == 0xc2 && p[1] < 0xa0);
+}
+
+char *text_clean(char *text) {
+        uint8_t *p = (uint8_t *)text;
+        size_t n = strlen(text);
+
+        while (n > 0) {
+                size_t k = utf8_char_size(p, n);
+
+                if (k == 0 && utf8_is_cut(p, n)) {
+                        *p = 0;
+                        break;
+                }
+                if (k == 0 || is_control(p, k)) {
+                        k = MAX(k, (size_t)1);
+                        memset(p, '?', k);
+                }
+                p += k;
+                n -= k;
+        }
+        return text;
 }

@@ -39,3 +39,9 @@ bool utf8_is_valid(const void *p, size_t n) _pure_;
 
 /* Bytes of the character at P (at most N are looked at), 0 where it is not well-formed. */
 size_t utf8_char_size(const uint8_t *p, size_t n) _pure_;
+
+/* Makes TEXT one line that is safe to show and to send on, in place, and returns it: UTF-8 without
+ * control characters, those of C1 included; there is a '?' for each byte of what is not. Of a
+ * character that was cut off at the end nothing is left: this is all that it takes after an
+ * snprintf() of what may be too long. */
+char *text_clean(char *text);

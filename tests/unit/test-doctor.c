@@ -85,6 +85,36 @@ TEST(a_sandbox_as_it_was_looked_up) {
         chat_lab_free(&l);
 }
 
+static void on_check_of_others(void *userdata, const ChatCheck *c) {
+        CHECK(utf8_is_valid(c->text, strlen(c->text)));
+}
+
+/* Strings on D-Bus are UTF-8, or there is no answer at all. */
+TEST(problems_are_lines_of_whole_characters) {
+        static const char said[] = "A\nB\xff";
+        char euros[2000];
+        ChatStatus s;
+        ChatLab l;
+
+        chat_lab_new(&l);
+        for (size_t skip = 0; skip < 3; skip++) { /* each place where one may be cut */
+                snprintf(euros, sizeof(euros), "%s%.*s", said, (int)skip, "ab");
+                while (strlen(euros) + 3 < sizeof(euros))
+                        strcat(euros, "\xe2\x82\xac");
+                chat_set_problem(l.chat, CHAT_PROBLEM_CONFIG, euros);
+                chat_on_name_refused(l.chat, CODE_NAME_TAKEN, euros);
+                chat_status(l.chat, &s);
+                for (size_t i = 0; i < 2; i++) {
+                        CHECK(strlen(s.problems[i]) > 390);
+                        CHECK(strstr(s.problems[i], "A?B?"));
+                        CHECK(utf8_is_valid(s.problems[i], strlen(s.problems[i])));
+                }
+                CHECK(!s.problems[2]);
+                chat_doctor(l.chat, on_check_of_others, NULL);
+        }
+        chat_lab_free(&l);
+}
+
 TEST(a_disk_that_is_slow) {
         ChatLab l;
 

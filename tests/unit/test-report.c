@@ -72,6 +72,23 @@ TEST(the_status_line_has_the_first_problem) {
         CHECK_STR(line(s, NULL), "no account is logged in; chatc register NAME; The disk is full.");
 }
 
+TEST(the_status_line_is_one_line_of_whole_characters) {
+        char euros[STATUS_SIZE + 1];
+        const char *problems[] = {"Tracker a: taken\nWATCHDOG=trigger", NULL};
+        ChatStatus s = {.name = "alice", .state = "online", .problems = problems};
+
+        CHECK_STR(line(s, "alice"),
+                "online as alice, 0 links, 0 queued; Tracker a: taken?WATCHDOG=trigger");
+        problems[0] = euros;
+        for (size_t skip = 0; skip < 3; skip++) { /* each place where one may be cut */
+                snprintf(euros, sizeof(euros), "%.*s", (int)skip, "ab");
+                while (strlen(euros) + 3 < sizeof(euros))
+                        strcat(euros, "\xe2\x82\xac");
+                CHECK(utf8_is_valid(line(s, "alice"), strlen(line(s, "alice"))));
+                CHECK(strlen(line(s, "alice")) >= STATUS_SIZE - 3);
+        }
+}
+
 TEST(a_refused_store_is_an_event_and_says_what_to_do) {
         Journal j;
 

@@ -271,6 +271,29 @@ TEST(a_tracker_may_say_why_not) {
         world_free(&w);
 }
 
+TEST(what_a_tracker_says_is_one_line_of_whole_characters) {
+        char reason[REASON_TEXT_MAX + 1] = "no\nWATCHDOG=trigger ";
+        const char *text;
+        World w;
+
+        while (strlen(reason) + 3 < sizeof(reason))
+                strcat(reason, "\xe2\x82\xac");
+        for (size_t skip = 0; skip < 3; skip++) { /* each place where one may be cut */
+                world_begin(&w);
+                tracker_await(&w.tracker);
+                far_take(&w.tracker.far, FRAME_HELLO);
+                far_sent(&w.tracker.far,
+                        bye_encode(conn_output(w.tracker.far.conn), CODE_NOT_ALLOWED, reason + skip,
+                                (Bytes){}));
+                SIM_UNTIL(&w.sim, session_state(w.session) == SESSION_REFUSED);
+                text = session_error(w.session);
+                CHECK(strstr(text, "?WATCHDOG=trigger \xe2\x82\xac"));
+                CHECK(utf8_is_valid(text, strlen(text)));
+                CHECK(strlen(text) >= SESSION_ERROR_SIZE - 3);
+                world_free(&w);
+        }
+}
+
 /* These bytes, said by a tracker in the middle of the session, end it; then it comes back. */
 static void ends_session(const void *p, size_t n) {
         Answer a;

@@ -80,6 +80,26 @@ TEST(utf8_edges) {
         CHECK(!utf8_is_valid("\x80", 1));
 }
 
+static const char *clean(const char *text) {
+        static char buf[64];
+
+        snprintf(buf, sizeof(buf), "%s", text);
+        return text_clean(buf);
+}
+
+TEST(a_clean_text_is_one_line_of_utf8) {
+        CHECK_STR(clean(""), "");
+        CHECK_STR(clean("a \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"),
+                "a \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+        CHECK_STR(clean("a\nb\r\x1b\x7f\xc2\x9bz"), "a?b?????z");
+        CHECK_STR(clean("\xff\xe2\x82z\xc0\x80"), "???z??");
+        /* Cut in the middle of a character. */
+        CHECK_STR(clean("a\xc3"), "a");
+        CHECK_STR(clean("a\xe2\x82"), "a");
+        CHECK_STR(clean("a\xf0\x9f\x98"), "a");
+        CHECK_STR(clean("\xe2"), "");
+}
+
 TEST(endpoints) {
         char host[HOST_SIZE], text[ENDPOINT_SIZE];
         uint16_t port;
@@ -191,6 +211,10 @@ TEST(the_service_manager_is_told_and_nobody_waits_for_that) {
         expect_notice(fd, "READY=1\nSTATUS=online");
         notify_status("offline");
         expect_notice(fd, "STATUS=offline");
+        notify_status("refused: taken\nWATCHDOG=trigger");
+        expect_notice(fd, "STATUS=refused: taken?WATCHDOG=trigger");
+        notify_ready("refused: taken\nMAINPID=1");
+        expect_notice(fd, "READY=1\nSTATUS=refused: taken?MAINPID=1");
         notify_stopping();
         expect_notice(fd, "STOPPING=1");
         notify_reloading();
