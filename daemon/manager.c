@@ -18,6 +18,7 @@
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
+#include "util/watchdog.h"
 
 /* A slow disk is complained of at most this often. */
 #define SLOW_INTERVAL USEC_PER_MINUTE
@@ -47,6 +48,7 @@ struct Manager {
         Bus *bus;
         Admission *admission;
         Listening *listening;
+        Watchdog *watchdog;
         LoopTimer *status_timer;
         bool status_due; /* it is set */
         char status[STATUS_SIZE]; /* as told last */
@@ -523,6 +525,8 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                         &m->listening);
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
+        if (r >= 0)
+                r = watchdog_new(m->loop, &m->watchdog);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
         account_set_directory(m->account, m->directory);
@@ -583,7 +587,6 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
                 r = manager_join_bus(m);
         if (r < 0)
                 return r;
-        (void)sd_event_set_watchdog(m->event, true);
         m->ready = true;
         log_started(m);
         manager_say_ready(m);
@@ -606,6 +609,7 @@ Manager *manager_free(Manager *m) {
         if (m->admission)
                 admission_free(m->admission);
         loop_timer_free(m->status_timer);
+        watchdog_free(m->watchdog);
         loop_sd_event_free(m->loop);
         for (size_t i = 0; i < ELEMENTSOF(m->signals); i++)
                 sd_event_source_disable_unref(m->signals[i]);

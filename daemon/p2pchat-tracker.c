@@ -25,6 +25,7 @@
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
+#include "util/watchdog.h"
 
 #define PROGRAM "p2pchat-tracker"
 #define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
@@ -58,6 +59,7 @@ typedef struct Tracker {
         Node *node;
         Doors doors;
         bool doors_passed; /* by systemd */
+        Watchdog *watchdog;
         LoopDefer *watch_status;
         LoopTimer *status_timer;
         NodeStats shown; /* with the next two: what the status line says */
@@ -464,9 +466,9 @@ static int set_up_loop(Tracker *t) {
         if (r >= 0)
                 r = watch_signals(t);
         if (r >= 0)
-                r = sd_event_set_watchdog(t->event, 1);
-        if (r >= 0)
                 r = loop_sd_event_new(t->event, &t->loop);
+        if (r >= 0)
+                r = watchdog_new(t->loop, &t->watchdog);
         if (r >= 0)
                 r = tracker_journal_init(&t->journal, t->loop);
         if (r >= 0)
@@ -510,6 +512,7 @@ static int set_up(Tracker *t) {
 /* In the reverse order of set_up(), of which any part may be missing. */
 static void tear_down(Tracker *t) {
         doors_done(&t->doors);
+        watchdog_free(t->watchdog);
         loop_timer_free(t->status_timer);
         loop_defer_free(t->watch_status);
         node_free(t->node);

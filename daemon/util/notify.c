@@ -11,11 +11,10 @@
 #define READY_WAIT USEC_PER_SEC
 #define LINES_SIZE 1024
 
-static void notify_send(const char *lines, usec_t wait) {
+static int notify_send(const char *lines, usec_t wait) {
         const char *path = getenv("NOTIFY_SOCKET");
 
-        if (path)
-                (void)datagram_send(path, lines, strlen(lines), wait);
+        return path ? datagram_send(path, lines, strlen(lines), wait) : 0;
 }
 
 /* A line feed in it would begin another assignment, and it may hold what others have said. */
@@ -25,7 +24,7 @@ static void notify_send_status(const char *before, const char *status, usec_t wa
 
         snprintf(lines + n, sizeof(lines) - (size_t)n, "%s", status);
         text_clean(lines + n);
-        notify_send(lines, wait);
+        (void)notify_send(lines, wait);
 }
 
 void notify_ready(const char *status) {
@@ -44,9 +43,13 @@ void notify_reloading(void) {
         clock_gettime(CLOCK_MONOTONIC, &t);
         snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%llu",
                 (unsigned long long)t.tv_sec * USEC_PER_SEC + (unsigned long long)t.tv_nsec / 1000);
-        notify_send(lines, 0);
+        (void)notify_send(lines, 0);
 }
 
 void notify_stopping(void) {
-        notify_send("STOPPING=1", 0);
+        (void)notify_send("STOPPING=1", 0);
+}
+
+int notify_alive(void) {
+        return notify_send("WATCHDOG=1", 0);
 }

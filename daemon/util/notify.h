@@ -14,3 +14,6 @@ void notify_ready(const char *status);
 void notify_status(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
+
+/* See util/watchdog.h. -EAGAIN: the manager has no room now. */
+int notify_alive(void);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "test.h"
-
-#include <sys/socket.h>
-#include <sys/un.h>
+#include "fake-manager.h"
 
 #include "util/buffer.h"
 #include "util/fs.h"
@@ -178,35 +175,21 @@ TEST(files_are_private_and_bounded) {
         }
 }
 
-/* The service manager's end, at a path of its own. */
-static int manager_listen(char *path, size_t size) {
-        struct sockaddr_un at = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        snprintf(path, size, "/tmp/p2pchat-test-%d.notify", (int)getpid());
-        memcpy(at.sun_path, path, strlen(path));
-        CHECK(fd >= 0);
-        CHECK_OK(bind(fd, (const struct sockaddr *)&at, sizeof(at)));
-        CHECK_OK(setenv("NOTIFY_SOCKET", path, 1));
-        return fd;
-}
-
 static void expect_notice(int fd, const char *expected) {
-        char text[256];
-        ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+        char text[NOTICE_SIZE];
 
-        text[MAX(n, (ssize_t)0)] = 0;
+        (void)manager_read(fd, text);
         CHECK_STR(text, expected);
 }
 
 TEST(the_service_manager_is_told_and_nobody_waits_for_that) {
-        char path[64], text[256];
+        char path[64], text[NOTICE_SIZE];
         unsigned long long usec;
         int fd;
 
         CHECK_OK(unsetenv("NOTIFY_SOCKET"));
         notify_status("to nobody");
-        fd = manager_listen(path, sizeof(path));
+        fd = manager_listen(path);
         notify_ready("online");
         expect_notice(fd, "READY=1\nSTATUS=online");
         notify_status("offline");
@@ -218,7 +201,7 @@ TEST(the_service_manager_is_told_and_nobody_waits_for_that) {
         notify_stopping();
         expect_notice(fd, "STOPPING=1");
         notify_reloading();
-        text[MAX(recv(fd, text, sizeof(text) - 1, 0), 0)] = 0;
+        CHECK(manager_read(fd, text));
         CHECK_EQ(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &usec), 1);
         CHECK(usec > 0);
         for (int i = 0; i < 10000; i++) /* more than any queue holds; nobody reads */
