@@ -476,6 +476,16 @@ static int manager_lock(Manager *m, const char *dir) {
         return 0;
 }
 
+static int manager_make_loop(Manager *m) {
+        int r;
+
+        r = manager_add_signals(m);
+        if (r >= 0)
+                r = loop_sd_event_new(m->event, &m->loop);
+        return r < 0 ? report_start_failed(r, "The event loop cannot be made: %s", strerror(-r))
+                     : 0;
+}
+
 static int manager_open_store(Manager *m, const char *dir) {
         int r;
 
@@ -566,19 +576,18 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         int r;
 
         if (!m)
-                return -ENOMEM;
+                return report_start_failed(-ENOMEM, "Starting failed: %s", strerror(ENOMEM));
         m->lock_fd = -EBADF;
         m->trackers.limit = TRACKER_REPORT_LIMIT;
         m->event = sd_event_ref(args->event);
         r = crypto_init();
-        if (r >= 0)
-                r = manager_load_config(m, args->config_path);
+        if (r < 0)
+                return report_start_failed(r, "The cryptographic library does not start");
+        r = manager_load_config(m, args->config_path);
         if (r >= 0)
                 r = manager_lock(m, args->state_dir);
         if (r >= 0)
-                r = manager_add_signals(m);
-        if (r >= 0)
-                r = loop_sd_event_new(m->event, &m->loop);
+                r = manager_make_loop(m);
         if (r >= 0)
                 r = manager_open_store(m, args->state_dir);
         if (r >= 0)

@@ -140,8 +140,11 @@ static int run(void) {
                 return report_start_failed(r, "The event loop cannot be made: %s", strerror(-r));
         r = manager_new(
                 &(ManagerArgs){.event = event, .config_path = arg_config, .state_dir = dir}, &m);
-        if (r >= 0)
+        if (r >= 0) {
                 r = sd_event_loop(event);
+                if (r < 0)
+                        log_error_errno(r, "The event loop failed");
+        }
         manager_free(TAKE_PTR(m));
         sd_event_unref(event);
         return r;

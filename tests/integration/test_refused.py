@@ -432,6 +432,16 @@ def test_a_damaged_store_is_refused_and_kept(alice, bob):
     assert {store: store.read_bytes()[:65536] for store in stores} == before
 
 
+def test_a_start_without_descriptors_says_why_it_fails(lab, tracker):
+    alice = lab.user("alice")
+    for limit in range(5, 13):
+        done = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", harness.P2PCHATD],
+                              env=alice.env, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode == os.EX_TEMPFAIL, (limit, done)
+        assert "Too many open files" in done.stderr, (limit, done)
+
+
 def test_sigterm_and_sigint_end_both_programs_well(lab, tracker, alice):
     for number in (harness.signal.SIGTERM, harness.signal.SIGINT):
         for process in (alice, tracker):
