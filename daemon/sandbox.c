@@ -15,14 +15,16 @@ static unsigned long status_number(const char *status, const char *key) {
         return at ? strtoul(at + strlen(key), NULL, 10) : 0;
 }
 
-/* systemd maps the user into a namespace of its own and nobody else but root; the other namespaces
- * there are, of containers and of the whole system, have room for all the users of one. */
-static bool maps_few_users(const char *map) {
+bool sandbox_is_user_namespace(const char *uid_map) {
         unsigned long inside, outside, length, sum = 0;
         int n;
 
-        for (; sscanf(map, "%lu %lu %lu%n", &inside, &outside, &length, &n) == 3; map += n)
+        for (; sscanf(uid_map, "%lu %lu %lu%n", &inside, &outside, &length, &n) == 3;
+                uid_map += n) {
+                if (inside != outside)
+                        return false;
                 sum += length;
+        }
         return sum > 0 && sum <= 2;
 }
 
@@ -50,7 +52,7 @@ ChatCheck sandbox_check(void) {
                         "System calls are not filtered, or new privileges can be had: the unit "
                         "was changed.";
                 check.advice = "See what changed it: systemctl --user cat p2pchatd.";
-        } else if (!maps_few_users(map)) {
+        } else if (!sandbox_is_user_namespace(map)) {
                 check.state = "warning";
                 check.text = "System calls are filtered, but files and devices of the user are not "
                              "hidden: that needs user namespaces, and the unit was changed to do "
