@@ -352,6 +352,16 @@ def test_the_tracker_keeps_its_sessions(tracker, alice, bob):
         assert probe.connect_ex(("127.0.0.1", extra)) != 0
 
 
+def test_the_tracker_moves_to_another_address_of_its_port(tracker, alice):
+    for doors in ('"[::]:{}"', '"127.0.0.1:{}"'):
+        tracker.config.write_text(f"listen = ( {doors.format(tracker.port)} );\n")
+        reload(tracker)
+        assert "the configuration was refused" not in tracker.read_notify()
+        assert ends_within(tracker.port, 60)
+    assert alice.status()["state"] == "online"
+    assert "already in use" not in tracker.log()
+
+
 def test_the_tracker_refuses_a_bad_file(tracker, alice):
     before = sockets(tracker)
     good = tracker.config.read_text()
