@@ -57,8 +57,10 @@
 #define EVENT_NODE_NAME_REFUSED "0e6e84abb9fc4f089642726374f49a46"
 /* New names from one address: as before, and P2PCHAT_ADDRESS. */
 #define EVENT_NODE_RATE_LIMITED "4a37db1afa7240fd8388fa0c86ffbc4f"
-/* A connection was refused: P2PCHAT_ADDRESS, P2PCHAT_ERROR. */
+/* A connection was refused: P2PCHAT_ADDRESS, P2PCHAT_CODE, P2PCHAT_ERROR. */
 #define EVENT_NODE_CROWDED "a9be3e2958884905a9cd35feda894593"
+/* There are no descriptors, or no memory, for another one: P2PCHAT_ERROR. */
+#define EVENT_NODE_EXHAUSTED "d244a7b80bbe4d0c898c55ae7da52f2d"
 /* So many more of one kind there were: P2PCHAT_NOT_SHOWN, P2PCHAT_EVENT. */
 #define EVENT_NODE_NOT_SHOWN "6d859121239e494d8480b97ea56a46de"
 /* Again: P2PCHAT_TRACKER, its address from now on. */

@@ -124,6 +124,8 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         Manager *m = userdata;
         Transport *t;
 
+        if (fd < 0)
+                return;
         if (tcp_transport_new(m->loop, fd, peer, m->admission, &t) >= 0)
                 delivery_accept(m->delivery, t);
 }

@@ -197,13 +197,16 @@ static int print_address(Tracker *t) {
 static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         Tracker *t = userdata;
         Transport *transport;
-        int r;
+        int r = fd;
 
-        r = tcp_transport_new(t->loop, fd, peer, t->admission, &transport);
+        if (fd >= 0)
+                r = tcp_transport_new(t->loop, fd, peer, t->admission, &transport);
         if (r >= 0)
                 node_accept(t->node, transport);
+        else if (r == -EUSERS)
+                tracker_journal_crowded(&t->journal, peer);
         else
-                tracker_journal_crowded(&t->journal, peer, r == -EUSERS ? NULL : strerror(-r));
+                tracker_journal_exhausted(&t->journal, r);
 }
 
 static int doors_from_config(Tracker *t, const TrackerConfig *config) {

@@ -21,6 +21,7 @@ static const struct Kind {
         [JOURNAL_RATE_LIMITED] = {EVENT_NODE_RATE_LIMITED, LOG_WARNING,
                 "new names came from addresses over their limit, and were refused"},
         [JOURNAL_CROWDED] = {EVENT_NODE_CROWDED, LOG_WARNING, "connections were refused"},
+        [JOURNAL_EXHAUSTED] = {EVENT_NODE_EXHAUSTED, LOG_ERR, "times no connection could be taken"},
         [JOURNAL_STORE] = {EVENT_NODE_STORE_FAILED, LOG_ERR,
                 "times the directory failed, or did not any more"},
 };
@@ -115,16 +116,29 @@ const NodeCallbacks tracker_journal_callbacks = {
         .store = on_store,
 };
 
-void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer, const char *why) {
-        const char *text = why ?: "limits.connections or limits.per-address is reached";
+void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer) {
+        static const char text[] = "limits.connections or limits.per-address is reached";
         char address[ENDPOINT_SIZE];
 
         if (!show(j, JOURNAL_CROWDED))
                 return;
         sockaddr_format(peer, address);
         log_event(LOG_WARNING, EVENT_NODE_CROWDED,
-                LOG_FIELDS({"P2PCHAT_ADDRESS", address}, {"P2PCHAT_ERROR", text}),
+                LOG_FIELDS({"P2PCHAT_ADDRESS", address},
+                        {"P2PCHAT_CODE", code_name(CODE_RATE_LIMITED)}, {"P2PCHAT_ERROR", text}),
                 "A connection from %s was refused: %s", address, text);
+}
+
+void tracker_journal_exhausted(TrackerJournal *j, int error) {
+        const char *text = strerror(-error);
+        char number[16];
+
+        if (!show(j, JOURNAL_EXHAUSTED))
+                return;
+        snprintf(number, sizeof(number), "%d", -error);
+        log_event(LOG_ERR, EVENT_NODE_EXHAUSTED,
+                LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
+                "No connection can be taken: %s", text);
 }
 
 int tracker_journal_init(TrackerJournal *j, Loop *loop) {

@@ -17,6 +17,7 @@ typedef enum JournalKind {
         JOURNAL_NAME_REFUSED,
         JOURNAL_RATE_LIMITED,
         JOURNAL_CROWDED,
+        JOURNAL_EXHAUSTED,
         JOURNAL_STORE,
         _JOURNAL_KIND_MAX,
 } JournalKind;
@@ -37,5 +38,8 @@ void tracker_journal_done(TrackerJournal *j);
 /* With the journal as their userdata. */
 extern const NodeCallbacks tracker_journal_callbacks;
 
-/* WHY is NULL where a limit of the configuration was reached. */
-void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer, const char *why);
+/* A connection goes beyond a limit of the configuration. */
+void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer);
+
+/* There are no descriptors, or there is no memory, for connections that come. */
+void tracker_journal_exhausted(TrackerJournal *j, int error);

@@ -272,6 +272,7 @@ struct Listener {
         ListenerFn fn;
         void *userdata;
         SockAddr address;
+        bool exhausted; /* and the owner was told */
         bool *freed; /* set while callbacks run, in case one of them frees the listener */
 };
 
@@ -279,6 +280,20 @@ static void on_accept_pause(void *userdata) {
         Listener *l = userdata;
 
         loop_io_set_events(l->io, LOOP_READ);
+}
+
+static bool is_exhaustion(int error) {
+        return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void listener_pause(Listener *l, int error) {
+        bool told = l->exhausted;
+
+        loop_io_set_events(l->io, 0);
+        loop_timer_set(l->pause, loop_now(l->loop) + ACCEPT_PAUSE);
+        l->exhausted = true;
+        if (!told)
+                l->fn(l->userdata, -error, NULL);
 }
 
 static void on_listener(void *userdata, uint32_t revents) {
@@ -292,17 +307,15 @@ static void on_listener(void *userdata, uint32_t revents) {
                 int fd;
 
                 fd = accept4(l->fd, &peer.sa, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-                if (fd < 0 &&
-                        (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-                                errno == ENOMEM)) {
-                        loop_io_set_events(l->io, 0);
-                        loop_timer_set(l->pause, loop_now(l->loop) + ACCEPT_PAUSE);
-                }
-                if (fd < 0)
-                        break;
-                l->fn(l->userdata, fd, &peer);
+                if (fd >= 0) {
+                        l->exhausted = false;
+                        l->fn(l->userdata, fd, &peer);
+                } else if (is_exhaustion(errno))
+                        listener_pause(l, errno);
                 if (freed)
                         return;
+                if (fd < 0)
+                        break;
         }
         l->freed = NULL;
 }

@@ -31,7 +31,9 @@ int tcp_transport_new(Loop *l, int fd, const SockAddr *peer, Admission *a, Trans
 
 typedef struct Listener Listener;
 
-/* FD is the callee's. */
+/* FD ≥ 0 is the callee's, PEER where it comes from. Else a negative errno, without a peer: for want
+ * of descriptors or memory no connection can be accepted. They wait in the queue, and it is tried
+ * again by itself; that is told once, until one comes through. */
 typedef void (*ListenerFn)(void *userdata, int fd, const SockAddr *peer);
 
 /* Port 0: the kernel chooses. "::" listens for both families, and falls back to 0.0.0.0 where

@@ -174,6 +174,7 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         Person *p = userdata;
         Transport *t;
 
+        bench_check(fd, "accept");
         bench_check(tcp_transport_new(p->loop, fd, peer, NULL, &t), "transport");
         delivery_accept(p->delivery, t);
 }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A thousand connections that are up to no good: mute ones, raving ones, and all between."""
+import resource
+import socket
 import subprocess
 import time
 
@@ -164,3 +166,15 @@ def test_the_hand_shake_time_covers_tls(lab, kind):
     harness.wait_until(crowd.over, 120, "all are sent away")
     assert time.monotonic() - start > 0.9
     assert min(map(min, crowd.closed().values())) > 0.9, "each had its second"
+
+
+def test_a_tracker_without_descriptors_says_so_and_comes_back(lab, tracker):
+    alice = lab.user("alice").join()
+    limits = resource.prlimit(tracker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(tracker.pid, resource.RLIMIT_NOFILE, (3, limits[1]))   # it has more
+    with socket.create_connection(("127.0.0.1", tracker.port)):
+        harness.wait_until(lambda: "No connection can be taken: Too many open files" in
+                           tracker.log(), what="the tracker says it")
+    assert alice.status()["state"] == "online"
+    resource.prlimit(tracker.pid, resource.RLIMIT_NOFILE, limits)
+    lab.user("bob").join().exchange(alice, "in at last")

@@ -2,6 +2,8 @@
 
 #include "test.h"
 
+#include <sys/resource.h>
+
 #include <systemd/sd-event.h>
 
 #include "net/loop-sd-event.h"
@@ -12,12 +14,19 @@ typedef struct Lab {
         sd_event *event;
         Loop *loop;
         Doors doors;
-        unsigned connections;
+        unsigned connections, errors;
+        int error; /* the last one */
 } Lab;
 
 static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         Lab *lab = userdata;
 
+        if (fd < 0) {
+                CHECK(!peer);
+                lab->errors++;
+                lab->error = fd;
+                return;
+        }
         lab->connections++;
         safe_close(fd);
 }
@@ -141,6 +150,55 @@ TEST(an_address_named_twice_is_one) {
         CHECK_OK(doors_open(&lab.doors, &twice, &failed));
         CHECK_OK(doors_open(&lab.doors, &twice, &failed));
         CHECK(answers(&lab, e[0].port));
+        lab_free(&lab);
+}
+
+/* Until the loop has called back N times in all. */
+static void wait_for(Lab *lab, unsigned n) {
+        for (int i = 0; i < 100 && lab->connections + lab->errors < n; i++)
+                CHECK(sd_event_run(lab->event, USEC_PER_SEC) >= 0);
+        CHECK_EQ(lab->connections + lab->errors, n);
+}
+
+TEST(want_of_descriptors_is_told_once_and_passes) {
+        Endpoint e = free_endpoint();
+        ConfigEndpoints one = {.n = 1, .items = &e};
+        SockAddr a = {.in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+        struct rlimit limit, none;
+        const Endpoint *failed;
+        int fd, next;
+        Lab lab;
+
+        lab_new(&lab);
+        CHECK_OK(doors_open(&lab.doors, &one, &failed));
+        sockaddr_set_port(&a, e.port);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_OK(connect(fd, &a.sa, sizeof(a.in)));
+        next = dup(fd);
+        CHECK(next > fd);
+        close(next);
+        CHECK_OK(getrlimit(RLIMIT_NOFILE, &limit));
+        none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+        wait_for(&lab, 1);
+        CHECK(lab.errors == 1 && lab.error == -EMFILE);
+        for (int i = 0; i < 6; i++) /* it is tried again meanwhile */
+                CHECK(sd_event_run(lab.event, USEC_PER_SEC / 5) >= 0);
+        CHECK_EQ(lab.errors, 1);
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+        wait_for(&lab, 2);
+        CHECK_EQ(lab.connections, 1);
+
+        /* The next time is told again. */
+        close(fd);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_OK(connect(fd, &a.sa, sizeof(a.in)));
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+        wait_for(&lab, 3);
+        CHECK_EQ(lab.errors, 2);
+        CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+        wait_for(&lab, 4);
+        close(fd);
         lab_free(&lab);
 }
 

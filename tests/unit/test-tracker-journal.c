@@ -83,10 +83,25 @@ TEST(who_goes_beyond_a_limit_is_shown_with_the_address) {
         CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_RATE_LIMITED));
         CHECK(journal_has(&lab.journal, "PRIORITY=4"));
         CHECK(journal_has(&lab.journal, "P2PCHAT_ADDRESS=192.0.2.7:1234"));
-        tracker_journal_crowded(&lab.tracker, &lab.peer, NULL);
+        CHECK(journal_has(&lab.journal, "P2PCHAT_CODE=RateLimited"));
+        tracker_journal_crowded(&lab.tracker, &lab.peer);
         CHECK_EQ(read_all(&lab), 1);
         CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_CROWDED));
         CHECK(journal_has(&lab.journal, "P2PCHAT_ADDRESS=192.0.2.7:1234"));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_CODE=RateLimited"));
+        lab_free(&lab);
+}
+
+TEST(want_of_descriptors_is_nobodys_limit) {
+        Lab lab;
+
+        lab_new(&lab);
+        tracker_journal_exhausted(&lab.tracker, -EMFILE);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_EXHAUSTED));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_ERROR=Too many open files"));
+        CHECK(journal_has(&lab.journal, "ERRNO=24") && journal_has(&lab.journal, "PRIORITY=3"));
+        CHECK(!strstr(lab.journal.entry, "P2PCHAT_CODE"));
         lab_free(&lab);
 }
 
