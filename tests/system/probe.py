@@ -18,7 +18,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 PTRACE_SEIZE = 0x4206
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
-FLAGS = {"user": CLONE_NEWUSER, "mount": CLONE_NEWUSER | CLONE_NEWNS}
 
 
 def call(function, *arguments):
@@ -50,21 +49,28 @@ def trace(pid):
     call("ptrace", PTRACE_SEIZE, pid, None, None)
 
 
-def unshare(kind):
-    """In a child, for it cannot be undone."""
+def in_child(function):
+    """For what cannot be undone."""
     child = os.fork()
     if child == 0:
         try:
-            call("unshare", FLAGS[kind])
-            if kind == "mount":
-                call("mount", b"none", b"/", None, 0x4000 | 0x40000, None)  # MS_REC, MS_PRIVATE
-                call("mount", b"none", b"/mnt", b"tmpfs", 0, None)
+            function()
             os._exit(0)
         except OSError as error:
             os._exit(error.errno)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
         raise OSError(code, os.strerror(code))
+
+
+def make_user_namespace():
+    call("unshare", CLONE_NEWUSER)
+
+
+def mount():
+    call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+    call("mount", b"none", b"/", None, 0x4000 | 0x40000, None)      # MS_REC, MS_PRIVATE
+    call("mount", b"none", b"/mnt", b"tmpfs", 0, None)
 
 
 def make_executable(by_mprotect):
@@ -101,14 +107,18 @@ def attempts(plan):
     yield "tunables", write_again, "/proc/sys/net/ipv4/ip_forward"
     yield "trace", trace, plan["victim"]
     yield "environment of others", read, f"/proc/{plan['victim']}/environ"
-    yield "user namespace", unshare, "user"
-    yield "mount", unshare, "mount"
+    yield "to be traced", in_child, lambda: call("ptrace", 0, None, None, None)
+    yield "user namespace", in_child, make_user_namespace
+    yield "mount", in_child, mount
     yield "mprotect", make_executable, True
     yield "mmap", make_executable, False
     yield "root", lambda _: become_root(), None
+    yield "netlink", lambda _: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(), None
+    yield "vsock", lambda _: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close(), None
     yield "packets", lambda _: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close(), None
     yield "raw", lambda _: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close(), None
     yield "personality", lambda _: call("personality", 0x0040000), None     # ADDR_NO_RANDOMIZE
+    yield "priority", in_child, lambda: os.nice(1)
     yield "real time", lambda _: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)), None
     yield "keys", lambda _: call("syscall", 250, 0, -3, 0), None            # keyctl, of the session
 
