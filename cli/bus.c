@@ -280,6 +280,9 @@ static int call_start(Chatc *c, const Call *call, sd_bus_error *error, sd_bus_me
         int r;
 
         sd_bus_error_free(error);
+        if (start == UNIT_STARTING)
+                return call_fail(call, STATUS_UNREACHABLE, "NoAnswer",
+                        "p2pchatd is still starting; try again, and " HOW_TO_SEE_WHY ".");
         if (start == UNIT_FAILED)
                 return report_not_started(c, call, "the service failed");
         if (start == UNIT_DEPENDENCY_FAILED)

@@ -58,7 +58,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         return 0;
 }
 
-static void job_wait(sd_bus *bus, Job *job) {
+/* The connection may be lost on the way: then there is nobody to ask any more. */
+static UnitStart job_wait(sd_bus *bus, Job *job) {
         usec_t now = monotonic_now(), deadline = now + START_TIMEOUT;
         int r = 0;
 
@@ -69,6 +70,7 @@ static void job_wait(sd_bus *bus, Job *job) {
                 if (r == -EINTR)
                         r = 0;
         }
+        return r < 0 ? UNIT_NOT_THERE : job->start;
 }
 
 /* On a connection of its own, where no signals wait that a verb has subscribed to. */
@@ -76,7 +78,7 @@ UnitStart unit_start(void) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        Job job = {.start = UNIT_FAILED};
+        Job job = {.start = UNIT_STARTING};
         int r;
 
         r = sd_bus_open_user(&bus);
@@ -94,8 +96,7 @@ UnitStart unit_start(void) {
                                                                             : UNIT_FAILED;
         if (sd_bus_message_read(reply, "o", &job.path) < 0)
                 return UNIT_FAILED;
-        job_wait(bus, &job);
-        return job.start;
+        return job_wait(bus, &job);
 }
 
 /* Looking */

@@ -11,12 +11,13 @@
 
 typedef enum UnitStart {
         UNIT_STARTED,
+        UNIT_STARTING, /* still, after 30 s */
         UNIT_FAILED,
         UNIT_DEPENDENCY_FAILED, /* another unit, so this one was not tried */
         UNIT_NOT_THERE, /* no systemd on the session bus, or it has no such unit */
 } UnitStart;
 
-/* Starts the service and waits until that has come to an end, good or bad. */
+/* Starts the service and waits until that has come to an end, good or bad, or for 30 s. */
 UnitStart unit_start(void);
 
 /* The properties of the unit, those of the service among them; NULL where UNIT_NOT_THERE. */

@@ -124,7 +124,9 @@ static void show_unit(Chatc *c, const Value *unit) {
         if (unit_reason(unit, &why, &advice)) {
                 snprintf(text, sizeof(text), "systemd does not start p2pchatd.service: %s.", why);
                 show_own(c, "unit", "failed", text, "");
-        } else {
+        } else if (streq(value_string(unit, "ActiveState"), "activating"))
+                show_own(c, "unit", "warning", "systemd is still starting p2pchatd.service.", "");
+        else {
                 snprintf(text, sizeof(text), "systemd has %s.", value_string(unit, "FragmentPath"));
                 show_own(c, "unit", "ok", text, "");
         }

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from conftest import DEADLINE
 from test_chatc import LOGGED_OUT, STATUS, failed, lines
 
 MASKED = {"unit": {"LoadState": "masked", "UnitFileState": "masked", "PrivateUsers": False},
@@ -53,6 +54,17 @@ def test_why_it_was_not_started(chatc, mock_systemd, forbidden, systemd, parts):
         last = failed(chatc(*verb), 3, "StartFailed")
         for part in parts:
             assert part in last
+
+
+def test_a_start_that_takes_long_is_not_a_failed_one(chatc, mock_systemd, forbidden):
+    mock_systemd(unit={"ActiveState": "activating"}, hangs=True)
+    running = chatc.start("doctor", "--json")
+    out, err = running.communicate(timeout=2 * DEADLINE)    # chatc waits for as long as one
+    last = err.decode().splitlines()[-1]
+    assert running.returncode == 3 and last.startswith("chatc: NoAnswer: ")
+    assert "still starting" in last and "systemctl --user status p2pchatd" in last
+    unit, = (row for row in lines(out) if row["check"] == "unit")
+    assert unit["state"] == "warning" and "starting" in unit["text"]
 
 
 def test_a_systemd_without_the_unit(chatc, mock_systemd, private_bus):
