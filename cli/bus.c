@@ -93,6 +93,11 @@ static Reach error_reach(const char *name) {
         return REACHED;
 }
 
+static int report_failed(const Call *call, const char *why) {
+        return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
+                "p2pchatd could not be started (%s); " HOW_TO_SEE_WHY ".", why);
+}
+
 /* MESSAGE is what the bus says; systemd may know more. */
 static int report_not_started(Chatc *c, const Call *call, const char *message) {
         _cleanup_(value_freep) Value *unit = unit_get(c);
@@ -101,8 +106,7 @@ static int report_not_started(Chatc *c, const Call *call, const char *message) {
         if (unit && unit_reason(unit, &why, &advice))
                 return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
                         "p2pchatd could not be started (%s); what helps: %s", why, advice);
-        return call_fail(call, STATUS_UNREACHABLE, "StartFailed",
-                "p2pchatd could not be started (%s); " HOW_TO_SEE_WHY ".", message);
+        return report_failed(call, message);
 }
 
 static int report_unreachable(Chatc *c, const Call *call, Reach reach, const char *message) {
@@ -285,9 +289,10 @@ static int call_start(Chatc *c, const Call *call, sd_bus_error *error, sd_bus_me
                         "p2pchatd is still starting; try again, and " HOW_TO_SEE_WHY ".");
         if (start == UNIT_FAILED)
                 return report_not_started(c, call, "the service failed");
+        /* What systemd knows of the unit is of an earlier start. */
         if (start == UNIT_DEPENDENCY_FAILED)
-                return report_not_started(
-                        c, call, "a unit that it needs failed: systemctl --user --failed");
+                return report_failed(
+                        call, "a unit that it needs failed: systemctl --user --failed");
         r = call_attempt(c, call, start == UNIT_NOT_THERE, error, ret);
         if (r < 0 && start == UNIT_STARTED && nobody_there(error))
                 return report_not_started(

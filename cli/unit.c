@@ -117,6 +117,8 @@ Value *unit_get(Chatc *c) {
         return properties;
 }
 
+#define READ_JOURNAL "journalctl --user -u p2pchatd -e"
+
 static const char drop_in_advice[] =
         "mkdir -p ~/.config/systemd/user/p2pchatd.service.d; cp " P2PCHAT_EXAMPLES
         "/no-user-namespaces.conf ~/.config/systemd/user/p2pchatd.service.d/; systemctl --user "
@@ -133,13 +135,37 @@ static bool is_sandbox_failure(uint64_t status) {
         return status == EXIT_USER || status == EXIT_CAPABILITIES || status == EXIT_NAMESPACE;
 }
 
+/* Once more than StartLimitBurst= allows: the unit has failed again without having been tried. Its
+ * Result stays that of the try before, unless that one was a good one. */
+static bool is_start_limit(const Value *unit) {
+        const char *result = value_string(unit, "Result");
+
+        if (streq(result, "start-limit-hit"))
+                return true;
+        return streq(value_string(unit, "ActiveState"), "failed") && !streq(result, "resources") &&
+                value_number(unit, "StateChangeTimestampMonotonic") >
+                value_number(unit, "InactiveEnterTimestampMonotonic");
+}
+
+/* p2pchatd(8): it will not start, and has said why. */
+static bool is_refusal(const Value *unit) {
+        return streq(value_string(unit, "Result"), "exit-code") &&
+                value_number(unit, "ExecMainStatus") == 1;
+}
+
 bool unit_reason(const Value *unit, const char **ret_why, const char **ret_advice) {
         if (streq(value_string(unit, "LoadState"), "masked")) {
                 *ret_why = "its unit is masked";
                 *ret_advice = "systemctl --user unmask p2pchatd";
+        } else if (is_start_limit(unit)) {
+                *ret_why = "it was started too often in a short time";
+                *ret_advice = READ_JOURNAL "; systemctl --user reset-failed p2pchatd";
         } else if (is_sandbox_failure(value_number(unit, "ExecMainStatus"))) {
                 *ret_why = "its sandbox cannot be set up, as where user namespaces are off";
                 *ret_advice = drop_in_advice;
+        } else if (is_refusal(unit)) {
+                *ret_why = "it refused to, as it does when its configuration has a mistake";
+                *ret_advice = P2PCHAT_DAEMON " --check-config; " READ_JOURNAL;
         } else
                 return false;
         return true;

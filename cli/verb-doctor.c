@@ -118,11 +118,14 @@ static void show_namespaces(Chatc *c) {
 }
 
 static void show_unit(Chatc *c, const Value *unit) {
-        const char *why, *advice;
+        const char *result = value_string(unit, "Result"), *why, *advice;
         char text[512];
 
         if (unit_reason(unit, &why, &advice)) {
-                snprintf(text, sizeof(text), "systemd does not start p2pchatd.service: %s.", why);
+                snprintf(text, sizeof(text), "systemd cannot start p2pchatd.service: %s.", why);
+                show_own(c, "unit", "failed", text, "");
+        } else if (*result && !streq(result, "success")) {
+                snprintf(text, sizeof(text), "p2pchatd.service failed: %s.", result);
                 show_own(c, "unit", "failed", text, "");
         } else if (streq(value_string(unit, "ActiveState"), "activating"))
                 show_own(c, "unit", "warning", "systemd is still starting p2pchatd.service.", "");

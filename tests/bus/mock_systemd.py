@@ -31,8 +31,8 @@ XML = """<node><interface name="org.freedesktop.systemd1.Manager">
 <interface name="org.freedesktop.DBus.Properties"><method name="GetAll">
 <arg type="s" direction="in"/><arg type="a{sv}" direction="out"/></method></interface></node>"""
 scenario = json.loads(sys.argv[1])
-unit = {"LoadState": "loaded", "UnitFileState": "disabled", "ExecMainStatus": 0,
-        "PrivateUsers": True,
+unit = {"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive",
+        "Result": "success", "ExecMainStatus": 0, "PrivateUsers": True,
         "FragmentPath": "/usr/lib/systemd/user/p2pchatd.service", **scenario.get("unit", {})}
 children = []
 

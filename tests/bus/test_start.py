@@ -11,9 +11,17 @@ from test_chatc import LOGGED_OUT, STATUS, failed, lines
 
 MASKED = {"unit": {"LoadState": "masked", "UnitFileState": "masked", "PrivateUsers": False},
           "refuse": ["org.freedesktop.systemd1.UnitMasked", "Unit p2pchatd.service is masked."]}
-SANDBOX = {"unit": {"ExecMainStatus": 217}, "result": "failed"}
-FAILED = {"unit": {"ExecMainStatus": 1}, "result": "failed"}
-DEPENDENCY = {"result": "dependency"}
+FAILED_UNIT = {"ActiveState": "failed", "Result": "exit-code"}
+SANDBOX = {"unit": {**FAILED_UNIT, "ExecMainStatus": 217}, "result": "failed"}
+REFUSED = {"unit": {**FAILED_UNIT, "ExecMainStatus": 1}, "result": "failed"}
+FAILED = {"unit": {**FAILED_UNIT, "Result": "signal", "ExecMainStatus": 1}, "result": "failed"}
+RESOURCES = {"unit": {**FAILED_UNIT, "Result": "resources", "StateChangeTimestampMonotonic": 8,
+                      "InactiveEnterTimestampMonotonic": 7}, "result": "failed"}
+# It was refused before, and started five times in a row.
+LIMIT = {"unit": {**REFUSED["unit"], "StateChangeTimestampMonotonic": 8,
+                  "InactiveEnterTimestampMonotonic": 7}, "result": "failed"}
+LIMIT_AFTER_SUCCESS = {"unit": {**FAILED_UNIT, "Result": "start-limit-hit"}, "result": "failed"}
+DEPENDENCY = {"unit": REFUSED["unit"], "result": "dependency"}
 VANISHED = {"result": "done"}
 
 
@@ -44,10 +52,15 @@ def test_a_daemon_that_runs_is_not_started(chatc, mock_systemd, mock_daemon, for
     (SANDBOX, ["user namespaces are off", "mkdir -p ~/.config/systemd/user/p2pchatd.service.d; ",
                "/doc/p2pchat/examples/no-user-namespaces.conf "
                "~/.config/systemd/user/p2pchatd.service.d/; systemctl --user daemon-reload"]),
+    (REFUSED, ["configuration", "/p2pchatd --check-config; ", "journalctl --user -u p2pchatd"]),
     (FAILED, ["systemctl --user status p2pchatd", "journalctl --user -u p2pchatd"]),
+    (RESOURCES, ["systemctl --user status p2pchatd", "journalctl --user -u p2pchatd"]),
+    (LIMIT, ["too often", "journalctl --user -u p2pchatd", "; systemctl --user reset-failed"]),
+    (LIMIT_AFTER_SUCCESS, ["too often", "; systemctl --user reset-failed"]),
     (DEPENDENCY, ["systemctl --user --failed", "journalctl --user -u p2pchatd"]),
     (VANISHED, ["condition", "systemctl --user status p2pchatd"])],
-    ids=["masked", "sandbox", "failed", "dependency", "vanished"])
+    ids=["masked", "sandbox", "refused", "failed", "resources", "limit", "limit-after-success",
+         "dependency", "vanished"])
 def test_why_it_was_not_started(chatc, mock_systemd, forbidden, systemd, parts):
     mock_systemd(**systemd)
     for verb in (["status"], ["watch"], ["send", "bob", "hi", "--wait", "read"]):
@@ -107,6 +120,17 @@ def test_doctor_without_user_namespaces(chatc, mock_systemd, forbidden):
     assert list(rows) == ["bus", "unit", "namespaces", "autostart", "daemon"]
     assert "user namespaces" in rows["unit"]["text"] and rows["autostart"]["state"] == "off"
     assert "no-user-namespaces.conf" in rows["daemon"]["text"]
+
+
+@pytest.mark.parametrize("systemd, text", [
+    (REFUSED, "refused"), (FAILED, "failed: signal"), (LIMIT, "too often")],
+    ids=["refused", "failed", "limit"])
+def test_doctor_shows_a_unit_that_failed(chatc, mock_systemd, forbidden, systemd, text):
+    mock_systemd(**systemd)
+    result = chatc("doctor", "--json")
+    failed(result, 3, "StartFailed")
+    row = hops(result)["unit"]
+    assert row["state"] == "failed" and text in row["text"]
 
 
 LINGERS = pathlib.Path("/var/lib/systemd/linger", getpass.getuser()).exists()

@@ -7,6 +7,7 @@ import pytest
 
 import boot
 import documented
+from service import drop_in
 
 NAME = "org.p2pchat.Chat1"
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -122,6 +123,28 @@ def test_a_program_that_does_not_start(people):
     alice.systemctl("daemon-reload")
     alice.systemctl("reset-failed", "p2pchatd")
     alice.chatc("status")
+
+
+def test_a_configuration_that_is_refused(people):
+    """Each try names a way to the reason, those beyond the limit of starts too; when it is mended, the
+    advice that was given last is enough."""
+    alice = stopped(people[0])
+    path = f"{alice.home}/.config/p2pchat/p2pchatd.conf"
+    alice.put(path, "broken")
+    drop_in(alice, "[Unit]\nStartLimitIntervalSec=1h\n")
+    said = refused(alice)
+    shown = alice.run("sh", "-c", said.rpartition("what helps: ")[2], check=False).stdout
+    assert "p2pchatd.conf:" in shown.splitlines()[0], shown
+    row = doctor(alice, 3)["unit"]
+    assert row["state"] == "failed" and "configuration" in row["text"]
+    for _ in range(5):
+        said = refused(alice)
+    assert "too often" in said and "too often" in doctor(alice, 3)["unit"]["text"]
+    alice.run("rm", path)
+    shown = alice.run("sh", "-c", said.rpartition("what helps: ")[2]).stdout
+    assert "p2pchatd.conf:" in shown, shown
+    assert "alice" in alice.chatc("status")
+    drop_in(alice, None)
 
 
 def test_a_home_without_room_for_the_state(box):
