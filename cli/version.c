@@ -7,6 +7,7 @@
 
 #include "cli/bus.h"
 #include "cli/print.h"
+#include "cli/unit.h"
 
 /* What the bus says is shown up to here. */
 #define VERSION_LENGTH_MAX 32
@@ -36,17 +37,28 @@ static bool is_news(sd_bus *bus, const char *daemon) {
         return fd >= 0;
 }
 
-static void tell(const char *version) {
-        bool newer = strverscmp(version, P2PCHAT_VERSION) > 0;
+/* One that was started otherwise than by systemd is not restarted by it. */
+static const char *advice(Chatc *c, const char *version) {
+        _cleanup_(value_freep) Value *unit = NULL;
+
+        if (strverscmp(version, P2PCHAT_VERSION) > 0)
+                return " is newer than this chatc, " P2PCHAT_VERSION
+                       "; use the chatc that was installed with it\n";
+        unit = unit_get(c);
+        if (streq(value_string(unit, "ActiveState"), "active"))
+                return " still runs, and this is chatc " P2PCHAT_VERSION
+                       "; to run the new one: systemctl --user restart p2pchatd\n";
+        return " still runs, and this is chatc " P2PCHAT_VERSION
+               "; to run the new one, end it: the next command starts it\n";
+}
+
+static void tell(Chatc *c, const char *version) {
+        const char *what = advice(c, version);
 
         fflush(stdout);
         fputs("chatc: p2pchatd ", stderr);
         print_start(stderr, version, VERSION_LENGTH_MAX);
-        fputs(newer ? " is newer than this chatc, " P2PCHAT_VERSION
-                      "; use the chatc that was installed with it\n"
-                    : " still runs, and this is chatc " P2PCHAT_VERSION
-                      "; to run the new one: systemctl --user restart p2pchatd\n",
-                stderr);
+        fputs(what, stderr);
 }
 
 static int on_version(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -58,7 +70,7 @@ static int on_version(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 sd_bus_message_read(m, "v", "s", &version) < 0)
                 return 0;
         if (version_differs(version) && is_news(c->bus, sd_bus_message_get_sender(m)))
-                tell(version);
+                tell(c, version);
         return 0;
 }
 

@@ -9,7 +9,8 @@
 #include "cli/chatc.h"
 
 /* Asks for the daemon's version, if this was not done before and notes are wanted. Nothing is
- * waited for: the answer comes ahead of the answer to the next call. */
+ * waited for: the answer comes ahead of the answer to the next call. Only when there is something
+ * to say is systemd asked as well. */
 void version_ask(Chatc *c);
 
 /* Takes an answer that has come, and says what has to be said. */

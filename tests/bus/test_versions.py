@@ -21,7 +21,8 @@ def notes(result):
     return [line for line in result.stderr.decode().splitlines() if "p2pchatd " in line]
 
 
-def test_an_older_daemon_is_told_of_once(chatc, mock_daemon, own):
+def test_an_older_daemon_is_told_of_once(chatc, mock_systemd, mock_daemon, own):
+    mock_systemd(unit={"ActiveState": "active"})
     daemon = mock_daemon(version="0.0.9", answers={"Status": STATUS}, peers=[])
     first = chatc("status")
     assert first.returncode == 0 and len(first.stderr.splitlines()) == 1
@@ -36,6 +37,16 @@ def test_an_older_daemon_is_told_of_once(chatc, mock_daemon, own):
     mock_daemon(version="0.1.0", answers={"Status": STATUS})
     assert "0.1.0" in notes(chatc("status"))[0]
     assert notes(chatc("status")) == []
+
+
+@pytest.mark.parametrize("unit", [None, {"LoadState": "not-found"}, {"ActiveState": "inactive"}],
+                         ids=["no systemd", "no unit", "another's"])
+def test_an_older_daemon_that_systemd_did_not_start(chatc, mock_systemd, mock_daemon, own, unit):
+    if unit:
+        mock_systemd(unit=unit)
+    mock_daemon(version="0.0.9", answers={"Status": STATUS})
+    note, = notes(chatc("status"))
+    assert "0.0.9" in note and "the next command starts it" in note and "systemctl" not in note
 
 
 def test_the_same_version_is_not_worth_a_word(chatc, mock_daemon, own, tmp_path):
@@ -101,7 +112,8 @@ def test_a_hostile_version_is_text(chatc, mock_daemon, own):
     assert b"\x1b" not in result.stdout + result.stderr
 
 
-def test_it_is_said_while_something_is_watched(chatc, mock_daemon, own):
+def test_it_is_said_while_something_is_watched(chatc, mock_systemd, mock_daemon, own):
+    mock_systemd(unit={"ActiveState": "active"})
     daemon = mock_daemon(version="0.0.9", events=[])
     running = chatc.start("watch", "--json")
     try:
