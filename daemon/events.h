@@ -71,7 +71,7 @@
 #define EVENT_NODE_CONFIG_REFUSED "1c615325a7544f3682b85bbbd0ba61c3"
 /* The directory was written by a newer version: P2PCHAT_STORE. */
 #define EVENT_NODE_STORE_NEWER "90f65787b4e64cc98c7851f7c0bea222"
-/* P2PCHAT_STORE. */
+/* At the start: P2PCHAT_STORE. While it runs: P2PCHAT_ERROR. */
 #define EVENT_NODE_STORE_DAMAGED "673094683cc146229bac6311696467dc"
 /* The directory cannot be read or written now: P2PCHAT_ERROR. */
 #define EVENT_NODE_STORE_FAILED "e7d7959d8be04e948a0913171509db6a"

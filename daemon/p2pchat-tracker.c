@@ -64,7 +64,7 @@ typedef struct Tracker {
         LoopTimer *status_timer;
         NodeStats shown; /* with the next two: what the status line says */
         unsigned shown_connections;
-        int shown_error; /* of the store */
+        const char *shown_problem; /* of the directory */
         bool status_is_due; /* the timer is set */
         char status[ENDPOINT_KEY_SIZE + 128];
         TrackerJournal journal;
@@ -256,20 +256,18 @@ static void raise_descriptor_limit(void) {
 static bool status_update(Tracker *t) {
         const NodeStats *s = node_stats(t->node);
         unsigned connections = admission_count(t->admission);
-        const char *problem = "";
+        const char *problem;
         char text[sizeof(t->status)];
 
         t->shown = *s;
         t->shown_connections = connections;
-        t->shown_error = t->journal.store_error;
-        if (t->shown_error < 0)
-                problem = "; the directory cannot be written, see the journal";
-        else if (t->refused)
-                problem = "; the new configuration was refused, see the journal";
+        t->shown_problem = tracker_journal_problem(&t->journal);
+        problem = t->shown_problem ?: t->refused ? "the new configuration was refused" : NULL;
         snprintf(text, sizeof(text),
-                "%s: %u connection%s, %u session%s, %u online, %llu new name%s%s", t->address,
+                "%s: %u connection%s, %u session%s, %u online, %llu new name%s%s%s%s", t->address,
                 connections, PLURAL(connections), s->sessions, PLURAL(s->sessions), s->online,
-                (unsigned long long)s->registrations, PLURAL(s->registrations), problem);
+                (unsigned long long)s->registrations, PLURAL(s->registrations), problem ? "; " : "",
+                problem ?: "", problem ? ", see the journal" : "");
         if (streq(text, t->status))
                 return false;
         memcpy(t->status, text, sizeof(text));
@@ -298,7 +296,7 @@ static void on_watch_status(void *userdata) {
                 (s->sessions == t->shown.sessions && s->online == t->shown.online &&
                         s->registrations == t->shown.registrations &&
                         admission_count(t->admission) == t->shown_connections &&
-                        t->journal.store_error == t->shown_error))
+                        tracker_journal_problem(&t->journal) == t->shown_problem))
                 return;
         t->status_is_due = true;
         loop_timer_set(t->status_timer, loop_now(t->loop) + STATUS_DELAY);

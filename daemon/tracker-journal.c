@@ -92,22 +92,36 @@ static void on_refused(
                 where.name ? address : "", text);
 }
 
-static void on_store(void *userdata, int error) {
-        TrackerJournal *j = userdata;
+static void on_store(void *userdata, NodeStoreUse use, int error) {
+        static const char *const cannot[] = {
+                [NODE_STORE_READ] = "cannot be read",
+                [NODE_STORE_WRITE] = "cannot keep what comes",
+        };
         const char *text = error == -ENOSPC ? "the disk is full" : strerror(-error);
+        TrackerJournal *j = userdata;
         char number[16];
 
-        j->store_error = error;
+        if (error == -EUCLEAN)
+                j->store_damaged = true;
+        else
+                j->store_errors[use] = error;
         if (!show(j, JOURNAL_STORE))
                 return;
         snprintf(number, sizeof(number), "%d", -error);
-        if (error < 0)
+        if (error == -EUCLEAN)
+                log_event(LOG_ERR, EVENT_NODE_STORE_DAMAGED,
+                        LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
+                        "The directory is damaged: whom it concerns is refused, the others are "
+                        "served");
+        else if (error < 0)
                 log_event(LOG_ERR, EVENT_NODE_STORE_FAILED,
                         LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
-                        "The directory cannot keep what comes: %s; look-ups go on", text);
+                        "The directory %s: %s%s", cannot[use], text,
+                        use == NODE_STORE_WRITE ? "; look-ups go on" : "");
         else
                 log_event(LOG_INFO, EVENT_NODE_STORE_WRITABLE, NULL,
-                        "The directory can be written again");
+                        "The directory can be %s again",
+                        use == NODE_STORE_WRITE ? "written" : "read");
 }
 
 const NodeCallbacks tracker_journal_callbacks = {
@@ -115,6 +129,16 @@ const NodeCallbacks tracker_journal_callbacks = {
         .refused = on_refused,
         .store = on_store,
 };
+
+const char *tracker_journal_problem(const TrackerJournal *j) {
+        if (j->store_damaged)
+                return "the directory is damaged";
+        if (j->store_errors[NODE_STORE_READ] < 0)
+                return "the directory cannot be read";
+        if (j->store_errors[NODE_STORE_WRITE] < 0)
+                return "the directory cannot be written";
+        return NULL;
+}
 
 void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer) {
         static const char text[] = "limits.connections or limits.per-address is reached";

@@ -27,7 +27,8 @@ typedef struct TrackerJournal {
         LoopTimer *timer;
         bool timer_set;
         LogLimit limits[_JOURNAL_KIND_MAX];
-        int store_error; /* as the node has told last */
+        int store_errors[_NODE_STORE_USE_MAX]; /* as the node has told last */
+        bool store_damaged;
 } TrackerJournal;
 
 int tracker_journal_init(TrackerJournal *j, Loop *loop);
@@ -37,6 +38,10 @@ void tracker_journal_done(TrackerJournal *j);
 
 /* With the journal as their userdata. */
 extern const NodeCallbacks tracker_journal_callbacks;
+
+/* What is wrong with the directory, in a few words, or NULL. Constant: another pointer is another
+ * problem. */
+const char *tracker_journal_problem(const TrackerJournal *j);
 
 /* A connection goes beyond a limit of the configuration. */
 void tracker_journal_crowded(TrackerJournal *j, const SockAddr *peer);

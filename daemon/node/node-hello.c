@@ -71,13 +71,12 @@ static void on_hello_user(void *userdata, int error, Bytes blob) {
         Client *c = userdata;
         Client *other = c->person->client;
         Record newest;
+        int r;
 
-        if (error >= 0 && blob.size > 0 && record_parse(blob, &newest) < 0)
-                error = -EUCLEAN;
-        if (error < 0) {
-                node_store_told(c->node, error);
+        r = node_record_read(c->node, error, blob, &newest);
+        if (r < 0)
                 client_bye(c, CODE_STORAGE, "the tracker cannot read its directory", (Bytes){});
-        } else if (blob.size > 0 &&
+        else if (r > 0 &&
                 node_device_is_older(c->epoch, c->key, newest.epoch, newest.device.device))
                 client_bye(c, CODE_REPLACED, "this account is used on another device", blob);
         else if (other && other->record &&

@@ -88,7 +88,8 @@ struct Node {
 
         const NodeCallbacks *callbacks; /* NULL: nobody hears */
         void *userdata;
-        int store_error; /* as it was told last */
+        int store_errors[_NODE_STORE_USE_MAX]; /* as they were told last */
+        bool store_damaged; /* and told */
 };
 
 /* Somebody of interest: has a session, is watched, or left a moment ago. */
@@ -228,8 +229,12 @@ void node_push(Node *n);
 void node_push_held(Node *n, bool all);
 void client_drained(Client *c);
 
-/* What the store has answered: an error, or 0 to a write. */
-void node_store_told(Node *n, int error);
+/* What the store has answered. */
+void node_store_told(Node *n, NodeStoreUse use, int error);
+
+/* The record that a read has found: 1, 0 where there is none, or an error. Whoever runs the node
+ * hears of that. */
+int node_record_read(Node *n, int error, Bytes blob, Record *ret);
 
 /* Claims and records */
 void client_register(Client *c, Frame *f);

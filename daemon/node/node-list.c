@@ -56,14 +56,15 @@ static bool page_visit(Page *p, const Candidate *k, bool listed) {
 }
 
 static bool on_page_name(void *userdata, const uint8_t key[static SHA256_SIZE], Bytes blob) {
+        Page *p = userdata;
         Candidate k = {};
         Record rec;
 
-        if (record_parse(blob, &rec) < 0)
+        if (node_record_read(p->request.client->node, 0, blob, &rec) <= 0)
                 return true; /* a damaged row is no reason to hide the others */
         memcpy(k.account, rec.account, KEY_SIZE);
         memcpy(k.name_key, key, SHA256_SIZE);
-        return page_visit(userdata, &k, rec.listed);
+        return page_visit(p, &k, rec.listed);
 }
 
 static int page_gather_names(Page *p, Bytes after) {
@@ -157,13 +158,14 @@ static void page_go_on(Page *p);
 
 static void on_page_user(void *userdata, int error, Bytes blob) {
         Page *p = userdata;
+        Node *n = p->request.client->node;
         const Candidate *k = &p->candidates[p->next];
         uint8_t name_key[SHA256_SIZE];
         Record rec;
 
         p->asking = false;
-        if (error >= 0 && blob.size > 0 && record_parse(blob, &rec) >= 0 && rec.listed &&
-                rec.expires > loop_realtime(p->request.client->node->loop)) {
+        if (node_record_read(n, error, blob, &rec) > 0 && rec.listed &&
+                rec.expires > loop_realtime(n->loop)) {
                 /* An account that took another name is found under that one. */
                 directory_key_name(rec.name, name_key);
                 if (p->online || memcmp(name_key, k->name_key, SHA256_SIZE) == 0)
@@ -214,9 +216,10 @@ void client_list(Client *c, Frame *f) {
         if (r == -EINVAL)
                 client_request_error(
                         &p->request, CODE_INVALID_ARGS, "`after` is not from an answer", 0);
-        else if (r < 0)
+        else if (r < 0) {
+                node_store_told(c->node, NODE_STORE_READ, r);
                 client_request_error(
                         &p->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
-        else
+        } else
                 page_go_on(p);
 }

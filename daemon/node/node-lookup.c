@@ -68,10 +68,12 @@ static void on_find_user(void *userdata, int error, Bytes blob) {
         Find *x = userdata;
         Node *n = x->request.client->node;
         Record rec;
+        int r;
 
-        if (error < 0 || (blob.size > 0 && record_parse(blob, &rec) < 0))
+        r = node_record_read(n, error, blob, &rec);
+        if (r < 0)
                 find_unreadable(x);
-        else if (blob.size == 0 || rec.expires <= loop_realtime(n->loop) ||
+        else if (r == 0 || rec.expires <= loop_realtime(n->loop) ||
                 (x->name[0] && !streq(rec.name, x->name)))
                 find_unknown(x);
         else if (rec.presence == VISIBLE_ALL && !person_find(n, x->account))
@@ -91,10 +93,12 @@ static void find_user(Find *x) {
 static void on_find_name(void *userdata, int error, Bytes blob) {
         Find *x = userdata;
         Record rec;
+        int r;
 
-        if (error < 0 || (blob.size > 0 && record_parse(blob, &rec) < 0))
+        r = node_record_read(x->request.client->node, error, blob, &rec);
+        if (r < 0)
                 find_unreadable(x);
-        else if (blob.size == 0)
+        else if (r == 0)
                 find_unknown(x);
         else {
                 memcpy(x->account, rec.account, KEY_SIZE);

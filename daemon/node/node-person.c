@@ -46,7 +46,7 @@ static void on_person_user(void *userdata, int error, Bytes blob) {
         Person *a = userdata;
         Record rec;
 
-        if (error >= 0 && blob.size > 0 && record_parse(blob, &rec) >= 0) {
+        if (node_record_read(a->node, error, blob, &rec) > 0) {
                 person_read(a, &rec);
                 person_changed(a, PUSH_PRESENCE);
         }

@@ -119,7 +119,7 @@ static void on_intake_merged(void *userdata, int error, const MergeResult *resul
         Intake *in = userdata;
         Node *n = in->request.client->node;
 
-        node_store_told(n, error);
+        node_store_told(n, NODE_STORE_WRITE, error);
         if (error < 0)
                 client_request_error(&in->request, CODE_STORAGE,
                         error == -ENOSPC ? "the tracker's disk is full; try again later"
@@ -163,16 +163,15 @@ static void on_intake_name(void *userdata, int error, Bytes blob) {
         Intake *in = userdata;
         Client *c = in->request.client;
         Record holder;
+        int r;
 
-        if (error >= 0 && blob.size > 0 && record_parse(blob, &holder) < 0)
-                error = -EUCLEAN;
-        if (error < 0) {
-                node_store_told(c->node, error);
+        r = node_record_read(c->node, error, blob, &holder);
+        if (r < 0)
                 client_request_error(
                         &in->request, CODE_STORAGE, "the tracker cannot read its directory", 60);
-        } else if (blob.size > 0 && key_equal(holder.account, in->record.account))
+        else if (r > 0 && key_equal(holder.account, in->record.account))
                 intake_merge(in);
-        else if (blob.size > 0 && holder.expires > loop_realtime(c->node->loop))
+        else if (r > 0 && holder.expires > loop_realtime(c->node->loop))
                 intake_refuse(in, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else
                 intake_claim(in);

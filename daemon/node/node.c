@@ -73,12 +73,22 @@ void node_set_callbacks(Node *n, const NodeCallbacks *callbacks, void *userdata)
         n->userdata = userdata;
 }
 
-void node_store_told(Node *n, int error) {
-        if (error == n->store_error)
+void node_store_told(Node *n, NodeStoreUse use, int error) {
+        if (error == -EUCLEAN ? n->store_damaged : error == n->store_errors[use])
                 return;
-        n->store_error = error;
+        if (error == -EUCLEAN)
+                n->store_damaged = true;
+        else
+                n->store_errors[use] = error;
         if (n->callbacks)
-                n->callbacks->store(n->userdata, error);
+                n->callbacks->store(n->userdata, use, error);
+}
+
+int node_record_read(Node *n, int error, Bytes blob, Record *ret) {
+        if (error >= 0 && blob.size > 0 && record_parse(blob, ret) < 0)
+                error = -EUCLEAN;
+        node_store_told(n, NODE_STORE_READ, error);
+        return error < 0 ? error : blob.size > 0;
 }
 
 void node_accept(Node *n, Transport *t) {

@@ -20,6 +20,12 @@ typedef struct NodeLimits {
 
 typedef struct Node Node;
 
+typedef enum NodeStoreUse {
+        NODE_STORE_READ,
+        NODE_STORE_WRITE,
+        _NODE_STORE_USE_MAX,
+} NodeStoreUse;
+
 /* What whoever runs the node may want to hear, as often as it happens. */
 typedef struct NodeCallbacks {
         /* A new name. */
@@ -29,9 +35,10 @@ typedef struct NodeCallbacks {
         void (*refused)(void *userdata, const Record *record, const SockAddr *peer, Code code,
                 const char *text);
 
-        /* The store fails, or for another reason than before; 0: something could be written again.
-         * Each is told once. */
-        void (*store)(void *userdata, int error);
+        /* The store fails at that, or for another reason than before; 0: it works again. Each is
+         * told once. -EUCLEAN: a part of it is damaged, whatever else can be read and written; that
+         * is never over. */
+        void (*store)(void *userdata, NodeStoreUse use, int error);
 } NodeCallbacks;
 
 /* KEY is the node's own. All arguments outlive the node; LIMITS may be changed in place and hold

@@ -542,3 +542,64 @@ TEST(a_full_disk_is_said_and_claims_nothing) {
         user_done(&bob);
         lab_free(&lab);
 }
+
+/* Damage */
+
+typedef struct Told {
+        unsigned n;
+        int error;
+} Told;
+
+static void on_told(void *userdata, NodeStoreUse use, int error) {
+        Told *told = userdata;
+
+        told->n++;
+        told->error = error;
+}
+
+static void on_registered(void *userdata, const Record *record) {
+}
+
+static int merge_anything(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        *ret = MERGE_STORED;
+        return 0;
+}
+
+static void on_merged(void *userdata, int error, const MergeResult *results) {
+        CHECK_OK(error);
+        *(bool *)userdata = true;
+}
+
+TEST(damage_is_told_once_and_a_good_write_does_not_end_it) {
+        static const NodeCallbacks callbacks = {.registered = on_registered, .store = on_told};
+        DStoreMerge damage = {.kind = DIRECTORY_NAME,
+                .merge = merge_anything,
+                .blob = {(const uint8_t *)"no record", 9}};
+        User alice, bob;
+        LookupAnswer a;
+        Caller c, d;
+        Told told = {};
+        bool merged = false;
+        Lab lab;
+
+        lab_new(&lab);
+        node_set_callbacks(lab.node, &callbacks, &told);
+        member_new(&lab, "alice", &alice, &c);
+        directory_key_name("alice", damage.key);
+        lab.store->ops->rec_merge(lab.store, &damage, 1, on_merged, &merged);
+        LAB_UNTIL(&lab, merged);
+        for (int i = 0; i < 2; i++) {
+                CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_STORAGE);
+                CHECK_EQ(caller_register(&c, &alice), CODE_STORAGE);
+                CHECK_EQ(told.n, 1);
+                CHECK_EQ(told.error, -EUCLEAN);
+        }
+        member_new(&lab, "bob", &bob, &d);
+        CHECK_EQ(caller_lookup(&c, "bob", NULL, &a), CODE_OK);
+        CHECK_EQ(told.n, 1);
+        caller_free(&c);
+        caller_free(&d);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}

@@ -36,6 +36,10 @@ static void refuse_one(Lab *lab, Code code) {
         tracker_journal_callbacks.refused(&lab->tracker, &lab->record, &lab->peer, code, "no");
 }
 
+static void tell_store(Lab *lab, NodeStoreUse use, int error) {
+        tracker_journal_callbacks.store(&lab->tracker, use, error);
+}
+
 /* How many entries there are to read; the last one stays. */
 static unsigned read_all(Lab *lab) {
         unsigned n = 0;
@@ -146,13 +150,36 @@ TEST(a_store_that_fails_is_an_error) {
         Lab lab;
 
         lab_new(&lab);
-        tracker_journal_callbacks.store(&lab.tracker, -ENOSPC);
+        tell_store(&lab, NODE_STORE_WRITE, -ENOSPC);
         CHECK_EQ(read_all(&lab), 1);
         CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_FAILED));
         CHECK(journal_has(&lab.journal, "P2PCHAT_ERROR=the disk is full"));
         CHECK(journal_has(&lab.journal, "ERRNO=28") && journal_has(&lab.journal, "PRIORITY=3"));
-        tracker_journal_callbacks.store(&lab.tracker, 0);
+        CHECK_STR(tracker_journal_problem(&lab.tracker), "the directory cannot be written");
+        tell_store(&lab, NODE_STORE_READ, -EIO);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_FAILED));
+        CHECK(!strstr(lab.journal.entry, "look-ups go on"));
+        tell_store(&lab, NODE_STORE_WRITE, 0);
         CHECK_EQ(read_all(&lab), 1);
         CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_WRITABLE));
+        CHECK(journal_has(&lab.journal, "MESSAGE=The directory can be written again"));
+        CHECK_STR(tracker_journal_problem(&lab.tracker), "the directory cannot be read");
+        tell_store(&lab, NODE_STORE_READ, 0);
+        CHECK(!tracker_journal_problem(&lab.tracker));
+        lab_free(&lab);
+}
+
+TEST(damage_has_words_of_its_own_and_stays) {
+        Lab lab;
+
+        lab_new(&lab);
+        tell_store(&lab, NODE_STORE_READ, -EUCLEAN);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_STORE_DAMAGED));
+        CHECK(journal_has(&lab.journal, "PRIORITY=3"));
+        tell_store(&lab, NODE_STORE_WRITE, -ENOSPC);
+        tell_store(&lab, NODE_STORE_WRITE, 0);
+        CHECK_STR(tracker_journal_problem(&lab.tracker), "the directory is damaged");
         lab_free(&lab);
 }
