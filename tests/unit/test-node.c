@@ -548,6 +548,7 @@ TEST(a_full_disk_is_said_and_claims_nothing) {
 typedef struct Told {
         unsigned n;
         int error;
+        bool merged;
 } Told;
 
 static void on_told(void *userdata, NodeStoreUse use, int error) {
@@ -566,8 +567,10 @@ static int merge_anything(Bytes old, Bytes new, uint64_t now, MergeResult *ret) 
 }
 
 static void on_merged(void *userdata, int error, const MergeResult *results) {
+        Told *told = userdata;
+
         CHECK_OK(error);
-        *(bool *)userdata = true;
+        told->merged = true;
 }
 
 TEST(damage_is_told_once_and_a_good_write_does_not_end_it) {
@@ -579,15 +582,14 @@ TEST(damage_is_told_once_and_a_good_write_does_not_end_it) {
         LookupAnswer a;
         Caller c, d;
         Told told = {};
-        bool merged = false;
         Lab lab;
 
         lab_new(&lab);
         node_set_callbacks(lab.node, &callbacks, &told);
         member_new(&lab, "alice", &alice, &c);
         directory_key_name("alice", damage.key);
-        lab.store->ops->rec_merge(lab.store, &damage, 1, on_merged, &merged);
-        LAB_UNTIL(&lab, merged);
+        lab.store->ops->rec_merge(lab.store, &damage, 1, on_merged, &told);
+        LAB_UNTIL(&lab, told.merged);
         for (int i = 0; i < 2; i++) {
                 CHECK_EQ(caller_lookup(&c, "alice", NULL, &a), CODE_STORAGE);
                 CHECK_EQ(caller_register(&c, &alice), CODE_STORAGE);
