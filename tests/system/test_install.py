@@ -100,6 +100,7 @@ def test_the_version_is_the_same_everywhere():
     releases = [release.get("version") for release in metainfo.iter("release")]
     changelog = re.search(r"\((.*)\)", (TOP / "debian/changelog").read_text())[1]
     assert (releases[0], changelog) == (VERSION, VERSION)
+    assert re.findall("^## (.*)", (TOP / "NEWS.md").read_text(), re.MULTILINE) == releases
 
 
 def test_activation_and_units_name_what_was_installed(installed):

@@ -4,8 +4,9 @@
 
 A tree is made once, from the archive that apt uses here, and kept in $P2PCHAT_TREES, else in
 ${XDG_CACHE_HOME:-~/.cache}/p2pchat. Nothing writes to it afterwards: a container runs it below an
-overlay that is thrown away. KIND is "bare", nothing but what is essential, or "full", which has
-systemd, what building and checking the packages takes, and what they depend on.
+overlay that is thrown away. KIND is "bare", nothing but what is essential, "build", which has what the
+packages say that building them takes, or "full", which has systemd, what building and checking the
+packages takes, and what they depend on.
 
 "make" makes what tests/system boots; exit status 3: this machine starts no containers, 4: it does not
 reach an archive. With a name it makes that tree and prints where it is.
@@ -144,8 +145,12 @@ def recipe(kind):
     options = ["--quiet", "--variant=minbase", "--aptopt=Acquire::Languages \"none\""]
     if kind == "bare":
         return options
+    if kind == "build":
+        # What builds packages for Debian has this file.
+        options += ["--customize-hook=echo 127.0.0.1 localhost >\"$1/etc/hosts\""]
+    packages = FULL if kind == "full" else ["build-essential"]
     apt = "chroot \"$1\" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends"
-    return options + [f"--include={','.join(FULL)}",
+    return options + [f"--include={','.join(packages)}",
                       f"--customize-hook={apt} satisfy '{build_depends()}'"]
 
 
@@ -194,7 +199,7 @@ def tree(release, kind):
 
 def main():
     name = sys.argv[1] if len(sys.argv) == 2 else "make"
-    found = re.fullmatch(r"(\w+)-(bare|full)", name)
+    found = re.fullmatch(r"(\w+)-(bare|build|full)", name)
     if not found and name != "make":
         print(__doc__.partition("\n\n")[0], file=sys.stderr)
         return 2
