@@ -76,7 +76,7 @@ static void check_configuration(const Doctor *d) {
 
         if (problem[0])
                 say(d, "configuration", "failed",
-                        "Correct it (p2pchatd --check-config) and reload: systemctl --user reload "
+                        "Correct it (/usr/libexec/p2pchatd --check-config) and reload: systemctl --user reload "
                         "p2pchatd.",
                         "%s", problem);
         else

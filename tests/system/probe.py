@@ -90,6 +90,13 @@ def become_root():
         raise PermissionError(errno.EPERM, "stayed who I was")
 
 
+def use_terminal(_):
+    """One of the user's own."""
+    all_of_them = [f"/dev/pts/{name}" for name in os.listdir("/dev/pts")]
+    own = [path for path in all_of_them if os.stat(path).st_uid == os.getuid()]
+    os.close(os.open(own[0] if own else "/dev/pts/none", os.O_RDWR | os.O_NOCTTY))
+
+
 def writable_folders():
     """All there are, but what lies in /proc."""
     found = []
@@ -105,6 +112,7 @@ def attempts(plan):
     yield from ((f"write {path}", write_below, path) for path in plan["write"])
     yield from ((f"read {path}", read, path) for path in plan["read"])
     yield "tunables", write_again, "/proc/sys/net/ipv4/ip_forward"
+    yield "terminal", use_terminal, None
     yield "trace", trace, plan["victim"]
     yield "environment of others", read, f"/proc/{plan['victim']}/environ"
     yield "to be traced", in_child, lambda: call("ptrace", 0, None, None, None)

@@ -51,6 +51,8 @@ def things_fixture(box, alice):
         box.put(public, "anybody may read this")
     alice.put(f"{alice.home}/.ssh/id_ed25519", "secret", 0o600)
     victim = alice.run("sh", "-c", "sleep infinity >/dev/null 2>&1 & echo $!").stdout.strip()
+    alice.run("sh", "-c", "python3 -c 'import pty; pty.spawn([\"sleep\", \"infinity\"])' "
+              "</dev/null >/dev/null 2>&1 &")
     plan = {"write": [*OPEN, "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock",
                       f"/run/user/{alice.uid}", alice.home],
             "read": [f"{alice.home}/.ssh/id_ed25519", "/home/neighbour/public",
@@ -102,6 +104,18 @@ def test_what_the_tracker_cannot_do(box, things):
     box.systemctl("start", "p2pchat-tracker.service")
     check_prevented(probe(box, "/var/lib/private/p2pchat-tracker/probe"), things,
                     "/var/lib/private/p2pchat-tracker")
+
+
+def test_what_is_mounted_later_is_out_of_reach(box, couple):
+    alice = couple[0]
+    for path in "/media/late", "/mnt/late", "/srv/late":
+        box.run("mkdir", path)
+        box.run("mount", "-t", "tmpfs", "-o", "mode=1777", "late", path)
+        alice.run("touch", f"{path}/outside")
+        for pid in alice.show("MainPID"), box.show("MainPID"):
+            inside = box.run("nsenter", f"--target={pid}", "--mount", "--user",
+                             "--preserve-credentials", "touch", f"{path}/inside", check=False)
+            assert inside.returncode == 1, inside.stdout
 
 
 def test_what_the_processes_have_left(box, couple):
