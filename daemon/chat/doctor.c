@@ -76,8 +76,8 @@ static void check_configuration(const Doctor *d) {
 
         if (problem[0])
                 say(d, "configuration", "failed",
-                        "Correct it (/usr/libexec/p2pchatd --check-config) and reload: systemctl --user reload "
-                        "p2pchatd.",
+                        "Correct it (/usr/libexec/p2pchatd --check-config) and reload: "
+                        "systemctl --user reload p2pchatd.",
                         "%s", problem);
         else
                 say(d, "configuration", "ok", NULL, "The configuration was read and holds.");
