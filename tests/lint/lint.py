@@ -73,7 +73,8 @@ MACHINE = re.compile(r"(?<![\w.$})*/-])/(?:wo" r"rk|tm" r"p/b)(?![\w-])|\bfa" r"
 
 # No comment fits in, or no comment belongs in; metainfo has a licence of its own, see debian/copyright.
 NO_SPDX = re.compile(
-    r"(^|/)LICENSE$|\.(md|json|svg|png|metainfo\.xml)$|^tests/data/|/corpus/|^debian/")
+    r"(^|/)LICENSE$|\.(md|json|svg|png|metainfo\.xml)$|^tests/data/|/corpus/|"
+    r"^debian/(changelog|(tests/)?control|copyright|source/|[^/]*\.(docs|install|README\.Debian)$)")
 
 
 class Finding(typing.NamedTuple):

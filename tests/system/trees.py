@@ -12,12 +12,14 @@ packages takes, and what they depend on.
 reach an archive. With a name it makes that tree and prints where it is.
 """
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +27,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 RELEASES = ("bookworm", "trixie")
 UNUSED = 24 * 3600                  # seconds
+PR_SET_PDEATHSIG = 1                # prctl(2)
 
 FULL = """
 systemd systemd-sysv libpam-systemd dbus dbus-user-session dbus-broker libglib2.0-bin
@@ -84,6 +87,12 @@ def enter_cgroups(machine):
         (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
 
 
+def begin_container(machine):
+    """In the process that becomes systemd-nspawn: when the test dies it ends what it runs."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    enter_cgroups(machine)
+
+
 def leave_cgroups(machine):
     """After its last process has gone."""
     for hierarchy in cgroups():
@@ -95,7 +104,7 @@ def leave_cgroups(machine):
 def nspawn(tree, machine, *options):
     """The command line; its process enters its groups first."""
     enter = (f"import sys, os; sys.path.insert(0, {str(TOP / 'tests/system')!r}); import trees; "
-             "trees.enter_cgroups(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])")
+             "trees.begin_container(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])")
     return ["env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", sys.executable, "-Bc", enter, machine,
             "systemd-nspawn", "--quiet", f"--directory={tree}", f"--machine={machine}",
             "--register=no", "--keep-unit", "--console=pipe", *options]
