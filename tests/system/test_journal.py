@@ -191,19 +191,20 @@ def test_a_start_that_fails_is_found_with_its_unit(scene):
 
 
 def test_nobody_waits_for_a_journal_that_does_not_read(scene):
-    """More entries than its queue takes, while it stands still; then it is told how many it missed."""
+    """More entries than its queue takes, while it stands still; then it learns how many it missed."""
     scene.bob.systemctl("start", "p2pchatd")
     room = int(scene.box.run("cat", "/proc/sys/net/unix/max_dgram_qlen").stdout)
     set_level = ("busctl --user set-property org.p2pchat.Chat1 /org/freedesktop/LogControl1 "
-                 "org.freedesktop.LogControl1 LogLevel s info")
+                 "org.freedesktop.LogControl1 LogLevel s ")
+    two_entries = f"{set_level} debug && {set_level} info"
     scene.box.systemctl("kill", "--kill-whom=main", "--signal=SIGSTOP", "systemd-journald")
     try:
-        scene.bob.run("sh", "-c", f"for i in $(seq {room + 100}); do {set_level} || exit 1; done")
+        scene.bob.run("sh", "-c", f"for i in $(seq {room + 100}); do {two_entries} || exit 1; done")
     finally:
         scene.box.systemctl("kill", "--kill-whom=main", "--signal=SIGCONT", "systemd-journald")
 
     def missing():
-        scene.bob.run("sh", "-c", set_level)
+        scene.bob.run("sh", "-c", two_entries)
         return [entry for entry in of_user(scene, scene.bob)
                 if re.match(r"The journal did not read: \d+ entries", entry["MESSAGE"])]
 
