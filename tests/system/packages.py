@@ -7,6 +7,7 @@ that all test programs share it. Packages of older sources are removed.
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import typing
@@ -39,16 +40,16 @@ class Packages(typing.NamedTuple):
 
 
 def source_files():
-    """What belongs to the source, in the order of the names; of a release without git all of it."""
-    listed = subprocess.run(
-        ["git", "-C", TOP, "-c", f"safe.directory={TOP}", "ls-files", "-z", "--cached", "--others",
-         "--exclude-standard"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    if listed.returncode == 0:
+    """What belongs to the source, in the order of the names; where git cannot say it, all of it."""
+    if (TOP / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(
+            ["git", "-C", TOP, "-c", f"safe.directory={TOP}", "ls-files", "-z", "--cached",
+             "--others", "--exclude-standard"], stdout=subprocess.PIPE, check=True)
         names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
-        return sorted(name for name in names if (TOP / name).is_file())
-    return sorted(str(path.relative_to(TOP)) for path in TOP.rglob("*")
-                  if path.is_file() and not path.relative_to(TOP).parts[0].startswith("build"))
+    else:
+        below = [path.relative_to(TOP) for path in TOP.rglob("*")]
+        names = [str(path) for path in below if not re.match(r"build|obj-|\.git$", path.parts[0])]
+    return sorted(name for name in names if (TOP / name).is_file())
 
 
 def copy_source(destination):
