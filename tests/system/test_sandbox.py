@@ -66,7 +66,8 @@ def things_fixture(box, alice):
         report = json.loads(box.run("cat", path).stdout)
         outside.update({what: result for what, result in report["results"].items()
                         if outside.get(what) != "done"})
-    assert {what for what, result in outside.items() if result != "done"} <= {"vsock"}, outside
+    # These two depend on the kernel, and on the container that the boxes themselves may be in.
+    assert {what for what, result in outside.items() if result != "done"} <= {"vsock", "keys"}, outside
     return sorted(outside)
 
 

@@ -76,8 +76,10 @@ def cgroups():
     own in each, else several of them would share one."""
     if os.path.isdir("/run/systemd/system"):
         return []
-    return [path for path in map(pathlib.Path, ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"))
-            if path.is_dir()]
+    top = pathlib.Path("/sys/fs/cgroup")
+    if (top / "cgroup.procs").exists():     # the only hierarchy
+        return [top]
+    return [path for path in (top / "systemd", top / "unified") if path.is_dir()]
 
 
 def enter_cgroups(machine):
