@@ -6,7 +6,7 @@
  * test wants it to say.
  */
 
-#include "test.h"
+#include "check.h"
 
 #include <utlist.h>
 

@@ -2,6 +2,8 @@
 
 /* What an operation on the account waits for. */
 
+#include "test.h"
+
 #include <ftw.h>
 
 #include "account/account.h"

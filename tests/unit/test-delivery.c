@@ -2,6 +2,8 @@
 
 /* Two people with all that sends and receives, on a network that has its moods. */
 
+#include "test.h"
+
 #include "stack-lab.h"
 
 typedef struct World {

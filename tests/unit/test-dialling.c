@@ -2,6 +2,8 @@
 
 /* Who is dialled when, at which of his addresses, and what comes of it. */
 
+#include "test.h"
+
 #include "stack-lab.h"
 
 typedef struct World {

@@ -2,6 +2,8 @@
 
 /* What a tracker says is believed only where somebody has signed it. */
 
+#include "test.h"
+
 #include "directory/directory.h"
 #include "tracker-lab.h"
 

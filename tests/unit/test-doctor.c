@@ -2,6 +2,8 @@
 
 /* What doctor says of hops that cannot be made to fail everywhere: the disk, the clock. */
 
+#include "test.h"
+
 #include "chat-lab.h"
 
 static StoreHealth health = {.free = (uint64_t)1 << 40, .limit = (uint64_t)1 << 34};

@@ -2,6 +2,8 @@
 
 /* What delivery remembers of a batch that came to nothing. */
 
+#include "test.h"
+
 #include "db/private.h"
 #include "directory/private.h"
 #include "far-lab.h"

@@ -2,6 +2,8 @@
 
 /* Two people whose feed gets more holes than a receipt has ranges. */
 
+#include "test.h"
+
 #include "stack-lab.h"
 
 #define HOLES 300

@@ -3,6 +3,8 @@
 /* What somebody brings over a link: what is kept and acknowledged, what is refused, and what ends
  * the link. */
 
+#include "test.h"
+
 #include "far-lab.h"
 
 #include <signal.h>

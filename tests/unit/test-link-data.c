@@ -2,6 +2,8 @@
 
 /* Links over wires that are narrow, slow or stuck, and under load. */
 
+#include "test.h"
+
 #include "link-lab.h"
 
 typedef struct World {

@@ -2,6 +2,8 @@
 
 /* What one end may send to the other, how fast, and what it takes to be gone. */
 
+#include "test.h"
+
 #include "link-lab.h"
 
 #include "net/keepalive.h"

@@ -2,6 +2,8 @@
 
 /* Two links between the same people: which one stays. */
 
+#include "test.h"
+
 #include "link-lab.h"
 
 typedef struct World {

@@ -2,6 +2,8 @@
 
 /* Links with real TLS between pools, and between a pool and an end that does not behave. */
 
+#include "test.h"
+
 #include "link-lab.h"
 
 /* Bob has a link with Carol, which nothing that Mallory does may touch. */

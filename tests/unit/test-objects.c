@@ -2,6 +2,8 @@
 
 /* Who has an object, and what is told of it. */
 
+#include "test.h"
+
 #include "chat-lab.h"
 
 typedef struct Heard {

@@ -3,6 +3,8 @@
 /* Sending to somebody who answers as he likes: what counts as delivered, what is tried again, and
  * what is given up. */
 
+#include "test.h"
+
 #include "far-lab.h"
 
 /* Alice is the reader here. */

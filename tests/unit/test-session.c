@@ -2,6 +2,8 @@
 
 /* A session with a tracker that does what it likes. */
 
+#include "test.h"
+
 #include "tracker-lab.h"
 
 typedef struct World {

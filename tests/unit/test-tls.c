@@ -3,6 +3,8 @@
 /* What is not the TLS that is spoken here, and what GnuTLS does in unusual moments. The other end
  * is GnuTLS itself, on the same kind of wire. */
 
+#include "test.h"
+
 #include "link-lab.h"
 
 #include <gnutls/abstract.h>

@@ -6,11 +6,10 @@
  * check says where and ends its test; the next one runs.
  */
 
+#include "check.h"
+
 #include <setjmp.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct Test {
         const char *name;
@@ -35,34 +34,6 @@ __attribute__((noreturn, unused)) static void test_fail(
         printf("# %s:%d: %s\n", file, line, what);
         longjmp(test_failed, 1);
 }
-
-#define CHECK(x)                                                                                   \
-        do {                                                                                       \
-                if (!(x))                                                                          \
-                        test_fail(__FILE__, __LINE__, #x);                                         \
-        } while (0)
-
-#define CHECK_EQ(a, b)                                                                             \
-        do {                                                                                       \
-                long long _x = (long long)(a), _y = (long long)(b);                                \
-                if (_x != _y) {                                                                    \
-                        printf("# %s:%d: %s is %lld, expected %s = %lld\n", __FILE__, __LINE__,    \
-                                #a, _x, #b, _y);                                                   \
-                        longjmp(test_failed, 1);                                                   \
-                }                                                                                  \
-        } while (0)
-
-#define CHECK_OK(x) CHECK_EQ((x), 0)
-
-#define CHECK_STR(a, b)                                                                            \
-        do {                                                                                       \
-                const char *_x = (a), *_y = (b);                                                   \
-                if (!_x || strcmp(_x, _y) != 0) {                                                  \
-                        printf("# %s:%d: %s is '%s', expected '%s'\n", __FILE__, __LINE__, #a,     \
-                                _x ? _x : "(null)", _y);                                           \
-                        longjmp(test_failed, 1);                                                   \
-                }                                                                                  \
-        } while (0)
 
 static bool test_passes(Test *t) {
         if (setjmp(test_failed) != 0)
