@@ -7,10 +7,10 @@
  *
  * WINDOW calls of Send are kept open. The flood is over when the recipient's client has the signal
  * of every message and the sender's client was told that every one is delivered; the rate counts
- * that whole time. With a window of 1 the next message waits until the last one is delivered, and
- * the percentiles are the time from Send until the recipient's client has the signal; otherwise
- * they are the time until Send is answered. With "-" as TO-BUS the recipient is away: it is over
- * when every Send has been answered.
+ * that whole time. The percentiles are the time from Send until it is answered, and, with a window
+ * of 1, where the next message waits until the last one is delivered, until the recipient's client
+ * has the signal. With "-" as TO-BUS the recipient is away: it is over when every Send has been
+ * answered.
  */
 
 #include <stdbool.h>
@@ -30,7 +30,8 @@ typedef struct Flood {
         char *text;
         size_t count, window;
         size_t sent, answered, received, delivered;
-        uint64_t *started;              /* of each message; in the end what it took */
+        uint64_t *answer; /* when each was sent; then how long its answer took, */
+        uint64_t *signal; /* and its signal */
 } Flood;
 
 typedef struct Call {
@@ -44,10 +45,6 @@ static bool flood_is_single(const Flood *flood) {
         return flood->window == 1;
 }
 
-static void flood_took(Flood *flood, size_t number) {
-        flood->started[number] = bench_now() - flood->started[number];
-}
-
 static void flood_go_on(Flood *flood) {
         size_t done = flood_is_single(flood) ? flood->delivered : flood->answered;
 
@@ -56,7 +53,8 @@ static void flood_go_on(Flood *flood) {
         while (flood->sent < flood->count && flood->sent - done < flood->window)
                 flood_send(flood);
         if (flood->answered == flood->count &&
-            (!flood->to || (flood->received == flood->count && flood->delivered == flood->count)))
+                (!flood->to ||
+                        (flood->received == flood->count && flood->delivered == flood->count)))
                 sd_event_exit(flood->event, 0);
 }
 
@@ -68,8 +66,7 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *ret_
                 fprintf(stderr, "Send: %s\n", sd_bus_message_get_error(message)->message);
                 return sd_event_exit(flood->event, 1);
         }
-        if (!flood_is_single(flood))
-                flood_took(flood, call->number);
+        flood->answer[call->number] = bench_now() - flood->answer[call->number];
         free(call);
         flood->answered++;
         flood_go_on(flood);
@@ -82,10 +79,10 @@ static void flood_send(Flood *flood) {
 
         if (!call)
                 bench_check(-ENOMEM, "malloc");
-        *call = (Call) { flood, flood->sent++ };
-        flood->started[call->number] = bench_now();
+        *call = (Call){flood, flood->sent++};
+        flood->answer[call->number] = flood->signal[call->number] = bench_now();
         r = sd_bus_call_method_async(flood->from, NULL, CHAT, CHAT_PATH, CHAT, "Send", on_answer,
-                                     call, "ssa{sv}", flood->recipient, flood->text, 0);
+                call, "ssa{sv}", flood->recipient, flood->text, 0);
         bench_check(r, "Send");
 }
 
@@ -93,9 +90,8 @@ static int on_received(sd_bus_message *message, void *userdata, sd_bus_error *re
         Flood *flood = userdata;
 
         if (flood->received == flood->sent)
-                return 0;               /* left over from before */
-        if (flood_is_single(flood))
-                flood_took(flood, flood->received);
+                return 0; /* left over from before */
+        flood->signal[flood->received] = bench_now() - flood->signal[flood->received];
         flood->received++;
         flood_go_on(flood);
         return 0;
@@ -126,6 +122,18 @@ static sd_bus *bus_open(sd_event *event, const char *address) {
         return bus;
 }
 
+static void flood_print(Flood *flood, uint64_t whole) {
+        size_t n = flood->count;
+
+        printf("{\"n\": %zu, \"rate\": %.1f, ", n, (double)n * 1e9 / (double)whole);
+        bench_print_times("p50", "p99", flood->answer, n);
+        if (flood_is_single(flood)) {
+                printf(", ");
+                bench_print_times("signal-p50", "signal-p99", flood->signal, n);
+        }
+        printf("}\n");
+}
+
 int main(int argc, char **argv) {
         Flood flood = {};
         uint64_t start;
@@ -139,9 +147,10 @@ int main(int argc, char **argv) {
         flood.count = bench_number(argv[4]);
         flood.window = bench_number(argv[5]);
         size = bench_number(argv[6]);
-        flood.started = calloc(flood.count, sizeof(*flood.started));
+        flood.answer = calloc(flood.count, sizeof(*flood.answer));
+        flood.signal = calloc(flood.count, sizeof(*flood.signal));
         flood.text = calloc(1, size + 1);
-        if (!flood.started || !flood.text)
+        if (!flood.answer || !flood.signal || !flood.text)
                 bench_check(-ENOMEM, "calloc");
         memset(flood.text, 'x', size);
 
@@ -150,20 +159,23 @@ int main(int argc, char **argv) {
         if (strcmp(argv[2], "-") != 0) {
                 flood.to = bus_open(flood.event, argv[2]);
                 bench_check(sd_bus_match_signal(flood.to, NULL, CHAT, CHAT_PATH, CHAT,
-                                                "MessageReceived", on_received, &flood), "match");
+                                    "MessageReceived", on_received, &flood),
+                        "match");
         }
         bench_check(sd_bus_match_signal(flood.from, NULL, CHAT, CHAT_PATH, CHAT,
-                                        "MessageStateChanged", on_state, &flood), "match");
+                            "MessageStateChanged", on_state, &flood),
+                "match");
         start = bench_now();
         flood_go_on(&flood);
         if (sd_event_loop(flood.event) != 0)
                 return 1;
-        bench_print(flood.started, flood.count, bench_now() - start);
+        flood_print(&flood, bench_now() - start);
 
         sd_bus_flush_close_unref(flood.from);
         sd_bus_flush_close_unref(flood.to);
         sd_event_unref(flood.event);
-        free(flood.started);
+        free(flood.answer);
+        free(flood.signal);
         free(flood.text);
         return 0;
 }

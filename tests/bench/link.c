@@ -267,11 +267,9 @@ static void report(Person *p, uint64_t whole, const struct rusage *recipient) {
         size_t n = p->count;
 
         (void)getrusage(RUSAGE_SELF, &own);
-        qsort(p->took, n, sizeof(*p->took), bench_compare);
-        printf("{\"n\": %zu, \"rate\": %.1f, \"p50\": %.4f, \"p99\": %.4f, ", n,
-                (double)n * 1e9 / (double)whole, (double)p->took[n / 2] / 1e6,
-                (double)p->took[n - 1 - n / 100] / 1e6);
-        printf("\"batch\": %.1f, \"slowest-commit\": %.1f, ", (double)n / (double)db->commits,
+        printf("{\"n\": %zu, \"rate\": %.1f, ", n, (double)n * 1e9 / (double)whole);
+        bench_print_times("p50", "p99", p->took, n);
+        printf(", \"batch\": %.1f, \"slowest-commit\": %.1f, ", (double)n / (double)db->commits,
                 (double)db->slowest / 1e3);
         printf("\"cpu-sender\": %.2f, \"cpu-recipient\": %.2f}\n", cpu_of(&own, n),
                 cpu_of(recipient, n));
