@@ -7,7 +7,8 @@
 
 #include "../unit/cbor-echo.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
+        FUZZ_OWN_MEMORY; /* reading takes none */
         _cleanup_(buffer_done) Buffer out = BUFFER_NULL;
         CborReader r = cbor_reader(data, size);
         int e;
@@ -18,5 +19,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 MUST(buffer_size(&out) == size && memcmp(buffer_data(&out), data, size) == 0);
         cbor_skip(&r);
         MUST(cbor_finish(&r, NULL, 0) == e);
-        return 0;
 }

@@ -53,6 +53,7 @@ static void try_schema(const ConfigSchema *schema, const uint8_t *data, size_t s
 
         r = config_load_text(schema, "fuzz", (const char *)data, size, &c, &e);
         MUST(r <= 0);
+        MUST(r != -ENOMEM || fuzz_failed());
         if (r == 0)
                 check_values(schema, &c);
         else
@@ -60,8 +61,7 @@ static void try_schema(const ConfigSchema *schema, const uint8_t *data, size_t s
         config_free(schema, &c);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
         try_schema(&config_schema_daemon, data, size);
         try_schema(&config_schema_tracker, data, size);
-        return 0;
 }

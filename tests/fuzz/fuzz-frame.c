@@ -29,7 +29,8 @@ static void check_frame(const uint8_t *p, size_t size) {
                 MUST(memcmp(buffer_data(&out), p + FRAME_HEAD_SIZE, size - FRAME_HEAD_SIZE) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
+        FUZZ_OWN_MEMORY; /* reading takes none */
         size_t from = 0, frame = 0, at_once = 0;
 
         for (size_t n = 0; from + n <= size; n++) {
@@ -41,11 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 whole = frame_scan(data + from, size - from, &at_once);
                 MUST(whole == r);
                 if (r < 0)
-                        return 0;
+                        return;
                 MUST(r == 1 && frame == n && at_once == n);
                 check_frame(data + from, n);
                 from += n;
                 n = 0;
         }
-        return 0;
 }

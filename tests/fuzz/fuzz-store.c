@@ -269,7 +269,8 @@ static int try_void(const uint8_t *data, size_t size) {
         return r;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
+        FUZZ_OWN_MEMORY;
         static int (*const tries[])(const uint8_t *data, size_t size) = {
                 try_identity,
                 try_contact,
@@ -290,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         int r;
 
         if (size < 1 || size > VALUE_MAX)
-                return 0;
+                return;
         if (!store)
                 open_store();
         put_number(TABLE_ACCOUNT_KEY, &k, 1);
@@ -299,5 +300,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(db_error(store_write(store)) == 0);
         if (++runs % BATCH == 0)
                 MUST(store_commit(store) == 0);
-        return 0;
 }
