@@ -651,5 +651,6 @@ int main(int argc, char **argv) {
         }
         if (r < 0)
                 tell_failure(&t);
+        log_end();
         return r < 0 ? 1 : 0;
 }

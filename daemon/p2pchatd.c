@@ -161,8 +161,11 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         if (arg_bus_introspect)
                 return bus_introspect(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        if (!arg_check_config)
-                return exit_status(run());
+        if (!arg_check_config) {
+                r = exit_status(run());
+                log_end();
+                return r;
+        }
         if (!arg_config && config_path_daemon(&found) < 0)
                 return EXIT_FAILURE;
         return check_config(arg_config ?: found);

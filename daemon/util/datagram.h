@@ -14,3 +14,7 @@
 /* PATH is absolute, or "@…" in the abstract name space. WAIT is how long the other end has to make
  * room; 0: none, then -EAGAIN where there is none now. Other errors: nobody is there. */
 int datagram_send(const char *path, const void *p, size_t n, usec_t wait);
+
+/* Waits until PATH has read and dealt with what it has been sent so far. Empty datagrams, which
+ * mean nothing to either protocol, are read after that. -EAGAIN when it reads nothing for WAIT. */
+int datagram_drain(const char *path, usec_t wait);

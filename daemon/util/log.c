@@ -14,6 +14,9 @@
 /* As long as systemd itself waits. Its queue takes no more than ten entries on some systems. */
 #define JOURNAL_WAIT (10 * USEC_PER_MSEC)
 
+/* How long the end of the process may take because of it. */
+#define JOURNAL_WAIT_END USEC_PER_SEC
+
 #define MESSAGE_SIZE 1024
 #define NAME_MAX_SIZE 64
 
@@ -183,4 +186,9 @@ void log_init(void) {
                 fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
         log_set_journal(journal_stream ? JOURNAL_SOCKET : NULL);
         level_init();
+}
+
+void log_end(void) {
+        if (journal_path && entries_lost == 0)
+                (void)datagram_drain(journal_path, JOURNAL_WAIT_END);
 }

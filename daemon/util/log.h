@@ -28,6 +28,10 @@
  * (DEBUG_INVOCATION=1), or what P2PCHAT_LOG_LEVEL says, a name or number of syslog(3). */
 void log_init(void);
 
+/* For the end of the process: a journal looks up the unit of an entry when it reads the entry, and
+ * finds none when the process is gone. Waits for it; where it does not read, for a second. */
+void log_end(void);
+
 /* What is more verbose than LEVEL (LOG_ERR … LOG_DEBUG) is dropped; errors never are. */
 void log_set_level(int level);
 int log_get_level(void);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "fake-journal.h"
@@ -109,6 +111,34 @@ TEST(nobody_waits_for_a_journal_that_does_not_read) {
         CHECK_EQ(in_time + lost, 10000);
         log_info("and that was all");
         CHECK(journal_read(&j) && !journal_read(&j));
+        journal_stop(&j);
+}
+
+/* A journal that is late. Datagrams without content mean nothing to it. */
+static void *read_late(void *userdata) {
+        Journal *j = userdata;
+
+        CHECK_OK(fcntl(j->fd, F_SETFL, 0));
+        (void)usleep(10000);
+        do
+                CHECK(journal_read(j));
+        while (!journal_has(j, "MESSAGE=it is over"));
+        return NULL;
+}
+
+TEST(a_process_ends_when_the_journal_has_read_its_last_entry) {
+        pthread_t thread;
+        Journal j;
+        int unread;
+
+        journal_start(&j);
+        log_error("the last words");
+        CHECK_EQ(pthread_create(&thread, NULL, read_late, &j), 0);
+        log_end();
+        CHECK_OK(ioctl(j.fd, FIONREAD, &unread));
+        CHECK_EQ(unread, 0);
+        log_error("it is over");
+        CHECK_EQ(pthread_join(thread, NULL), 0);
         journal_stop(&j);
 }
 
