@@ -116,8 +116,9 @@ int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[st
                 hn -= 2;
         }
         memcpy(buf, host, hn);
-        if (v6 ? sockaddr_parse_ip(buf, 0, &a) < 0 || a.sa.sa_family != AF_INET6
-               : !host_is_name(buf, hn) || strlen(buf) != hn)
+        if (v6 ? strlen(buf) != hn || sockaddr_parse_ip(buf, 0, &a) < 0 ||
+                                a.sa.sa_family != AF_INET6
+               : !host_is_name(buf, hn))
                 return -EINVAL;
         memcpy(ret_host, buf, HOST_SIZE);
         *ret_port = port;

@@ -113,6 +113,8 @@ TEST(endpoints) {
         CHECK_EQ(endpoint_parse("a:65536", 7, false, host, &port), -EINVAL);
         CHECK_EQ(endpoint_parse("a b:1", 5, false, host, &port), -EINVAL);
         CHECK_EQ(endpoint_parse(":1", 2, false, host, &port), -EINVAL);
+        CHECK_EQ(endpoint_parse("a\0b:1", 5, false, host, &port), -EINVAL);
+        CHECK_EQ(endpoint_parse("[::1\0b]:1", 9, false, host, &port), -EINVAL);
         CHECK_OK(sockaddr_parse_ip("::ffff:127.0.0.1", 5, &a));
         CHECK(sockaddr_is_loopback(&a));
         CHECK_STR(sockaddr_format(&a, text), "127.0.0.1:5");
