@@ -120,6 +120,8 @@ void json_member(JsonLine *j, const char *key, const char *s) {
 }
 
 void json_members(JsonLine *j, const Value *dict) {
+        if (dict->type != VALUE_DICT)
+                return;
         for (size_t i = 0; i < dict->n_items; i++) {
                 if (value_is_empty(dict->keys[i], dict->items[i]))
                         continue;

@@ -28,5 +28,6 @@ void json_member(JsonLine *j, const char *key, const char *s);
 void json_members(JsonLine *j, const Value *dict);
 void json_end(JsonLine *j);
 
-/* One dictionary as one line. */
+/* One dictionary as one line. What is none, here and in json_members(), has no members: nobody
+ * promises that a daemon to come sends a dictionary where there is one today. */
 void json_line(FILE *f, const Value *dict);

@@ -137,6 +137,8 @@ static void print_value(FILE *f, const char *key, const Value *v) {
 void print_dict(FILE *f, const Value *dict) {
         bool first = true;
 
+        if (dict->type != VALUE_DICT)
+                return;
         for (size_t i = 0; i < dict->n_items; i++) {
                 if (value_is_empty(dict->keys[i], dict->items[i]))
                         continue;

@@ -36,7 +36,8 @@ void print_sender(const Chatc *c, FILE *f, const char *name, const char *key);
 /* Local time, "2026-01-02 03:04:05". */
 void print_time(FILE *f, usec_t realtime);
 
-/* The members of a dictionary as "key value", two blanks apart, on one line. */
+/* The members of a dictionary as "key value", two blanks apart, on one line; nothing for what is
+ * none. */
 void print_dict(FILE *f, const Value *dict);
 
 /* Pads with blanks after a column: WRITTEN bytes of WIDTH, at least two blanks. */

@@ -211,6 +211,17 @@ TEST(json_lines) {
         CHECK(value_bool(&dict, "contact"));
 }
 
+TEST(only_dictionaries_have_members) {
+        Value number = {VALUE_NUMBER, .number = 1}, *item = &number;
+        Value list = {VALUE_LIST, .items = &item, .n_items = 1};
+        FILE *f = fmemopen(shown, sizeof(shown), "w");
+
+        json_line(f, &list);
+        print_dict(f, &list);
+        fclose(f);
+        CHECK_STR(shown, "{}\n");
+}
+
 TEST(page_mark_is_taken_off) {
         Value *mark = calloc(1, sizeof(Value)), *yes = calloc(1, sizeof(Value));
         Value **inner = calloc(1, sizeof(*inner));
