@@ -323,11 +323,10 @@ int record_decode(Bytes outer, Record *ret) {
         e = record_parse_signed(outer, &s, &rec);
         if (e < 0)
                 return e;
-        if (!key_is_valid(rec.account))
-                return -EKEYREJECTED;
-        e = sign_verify(rec.account, SIGN_RECORD, s.body.data, s.body.size, s.signature);
+        /* Which also finds out whether the account is a key at all: it is the same. */
+        e = certificate_decode(rec.certificate, &rec.device);
         if (e >= 0)
-                e = certificate_decode(rec.certificate, &rec.device);
+                e = sign_verify(rec.account, SIGN_RECORD, s.body.data, s.body.size, s.signature);
         if (e < 0)
                 return e;
         *ret = rec;
