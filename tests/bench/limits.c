@@ -5,18 +5,15 @@
  *
  *   limits store DIRECTORY COUNT BATCH     durable LMDB commits of BATCH values of 256 bytes
  *   limits rows DIRECTORY COUNT BATCH      the same, of the rows of a message
- *   limits tls COUNT                       TLS records of 16 KiB from process to process
+ *   limits names DIRECTORY COUNT BATCH     the same, of the rows of a name at a tracker
  *   limits bus ADDRESS COUNT WINDOW        calls of a service that only answers, WINDOW in flight
  *   limits idle ADDRESS                    initialises our libraries, owns a name, waits for the
  *                                          end of standard input
  */
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,30 +76,46 @@ static int run_store(const char *directory, size_t count, size_t batch) {
         return 0;
 }
 
-/* The rows of a message of 256 bytes that is sent: entry, place in the order, id, envelope. */
-static const struct {
+typedef struct Row {
         const char *table;
         size_t key, value;
-} ROWS[] = {{"entry", 12, 487}, {"order", 92, 7}, {"id", 20, 55}, {"outbox", 16, 27}};
+} Row;
 
-#define TABLES (sizeof(ROWS) / sizeof(ROWS[0]))
+/* Of a message of 256 bytes that is sent: entry, place in the order, id, envelope. Keys ascend. */
+static const Row message_rows[] = {
+        {"entry", 12, 487}, {"order", 92, 7}, {"id", 20, 55}, {"outbox", 16, 27}};
 
-static void put_rows(MDB_txn *txn, const MDB_dbi *tables, uint64_t n) {
+/* Of somebody at a tracker. Keys are hashes. */
+static const Row name_rows[] = {{"name", 32, 420}, {"user", 32, 420}};
+
+#define TABLES_MAX 4
+
+typedef struct Rows {
+        const Row *rows;
+        size_t n;
+        bool random;
+        MDB_dbi tables[TABLES_MAX];
+} Rows;
+
+static void put_rows(MDB_txn *txn, const Rows *rows, uint64_t n) {
         uint8_t key[128] = {}, value[512] = {};
 
-        for (size_t i = 0; i < TABLES; i++) {
+        for (size_t i = 0; i < rows->n; i++) {
+                const Row *row = &rows->rows[i];
                 uint64_t number = __builtin_bswap64(n);
-                MDB_val k = {ROWS[i].key, key}, v = {ROWS[i].value, value};
+                MDB_val k = {row->key, key}, v = {row->value, value};
 
-                memcpy(key + ROWS[i].key - sizeof(number), &number, sizeof(number));
-                store_check(mdb_put(txn, tables[i], &k, &v, 0), "mdb_put");
+                if (rows->random)
+                        randombytes_buf(key, row->key);
+                else
+                        memcpy(key + row->key - sizeof(number), &number, sizeof(number));
+                store_check(mdb_put(txn, rows->tables[i], &k, &v, 0), "mdb_put");
         }
 }
 
-static int run_rows(const char *directory, size_t count, size_t batch) {
+static int run_rows(Rows *rows, const char *directory, size_t count, size_t batch) {
         uint64_t *took, start;
         size_t commits = count / batch;
-        MDB_dbi tables[TABLES];
         MDB_env *env;
         MDB_txn *txn;
 
@@ -111,11 +124,12 @@ static int run_rows(const char *directory, size_t count, size_t batch) {
                 bench_check(-ENOMEM, "calloc");
         store_check(mdb_env_create(&env), "mdb_env_create");
         store_check(mdb_env_set_mapsize(env, (size_t)4 << 30), "mdb_env_set_mapsize");
-        store_check(mdb_env_set_maxdbs(env, TABLES), "mdb_env_set_maxdbs");
+        store_check(mdb_env_set_maxdbs(env, TABLES_MAX), "mdb_env_set_maxdbs");
         store_check(mdb_env_open(env, directory, 0, 0600), directory);
         store_check(mdb_txn_begin(env, NULL, 0, &txn), "mdb_txn_begin");
-        for (size_t i = 0; i < TABLES; i++)
-                store_check(mdb_dbi_open(txn, ROWS[i].table, MDB_CREATE, &tables[i]), "table");
+        for (size_t i = 0; i < rows->n; i++)
+                store_check(mdb_dbi_open(txn, rows->rows[i].table, MDB_CREATE, &rows->tables[i]),
+                        "table");
         store_check(mdb_txn_commit(txn), "mdb_txn_commit");
 
         start = bench_now();
@@ -124,7 +138,7 @@ static int run_rows(const char *directory, size_t count, size_t batch) {
 
                 store_check(mdb_txn_begin(env, NULL, 0, &txn), "mdb_txn_begin");
                 for (size_t j = 0; j < batch; j++)
-                        put_rows(txn, tables, i * batch + j);
+                        put_rows(txn, rows, i * batch + j);
                 store_check(mdb_txn_commit(txn), "mdb_txn_commit");
                 took[i] = bench_now() - before;
         }
@@ -134,107 +148,16 @@ static int run_rows(const char *directory, size_t count, size_t batch) {
         return 0;
 }
 
-/* TLS between two processes over loopback, with the ciphers of our links. How the keys were agreed
- * on makes no difference to the records, so they are shared beforehand. */
+static int run_message_rows(const char *directory, size_t count, size_t batch) {
+        Rows rows = {.rows = message_rows, .n = 4};
 
-#define RECORD 16384
-
-static gnutls_datum_t psk = {.data = (unsigned char *)"0123456789abcdef", .size = 16};
-
-static int psk_of(gnutls_session_t session, const char *user, gnutls_datum_t *ret) {
-        ret->data = gnutls_malloc(psk.size);
-        if (!ret->data)
-                return -1;
-        memcpy(ret->data, psk.data, psk.size);
-        ret->size = psk.size;
-        return 0;
+        return run_rows(&rows, directory, count, batch);
 }
 
-static void tls_check(ssize_t r, const char *what) {
-        if (r >= 0)
-                return;
-        fprintf(stderr, "%s: %s\n", what, gnutls_strerror((int)r));
-        exit(1);
-}
+static int run_name_rows(const char *directory, size_t count, size_t batch) {
+        Rows rows = {.rows = name_rows, .n = 2, .random = true};
 
-static gnutls_session_t tls_new(int fd, bool server) {
-        gnutls_psk_server_credentials_t sc;
-        gnutls_psk_client_credentials_t cc;
-        gnutls_session_t s;
-
-        tls_check(gnutls_init(&s, server ? GNUTLS_SERVER : GNUTLS_CLIENT), "init");
-        tls_check(gnutls_priority_set_direct(
-                          s, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+DHE-PSK", NULL),
-                "priority");
-        if (server) {
-                tls_check(gnutls_psk_allocate_server_credentials(&sc), "psk");
-                gnutls_psk_set_server_credentials_function(sc, psk_of);
-                tls_check(gnutls_credentials_set(s, GNUTLS_CRD_PSK, sc), "psk");
-        } else {
-                tls_check(gnutls_psk_allocate_client_credentials(&cc), "psk");
-                tls_check(gnutls_psk_set_client_credentials(cc, "a", &psk, GNUTLS_PSK_KEY_RAW),
-                        "psk");
-                tls_check(gnutls_credentials_set(s, GNUTLS_CRD_PSK, cc), "psk");
-        }
-        gnutls_transport_set_int(s, fd);
-        tls_check(gnutls_handshake(s), "handshake");
-        return s;
-}
-
-/* Reads COUNT records, and says so. */
-static void tls_serve(int listener, size_t count) {
-        static uint8_t record[RECORD];
-        int fd = accept(listener, NULL, NULL);
-        gnutls_session_t s;
-        size_t n = 0;
-
-        if (fd < 0)
-                bench_check(-errno, "accept");
-        s = tls_new(fd, true);
-        while (n < count * RECORD) {
-                ssize_t k = gnutls_record_recv(s, record, sizeof(record));
-
-                tls_check(k, "recv");
-                n += (size_t)k;
-        }
-        tls_check(gnutls_record_send(s, "x", 1), "send");
-}
-
-static int run_tls(size_t count) {
-        static uint8_t record[RECORD];
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t size = sizeof(a);
-        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
-            fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        uint64_t *took = calloc(count, sizeof(*took)), start;
-        gnutls_session_t s;
-        pid_t pid;
-
-        if (listener < 0 || fd < 0 || !took || bind(listener, (struct sockaddr *)&a, size) < 0 ||
-                listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&a, &size) < 0)
-                bench_check(-errno, "socket");
-        pid = fork();
-        if (pid < 0)
-                bench_check(-errno, "fork");
-        if (pid == 0) {
-                tls_serve(listener, count);
-                _exit(0);
-        }
-        if (connect(fd, (struct sockaddr *)&a, size) < 0)
-                bench_check(-errno, "connect");
-        s = tls_new(fd, false);
-        start = bench_now();
-        for (size_t i = 0; i < count; i++) {
-                uint64_t before = bench_now();
-
-                tls_check(gnutls_record_send(s, record, sizeof(record)), "send");
-                took[i] = bench_now() - before;
-        }
-        tls_check(gnutls_record_recv(s, record, 1), "recv");
-        bench_print(took, count, bench_now() - start);
-        waitpid(pid, NULL, 0);
-        free(took);
-        return 0;
+        return run_rows(&rows, directory, count, batch);
 }
 
 static sd_bus *bus_open(sd_event *event, const char *address) {
@@ -384,14 +307,14 @@ int main(int argc, char **argv) {
         if (argc == 5 && strcmp(argv[1], "store") == 0)
                 return run_store(argv[2], bench_number(argv[3]), bench_number(argv[4]));
         if (argc == 5 && strcmp(argv[1], "rows") == 0)
-                return run_rows(argv[2], bench_number(argv[3]), bench_number(argv[4]));
-        if (argc == 3 && strcmp(argv[1], "tls") == 0)
-                return run_tls(bench_number(argv[2]));
+                return run_message_rows(argv[2], bench_number(argv[3]), bench_number(argv[4]));
+        if (argc == 5 && strcmp(argv[1], "names") == 0)
+                return run_name_rows(argv[2], bench_number(argv[3]), bench_number(argv[4]));
         if (argc == 5 && strcmp(argv[1], "bus") == 0)
                 return run_bus(argv[2], bench_number(argv[3]), bench_number(argv[4]));
         if (argc == 3 && strcmp(argv[1], "idle") == 0)
                 return run_idle(argv[2]);
-        fprintf(stderr, "usage: limits store|rows DIRECTORY COUNT BATCH | tls COUNT | "
+        fprintf(stderr, "usage: limits store|rows|names DIRECTORY COUNT BATCH | "
                         "bus ADDRESS COUNT WINDOW | idle ADDRESS\n");
         return 2;
 }

@@ -60,7 +60,7 @@ def link(lab):
         directory.mkdir()
         results.append(run("link", directory, count, 2048, SIZE))
         rows.append(store_limit(lab, 1000, 50, "rows"))
-        tls.append(run("limits", "tls", 5000))
+        tls.append(run("limits-tls", "records", 5000))
     result = medians(results)
     store, records = medians(rows)["rate"] * 1000, medians(tls)["rate"] * per_record
     report("link", result["rate"], "messages/s", ROUNDS * count, result["p50"], result["p99"],

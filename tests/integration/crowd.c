@@ -32,8 +32,7 @@
 #include "directory/directory.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
-
-#define DAY (24 * 60 * USEC_PER_MINUTE)
+#include "people.h"
 
 static Loop *loop;
 static Net *net;
@@ -63,39 +62,9 @@ static void set_up(void) {
         check(net_new(loop, &net), "net");
 }
 
-/* People */
-
-typedef struct Identity {
-        SignKey account, device;
-        Buffer certificate, record;
-        LocalIdentity local;
-} Identity;
-
-static void identity_new(Identity *i, const char *name) {
-        usec_t now = loop_realtime(loop);
-        Certificate c = {.epoch = 1, .issued = now, .expires = now + 180 * DAY};
-        Record rec = {.epoch = 1, .seq = now / 1000, .issued = now, .expires = now + 180 * DAY};
-        uint8_t seed[KEY_SIZE];
-
-        loop_random(loop, seed, sizeof(seed));
-        sign_key_from_seed(seed, &i->account);
-        loop_random(loop, seed, sizeof(seed));
-        sign_key_from_seed(seed, &i->device);
-        memcpy(c.account, sign_key_public(&i->account), KEY_SIZE);
-        memcpy(c.device, sign_key_public(&i->device), KEY_SIZE);
-        check(certificate_encode(&c, &i->account, &i->device, &i->certificate), "certificate");
-        memcpy(rec.account, c.account, KEY_SIZE);
-        snprintf(rec.name, sizeof(rec.name), "%s", name);
-        rec.certificate = buffer_bytes(&i->certificate);
-        rec.listed = true;
-        check(record_encode(&rec, &i->account, &i->record), "record");
-        i->local = (LocalIdentity){.account = &i->account,
-                .device = &i->device,
-                .certificate = buffer_bytes(&i->certificate),
-                .record = buffer_bytes(&i->record),
-                .heartbeat = 30};
-        loop_random(loop, i->local.boot_nonce, BOOT_NONCE_SIZE);
-        check(tls_identity_new(&i->device, &i->local.tls), "TLS");
+static void someone_new(const char *name, Someone *ret) {
+        check(someone_make(loop, name, ret), "identity");
+        check(tls_identity_new(&ret->device, &ret->local.tls), "TLS");
 }
 
 /* Clients of a tracker */
@@ -104,7 +73,7 @@ static void identity_new(Identity *i, const char *name) {
 
 typedef struct Client {
         unsigned number;
-        Identity self;
+        Someone self;
         Directory *directory;
         bool connected, registered;
         Buffer presence;
@@ -207,7 +176,7 @@ static int run_clients(char **argv) {
         for (unsigned i = 0; i < n_clients; i++) {
                 snprintf(name, sizeof(name), "crowd%u", i);
                 clients[i].number = i;
-                identity_new(&clients[i].self, name);
+                someone_new(name, &clients[i].self);
         }
         for (unsigned i = 0; i < n_clients; i++)
                 client_start(&clients[i], &tracker);
@@ -237,7 +206,7 @@ typedef struct Caller {
         LoopIo *io;
         Conn *conn;
         LoopTimer *timer;
-        Identity self;
+        Someone self;
         Buffer hello; /* of KIND_DRIP: what is left of it */
         usec_t start;
 } Caller;
@@ -336,20 +305,6 @@ static const ConnCallbacks caller_callbacks = {
         .closed = on_caller_closed,
 };
 
-static int caller_socket(unsigned source, uint16_t port, SockAddr *ret_peer) {
-        SockAddr from = {.in = {.sin_family = AF_INET}}, to = from;
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-        check(fd < 0 ? -errno : 0, "socket");
-        from.in.sin_addr.s_addr = htonl(0x7f000100 + source);
-        to.in.sin_addr.s_addr = htonl(0x7f000001);
-        to.in.sin_port = htons(port);
-        if (bind(fd, &from.sa, sizeof(from.in)) < 0 || connect(fd, &to.sa, sizeof(to.in)) < 0)
-                check(-errno, "connect");
-        *ret_peer = to;
-        return fd;
-}
-
 static void caller_start_plain(Caller *c) {
         static const char half[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
         uint8_t noise[2000];
@@ -368,13 +323,14 @@ static void caller_start(
         SockAddr peer;
 
         c->start = loop_now(loop);
-        c->fd = caller_socket(number % sources, port, &peer);
+        c->fd = loopback_connect(number % sources, port, &peer);
+        check(c->fd, "connect");
         check(loop_timer_new(loop, on_caller_timer, c, &c->timer), "timer");
         if (c->kind < KIND_TLS) {
                 caller_start_plain(c);
                 return;
         }
-        identity_new(&c->self, "caller");
+        someone_new("caller", &c->self);
         check(tcp_transport_new(loop, TAKE_FD(c->fd), &peer, NULL, &t), "transport");
         check(conn_new(net, t, c->self.local.tls, TLS_CLIENT, protocol, &caller_callbacks, c,
                       &c->conn),
