@@ -186,6 +186,10 @@ void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange
                 if (!b->changes)
                         loop_timer_set(b->changes_timer, loop_now(b->loop) + CHANGES_DELAY);
                 HASH_ADD_STR(b->changes, account, k);
+                if (!TABLE_HAS(k)) {
+                        free(k);
+                        return;
+                }
         }
         k->exists = change != CHAT_OBJECT_REMOVED;
 }

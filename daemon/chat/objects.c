@@ -53,8 +53,10 @@ static Object *object_new(Chat *c, const Contact *k) {
                 return NULL;
         memcpy(o->account, k->account, KEY_SIZE);
         o->request = request;
-        c->n_request_objects += request;
         HASH_ADD(hh, c->objects, account, KEY_SIZE, o);
+        if (!TABLE_HAS(o))
+                return mfree(o);
+        c->n_request_objects += request;
         return o;
 }
 

@@ -311,6 +311,10 @@ static bool is_news(Chat *c, const uint8_t *account, Presence presence) {
                         return true;
                 memcpy(t->account, account, KEY_SIZE);
                 HASH_ADD(hh, c->told, account, KEY_SIZE, t);
+                if (!TABLE_HAS(t)) {
+                        free(t);
+                        return true;
+                }
         }
         t->presence = presence;
         return true;

@@ -45,6 +45,8 @@ void seen_note(Chat *c, const Contact *k, usec_t at, bool there) {
         if (!c->seen)
                 loop_timer_set(c->seen_timer, loop_now(c->parts.loop) + SEEN_DELAY);
         HASH_ADD(hh, c->seen, account, KEY_SIZE, s);
+        if (!TABLE_HAS(s))
+                free(s);
 }
 
 usec_t seen_last(const Chat *c, const Contact *k) {

@@ -46,11 +46,13 @@ Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number) {
         p->since = loop_now(d->loop);
         memcpy(p->account, account, KEY_SIZE);
         conversation_direct(sign_key_public(&d->self->account), account, p->conversation);
-        if (loop_timer_new(d->loop, on_peer_timer, p, &p->timer) < 0) {
+        if (loop_timer_new(d->loop, on_peer_timer, p, &p->timer) >= 0)
+                HASH_ADD(hh, d->peers, account, KEY_SIZE, p);
+        if (!TABLE_HAS(p)) {
+                loop_timer_free(p->timer);
                 free(p);
                 return NULL;
         }
-        HASH_ADD(hh, d->peers, account, KEY_SIZE, p);
         return p;
 }
 

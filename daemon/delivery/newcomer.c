@@ -52,6 +52,10 @@ static bool newcomer_charge(Delivery *d, const SockAddr *from) {
                 memcpy(n->address, address, sizeof(address));
                 n->quota = QUOTA_INIT(NEWCOMERS, USEC_PER_HOUR);
                 HASH_ADD(hh, d->newcomers, address, sizeof(address), n);
+                if (!TABLE_HAS(n)) {
+                        free(n);
+                        return false;
+                }
         }
         return quota_take(&n->quota, 1, now);
 }

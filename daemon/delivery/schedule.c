@@ -66,6 +66,8 @@ void dead_add(DeadList *d, const DeadKey *key, bool wrong, usec_t now, uint64_t 
         e->failed = now;
         e->until = now + jitter(pause, random);
         HASH_ADD(hh, d->table, key, sizeof(e->key), e);
+        if (!TABLE_HAS(e))
+                free(e);
 }
 
 void dead_forget(DeadList *d, const DeadKey *key) {

@@ -77,6 +77,10 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
                 return -ENOMEM;
         memcpy(w->account, account, KEY_SIZE);
         HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
+        if (!TABLE_HAS(w)) {
+                free(w);
+                return -ENOMEM;
+        }
         for (size_t i = 0; i < d->n; i++)
                 if (d->trackers[i].session &&
                         session_state(d->trackers[i].session) == SESSION_CONNECTED)

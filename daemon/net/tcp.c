@@ -95,6 +95,10 @@ static int address_get(
                 memcpy(c->prefix, prefix, 16);
                 c->attempts = QUOTA_INIT(0, ADMISSION_INTERVAL);
                 HASH_ADD(hh, a->addresses, prefix, 16, c);
+                if (!TABLE_HAS(c)) {
+                        free(c);
+                        return -ENOMEM;
+                }
         }
         c->attempts.burst = (uint64_t)a->per_address * ADMISSION_TURNS;
         *ret = c;

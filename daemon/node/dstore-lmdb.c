@@ -5,13 +5,13 @@
 #include <assert.h>
 #include <sys/statvfs.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 #include "db/db.h"
 #include "node/key-hash.h"
 #include "util/buffer.h"
 #include "util/fs.h"
+#include "util/table.h"
 
 #define SCHEMA_NAME "p2pchat directory"
 #define SCHEMA_VERSION 1
@@ -238,7 +238,7 @@ static WatchedRow *watched_row_get(LmdbStore *s, const WatchKey *key) {
                 return NULL;
         row->key = *key;
         HASH_ADD_KEYPTR_BYHASHVALUE(hh, s->watched, &row->key, sizeof(*key), hash, row);
-        return row;
+        return TABLE_HAS(row) ? row : mfree(row);
 }
 
 static int lmdb_watch(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],

@@ -8,13 +8,13 @@
  * LIST_PEERS (node-list.c).
  */
 
-#include <uthash.h>
 #include <utlist.h>
 
 #include "net/keepalive.h"
 #include "node/key-hash.h"
 #include "node/node.h"
 #include "util/quota.h"
+#include "util/table.h"
 #include "wire/hello.h"
 #include "wire/tracker.h"
 

@@ -88,6 +88,10 @@ static int person_new(Node *n, const uint8_t key[static KEY_SIZE], unsigned hash
                 return r;
         }
         HASH_ADD_KEYPTR_BYHASHVALUE(hh, n->people, a->key, KEY_SIZE, hash, a);
+        if (!TABLE_HAS(a)) {
+                person_free(a);
+                return -ENOMEM;
+        }
         n->store->ops->rec_get(n->store, DIRECTORY_USER, user, on_person_user, a);
         n->store->ops->rec_get(n->store, DIRECTORY_SEEN, seen, on_person_seen, a);
         *ret = a;

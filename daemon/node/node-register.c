@@ -56,6 +56,10 @@ static bool claim_charge(Client *c) {
                 p->quota = QUOTA_INIT(limit, USEC_PER_HOUR);
                 HASH_ADD_KEYPTR_BYHASHVALUE(
                         hh, n->prefixes, p->address, sizeof(p->address), hash, p);
+                if (!TABLE_HAS(p)) {
+                        free(p);
+                        return false;
+                }
         }
         p->quota.burst = limit;
         return quota_take(&p->quota, 1, now);

@@ -247,18 +247,21 @@ static int watch_add(Client *c, const uint8_t key[static KEY_SIZE]) {
                 return 0;
         }
         w = calloc(1, sizeof(*w));
-        if (!w) {
+        if (w) {
+                w->key = (WatcherKey){.client = c, .person = a};
+                HASH_ADD_KEYPTR_BYHASHVALUE(hh, n->watchers, &w->key, sizeof(w->key),
+                        key_hash(&n->hash, &w->key, sizeof(w->key)), w);
+        }
+        if (!w || !TABLE_HAS(w)) {
+                free(w);
                 person_unref(a);
                 return -ENOMEM;
         }
-        w->key = (WatcherKey){.client = c, .person = a};
+        n->n_watchers++;
         DL_APPEND2(c->watchers, w, client_prev, client_next);
         c->n_watchers++;
         DL_APPEND2(a->watchers, w, person_prev, person_next);
         a->n_watchers++;
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, n->watchers, &w->key, sizeof(w->key),
-                key_hash(&n->hash, &w->key, sizeof(w->key)), w);
-        n->n_watchers++;
         watcher_push(w, person_is_shown(a) ? PUSH_RECORD | PUSH_PRESENCE : PUSH_PRESENCE);
         return 0;
 }
