@@ -209,7 +209,7 @@ Person *person_find(Node *n, const uint8_t key[static KEY_SIZE]);
 Person *person_unref(Person *a);
 
 /* Presence */
-void person_online(Person *a, uint8_t *presence, size_t size); /* takes the memory */
+int person_online(Person *a, uint8_t *presence, size_t size); /* takes the memory */
 void person_offline(Person *a);
 void node_save_seen(Node *n, bool all);
 size_t node_online_find(const Node *n, uint64_t serial);

@@ -106,15 +106,18 @@ void node_save_seen(Node *n, bool all) {
 
 /* Presence */
 
-void person_online(Person *a, uint8_t *presence, size_t size) {
-        bool was_online = a->presence != NULL;
+int person_online(Person *a, uint8_t *presence, size_t size) {
+        int r = a->presence ? 0 : online_add(a);
 
+        if (r < 0) {
+                free(presence);
+                return r;
+        }
         free(a->presence);
         a->presence = presence;
         a->presence_size = size;
-        if (!was_online && online_add(a) < 0)
-                a->presence = mfree(a->presence); /* out of memory: as if it had not come */
         person_changed(a, PUSH_PRESENCE);
+        return 0;
 }
 
 void person_offline(Person *a) {

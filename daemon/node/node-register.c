@@ -301,7 +301,8 @@ static const char *publish_presence(Client *c, Bytes blob) {
         if (!copy)
                 return "the tracker is out of memory";
         memcpy(copy, blob.data, blob.size);
-        person_online(c->person, copy, blob.size);
+        if (person_online(c->person, copy, blob.size) < 0)
+                return "the tracker is out of memory";
         return NULL;
 }
 
