@@ -224,11 +224,13 @@ void client_drop_record(Client *c) {
 }
 
 void client_ok(Client *c, uint64_t id) {
-        client_queued(c, frame_put_empty(conn_output(c->conn), FRAME_OK, id));
+        if (id != 0)
+                client_queued(c, frame_put_empty(conn_output(c->conn), FRAME_OK, id));
 }
 
 void client_error(Client *c, uint64_t id, Code code, const char *text, uint64_t retry_after) {
-        client_queued(c, error_encode(conn_output(c->conn), id, code, text, retry_after));
+        if (id != 0)
+                client_queued(c, error_encode(conn_output(c->conn), id, code, text, retry_after));
 }
 
 void client_malformed(Client *c) {
@@ -268,13 +270,11 @@ void client_request_free(ClientRequest *rq) {
 }
 
 void client_request_ok(ClientRequest *rq) {
-        if (rq->id != 0)
-                client_ok(rq->client, rq->id);
+        client_ok(rq->client, rq->id);
         client_request_free(rq);
 }
 
 void client_request_error(ClientRequest *rq, Code code, const char *text, uint64_t retry_after) {
-        if (rq->id != 0)
-                client_error(rq->client, rq->id, code, text, retry_after);
+        client_error(rq->client, rq->id, code, text, retry_after);
         client_request_free(rq);
 }

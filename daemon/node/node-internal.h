@@ -181,6 +181,8 @@ void client_queued(Client *c, int r);
 
 /* The store has the record of its HELLO, or a newer one. */
 void client_drop_record(Client *c);
+
+/* Answers; none where the id is 0. */
 void client_ok(Client *c, uint64_t id);
 void client_error(Client *c, uint64_t id, Code code, const char *text, uint64_t retry_after);
 
