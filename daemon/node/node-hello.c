@@ -21,7 +21,8 @@ void client_replace(Client *c, Bytes record) {
         client_bye(c, CODE_REPLACED, "this account is used on another device now", record);
 }
 
-static void hello_answer(Client *c) {
+/* Without memory for the answer there is no session: the client would wait for it. */
+static bool hello_answer(Client *c) {
         Node *n = c->node;
         Hello h = {
                 .versions = {PROTOCOL_VERSION},
@@ -35,10 +36,15 @@ static void hello_answer(Client *c) {
         r = hello_encode(conn_output(c->conn), &h);
         if (r >= 0)
                 r = hello_ok_encode(conn_output(c->conn), &(HelloOk){});
+        if (r < 0) {
+                client_bye(c, CODE_STORAGE, "the tracker is out of memory", (Bytes){});
+                return false;
+        }
         client_queued(c, r);
         if (c->person)
                 conn_keep(c->conn);
         client_opened(c);
+        return true;
 }
 
 /* The session that spoke for the account until now is ended: the same device has connected anew,
@@ -63,8 +69,8 @@ static void hello_accept(Client *c) {
         if (old)
                 hello_supersede(c, old);
         a->client = c;
-        hello_answer(c);
-        client_refresh(c);
+        if (hello_answer(c))
+                client_refresh(c);
 }
 
 static void on_hello_user(void *userdata, int error, Bytes blob) {
@@ -147,7 +153,7 @@ void client_hello(Client *c, Frame *f) {
         c->heartbeat = h.heartbeat;
         c->state = CLIENT_CHECKING;
         if (h.record.size == 0) {
-                hello_answer(c);
+                (void)hello_answer(c);
                 return;
         }
         c->record = malloc(h.record.size);
