@@ -5,7 +5,9 @@
 #include <stdarg.h>
 
 /* Of one input, in a replay. */
+#ifndef FAILURES_MAX
 #define FAILURES_MAX 200
+#endif
 
 /* Other threads always get their memory. */
 static _Thread_local struct {
@@ -125,17 +127,23 @@ static uint64_t hash(const uint8_t *data, size_t size) {
         return h;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+/* As engines do, and so as an input was found. */
+static unsigned long run_twice(const uint8_t *data, size_t size) {
         unsigned long made = run_once(data, size, 0, false);
         uint64_t h = hash(data, size);
 
         if (made > 0)
                 run_once(data, size, 1 + (h >> 1) % made, h & 1);
+        return made;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        run_twice(data, size);
         return 0;
 }
 
 void fuzz_replay(const uint8_t *data, size_t size) {
-        unsigned long made = run_once(data, size, 0, false), step = made / FAILURES_MAX + 1;
+        unsigned long made = run_twice(data, size), step = made / FAILURES_MAX + 1;
 
         for (unsigned long i = 1; i <= made; i += step) {
                 run_once(data, size, i, false);

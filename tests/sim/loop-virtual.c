@@ -310,6 +310,10 @@ void loop_virtual_run(Loop *l, usec_t time) {
                 continue;
 }
 
+unsigned loop_virtual_count_sources(Loop *l) {
+        return virtual_loop(l)->n_sources;
+}
+
 int loop_virtual_new(uint64_t seed, Loop **ret) {
         VirtualLoop *v = calloc(1, sizeof(*v));
 

@@ -34,5 +34,8 @@ void loop_virtual_set_arrival(LoopTimer *t);
 /* Time passes and nobody is called: the process was stopped, or something has blocked. */
 void loop_virtual_stall(Loop *l, usec_t time);
 
+/* How many sources there are: what has ended leaves none behind. */
+unsigned loop_virtual_count_sources(Loop *l);
+
 /* Moves the wall clock against the monotonic one. */
 void loop_virtual_step_realtime(Loop *l, int64_t by);
