@@ -7,6 +7,7 @@
 #include "config/item.h"
 #include "config/widen.h"
 #include "util/fs.h"
+#include "util/text.h"
 
 typedef struct Loader {
         const ConfigSchema *schema;
@@ -20,29 +21,13 @@ static int fail(ConfigError *e, const char *format, ...) _printf_(2, 3);
 
 /* What a message quotes comes from the file, so nothing in it may move the cursor of the terminal
  * that shows it. */
-static void make_printable(char *text) {
-        uint8_t *p = (uint8_t *)text;
-        size_t left = strlen(text);
-
-        while (left > 0) {
-                size_t k = utf8_char_size(p, left);
-
-                if (k == 0 || p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0)) {
-                        k = MAX(k, (size_t)1);
-                        memset(p, '?', k);
-                }
-                p += k;
-                left -= k;
-        }
-}
-
 static int fail(ConfigError *e, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
         vsnprintf(e->text, sizeof(e->text), format, ap);
         va_end(ap);
-        make_printable(e->text);
+        text_clean(e->text);
         return -EINVAL;
 }
 
