@@ -115,6 +115,42 @@ static int try_uuid(const Text *t) {
         return r;
 }
 
+/* Ids that are made sort by time, and read back. */
+static int try_new_uuid(const Text *t) {
+        uint8_t bytes[2 * sizeof(uint64_t) + 2] = {};
+        uint64_t first, second;
+        char text[UUID_TEXT_SIZE];
+        Uuid a, b, again;
+
+        copy_bytes(bytes, t->data, MIN(t->size, sizeof(bytes)));
+        memcpy(&first, bytes, sizeof(first));
+        memcpy(&second, bytes + sizeof(first), sizeof(second));
+        first %= USEC_PER_MSEC << 48;
+        second %= USEC_PER_MSEC << 48;
+        a = uuid_make_v7(first, bytes);
+        b = uuid_make_v7(second, bytes);
+        MUST(uuid_parse(uuid_format(&a, text), &again) == 0 && uuid_equal(&a, &again));
+        MUST((first / USEC_PER_MSEC < second / USEC_PER_MSEC) == (memcmp(&a, &b, sizeof(a)) < 0));
+        return 0;
+}
+
+/* Each address once, and those of a family in their order. */
+static int try_families(const Text *t) {
+        int families[8] = {};
+        size_t order[ELEMENTSOF(families)], n = MIN(t->size, ELEMENTSOF(families));
+
+        for (size_t i = 0; i < n; i++)
+                families[i] = t->data[i] & 1 ? AF_INET6 : AF_INET;
+        families_interleave(families, n, order);
+        for (size_t i = 0; i < n; i++) {
+                MUST(order[i] < n);
+                for (size_t k = 0; k < i; k++)
+                        MUST(order[k] != order[i] &&
+                                (families[order[k]] != families[order[i]] || order[k] < order[i]));
+        }
+        return 0;
+}
+
 static int try_name(const Text *t) {
         char name[NAME_SIZE] = "", again[NAME_SIZE];
         int r;
@@ -182,6 +218,8 @@ void fuzz_one(const uint8_t *data, size_t size) {
                 try_code,
                 try_number,
                 try_seconds,
+                try_new_uuid,
+                try_families,
         };
         FUZZ_OWN_MEMORY; /* none of them takes any */
         _cleanup_(freep) char *string = NULL;

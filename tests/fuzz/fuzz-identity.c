@@ -6,7 +6,8 @@
 
 #include "fuzz.h"
 
-#include "../unit/cbor-echo.h"
+#include "mutate.h"
+
 #include "../unit/wire-sample.h"
 
 enum {
@@ -75,19 +76,37 @@ static bool record_is_rewritable(const Record *rec, Bytes body) {
         return !successor && end_of_devices[0] == 1 && end_of_devices[1] == 0x80;
 }
 
+/* Of two records one wins, whichever is asked about first. */
+static void check_order(const Record *rec, Bytes outer) {
+        FUZZ_OWN_MEMORY;
+        _cleanup_(buffer_done) Buffer object = sample_record_object(1);
+        Bytes other = sample_bytes(&object);
+        Record sample;
+        int c, d;
+
+        MUST(record_decode(other, &sample) == 0);
+        c = record_compare(rec, outer, &sample, other);
+        d = record_compare(&sample, other, rec, outer);
+        MUST((c > 0) == (d < 0) && (c < 0) == (d > 0));
+        MUST(record_compare(rec, outer, rec, outer) == 0);
+}
+
 static int try_record(Bytes outer, Bytes body) {
         _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
-        Record rec;
-        int r;
+        Record rec, parsed;
+        int form, r;
 
+        form = record_parse(outer, &parsed);
+        if (form == 0)
+                check_order(&parsed, outer);
         r = record_decode(outer, &rec);
+        MUST(r < 0 || form == 0);
         if (r < 0)
                 return r;
         MUST(name_is_canonical((const uint8_t *)rec.name, strlen(rec.name)));
         MUST(rec.epoch == rec.device.epoch && key_equal(rec.account, rec.device.account));
         MUST(rec.n_suites <= RECORD_SUITES_MAX && rec.n_changes <= RECORD_CHANGES_MAX);
         MUST(rec.presence < _VISIBILITY_MAX && rec.endpoints < VISIBLE_NOBODY);
-        MUST(record_compare(&rec, outer, &rec, outer) == 0);
         if (is_plain(body) && is_ours(rec.account, &account) && record_is_rewritable(&rec, body))
                 check_same(record_encode(&rec, &account, &again), &again, outer);
         return 0;
@@ -99,9 +118,11 @@ static int try_presence(Bytes outer, Bytes body) {
         uint64_t key;
         CborReader r;
         CborMap m;
-        int e;
+        int form, e;
 
+        form = presence_parse(outer, &p);
         e = presence_decode(outer, &p);
+        MUST(e < 0 || form == 0);
         if (e < 0)
                 return e;
         MUST(p.presence < _PRESENCE_MAX && p.n_endpoints <= PRESENCE_ENDPOINTS_MAX);
@@ -202,3 +223,9 @@ void fuzz_one(const uint8_t *data, size_t size) {
         r = tries[which](outer, s.body);
         MUST(r == 0 || r == -EBADMSG || r == -EKEYREJECTED || (r == -ENOMEM && fuzz_failed()));
 }
+
+#ifdef FUZZING_LIBFUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) {
+        return mutate_input(data, size, max, seed, 1);
+}
+#endif

@@ -7,8 +7,12 @@
 
 #include "fuzz.h"
 
-#include "../unit/cbor-echo.h"
+#include "mutate.h"
+
 #include "../unit/frame-echo.h"
+#include "../unit/wire-sample.h"
+
+#define BEFORE "before"
 
 static bool has_ignorable(const uint8_t *p, size_t size) {
         FUZZ_OWN_MEMORY;
@@ -18,7 +22,24 @@ static bool has_ignorable(const uint8_t *p, size_t size) {
         return echo_item(&r, &out) >= CBOR_KEY_IGNORABLE;
 }
 
-static void check_inner(Bytes in) {
+/* The device that signed is proven by what was signed, and nothing else. */
+static void check_signature(const Inner *m, Bytes in, const uint8_t *signature) {
+        SignKey device = sample_key(2);
+        uint8_t hash[SHA256_SIZE], own[SIGNATURE_SIZE], there[SHA256_SIZE], back[SHA256_SIZE];
+
+        sha256(in.data, in.size, hash);
+        MUST(entry_sign(&device, hash, own) == 0);
+        MUST(entry_verify(sign_key_public(&device), hash, own) == 0);
+        hash[0] ^= 1;
+        MUST(entry_verify(sign_key_public(&device), hash, own) == -EBADMSG);
+        if (signature)
+                MUST(entry_verify(m->device, hash, signature) == -EBADMSG);
+        conversation_direct(m->account, m->device, there);
+        conversation_direct(m->device, m->account, back);
+        MUST(memcmp(there, back, SHA256_SIZE) == 0);
+}
+
+static void check_inner(Bytes in, const uint8_t *signature) {
         _cleanup_(buffer_done) Buffer out = BUFFER_NULL;
         Inner m;
         int r;
@@ -26,6 +47,7 @@ static void check_inner(Bytes in) {
         if (inner_decode(in, &m) < 0)
                 return;
         MUST(m.seq > 0 && m.body.size <= BODY_SIZE_MAX && m.n_parents <= PARENTS_MAX);
+        check_signature(&m, in, signature);
         MUST(m.expires <= MESSAGE_TIME_MAX && m.sent <= MESSAGE_TIME_MAX);
         r = inner_encode(&out, &m);
         MUST(r == (fuzz_failed() ? -ENOMEM : 0));
@@ -50,12 +72,28 @@ static bool head_is_lost(const Frame *f) {
         }
 }
 
+static void put_before(Buffer *out) {
+        FUZZ_OWN_MEMORY;
+
+        MUST(buffer_append(out, BEFORE, STRLEN(BEFORE)) == 0);
+}
+
+/* An encoder that fails leaves the output as it was, because other frames wait there. */
 static int open_and_echo(const uint8_t *p, size_t size, EchoOk ok, Frame *ret, Buffer *out) {
         size_t frame;
+        int r;
 
         if (frame_scan(p, size, &frame) != 1 || frame != size || frame_open(p, size, ret) < 0)
                 return -EBADMSG;
-        return frame_echo(ret, ok, out);
+        if (ret->type > UINT32_MAX) /* which is ignored, and no encoder has room for */
+                return -EBADMSG;
+        put_before(out);
+        r = frame_echo(ret, ok, out);
+        MUST(buffer_size(out) >= STRLEN(BEFORE));
+        MUST(memcmp(buffer_data(out), BEFORE, STRLEN(BEFORE)) == 0);
+        MUST(r >= 0 || buffer_size(out) == STRLEN(BEFORE));
+        buffer_consume(out, STRLEN(BEFORE));
+        return r;
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
@@ -86,5 +124,19 @@ void fuzz_one(const uint8_t *data, size_t size) {
 
         if (f.type == FRAME_MESSAGE && frame_open(data, size, &f) == 0 &&
                 message_decode(&f, &m) == 0)
-                check_inner(m.inner);
+                check_inner(m.inner, m.signature.size ? m.signature.data : NULL);
 }
+
+#ifdef FUZZING_LIBFUZZER
+/* The size of the frame follows, most of the time. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) {
+        size_t n = mutate_input(data, size, max, seed, 1 + FRAME_HEAD_SIZE), body;
+
+        if (n <= 1 + FRAME_HEAD_SIZE || seed % 16 == 0)
+                return n;
+        body = n - 1 - FRAME_HEAD_SIZE;
+        for (int i = 0; i < FRAME_HEAD_SIZE; i++)
+                data[1 + i] = (uint8_t)(body >> (24 - 8 * i));
+        return n;
+}
+#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Answers and signals of any shape, as chatc reads and shows them. The input is a sequence of
- * arguments: a letter of TYPES, then its content. Texts end with a zero byte; what a dictionary or
- * a list holds goes on until the byte '.'. */
+/* Answers and signals of any shape, as chatc reads and shows them. The first byte says which signal
+ * it is. Then come the arguments: a letter of `types` and its content. Texts end with a zero byte,
+ * and what a dictionary or a list holds with a '.'. */
 
 #include "fuzz.h"
 
@@ -221,47 +221,57 @@ static void is_message(const char *text, size_t n) {
         shown_is_one_line(p, (size_t)(end - p));
 }
 
-static void show_all(const Value *v) {
-        static const Chatc plain, json = {.json = true};
+static const Chatc plain, json = {.json = true};
 
-        show(show_json, &plain, v, shown_is_json_line);
-        show(show_dict, &plain, v, shown_is_one_line);
+static void show_event(const Value *v) {
         show(event_print, &plain, v, is_line);
         show(event_print, &json, v, shown_is_json_line);
+}
+
+static void show_all(const Value *v) {
+        show_event(v);
+        show(show_json, &plain, v, shown_is_json_line);
+        show(show_dict, &plain, v, shown_is_one_line);
         show(show_message, &plain, v, is_message);
 }
 
-static void try_signal(const Value *args) {
+static void try_signal(size_t which, const Value *args) {
         static const char *const members[] = {"MessageReceived", "MessageStateChanged",
                 "PeerChanged", "RoomChanged", "RequestReceived", "TypingChanged", "SessionReplaced",
                 "Gap", "Unknown"};
 
-        for (size_t i = 0; i < ELEMENTSOF(members); i++) {
-                _cleanup_(event_freep) SignalEvent *e = event_from_signal(members[i], args);
+        _cleanup_(event_freep) SignalEvent *e = NULL;
 
-                MUST(e || fuzz_failed());
-                if (e)
-                        show_all(event_value(e));
-        }
+        e = event_from_signal(members[which % ELEMENTSOF(members)], args);
+        MUST(e || fuzz_failed());
+        if (e)
+                show_event(event_value(e));
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_(value_freep) Value *all = NULL;
-        Input in = {data, data + size};
+        _cleanup_(value_freep) Value *first = NULL, *all = NULL;
+        Input in = {data + 1, data + size};
         size_t n;
         int r;
 
+        if (size == 0)
+                return;
         m = make_message(&in);
         if (!m)
                 return;
+        r = value_read(m, &first);
+        MUST(r == 0 || r == -EBADMSG || (r == -ENOMEM && fuzz_failed()));
+        MUST(sd_bus_message_rewind(m, true) >= 0);
         r = value_read_all(m, &all);
         MUST(r == 0 || r == -EBADMSG || (r == -ENOMEM && fuzz_failed()));
         if (r < 0)
                 return;
         for (size_t i = 0; i < all->n_items; i++)
                 show_all(all->items[i]);
-        try_signal(all);
+        try_signal(data[0], all);
+        if (first)
+                value_take_more(first);
         n = all->n_items;
         if (value_take_more(all))
                 MUST(all->n_items == n - 1);
