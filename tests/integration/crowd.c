@@ -32,6 +32,7 @@
 #include "directory/directory.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
+#include "node/node.h"
 #include "people.h"
 
 static Loop *loop;
@@ -211,6 +212,7 @@ typedef struct Caller {
         usec_t start;
 } Caller;
 
+static const char *protocol;
 static Caller *callers;
 static unsigned n_callers, n_open;
 
@@ -288,7 +290,7 @@ static void on_caller_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
 static int on_caller_frame(void *userdata, Frame *f) {
         Caller *c = userdata;
 
-        if (f->type == FRAME_HELLO_OK) {
+        if (f->type == FRAME_HELLO_OK && !streq(protocol, NODE_ALPN)) {
                 (void)hello_ok_encode(conn_output(c->conn), &(HelloOk){});
                 conn_queued(c->conn);
         }
@@ -317,8 +319,7 @@ static void caller_start_plain(Caller *c) {
         check(loop_io_new(loop, c->fd, LOOP_READ, on_caller_input, c, &c->io), "io");
 }
 
-static void caller_start(
-        Caller *c, const char *protocol, unsigned number, unsigned sources, uint16_t port) {
+static void caller_start(Caller *c, unsigned number, unsigned sources, uint16_t port) {
         Transport *t;
         SockAddr peer;
 
@@ -347,7 +348,6 @@ static Kind kind_from_name(const char *name) {
 
 /* A few at a time, so that those before have their turn; they come in faster than they go out. */
 typedef struct Start {
-        const char *protocol;
         uint16_t port;
         unsigned next, sources;
         LoopTimer *timer;
@@ -357,7 +357,7 @@ static void on_start(void *userdata) {
         Start *s = userdata;
 
         for (int i = 0; i < 16 && s->next < n_callers; i++, s->next++)
-                caller_start(&callers[s->next], s->protocol, s->next, s->sources, s->port);
+                caller_start(&callers[s->next], s->next, s->sources, s->port);
         if (s->next < n_callers)
                 loop_timer_set(s->timer, loop_now(loop) + 5 * USEC_PER_MSEC);
         else
@@ -365,11 +365,10 @@ static void on_start(void *userdata) {
 }
 
 static int run_callers(int argc, char **argv) {
-        Start s = {.protocol = argv[0],
-                .port = (uint16_t)atoi(argv[1]),
-                .sources = (unsigned)atoi(argv[2])};
+        Start s = {.port = (uint16_t)atoi(argv[1]), .sources = (unsigned)atoi(argv[2])};
         int r;
 
+        protocol = argv[0];
         for (int i = 3; i + 1 < argc; i += 2) {
                 unsigned n = (unsigned)atoi(argv[i + 1]);
 
