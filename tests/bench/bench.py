@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 import measure  # noqa: E402,F401 - finds the harness
 import harness  # noqa: E402
 import idle  # noqa: E402
+import instructions  # noqa: E402
 import messages  # noqa: E402
 import tracker  # noqa: E402
 
@@ -20,7 +21,7 @@ ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
     "idle": idle.idle, "start": idle.start, "million": messages.million,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
-    "connections": tracker.connections,
+    "connections": tracker.connections, "instructions": instructions.instructions,
 }
 
 
