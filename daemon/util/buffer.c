@@ -16,12 +16,10 @@ void buffer_wipe(Buffer *b) {
         buffer_done(b);
 }
 
-uint8_t *buffer_reserve(Buffer *b, size_t n) {
+uint8_t *buffer_grow(Buffer *b, size_t n) {
         size_t size = buffer_size(b), want;
         uint8_t *p;
 
-        if (b->allocated - b->end >= n && b->data)
-                return b->data + b->end;
         if (n > SIZE_MAX / 4 - size)
                 return NULL;
 
@@ -43,16 +41,6 @@ uint8_t *buffer_reserve(Buffer *b, size_t n) {
         free(b->data);
         *b = (Buffer){.data = p, .begin = 0, .end = size, .allocated = want};
         return p + size;
-}
-
-int buffer_append(Buffer *b, const void *p, size_t n) {
-        uint8_t *to = buffer_reserve(b, n);
-
-        if (!to)
-                return -ENOMEM;
-        copy_bytes(to, p, n);
-        b->end += n;
-        return 0;
 }
 
 void buffer_consume(Buffer *b, size_t n) {

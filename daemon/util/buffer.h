@@ -33,15 +33,31 @@ static inline uint8_t *buffer_data(const Buffer *b) {
         return b->data ? b->data + b->begin : NULL;
 }
 
+/* What buffer_reserve() does where there is no room yet. */
+uint8_t *buffer_grow(Buffer *b, size_t n);
+
 /* Makes room for N more bytes and returns where they go, or NULL when memory is out. The bytes
  * count only after buffer_commit(). */
-uint8_t *buffer_reserve(Buffer *b, size_t n);
+static inline uint8_t *buffer_reserve(Buffer *b, size_t n) {
+        if (b->data && b->allocated - b->end >= n)
+                return b->data + b->end;
+        return buffer_grow(b, n);
+}
 
 static inline void buffer_commit(Buffer *b, size_t n) {
         b->end += n;
 }
 
-int buffer_append(Buffer *b, const void *p, size_t n);
+/* Here because rows and frames are made of a few bytes at a time. */
+static inline int buffer_append(Buffer *b, const void *p, size_t n) {
+        uint8_t *to = buffer_reserve(b, n);
+
+        if (!to)
+                return -ENOMEM;
+        copy_bytes(to, p, n);
+        b->end += n;
+        return 0;
+}
 
 /* Drops N bytes from the front; an emptied buffer starts at its beginning again, and gives a large
  * allocation back. */
