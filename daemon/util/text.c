@@ -150,11 +150,19 @@ size_t utf8_char_size(const uint8_t *p, size_t n) {
         return k;
 }
 
+/* Eight characters at once that are ASCII, as most of most texts is. */
+static bool is_ascii_8(const uint8_t *p) {
+        uint64_t v;
+
+        memcpy(&v, p, sizeof(v));
+        return (v & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_is_valid(const void *p, size_t n) {
         const uint8_t *b = p;
 
         while (n > 0) {
-                size_t k = utf8_char_size(b, n);
+                size_t k = n >= 8 && is_ascii_8(b) ? 8 : utf8_char_size(b, n);
 
                 if (k == 0)
                         return false;

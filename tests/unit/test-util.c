@@ -75,6 +75,14 @@ TEST(utf8_edges) {
         CHECK(!utf8_is_valid("\xf4\x90\x80\x80", 4)); /* above U+10FFFF */
         CHECK(!utf8_is_valid("\xe2\x82", 2)); /* cut short */
         CHECK(!utf8_is_valid("\x80", 1));
+        for (size_t i = 0; i < 24; i++) { /* wherever it is in a long text */
+                char text[24];
+
+                memset(text, 'a', sizeof(text));
+                text[i] = (char)0x80;
+                CHECK(!utf8_is_valid(text, sizeof(text)));
+                CHECK(utf8_is_valid(text, i));
+        }
 }
 
 static const char *clean(const char *text) {
