@@ -13,6 +13,7 @@ struct DbTxn {
         int error;
         unsigned writes;
         uint64_t bytes; /* of the rows written */
+        MDB_cursor *near[DB_TABLES_MAX]; /* the batch's, which LMDB closes with it */
 };
 
 typedef struct Waiter {

@@ -77,6 +77,25 @@ static bool table_exists(const DbTxn *txn, unsigned table) {
         return db->exists[table] || (db->created && txn == &db->batch);
 }
 
+/* In the batch each table has a cursor that stays where it was last: LMDB looks there before it
+ * goes down from the root again, and rows of a burst lie beside each other. */
+static int near_cursor(DbTxn *txn, unsigned table, MDB_cursor **ret) {
+        MDB_cursor **c = &txn->near[table];
+        int e = 0;
+
+        if (!*c)
+                e = mdb_cursor_open(txn->txn, txn->db->tables[table], c);
+        *ret = *c;
+        return e;
+}
+
+static int near_get(DbTxn *txn, unsigned table, MDB_val *k, MDB_val *ret) {
+        MDB_cursor *c;
+        int e = near_cursor(txn, table, &c);
+
+        return e ?: mdb_cursor_get(c, k, ret, MDB_SET);
+}
+
 int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret) {
         MDB_val k = key_val(key), v;
         int e;
@@ -85,7 +104,10 @@ int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret) {
                 return txn->error;
         if (!table_exists(txn, table))
                 return 0;
-        e = mdb_get(txn->txn, txn->db->tables[table], &k, &v);
+        if (txn == &txn->db->batch)
+                e = near_get(txn, table, &k, &v);
+        else
+                e = mdb_get(txn->txn, txn->db->tables[table], &k, &v);
         if (e == MDB_NOTFOUND)
                 return 0;
         if (e)
@@ -107,13 +129,16 @@ static void txn_count(DbTxn *txn) {
 
 int db_put(DbTxn *txn, unsigned table, const DbKey *key, const void *p, size_t n) {
         MDB_val k = key_val(key), v = {.mv_data = (void *)p, .mv_size = n};
+        MDB_cursor *c;
         int e;
 
         if (txn->error < 0)
                 return txn->error;
         if (!table_exists(txn, table) && db_make_tables(txn) < 0)
                 return txn->error;
-        e = mdb_put(txn->txn, txn->db->tables[table], &k, &v, 0);
+        e = near_cursor(txn, table, &c);
+        if (!e)
+                e = mdb_cursor_put(c, &k, &v, 0);
         if (e)
                 return txn_fail(txn, e);
         txn->bytes += key->size + n;
@@ -122,14 +147,16 @@ int db_put(DbTxn *txn, unsigned table, const DbKey *key, const void *p, size_t n
 }
 
 int db_del(DbTxn *txn, unsigned table, const DbKey *key) {
-        MDB_val k = key_val(key);
+        MDB_val k = key_val(key), v;
         int e;
 
         if (txn->error < 0)
                 return txn->error;
         if (!table_exists(txn, table))
                 return 0;
-        e = mdb_del(txn->txn, txn->db->tables[table], &k, NULL);
+        e = near_get(txn, table, &k, &v);
+        if (!e)
+                e = mdb_cursor_del(txn->near[table], 0);
         if (e == MDB_NOTFOUND)
                 return 0;
         if (e)

@@ -574,6 +574,52 @@ TEST(deleting_under_a_cursor_loses_no_row) {
         lab_free(&lab);
 }
 
+#define N_ROWS 2000
+
+/* Pages are split and joined under the cursors that a batch keeps. */
+TEST(a_batch_reads_what_was_written_and_deleted_in_it) {
+        static uint8_t held[N_ROWS], row[200];
+        DbCursor c = {};
+        DbValue k, v;
+        uint32_t x = 1;
+        Lab lab;
+        DbTxn *txn;
+
+        lab_new(&lab);
+        lab_open(&lab);
+        memset(held, 0, sizeof(held));
+        for (int i = 0; i < 200000; i++) {
+                DbKey at;
+                uint32_t n;
+
+                x = x * 1664525 + 1013904223;
+                n = x >> 8 & 1 ? (uint32_t)i % N_ROWS : (x >> 9) % N_ROWS;
+                at = key_number(n);
+                txn = db_write(lab.db);
+                CHECK_EQ(db_get(txn, TABLE_A, &at, &v), held[n] != 0);
+                CHECK(held[n] == 0 || (v.size == held[n] && v.data[0] == held[n]));
+                if (x >> 24 < 100) {
+                        CHECK_EQ(db_del(txn, TABLE_A, &at), held[n] != 0);
+                        held[n] = 0;
+                } else if (x >> 24 < 120 && held[n] != 0) {
+                        DbKey all = DB_KEY_NULL;
+
+                        CHECK_OK(db_cursor_open(txn, TABLE_A, &all, &at, false, &c));
+                        CHECK_EQ(db_cursor_next(&c, &k, &v), 1);
+                        CHECK_OK(db_cursor_del(&c));
+                        db_cursor_close(&c);
+                        held[n] = 0;
+                } else {
+                        held[n] = (uint8_t)(1 + (x >> 16) % sizeof(row));
+                        memset(row, held[n], sizeof(row));
+                        CHECK_OK(db_put(txn, TABLE_A, &at, row, held[n]));
+                }
+                if (i % 5000 == 0)
+                        CHECK_OK(db_commit(lab.db));
+        }
+        lab_free(&lab);
+}
+
 TEST(an_empty_table_has_no_rows_either_way) {
         DbKey none = DB_KEY_NULL, k = key("k");
         DbCursor cursor;
