@@ -8,11 +8,6 @@ BusDict bus_dict_open(sd_bus_message *m) {
         return (BusDict){.m = m, .r = sd_bus_message_open_container(m, 'a', "{sv}")};
 }
 
-void bus_dict_string(BusDict *d, const char *key, const char *value) {
-        if (d->r >= 0 && value && *value)
-                d->r = sd_bus_message_append(d->m, "{sv}", key, "s", value);
-}
-
 void bus_dict_open_value(BusDict *d, const char *key, const char *type) {
         if (d->r >= 0)
                 d->r = sd_bus_message_open_container(d->m, 'e', "sv");
@@ -36,19 +31,33 @@ void bus_dict_strings(BusDict *d, const char *key, const char *const *values) {
         bus_dict_close_value(d);
 }
 
+/* Without the variadic calls of sd-bus, which parse the type of each entry over again. */
+static void dict_basic(BusDict *d, const char *key, const char *type, const void *value) {
+        bus_dict_open_value(d, key, type);
+        if (d->r >= 0)
+                d->r = sd_bus_message_append_basic(d->m, *type, value);
+        bus_dict_close_value(d);
+}
+
+void bus_dict_string(BusDict *d, const char *key, const char *value) {
+        if (value && *value)
+                dict_basic(d, key, "s", value);
+}
+
 void bus_dict_time(BusDict *d, const char *key, usec_t value) {
-        if (d->r >= 0 && value > 0)
-                d->r = sd_bus_message_append(d->m, "{sv}", key, "t", value);
+        if (value > 0)
+                dict_basic(d, key, "t", &value);
 }
 
 void bus_dict_flag(BusDict *d, const char *key, bool value) {
-        if (d->r >= 0 && value)
-                d->r = sd_bus_message_append(d->m, "{sv}", key, "b", 1);
+        static const int yes = 1;
+
+        if (value)
+                dict_basic(d, key, "b", &yes);
 }
 
 void bus_dict_number(BusDict *d, const char *key, unsigned value) {
-        if (d->r >= 0)
-                d->r = sd_bus_message_append(d->m, "{sv}", key, "u", value);
+        dict_basic(d, key, "u", &value);
 }
 
 int bus_dict_close(BusDict *d) {
