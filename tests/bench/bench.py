@@ -12,6 +12,7 @@ import sys
 sys.dont_write_bytecode = True
 import measure  # noqa: E402,F401 - finds the harness
 import harness  # noqa: E402
+import history  # noqa: E402
 import idle  # noqa: E402
 import instructions  # noqa: E402
 import messages  # noqa: E402
@@ -20,6 +21,7 @@ import tracker  # noqa: E402
 ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
     "idle": idle.idle, "start": idle.start, "million": messages.million,
+    "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "connections": tracker.connections, "instructions": instructions.instructions,
 }

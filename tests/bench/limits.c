@@ -6,7 +6,8 @@
  *   limits store DIRECTORY COUNT BATCH     durable LMDB commits of BATCH values of 256 bytes
  *   limits rows DIRECTORY COUNT BATCH      the same, of the rows of a message
  *   limits names DIRECTORY COUNT BATCH     the same, of the rows of a name at a tracker
- *   limits bus ADDRESS COUNT WINDOW        calls of a service that only answers, WINDOW in flight
+ *   limits bus ADDRESS COUNT WINDOW ANSWER  calls of a service that only answers, with a text of
+ *                                          ANSWER bytes; WINDOW in flight
  *   limits idle ADDRESS                    initialises our libraries, owns a name, waits for the
  *                                          end of standard input
  */
@@ -171,6 +172,8 @@ static sd_bus *bus_open(sd_event *event, const char *address) {
         return bus;
 }
 
+static char *answer;
+
 static int method_send(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         const char *to, *text;
         int r;
@@ -178,7 +181,7 @@ static int method_send(sd_bus_message *message, void *userdata, sd_bus_error *re
         r = sd_bus_message_read(message, "ss", &to, &text);
         if (r < 0)
                 return r;
-        return sd_bus_reply_method_return(message, "s", "01890a5d-ac96-774b-bcce-b302099a8057");
+        return sd_bus_reply_method_return(message, "s", answer);
 }
 
 static const sd_bus_vtable echo_vtable[] = {
@@ -261,11 +264,16 @@ static void calls_go_on(Calls *calls) {
                 sd_event_exit(calls->event, 0);
 }
 
-static int run_bus(const char *address, size_t count, size_t window) {
+static int run_bus(const char *address, size_t count, size_t window, size_t answer_size) {
         Calls calls = { .count = count, .window = window };
-        pid_t echo = echo_spawn(address);
         uint64_t start;
+        pid_t echo;
 
+        answer = calloc(1, answer_size + 1);
+        if (!answer)
+                bench_check(-ENOMEM, "calloc");
+        memset(answer, 'x', answer_size);
+        echo = echo_spawn(address);
         calls.took = calloc(count, sizeof(*calls.took));
         if (!calls.took)
                 bench_check(-ENOMEM, "calloc");
@@ -310,11 +318,12 @@ int main(int argc, char **argv) {
                 return run_message_rows(argv[2], bench_number(argv[3]), bench_number(argv[4]));
         if (argc == 5 && strcmp(argv[1], "names") == 0)
                 return run_name_rows(argv[2], bench_number(argv[3]), bench_number(argv[4]));
-        if (argc == 5 && strcmp(argv[1], "bus") == 0)
-                return run_bus(argv[2], bench_number(argv[3]), bench_number(argv[4]));
+        if (argc == 6 && strcmp(argv[1], "bus") == 0)
+                return run_bus(argv[2], bench_number(argv[3]), bench_number(argv[4]),
+                        bench_number(argv[5]));
         if (argc == 3 && strcmp(argv[1], "idle") == 0)
                 return run_idle(argv[2]);
         fprintf(stderr, "usage: limits store|rows|names DIRECTORY COUNT BATCH | "
-                        "bus ADDRESS COUNT WINDOW | idle ADDRESS\n");
+                        "bus ADDRESS COUNT WINDOW ANSWER | idle ADDRESS\n");
         return 2;
 }

@@ -63,6 +63,11 @@ def store_limit(lab, batch, commits, what="store"):
     return run("limits", what, directory, commits * batch, batch)
 
 
+def bus_limit(user, count, window, answer=36):
+    """Calls of a service that only answers; an id has 36 bytes."""
+    return run("limits", "bus", user.bus.address, count, window, answer)
+
+
 def disk_size(process):
     return sum(f.stat().st_blocks * 512 for f in process.state.rglob("*") if f.is_file())
 

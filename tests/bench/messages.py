@@ -4,8 +4,8 @@ import time
 
 import harness
 import kernel
-from measure import (MIB, ROUNDS, SIZE, commits_of, disk_size, few, medians, report, run,
-                     start_times, store_limit, summary, two_users)
+from measure import (MIB, ROUNDS, SIZE, bus_limit, commits_of, disk_size, few, medians, report,
+                     run, start_times, store_limit, summary, two_users)
 
 FRAME = 472                                     # of MESSAGE, with a text of SIZE bytes
 
@@ -16,7 +16,7 @@ def pipelined(lab):
     before = [commits_of(user) for user in (alice, bob)]
     for _ in range(ROUNDS):
         results.append(run("flood", alice.bus.address, bob.bus.address, "bob", count, 256, SIZE))
-        bus.append(run("limits", "bus", alice.bus.address, count, 256))
+        bus.append(bus_limit(alice, count, 256))
         store.append(store_limit(lab, 100, 100))
         one.append(store_limit(lab, 1, 500))
     commits = [commits_of(user) - b for user, b in zip((alice, bob), before)]
@@ -35,7 +35,7 @@ def one_message(lab):
     count, results, bus, store = few(1000, 200), [], [], []
     for _ in range(ROUNDS):
         results.append(run("flood", alice.bus.address, bob.bus.address, "bob", count, 1, SIZE))
-        bus.append(run("limits", "bus", alice.bus.address, count, 1))
+        bus.append(bus_limit(alice, count, 1))
         store.append(store_limit(lab, 1, count))
     result, call, commit = medians(results), medians(bus), medians(store)
     n, parts = ROUNDS * count, {"bus-call": call["p50"], "commit": commit["p50"]}
