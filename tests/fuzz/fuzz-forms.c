@@ -202,6 +202,7 @@ static int try_seconds(const Text *t) {
                 return r;
         }
         MUST(t->string[strspn(t->string, "0123456789.")] == 0);
+        MUST(t->string[0] != '.' && t->string[strlen(t->string) - 1] != '.');
         MUST(usec / USEC_PER_SEC == strtoull(t->string, NULL, 10));
         return 0;
 }

@@ -29,6 +29,16 @@ static void check_frame(const uint8_t *p, size_t size) {
                 MUST(memcmp(buffer_data(&out), p + FRAME_HEAD_SIZE, size - FRAME_HEAD_SIZE) == 0);
 }
 
+/* What is waited for may still come: the cap of its type is known by then. */
+static void check_wait(const uint8_t *p, size_t n) {
+        CborReader r = cbor_reader(p + FRAME_HEAD_SIZE + 2, n - FRAME_HEAD_SIZE - 2);
+        uint64_t type = cbor_read_uint(&r);
+        size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+
+        if (r.error == 0)
+                MUST(p[FRAME_HEAD_SIZE + 1] == 0 && size <= frame_cap(type));
+}
+
 void fuzz_one(const uint8_t *data, size_t size) {
         FUZZ_OWN_MEMORY; /* reading takes none */
         size_t from = 0, frame = 0, at_once = 0;
@@ -37,8 +47,11 @@ void fuzz_one(const uint8_t *data, size_t size) {
                 int r, whole;
 
                 r = frame_scan(data + from, n, &frame);
-                if (r == 0)
+                if (r == 0) {
+                        if (n > FRAME_HEAD_SIZE + 2)
+                                check_wait(data + from, n);
                         continue;
+                }
                 whole = frame_scan(data + from, size - from, &at_once);
                 MUST(whole == r);
                 if (r < 0)

@@ -48,6 +48,8 @@ static void check_inner(Bytes in, const uint8_t *signature) {
                 return;
         MUST(m.seq > 0 && m.body.size <= BODY_SIZE_MAX && m.n_parents <= PARENTS_MAX);
         check_signature(&m, in, signature);
+        MUST(!bytes_are_zero(&m.id, sizeof(m.id)));
+        MUST(m.expires <= usec_add(m.sent, MESSAGE_LIFETIME_MAX));
         MUST(m.expires <= MESSAGE_TIME_MAX && m.sent <= MESSAGE_TIME_MAX);
         r = inner_encode(&out, &m);
         MUST(r == (fuzz_failed() ? -ENOMEM : 0));

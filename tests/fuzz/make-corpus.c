@@ -95,6 +95,30 @@ static void write_link_frames(Bytes certificate, Bytes record, Bytes presence) {
         frame("void", 0, void_frame_encode(&b, sample_text("void")), &b);
 }
 
+/* Messages whose frame is right and whose inside is not. */
+static void write_refused_message(const char *name, const Inner *inner) {
+        _cleanup_(buffer_done) Buffer in = BUFFER_NULL, b = BUFFER_NULL;
+        MessageFrame m;
+
+        sample_must(inner_encode(&in, inner));
+        m = (MessageFrame){.inner = sample_bytes(&in)};
+        sample_must(message_encode(&b, &m));
+        write_input("messages", name, 0, sample_bytes(&b));
+}
+
+static void write_refused_messages(void) {
+        Inner no_seq = sample_inner(1, 3), no_id = no_seq, late = no_seq, long_lived = no_seq;
+
+        no_seq.seq = 0;
+        no_id.id = (Uuid){};
+        late.expires = late.sent = MESSAGE_TIME_MAX + 1;
+        long_lived.expires = long_lived.sent + MESSAGE_LIFETIME_MAX + 1;
+        write_refused_message("message-without-seq", &no_seq);
+        write_refused_message("message-without-id", &no_id);
+        write_refused_message("message-beyond-time", &late);
+        write_refused_message("message-that-lives-long", &long_lived);
+}
+
 static void write_tracker_frames(Bytes record, Bytes presence) {
         static ListPeersAnswer list;
         static const uint8_t accounts[3][KEY_SIZE] = {{1}, {2}, {3}};
@@ -154,5 +178,6 @@ int main(int argc, char **argv) {
         write_link_frames(sample_bytes(&c), sample_bytes(&rec), sample_bytes(&p));
         write_tracker_frames(sample_bytes(&rec), sample_bytes(&p));
         write_refused();
+        write_refused_messages();
         return 0;
 }

@@ -40,7 +40,7 @@ static inline uint64_t echo_argument(const uint8_t *p) {
 /* Returns the largest key of a map on the way, 0 where there is none. */
 static inline uint64_t echo_item(CborReader *r, Buffer *out) {
         const uint8_t *at = r->p;
-        uint64_t key, largest = 0;
+        uint64_t key, last = 0, largest = 0;
         CborMap m;
         Bytes b;
 
@@ -70,9 +70,12 @@ static inline uint64_t echo_item(CborReader *r, Buffer *out) {
         case 5:
                 cbor_read_map(r, &m);
                 echo_head(out, 5, m.left);
-                while (cbor_map_next(r, &m, &key)) {
+                for (bool first = true; cbor_map_next(r, &m, &key); first = false) {
                         uint64_t inside;
 
+                        if (!first && key <= last)
+                                abort();
+                        last = key;
                         echo_head(out, 0, key);
                         inside = echo_item(r, out);
                         inside = MAX(inside, key);
