@@ -131,11 +131,55 @@ static void try_clean(const char *s) {
         MUST(again && streq(text_clean(again), clean));
 }
 
+/* RFC 3629, section 4, as it stands there. */
+static size_t utf8_by_the_book(const uint8_t *p, size_t n) {
+        static const struct {
+                uint8_t first[2], second[2];
+                size_t size;
+        } rows[] = {
+                {{0x00, 0x7f}, {}, 1},
+                {{0xc2, 0xdf}, {0x80, 0xbf}, 2},
+                {{0xe0, 0xe0}, {0xa0, 0xbf}, 3},
+                {{0xe1, 0xec}, {0x80, 0xbf}, 3},
+                {{0xed, 0xed}, {0x80, 0x9f}, 3},
+                {{0xee, 0xef}, {0x80, 0xbf}, 3},
+                {{0xf0, 0xf0}, {0x90, 0xbf}, 4},
+                {{0xf1, 0xf3}, {0x80, 0xbf}, 4},
+                {{0xf4, 0xf4}, {0x80, 0x8f}, 4},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                if (p[0] < rows[i].first[0] || p[0] > rows[i].first[1] || rows[i].size > n)
+                        continue;
+                if (rows[i].size > 1 && (p[1] < rows[i].second[0] || p[1] > rows[i].second[1]))
+                        return 0;
+                for (size_t k = 2; k < rows[i].size; k++)
+                        if (p[k] < 0x80 || p[k] > 0xbf)
+                                return 0;
+                return rows[i].size;
+        }
+        return 0;
+}
+
+static void try_utf8(const uint8_t *p, size_t n) {
+        const uint8_t *start = p;
+        size_t left = n, k;
+
+        for (; left > 0; p += k, left -= k) {
+                k = utf8_by_the_book(p, left);
+                MUST(utf8_char_size(p, left) == k);
+                if (k == 0)
+                        break;
+        }
+        MUST(utf8_is_valid(start, n) == (left == 0));
+}
+
 void fuzz_one(const uint8_t *data, size_t size) {
         FUZZ_OWN_MEMORY; /* only where the output goes is memory */
         _cleanup_(freep) char *s = strndup((const char *)data, size);
 
         MUST(s);
+        try_utf8(data, size);
         try_one_line(s);
         try_lines(s);
         try_start(s);
