@@ -35,8 +35,8 @@ static void check_wait(const uint8_t *p, size_t n) {
         uint64_t type = cbor_read_uint(&r);
         size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 
-        if (r.error == 0)
-                MUST(p[FRAME_HEAD_SIZE + 1] == 0 && size <= frame_cap(type));
+        if (p[FRAME_HEAD_SIZE + 1] == 0 && r.error == 0)
+                MUST(size <= frame_cap(type));
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
