@@ -161,18 +161,22 @@ void store_set_events_fn(Store *s, EventsFn fn, void *userdata) {
         s->events_userdata = userdata;
 }
 
-/* Once for all events of a batch: the cursor is looked up and the commit is awaited. */
+/* Once for all events of a batch: the cursor is looked up and the commit is awaited. Where that
+ * cannot be, nothing of the batch is: what has happened is in it already. */
 static int batch_begin(Store *s) {
         uint64_t batch = db_batch_number(s->db), last = EVENT_CURSOR_FIRST - 1;
+        DbTxn *txn = db_write(s->db);
         int r;
 
         if (s->events_batch == batch)
                 return 0;
-        r = event_edge(db_write(s->db), true, &last);
+        r = event_edge(txn, true, &last);
         if (r >= 0)
                 r = db_after_commit(s->db, on_committed, s);
-        if (r < 0)
+        if (r < 0) {
+                db_fail(txn, r);
                 return r;
+        }
         s->events_batch = batch;
         s->last_event = last;
         return 0;
