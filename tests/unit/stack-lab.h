@@ -166,10 +166,10 @@ static void stack_stop(Stack *s) {
         s->store = store_close(s->store);
 }
 
-/* Of somebody whom others may know already; he is the callee's. */
-static _unused_ void stack_new_of(Person *who, Stack *s) {
-        *s = (Stack){.dir = "/tmp/p2pchat-test-XXXXXX", .settings = {.handshake = 10}};
-        CHECK(mkdtemp(s->dir));
+/* Of somebody whom others may know already; he is the callee's. Nothing runs yet. */
+static void stack_begin(Person *who, const char *dir, Stack *s) {
+        *s = (Stack){.settings = {.handshake = 10}};
+        snprintf(s->dir, sizeof(s->dir), "%s", dir);
         s->who = *who;
         *who = (Person){};
         s->who.local.account = &s->who.account;
@@ -180,6 +180,14 @@ static _unused_ void stack_new_of(Person *who, Stack *s) {
                 s->who.local.certificate.size));
         CHECK_OK(
                 buffer_append(&s->self.record, s->who.local.record.data, s->who.local.record.size));
+}
+
+/* In a new directory. */
+static _unused_ void stack_new_of(Person *who, Stack *s) {
+        char dir[] = "/tmp/p2pchat-test-XXXXXX";
+
+        CHECK(mkdtemp(dir));
+        stack_begin(who, dir, s);
         stack_start(s);
 }
 
@@ -194,14 +202,20 @@ static int stack_unlink(const char *path, const struct stat *st, int flag, struc
         return remove(path);
 }
 
-static _unused_ void stack_free(Stack *s) {
+static _unused_ void stack_forget_shown(Stack *s) {
         Shown *m, *tmp;
 
-        stack_stop(s);
         DL_FOREACH_SAFE (s->shown, m, tmp) {
                 free((void *)m->body.data);
                 free(m);
         }
+        s->shown = NULL;
+        s->n_shown = 0;
+}
+
+static _unused_ void stack_free(Stack *s) {
+        stack_stop(s);
+        stack_forget_shown(s);
         identity_done(&s->self);
         person_done(&s->who);
         CHECK_OK(nftw(s->dir, stack_unlink, 8, FTW_DEPTH | FTW_PHYS));
