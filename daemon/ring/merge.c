@@ -2,7 +2,6 @@
 
 #include "ring/merge.h"
 
-
 bool record_is_ahead(const Record *rec, uint64_t now) {
         return rec->seq > (now + USEC_PER_DAY) / USEC_PER_MSEC;
 }
@@ -54,6 +53,17 @@ static MergeResult higher(uint64_t old, uint64_t new) {
         return new > old ? MERGE_STORED : new == old ? MERGE_SAME : MERGE_STALE;
 }
 
+/* As records are, where all that counts is equal. */
+static MergeResult higher_hash(Bytes old, Bytes new) {
+        uint8_t a[SHA256_SIZE], b[SHA256_SIZE];
+        int c;
+
+        sha256(old.data, old.size, a);
+        sha256(new.data, new.size, b);
+        c = memcmp(b, a, SHA256_SIZE);
+        return c > 0 ? MERGE_STORED : c == 0 ? MERGE_SAME : MERGE_STALE;
+}
+
 int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         PresenceRecord a, b;
 
@@ -67,7 +77,9 @@ int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
                 return -EUCLEAN;
         if (!key_equal(a.account, b.account))
                 return -EBADMSG;
-        *ret = a.epoch != b.epoch ? higher(a.epoch, b.epoch) : higher(a.seq, b.seq);
+        *ret = a.epoch != b.epoch ? higher(a.epoch, b.epoch)
+                : a.seq != b.seq  ? higher(a.seq, b.seq)
+                                  : higher_hash(old, new);
         return 0;
 }
 

@@ -39,7 +39,7 @@ int merge_name(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 /* The higher record of record_compare(). */
 int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
-/* The higher (epoch, seq). */
+/* The higher (epoch, seq, hash of the presence as it is). */
 int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The later one. */

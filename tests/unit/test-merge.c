@@ -47,14 +47,18 @@ static Bytes record_make(const Device *d, const char *name, uint64_t seq, uint64
         return (Bytes){buffer_data(&out), buffer_size(&out)};
 }
 
-static Bytes presence_make(const Device *d, uint64_t seq) {
-        PresenceRecord p = {.epoch = d->epoch, .presence = PRESENCE_ONLINE, .seq = seq};
+static Bytes presence_make_as(const Device *d, uint64_t seq, Presence presence) {
+        PresenceRecord p = {.epoch = d->epoch, .presence = presence, .seq = seq};
         Buffer out = BUFFER_NULL;
 
         memcpy(p.account, sign_key_public(&d->account), KEY_SIZE);
         memcpy(p.device, sign_key_public(&d->device), KEY_SIZE);
         CHECK_OK(presence_encode(&p, &d->device, &out));
         return (Bytes){buffer_data(&out), buffer_size(&out)};
+}
+
+static Bytes presence_make(const Device *d, uint64_t seq) {
+        return presence_make_as(d, seq, PRESENCE_ONLINE);
 }
 
 static void drop(Bytes b) {
@@ -183,6 +187,18 @@ TEST(presence_goes_by_epoch_then_seq) {
         drop(a);
         drop(b);
         drop(c);
+}
+
+/* Or two trackers that hear of them in different order would differ for ever. */
+TEST(of_two_presences_with_one_seq_one_wins) {
+        Device d = device_new(1);
+        Bytes a = presence_make_as(&d, 7, PRESENCE_AWAY);
+        Bytes b = presence_make_as(&d, 7, PRESENCE_BUSY);
+        MergeResult there = merged(merge_presence, a, b), back = merged(merge_presence, b, a);
+
+        CHECK(there != MERGE_SAME && back != MERGE_SAME && there != back);
+        drop(a);
+        drop(b);
 }
 
 TEST(the_later_sight_wins) {
