@@ -208,17 +208,22 @@ static void is_line(const char *text, size_t n) {
         shown_is_one_line(text, n - 1);
 }
 
-/* It may be of several lines, and another may say what is missing before it. */
+/* Its lines but the first are indented, and so is what is missing before it. */
 static void is_message(const char *text, size_t n) {
-        const char *p = text, *end;
+        const char *p = text, *last = text + n - 1, *end;
 
-        MUST(n > 0 && text[n - 1] == '\n');
-        for (; (end = strchr(p, '\n')) < text + n - 1; p = end + 1) {
+        MUST(n > 0 && *last == '\n');
+        if (strncmp(p, INDENT + 1, STRLEN(INDENT) - 1) == 0) {
+                end = strchr(p, '\n');
+                MUST(p[STRLEN(INDENT) - 1] == '(' && end < last);
                 shown_is_one_line(p, (size_t)(end - p));
-                MUST(p == text || strncmp(end, INDENT, STRLEN(INDENT)) == 0 ||
-                        strstr(text, " missing here)\n"));
+                p = end + 1;
         }
-        shown_is_one_line(p, (size_t)(end - p));
+        for (; (end = strchr(p, '\n')) < last; p = end + 1) {
+                shown_is_one_line(p, (size_t)(end - p));
+                MUST(strncmp(end, INDENT, STRLEN(INDENT)) == 0);
+        }
+        shown_is_one_line(p, (size_t)(last - p));
 }
 
 static const Chatc plain, json = {.json = true};
