@@ -29,6 +29,7 @@
 struct Net {
         Loop *loop;
         uint8_t input[RECORD_SIZE];
+        Conn *working; /* whose callbacks run, unless they have freed it */
         Conn *ending; /* those of conn_shutdown() */
         unsigned n_conns, most_conns; /* now, and since memory was given back */
         LoopTimer *trim;
@@ -58,7 +59,6 @@ struct Conn {
         bool overflow; /* the peer did not take its output */
         bool paused; /* until `again`: the peer has sent too much */
         Quota frames, bytes;
-        bool *freed; /* set while callbacks run, in case one of them frees the connection */
         LoopDefer *soon;
         LoopTimer *give_up;
         LoopTimer *again; /* there when input was left for later */
@@ -137,6 +137,11 @@ int net_finish(Net *n, usec_t max, void (*fn)(void *userdata), void *userdata) {
         return 0;
 }
 
+static void net_let_go(Net *n, const Conn *c) {
+        if (n->working == c)
+                n->working = NULL;
+}
+
 static void net_forget_ending(Net *n, Conn *c) {
         DL_DELETE(n->ending, c);
         if (n->finish && !n->ending)
@@ -159,8 +164,7 @@ void *net_connector_context(const Net *n) {
 Conn *conn_free(Conn *c) {
         if (!c)
                 return NULL;
-        if (c->freed)
-                *c->freed = true;
+        net_let_go(c->net, c);
         if (c->state == CONN_ENDING)
                 net_forget_ending(c->net, c);
         net_count(c->net, -1);
@@ -234,10 +238,11 @@ static bool conn_admit(Conn *c, size_t size) {
 
 /* Hands over the frames at P and returns the bytes used, or an error. CONN_CLOSED or a freed
  * connection ends it early, and so does what the peer may send. */
-static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
+static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n) {
+        const Net *net = c->net;
         size_t used = 0;
 
-        while (!*freed && c->state == CONN_OPEN) {
+        while (net->working == c && c->state == CONN_OPEN) {
                 size_t size;
                 Frame f;
                 int r;
@@ -253,36 +258,38 @@ static ssize_t conn_take_frames(Conn *c, const uint8_t *p, size_t n, const bool 
                         break;
                 used += size;
                 r = c->callbacks->frame(c->userdata, &f);
-                if (r < 0 && !*freed)
+                if (r < 0 && net->working == c)
                         return r;
         }
         return (ssize_t)used;
 }
 
 /* Goes on with what is kept. */
-static int conn_take_kept(Conn *c, const bool *freed) {
-        ssize_t used = conn_take_frames(c, buffer_data(&c->in), buffer_size(&c->in), freed);
+static int conn_take_kept(Conn *c) {
+        const Net *net = c->net;
+        ssize_t used = conn_take_frames(c, buffer_data(&c->in), buffer_size(&c->in));
 
         if (used < 0)
                 return (int)used;
-        if (!*freed)
+        if (net->working == c)
                 buffer_consume(&c->in, (size_t)used);
         return 0;
 }
 
 /* Frames are taken from where they were read as long as none is cut; only the rest is kept. */
-static int conn_input(Conn *c, const uint8_t *p, size_t n, const bool *freed) {
+static int conn_input(Conn *c, const uint8_t *p, size_t n) {
+        const Net *net = c->net;
         ssize_t used;
         int r;
 
         if (buffer_size(&c->in) == 0) {
-                used = conn_take_frames(c, p, n, freed);
+                used = conn_take_frames(c, p, n);
                 if (used < 0)
                         return (int)used;
-                return *freed ? 0 : buffer_append(&c->in, p + used, n - (size_t)used);
+                return net->working != c ? 0 : buffer_append(&c->in, p + used, n - (size_t)used);
         }
         r = buffer_append(&c->in, p, n);
-        return r < 0 ? r : conn_take_kept(c, freed);
+        return r < 0 ? r : conn_take_kept(c);
 }
 
 static void conn_update_events(Conn *c) {
@@ -295,17 +302,19 @@ static void conn_update_events(Conn *c) {
 }
 
 /* True when reading goes on: R is what became of the last input. */
-static bool conn_took(Conn *c, int r, const bool *freed) {
-        if (*freed || c->state == CONN_CLOSED)
+static bool conn_took(const Net *net, Conn *c, int r) {
+        if (net->working != c || c->state == CONN_CLOSED)
                 return false;
         if (r < 0)
                 conn_fail(c, r, frame_error_text(r));
         return r >= 0 && !c->paused;
 }
 
-static void conn_read(Conn *c, const bool *freed) {
+static void conn_read(Conn *c) {
+        Net *net = c->net;
+
         for (int i = 0; i < RECORDS_AT_ONCE; i++) {
-                ssize_t n = tls_read(c->tls, c->net->input, RECORD_SIZE);
+                ssize_t n = tls_read(c->tls, net->input, RECORD_SIZE);
 
                 if (n == -EAGAIN)
                         return;
@@ -317,7 +326,7 @@ static void conn_read(Conn *c, const bool *freed) {
                 c->last_input = loop_now(c->net->loop);
                 if (c->state == CONN_ENDING)
                         continue;
-                if (!conn_took(c, conn_input(c, c->net->input, (size_t)n, freed), freed))
+                if (!conn_took(net, c, conn_input(c, net->input, (size_t)n)))
                         return;
         }
         conn_read_later(c);
@@ -384,22 +393,23 @@ static void conn_say_drained(Conn *c) {
 }
 
 static void conn_work(Conn *c, bool input) {
-        bool freed = false;
+        Net *n = c->net;
 
-        c->freed = &freed;
+        assert(!n->working);
+        n->working = c;
         if (c->overflow)
                 conn_fail(c, -ENOBUFS, "the other end does not take what is sent to it");
-        if (!freed && c->state == CONN_HANDSHAKE)
+        if (n->working == c && c->state == CONN_HANDSHAKE)
                 conn_handshake(c);
-        if (!freed && conn_is_usable(c) && input && !c->paused)
-                conn_read(c, &freed);
-        if (!freed && conn_is_usable(c))
+        if (n->working == c && conn_is_usable(c) && input && !c->paused)
+                conn_read(c);
+        if (n->working == c && conn_is_usable(c))
                 conn_write(c);
-        if (!freed)
+        if (n->working == c)
                 conn_say_drained(c);
-        if (freed)
+        if (n->working != c)
                 return;
-        c->freed = NULL;
+        n->working = NULL;
         conn_update_events(c);
 }
 
@@ -417,14 +427,14 @@ static void on_soon(void *userdata) {
 
 static void on_again(void *userdata) {
         Conn *c = userdata;
-        bool freed = false;
+        Net *n = c->net;
 
         if (c->paused) {
                 c->paused = false;
-                c->freed = &freed;
-                if (!conn_took(c, conn_take_kept(c, &freed), &freed) && freed)
+                n->working = c;
+                if (!conn_took(n, c, conn_take_kept(c)) && n->working != c)
                         return;
-                c->freed = NULL;
+                n->working = NULL;
         }
         conn_work(c, true);
 }
@@ -464,9 +474,7 @@ Conn *conn_shutdown(Conn *c) {
                 return NULL;
         if (c->state != CONN_OPEN || loop_timer_new(c->net->loop, on_give_up, c, &c->give_up) < 0)
                 return conn_free(c);
-        if (c->freed)
-                *c->freed = true; /* as far as callbacks go, it is */
-        c->freed = NULL;
+        net_let_go(c->net, c); /* as far as callbacks go, it is freed */
         c->paused = false; /* what still comes is thrown away */
         buffer_done(&c->in);
         c->state = CONN_ENDING;

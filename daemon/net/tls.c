@@ -2,6 +2,7 @@
 
 #include "net/tls.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include <gnutls/abstract.h>
@@ -136,6 +137,7 @@ static ssize_t on_pull(gnutls_transport_ptr_t p, void *data, size_t n) {
                 s->drained = k < READ_AHEAD;
                 buffer_commit(&s->ahead, (size_t)k);
         }
+        assert(s->ahead.data);
         n = MIN(n, buffer_size(&s->ahead));
         memcpy(data, buffer_data(&s->ahead), n);
         buffer_consume(&s->ahead, n);
@@ -239,6 +241,8 @@ static bool has_first_record(const TlsSession *s) {
         const uint8_t *p = buffer_data(&s->ahead);
         size_t n = buffer_size(&s->ahead);
 
+        if (!p)
+                return false;
         if (n > 0 && p[0] != RECORD_HANDSHAKE)
                 return true;
         return n >= RECORD_HEAD &&
