@@ -64,8 +64,9 @@ const Verb *verb_find(const char *name);
 bool verb_is_hidden(const Verb *v);
 
 /* Prints "chatc: NAME: sentence" on standard error, made safe for a terminal; returns STATUS. */
-int chatc_fail(int status, const char *name, const char *format, ...) _printf_(3, 4);
-int chatc_out_of_memory(void);
+#define chatc_fail(status, ...) (chatc_complain(__VA_ARGS__), (status))
+void chatc_complain(const char *name, const char *format, ...) _printf_(2, 3);
+#define chatc_out_of_memory() chatc_fail(STATUS_ERROR, "NoMemory", "memory is out.")
 
 /* Parses the arguments of the present verb: its own OPTIONS (NULL: none) and the common ones, and
  * MIN to MAX words. RET points into ARGV, which is reordered. */

@@ -5,7 +5,7 @@
 #include "cli/chatc.h"
 #include "cli/print.h"
 
-int chatc_fail(int status, const char *name, const char *format, ...) {
+void chatc_complain(const char *name, const char *format, ...) {
         _cleanup_(freep) char *text = NULL;
         va_list ap;
         int r;
@@ -22,9 +22,4 @@ int chatc_fail(int status, const char *name, const char *format, ...) {
         fputs(": ", stderr);
         print_safe(stderr, text ? text : "memory is out.", NULL);
         fputc('\n', stderr);
-        return status;
-}
-
-int chatc_out_of_memory(void) {
-        return chatc_fail(STATUS_ERROR, "NoMemory", "memory is out.");
 }

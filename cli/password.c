@@ -175,11 +175,11 @@ int password_ask(const char *prompt, bool twice, char **ret) {
                 _cleanup_(password_freep) char *first = NULL, *second = NULL;
 
                 r = ask_once(fd, prompt, &first);
-                if (r > 0)
+                if (r != 0)
                         return r;
                 if (twice) {
                         r = ask_once(fd, "The same again", &second);
-                        if (r > 0)
+                        if (r != 0)
                                 return r;
                 }
                 if (!twice || streq(first, second)) {

@@ -129,7 +129,7 @@ static int page_fetch(Watch *w, uint64_t from, Value **ret_events, uint64_t *ret
         int r;
 
         r = call_value(w->c, &call, &answer);
-        if (r > 0)
+        if (r != 0)
                 return r;
         if (answer->n_items < 2 || answer->items[0]->type != VALUE_LIST ||
                 answer->items[1]->type != VALUE_U64)
@@ -180,7 +180,7 @@ static int fetch_all(Watch *w) {
                 int r;
 
                 r = page_fetch(w, before, &events, &next);
-                if (r > 0)
+                if (r != 0)
                         return r;
                 if (w->acked == UINT64_MAX)
                         w->acked = events->n_items == 0 ? next : 0;
@@ -249,7 +249,7 @@ static int watch_run(Watch *w) {
                         r = fetch_if_due(w);
                 if (r == 0)
                         r = sleep_unless_stopped(w, &wake);
-                if (r > 0)
+                if (r != 0)
                         return r;
                 if (wake == WAKE_CLOSED) {
                         raise(SIGPIPE);
