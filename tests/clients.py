@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many clients of a tracker in one process (integration/crowd.c)."""
-import os
 import pathlib
 import re
 import subprocess
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
-CROWD = pathlib.Path(os.environ.get("P2PCHAT_BUILD") or TOP / "build") / "tests/integration/crowd"
+import under
+
+CROWD = under.BUILD / "tests/integration/crowd"
 
 
 class Clients:

@@ -13,8 +13,10 @@ from gi.repository import Gio, GLib
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
-BUILD = pathlib.Path(os.environ.get("P2PCHAT_BUILD", REPO / "build"))
-DEADLINE = 30  # seconds; nothing here takes long, a busy machine may
+import under  # noqa: E402
+
+BUILD = under.PROGRAMS
+DEADLINE = 30 * under.SLOW  # seconds; nothing here takes long, a busy machine may
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -157,9 +159,7 @@ class Chatc:
         self.program = BUILD / "cli" / "chatc"
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "xterm",
                     "DBUS_SESSION_BUS_ADDRESS": bus.address}
-        for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"):
-            if key in os.environ:
-                self.env[key] = os.environ[key]
+        self.env.update(under.options())
 
     def __call__(self, *args, stdin=b"", env=None):
         """Runs to the end, without a controlling terminal; output as bytes."""

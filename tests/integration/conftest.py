@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import pathlib
-import sys
-
 import pytest
 
 import harness
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))     # clients.py
 
 
 @pytest.hookimpl(hookwrapper=True)

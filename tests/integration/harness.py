@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import typing
@@ -22,11 +23,14 @@ import gi
 gi.require_version("Gio", "2.0")
 from gi.repository import Gio, GLib  # noqa: E402
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("P2PCHAT_BUILD") or REPOSITORY / "build")
-P2PCHATD = BUILD / "daemon/p2pchatd"
-TRACKER = BUILD / "daemon/p2pchat-tracker"
-CHATC = BUILD / "cli/chatc"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import under  # noqa: E402
+
+REPOSITORY = under.TOP
+BUILD = under.BUILD
+P2PCHATD = under.PROGRAMS / "daemon/p2pchatd"
+TRACKER = under.PROGRAMS / "daemon/p2pchat-tracker"
+CHATC = under.PROGRAMS / "cli/chatc"
 
 NAME = "org.p2pchat.Chat1"
 PATH = "/org/p2pchat/Chat1"
@@ -74,6 +78,7 @@ class Result(typing.NamedTuple):
 
 def wait_until(predicate, timeout=60, what="what was waited for"):
     """Turns the main loop until predicate() is true and returns what it said."""
+    timeout *= under.SLOW
     context = GLib.MainContext.default()
     end = time.monotonic() + timeout
     tick = GLib.timeout_add(20, lambda: True)   # some things (a process' end) are no loop events
@@ -101,7 +106,7 @@ def wait_progress(done, measure, stall=60, what="progress"):
         now = measure()
         if now != last[0]:
             last[:] = now, time.monotonic()
-        if time.monotonic() - last[1] > stall:
+        if time.monotonic() - last[1] > stall * under.SLOW:
             raise AssertionError(f"{what}: stuck at {now} for {stall} s")
         return False
 
@@ -270,8 +275,8 @@ class Tracker(Process):
         return self.start()
 
     def address(self):
-        done = subprocess.run([*self.argv(), "--print-address"], env=self.env, timeout=60,
-                              capture_output=True, text=True)
+        done = subprocess.run([*self.argv(), "--print-address"], env=self.env,
+                              timeout=60 * under.SLOW, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.removesuffix("\n")
 
@@ -389,7 +394,7 @@ class User(Process):
         try:
             answer = self.connection.call_sync(
                 NAME, PATH, interface, method, GLib.Variant(f"({signature})", values), None,
-                Gio.DBusCallFlags.NO_AUTO_START, timeout * 1000, None)
+                Gio.DBusCallFlags.NO_AUTO_START, timeout * under.SLOW * 1000, None)
         except GLib.Error as error:
             raise error_from(error) from None
         values = answer.unpack()
@@ -450,8 +455,9 @@ class User(Process):
 
     def chatc(self, *args, stdin=None, env=None, timeout=60):
         text = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run([CHATC, *args], env=dict(self.env, **(env or {})), timeout=timeout,
-                              input=text if text is not None else b"", capture_output=True)
+        done = subprocess.run([CHATC, *args], env=dict(self.env, **(env or {})),
+                              timeout=timeout * under.SLOW, capture_output=True,
+                              input=text if text is not None else b"")
         result = Result(done.returncode, done.stdout.decode(errors="replace"),
                         done.stderr.decode(errors="replace"))
         assert not COMPLAINT.search(result.err), result.err
@@ -485,8 +491,7 @@ class Lab:
 
     @staticmethod
     def base_env():
-        kept = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
-        return dict(kept, PATH=os.environ["PATH"], LANG="C.UTF-8", HOME="/nonexistent")
+        return dict(under.options(), PATH=os.environ["PATH"], LANG="C.UTF-8", HOME="/nonexistent")
 
     def add(self, process):
         self.processes.append(process)
@@ -525,8 +530,3 @@ class Lab:
         logs = self.logs() if problems else ""
         shutil.rmtree(self.directory, ignore_errors=True)
         assert not problems, "\n".join(problems) + "\n" + logs
-
-
-def sanitized():
-    """Built with a sanitizer, so that figures of memory and time say nothing."""
-    return any(name in P2PCHATD.read_bytes() for name in (b"__asan_init", b"__tsan_init"))

@@ -9,6 +9,7 @@ import pytest
 
 import harness
 import kernel
+import under
 
 CROWD = harness.BUILD / "tests/integration/crowd"
 KINDS = ("mute", "half", "noise", "tls", "rubbish", "huge", "drip", "ping")
@@ -90,7 +91,7 @@ class Town:
             "PeerChanged", lambda name, state, _: name in ("alice", "bob") and state == "offline")]
 
     def check_memory(self, before, highest):
-        if harness.sanitized():                 # which keep what was freed
+        if under.instrumented():                 # which keep what was freed
             return
         assert highest < before + 20 * MIB, f"{(highest - before) / MIB:.1f} MiB more"
         harness.wait_until(lambda: self.memory() < before + 3 * MIB, 60,
