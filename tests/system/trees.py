@@ -5,8 +5,8 @@
 A tree is made once, from the archive that apt uses here, and kept in $P2PCHAT_TREES, else in
 ${XDG_CACHE_HOME:-~/.cache}/p2pchat. Nothing writes to it afterwards: a container runs it below an
 overlay that is thrown away. KIND is "bare", nothing but what is essential, "build", which has what the
-packages say that building them takes, or "full", which has systemd, what building and checking the
-packages takes, and what they depend on.
+packages say that building them takes, "full", which has systemd, what building and checking the
+packages takes, and what they depend on, or "matrix", which has what tools/matrix needs.
 
 "make" makes what tests/system boots; exit status 3: this machine starts no containers, 4: it does not
 reach an archive. With a name it makes that tree and prints where it is.
@@ -25,6 +25,7 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+DEPS = TOP / "tools/deps"
 RELEASES = ("bookworm", "trixie")
 UNUSED = 24 * 3600                  # seconds
 PR_SET_PDEATHSIG = 1                # prctl(2)
@@ -159,6 +160,9 @@ def recipe(kind):
     if kind == "build":
         # What builds packages for Debian has this file.
         options += ["--customize-hook=echo 127.0.0.1 localhost >\"$1/etc/hosts\""]
+    if kind == "matrix":
+        return options + [f"--customize-hook=copy-in {DEPS} /root",
+                          "--customize-hook=chroot \"$1\" /root/deps build test matrix"]
     packages = FULL if kind == "full" else ["build-essential"]
     apt = "chroot \"$1\" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends"
     return options + [f"--include={','.join(packages)}",
@@ -166,7 +170,8 @@ def recipe(kind):
 
 
 def recipe_id(kind):
-    return hashlib.sha256("\n".join(recipe(kind)).encode()).hexdigest()
+    said = "\n".join(recipe(kind)).encode().replace(bytes(DEPS), b"deps")
+    return hashlib.sha256(said + DEPS.read_bytes() * (kind == "matrix")).hexdigest()
 
 
 def path_of(release, kind):
@@ -210,7 +215,7 @@ def tree(release, kind):
 
 def main():
     name = sys.argv[1] if len(sys.argv) == 2 else "make"
-    found = re.fullmatch(r"(\w+)-(bare|build|full)", name)
+    found = re.fullmatch(r"(\w+)-(bare|build|full|matrix)", name)
     if not found and name != "make":
         print(__doc__.partition("\n\n")[0], file=sys.stderr)
         return 2
