@@ -16,6 +16,7 @@ import history  # noqa: E402
 import idle  # noqa: E402
 import instructions  # noqa: E402
 import messages  # noqa: E402
+import others  # noqa: E402
 import tracker  # noqa: E402
 
 ROWS = {
@@ -24,6 +25,7 @@ ROWS = {
     "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "connections": tracker.connections, "instructions": instructions.instructions,
+    "others": others.others,
 }
 
 
