@@ -26,6 +26,7 @@ static EventView *view_new(void) {
         if (v) {
                 v->feed = 0;
                 v->cache.feed.number = 0;
+                v->message.peer = 0;
         }
         return v;
 }

@@ -38,6 +38,25 @@ static void view_text(const HistoryRow *row, MessageView *v) {
         v->text[known ? row->inner.body.size : 0] = 0;
 }
 
+/* Most of it is room for a text, which need not be cleared. */
+MessageView *message_view_new(void) {
+        MessageView *v = malloc(sizeof(*v));
+
+        if (v)
+                v->peer = 0;
+        return v;
+}
+
+/* Many messages in a row are of the same two. */
+static void view_people(Chat *c, DbTxn *txn, const Contact *peer, MessageView *v) {
+        if (v->peer == peer->number)
+                return;
+        contact_shown_name(txn, peer, v->peer_name);
+        base32_encode_key(peer->account, v->peer_account);
+        base32_encode_key(sign_key_public(&chat_self(c)->account), v->self_account);
+        v->peer = peer->number;
+}
+
 void chat_view_message(
         Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v) {
         ChatMessage *m = &v->message;
@@ -52,9 +71,7 @@ void chat_view_message(
                 .late = row->entry.flags & ENTRY_LATE,
                 .clock_ahead = row->entry.flags & ENTRY_CLOCK_AHEAD,
                 .old_device = row->entry.flags & ENTRY_OLD_DEVICE};
-        contact_shown_name(txn, peer, v->peer_name);
-        base32_encode_key(peer->account, v->peer_account);
-        base32_encode_key(sign_key_public(&chat_self(c)->account), v->self_account);
+        view_people(c, txn, peer, v);
         m->from = row->own ? chat_self(c)->name : v->peer_name;
         m->to = row->own ? v->peer_name : chat_self(c)->name;
         m->from_account = row->own ? v->self_account : v->peer_account;
@@ -91,7 +108,7 @@ static int parse_id(const char *text, const char *what, Uuid *ret, ChatError *er
 
 static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMessageFn fn,
         void *userdata, bool *ret_more, ChatError *error) {
-        _cleanup_(freep) MessageView *view = malloc(sizeof(*view));
+        _cleanup_(freep) MessageView *view = message_view_new();
         Reading reading = {.chat = c, .view = view, .fn = fn, .userdata = userdata};
         HistoryPage page = {.limit = args->limit};
         uint8_t hash[SHA256_SIZE];

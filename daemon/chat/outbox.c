@@ -56,7 +56,7 @@ static int show_rows(Page *p, DbTxn *txn, const OutboxRow *after, bool *ret_more
 
 int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error) {
-        _cleanup_(freep) MessageView *view = malloc(sizeof(*view));
+        _cleanup_(freep) MessageView *view = message_view_new();
         _cleanup_(freep) FeedCache *cache = calloc(1, sizeof(*cache));
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
         Page p = {.chat = c,

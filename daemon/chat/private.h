@@ -89,8 +89,12 @@ typedef struct MessageView {
         char id[UUID_TEXT_SIZE], reply_to[UUID_TEXT_SIZE];
         char peer_account[BASE32_KEY_SIZE + 1], self_account[BASE32_KEY_SIZE + 1];
         char peer_name[SHOWN_NAME_SIZE];
+        uint32_t peer; /* whose name and accounts these are, by number; 0: nobody's yet */
         char text[TEXT_SIZE_MAX + 1];
 } MessageView;
+
+/* For messages of one transaction; NULL when memory is short. */
+MessageView *message_view_new(void);
 
 /* PEER is the other one of the conversation. */
 void chat_view_message(
