@@ -154,7 +154,7 @@ static sd_bus *open_bus(void) {
         return bus;
 }
 
-/* NULL: it is not what a bus lets through, for instance a text that is no UTF-8. */
+/* NULL: it is not what a bus lets through, as a text that is no UTF-8, or hundreds of arguments. */
 static sd_bus_message *make_message(Input *in) {
         FUZZ_OWN_MEMORY;
         static sd_bus *bus;
@@ -166,7 +166,8 @@ static sd_bus_message *make_message(Input *in) {
         while (in->p < in->end)
                 if (append(m, in, take_type(in), 0) < 0)
                         return sd_bus_message_unref(m);
-        MUST(sd_bus_message_seal(m, 1, 0) >= 0);
+        if (sd_bus_message_seal(m, 1, 0) < 0)
+                return sd_bus_message_unref(m);
         MUST(sd_bus_message_rewind(m, true) >= 0);
         return m;
 }
