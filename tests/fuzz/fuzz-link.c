@@ -575,6 +575,12 @@ static void pass_time(usec_t time) {
 
 /* The user */
 
+/* One that has run out of memory is over before the user's turn. */
+static void settle_batch(void) {
+        MUST(store_commit(bob.store) == 0 || fuzz_failed());
+        store_read_end(look());
+}
+
 static void say_as_bob(Script *in) {
         uint8_t how = script_u8(in);
         Own *o = &own[n_own];
@@ -582,6 +588,7 @@ static void say_as_bob(Script *in) {
 
         if (n_own == OWN_MAX)
                 return;
+        settle_batch();
         *o = (Own){.to = how & 1 ? CAROL : ALICE,
                 .expires = loop_realtime(sim.loop) +
                         (how & 2 ? USEC_PER_HOUR : MESSAGE_EXPIRES_DEFAULT)};
@@ -607,6 +614,7 @@ static void cancel_as_bob(Script *in) {
         Uuid id = script_id(in);
         Own *o = find_own(&id);
 
+        settle_batch();
         if (!o || store_cancel(bob.store, &id, loop_realtime(sim.loop)) < 0)
                 return;
         o->refused = true;
