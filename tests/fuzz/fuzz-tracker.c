@@ -10,6 +10,7 @@
 #include "store-dir.h"
 #include "tracker-model.h"
 
+#include "db/db.h"
 #include "node/node-internal.h"
 #include "util/log.h"
 
@@ -51,6 +52,7 @@ static DStore *store;
 static Node *node;
 static NodeLimits limits;
 static unsigned registered, n_costly;
+static bool damaged; /* the store is, by damage_row() */
 
 static Caller callers[CALLERS];
 static usec_t asked_at; /* when that was sent which is answered now, at the latest */
@@ -177,6 +179,8 @@ static void take_answer(Caller *c, Frame *f) {
         MUST(f->request > 0 && f->request <= c->n_asked && c->asked[f->request - 1].type != 0);
         a = c->asked[f->request - 1];
         c->asked[f->request - 1].type = 0;
+        if (damaged)
+                return;
         if (f->type == FRAME_OK)
                 take_ok(c, &a, f);
         else
@@ -209,6 +213,8 @@ static void take_push(Caller *c, Frame *f) {
         const Made *m;
         Bytes record;
 
+        if (damaged)
+                return;
         if (f->type == FRAME_PRESENCE) {
                 take_presence_push(c, f);
                 return;
@@ -228,8 +234,8 @@ static void take_bye(Caller *c, Frame *f) {
         Refusal x;
 
         MUST(refusal_decode(f, &x) == 0 && x.code < _CODE_MAX);
-        MUST(x.record.size == 0 || find_made(x.record));
-        MUST(x.code != CODE_STORAGE || fuzz_failed());
+        MUST(x.record.size == 0 || find_made(x.record) || damaged);
+        MUST(x.code != CODE_STORAGE || fuzz_failed() || damaged);
         c->heard_bye = true;
 }
 
@@ -292,7 +298,7 @@ static void on_refused(
 }
 
 static void on_store(void *userdata, NodeStoreUse use, int error) {
-        MUST(error == 0 || fuzz_failed());
+        MUST(error == 0 || fuzz_failed() || (damaged && error == -EUCLEAN));
 }
 
 static const NodeCallbacks node_callbacks = {
@@ -350,6 +356,8 @@ static bool on_row(void *userdata, const uint8_t key[static SHA256_SIZE], Bytes 
 static void check_store(void) {
         Scan s = {.kind = DIRECTORY_USER, .owner = {-1, -1, -1, -1}};
 
+        if (damaged)
+                return;
         MUST(store->ops->range_scan(store, s.kind, NULL, on_row, &s) == 0);
         s.kind = DIRECTORY_NAME;
         MUST(store->ops->range_scan(store, s.kind, NULL, on_row, &s) == 0);
@@ -360,13 +368,49 @@ static void check_store(void) {
                         (s.owner[i] >= 0 && claim_end((unsigned)known.owner[i], i) <= now()));
 }
 
+/* A row that the store cannot have written, where one would be. From then on the node may say what
+ * it likes, or that it cannot read its directory, but in frames that hold. */
+static void damage_row(Script *in) {
+        static const char *const tables[] = {"name", "user", "seen", NULL};
+        uint8_t which = script_u8(in), key[SHA256_SIZE];
+        _cleanup_(buffer_done) Buffer row = BUFFER_NULL;
+        DbKey k = DB_KEY_NULL;
+        Db *db;
+
+        if (which % 3 == 0)
+                directory_key_name(NAMES[which / 3 % N_NAMES], key);
+        else
+                directory_key_account(which % 3 == 1 ? DIRECTORY_USER : DIRECTORY_SEEN,
+                        account_key(which / 3 % _ACCOUNT_MAX), key);
+        db_key_bytes(&k, key, which & 0x80 ? sizeof(key) - 1 : sizeof(key));
+        if (which & 0x40 && n_made > 0) {
+                static const uint8_t head[] = {1, 0, 0};
+                const Made *m = &made[script_u8(in) % n_made];
+
+                MUST(buffer_append(&row, head, sizeof(head)) == 0);
+                MUST(buffer_append(&row, buffer_data(&m->bytes), buffer_size(&m->bytes)) == 0);
+                script_alter(in, &row, row.begin);
+        } else {
+                Bytes b = script_bytes(in);
+
+                MUST(buffer_append(&row, b.data, b.size) == 0);
+        }
+        MUST(db_open(dir.path, &(DbOptions){.tables = tables, .map_size = 1 << 22, .loop = loop},
+                     &db) == 0);
+        MUST(db_put(db_write(db), which % 3, &k, buffer_data(&row), buffer_size(&row)) == 0);
+        db_close(db);
+        damaged = true;
+}
+
 /* All that was not committed is lost, and what was is not. */
-static void node_restart(bool kill_it) {
-        if (kill_it)
+static void node_restart(Script *in, uint8_t how) {
+        if (how & 0x10)
                 store_image_take(&dir, &killed);
         node_stop();
-        if (kill_it)
+        if (how & 0x10)
                 store_image_put(&dir, &killed);
+        if (how & 0x20)
+                damage_row(in);
         node_start();
         check_store();
 }
@@ -549,7 +593,7 @@ static void step(Script *in) {
                 break;
         case 10:
                 if (n_costly++ < COSTLY_MAX)
-                        node_restart(op & 0x10);
+                        node_restart(in, op);
                 break;
         default:
                 pass_time(script_time(in));
@@ -588,6 +632,7 @@ static void run_begin(Script *in) {
                 store_image_take(&dir, &empty);
         }
         store_image_put(&dir, &empty);
+        damaged = false;
         n_made = registered = n_costly = 0;
         known = (Known){.owner = {-1, -1, -1, -1}};
         memset(gone_at, 0, sizeof(gone_at));
