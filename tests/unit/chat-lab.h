@@ -127,7 +127,7 @@ static void chat_lab_stop(ChatLab *l) {
         l->account = account_free(l->account);
 }
 
-static void chat_lab_new(ChatLab *l) {
+static _unused_ void chat_lab_new(ChatLab *l) {
         *l = (ChatLab){.dir = "/tmp/p2pchat-test-XXXXXX"};
         CHECK(mkdtemp(l->dir));
         sim_new(&l->sim, 1);
@@ -140,7 +140,7 @@ static int chat_lab_unlink(const char *path, const struct stat *st, int flag, st
         return remove(path);
 }
 
-static void chat_lab_free(ChatLab *l) {
+static _unused_ void chat_lab_free(ChatLab *l) {
         chat_lab_stop(l);
         store_close(l->store);
         sim_free(&l->sim);
