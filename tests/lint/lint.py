@@ -113,7 +113,8 @@ class Tree:
     def walk(self):
         """Without git: all but hidden folders, build directories and what Python leaves."""
         for folder, folders, files in os.walk(self.top):
-            folders[:] = [name for name in folders if name not in (".git", "__pycache__", "build-fuzz")
+            folders[:] = [name for name in folders if name not in (".git", "__pycache__")
+                          and not name.startswith("build-")  # of tools/fuzz and tools/matrix
                           and not (pathlib.Path(folder) / name / "meson-private").exists()]
             for name in files:
                 yield str((pathlib.Path(folder) / name).relative_to(self.top))
