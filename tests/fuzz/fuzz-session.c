@@ -37,6 +37,9 @@ enum {
 #define OPEN_MAX 64 /* questions of the daemon that wait */
 #define SENT_MAX 64
 
+/* Long lists in a run, at most: each record costs three signatures. */
+#define LONG_MAX 3
+
 /* What the daemon has asked. */
 typedef struct Question {
         uint64_t type, id;
@@ -64,7 +67,7 @@ static Question open_questions[OPEN_MAX];
 static size_t n_open;
 static Sent sent[SENT_MAX];
 static size_t n_sent;
-static unsigned lists_asked, lists_answered;
+static unsigned lists_asked, lists_answered, n_long;
 static usec_t time_left; /* of this run */
 static bool was_online[_PEOPLE_MAX]; /* somebody has said it with a presence that is theirs */
 static const Person *newest; /* of bob, as it was seen in the store */
@@ -238,7 +241,8 @@ static void answer_list(Script *in, uint64_t id) {
         static ListPeersAnswer a;
         uint8_t how = script_u8(in), first = script_u8(in);
 
-        a = (ListPeersAnswer){.n_peers = how & 0x80 ? LIST_PEERS_MAX : how & 0x0f};
+        a.n_peers = how & 0x80 && n_long++ < LONG_MAX ? LIST_PEERS_MAX : how & 0x0f;
+        a.after = (Bytes){};
         for (size_t i = 0; i < a.n_peers; i++)
                 a.peers[i].record = people[(first + i) % _PEOPLE_MAX].local.record;
         if (how & 0x40)
@@ -494,7 +498,7 @@ static void run_begin(Script *in) {
         store_image_put(&dir, &begin);
         scripted = false;
         polite = script_u8(in) & 1;
-        n_sent = n_open = lists_asked = lists_answered = 0;
+        n_sent = n_open = lists_asked = lists_answered = n_long = 0;
         time_left = 3 * USEC_PER_HOUR;
         memset(was_online, 0, sizeof(was_online));
         newest = &people[BOB];
