@@ -218,13 +218,11 @@ static const char *record_time_error(const Record *rec, uint64_t now) {
 
 /* A record that the session brings must be its own. */
 static const char *client_record_error(Client *c, Bytes blob) {
-        Bytes known = client_record(c);
         Record rec;
         int r;
 
         /* What came with HELLO has been verified. */
-        if (blob.size > 0 && blob.size == known.size &&
-                memcmp(blob.data, known.data, known.size) == 0)
+        if (bytes_equal(blob, client_record(c)))
                 r = record_parse(blob, &rec);
         else
                 r = record_decode(blob, &rec);

@@ -24,6 +24,10 @@ typedef struct Bytes {
         size_t size;
 } Bytes;
 
+static inline bool bytes_equal(Bytes a, Bytes b) {
+        return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
 static inline Bytes buffer_bytes(const Buffer *b) {
         return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
 }

@@ -62,7 +62,3 @@ static inline void open_frame(const Buffer *b, FrameType type, uint64_t request,
         CHECK_EQ(ret->type, type);
         CHECK_EQ(ret->request, request);
 }
-
-static inline bool bytes_equal(Bytes a, Bytes b) {
-        return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}

@@ -581,10 +581,6 @@ static _unused_ void member_new(Lab *lab, const char *name, User *u, Caller *c) 
         CHECK_EQ(caller_register(c, u), CODE_OK);
 }
 
-static _unused_ bool bytes_equal(Bytes a, Bytes b) {
-        return a.size == b.size && memcmp(a.data, b.data, b.size) == 0;
-}
-
 static _unused_ PresencePush caller_take_presence(Caller *c) {
         PresencePush p;
         Frame f;

@@ -340,6 +340,30 @@ TEST(hello_renews_a_record_but_claims_nothing) {
         lab_free(&lab);
 }
 
+/* What the node has is believed as it is, and nothing that only looks like it. */
+TEST(a_known_record_with_another_signature_is_refused) {
+        uint8_t *last;
+        User alice;
+        Caller c;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        last = buffer_data(&alice.record) + buffer_size(&alice.record) - 1;
+        *last ^= 1;
+        CHECK_EQ(refused_hello(&lab, &alice.device, buffer_view(&alice.certificate),
+                         buffer_view(&alice.record)),
+                CODE_INVALID_ARGS);
+        caller_sync(&c); /* the session is not disturbed */
+        *last ^= 1;
+        caller_free(&c);
+        caller_new(&lab, &alice, &c);
+        caller_sync(&c);
+        caller_free(&c);
+        user_done(&alice);
+        lab_free(&lab);
+}
+
 /* Limits */
 
 TEST(silence_is_answered_by_a_ping_and_then_the_end) {
