@@ -71,18 +71,17 @@ static int report(int r, const char *where) {
 int password_read_file(const char *file, char **ret) {
         _cleanup_(password_freep) char *buf = NULL;
         _cleanup_(closep) int opened = -EBADF;
-        int fd = STDIN_FILENO;
         int r;
 
         buf = calloc(1, PASSWORD_SIZE);
         if (!buf)
                 return chatc_out_of_memory();
         if (!streq(file, "-")) {
-                fd = opened = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-                if (fd < 0)
+                opened = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+                if (opened < 0)
                         return report(-errno, file);
         }
-        r = read_line(fd, NULL, buf);
+        r = read_line(opened < 0 ? STDIN_FILENO : opened, NULL, buf);
         if (r < 0)
                 return report(r, streq(file, "-") ? "standard input" : file);
         *ret = TAKE_PTR(buf);

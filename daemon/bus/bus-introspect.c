@@ -44,8 +44,10 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         FILE *f = userdata;
         int r;
 
-        r = e ? -sd_bus_error_get_errno(e) : sd_bus_message_read(m, "s", &xml);
-        if (r >= 0 && fputs(xml, f) == EOF)
+        if (e)
+                return sd_event_exit(event, -sd_bus_error_get_errno(e));
+        r = sd_bus_message_read(m, "s", &xml);
+        if (r > 0 && fputs(xml, f) == EOF)
                 r = -EIO;
         return sd_event_exit(event, MIN(r, 0));
 }

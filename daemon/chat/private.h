@@ -98,7 +98,7 @@ MessageView *message_view_new(void);
 
 /* PEER is the other one of the conversation. */
 void chat_view_message(
-        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *ret);
+        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v);
 
 /* What the user typed, in what is known here. 1 with the contact, 0 where it is not known, or an
  * error that is filled in. */

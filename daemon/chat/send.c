@@ -354,8 +354,7 @@ static int send_message(
         if (strlen(args->to) >= sizeof(p.to))
                 return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
         for (size_t i = 0; args->to[i]; i++)
-                p.to[i] = args->to[i] >= 'A' && args->to[i] <= 'Z' ? (char)(args->to[i] - 'A' + 'a')
-                                                                   : args->to[i];
+                p.to[i] = ascii_lower(args->to[i]);
         if (pending_find(c, p.to))
                 return look_up(c, &p, error); /* behind those that wait for the same name */
         r = chat_find_contact(store_write(c->parts.store), args->to, &to, error);

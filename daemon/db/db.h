@@ -152,8 +152,13 @@ typedef struct DbValue {
         DbTxn *txn; /* where it was read */
 } DbValue;
 
+void db_found_damage(DbTxn *txn);
+
 /* For who finds that what was read cannot have been written: notes it, and is -EUCLEAN. */
-int db_damaged(DbTxn *txn);
+static inline int db_damaged(DbTxn *txn) {
+        db_found_damage(txn);
+        return -EUCLEAN;
+}
 
 /* 1 with the value, 0 without one, or the transaction's error. */
 int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret);

@@ -116,9 +116,8 @@ int db_get(DbTxn *txn, unsigned table, const DbKey *key, DbValue *ret) {
         return 1;
 }
 
-int db_damaged(DbTxn *txn) {
+void db_found_damage(DbTxn *txn) {
         db_note_damage(txn->db);
-        return -EUCLEAN;
 }
 
 /* A batch that is full is committed after the handler that filled it. */

@@ -176,7 +176,7 @@ void inbox_settle(Peer *p, int error);
 
 /* P's link is gone: nothing is owed any more. */
 void inbox_drop_owed(Peer *p);
-void inbox_greet(Peer *p, HelloOk *ok, Receipt *receipt, Buffer *buf);
+void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf);
 
 /* outbox.c */
 void outbox_pump(Peer *p);

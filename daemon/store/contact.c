@@ -318,9 +318,7 @@ int contact_resolve(DbTxn *txn, const char *text, uint8_t ret_account[static KEY
                 if (strlen(tilde + 1) != SUFFIX_LENGTH)
                         return -EINVAL;
                 for (int i = 0; i <= SUFFIX_LENGTH; i++)
-                        suffix[i] = tilde[1 + i] >= 'A' && tilde[1 + i] <= 'Z'
-                                ? (char)(tilde[1 + i] - 'A' + 'a')
-                                : tilde[1 + i];
+                        suffix[i] = ascii_lower(tilde[1 + i]);
                 return resolve_claims(txn, name, suffix, ret_account);
         }
         r = name_owner(txn, name, ret_account);

@@ -28,7 +28,7 @@ uint8_t row_u8(RowReader *r);
 uint16_t row_u16(RowReader *r);
 uint32_t row_u32(RowReader *r);
 uint64_t row_u64(RowReader *r);
-void row_bytes(RowReader *r, void *p, size_t n);
+void row_bytes(RowReader *r, void *to, size_t n);
 
 /* Points into the value. */
 Bytes row_blob(RowReader *r);

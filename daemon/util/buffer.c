@@ -36,7 +36,7 @@ uint8_t *buffer_grow(Buffer *b, size_t n) {
         p = malloc(want);
         if (!p)
                 return NULL;
-        if (size > 0)
+        if (b->data)
                 memcpy(p, b->data + b->begin, size);
         free(b->data);
         *b = (Buffer){.data = p, .begin = 0, .end = size, .allocated = want};

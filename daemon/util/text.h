@@ -33,6 +33,11 @@ static inline bool uuid_equal(const Uuid *a, const Uuid *b) {
         return memcmp(a, b, sizeof(Uuid)) == 0;
 }
 
+/* Without regard to a locale. */
+static inline char ascii_lower(char c) {
+        return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
 /* Well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. NUL counts as a
  * character here; who cannot take it must look for it. */
 bool utf8_is_valid(const void *p, size_t n) _pure_;

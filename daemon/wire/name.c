@@ -2,6 +2,8 @@
 
 #include "wire/name.h"
 
+#include "util/text.h"
+
 static bool is_letter_or_digit(uint8_t c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
@@ -21,7 +23,7 @@ int name_fold(const char *text, size_t n, char ret[static NAME_SIZE]) {
         if (n > NAME_MAX_LENGTH)
                 return -EINVAL;
         for (size_t i = 0; i < n; i++)
-                name[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+                name[i] = ascii_lower(text[i]);
         if (!name_is_canonical((const uint8_t *)name, n))
                 return -EINVAL;
         memcpy(ret, name, sizeof(name));
