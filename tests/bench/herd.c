@@ -15,6 +15,7 @@
  *   publish N WINDOW      presence, of the first N
  *   watch N WINDOW        HERD_WATCHED others, by the first N
  *   ping N WINDOW ROUNDS  heartbeats, of the first N, each so often
+ *   close                 ends all sessions; what follows opens them again
  *
  * At most WINDOW of them are awaited at a time.
  */
@@ -290,10 +291,22 @@ static void herd_step(Herd *h, unsigned n, unsigned window, unsigned rounds) {
         free(h->took);
 }
 
+static void herd_close(Herd *h) {
+        uint64_t start = bench_now(), took = 0;
+
+        for (; h->n_open > 0; h->n_open--)
+                h->members[h->n_open - 1].conn = conn_free(h->members[h->n_open - 1].conn);
+        bench_print(&took, 1, bench_now() - start);
+}
+
 static void herd_command(Herd *h, const char *line) {
         unsigned n, window, rounds = 1;
         char step[16];
 
+        if (strcmp(line, "close\n") == 0) {
+                herd_close(h);
+                return;
+        }
         if (sscanf(line, "%15s %u %u %u", step, &n, &window, &rounds) < 3)
                 bench_check(-EINVAL, line);
         for (h->step = 0; h->step < _STEP_MAX; h->step++)

@@ -102,13 +102,16 @@ def at_a_tracker():
             herd.step("open", 64, 64)           # whatever happens only once
             herd.step("register", 64, 64)
             dump("tracker", server)
-            for step, numbers, unit in (
-                    ("open", (64 + count, 64), "per session"),
-                    ("register", (64 + count, 64), "per name"),
-                    ("ping", (64 + count, 64, 20), "per heartbeat")):
+            for name, step, numbers, unit in (
+                    ("arrival", "open", (64 + count, 64), "per session"),
+                    ("registration", "register", (64 + count, 64), "per name"),
+                    ("heartbeat", "ping", (64 + count, 64, 20), "per heartbeat"),
+                    ("end", "close", (), "for all"),
+                    ("return", "open", (64 + count, 64), "per session")):
                 done = herd.step(step, *numbers)
-                report(f"instructions-{step}", dump("tracker", server) / done["n"], unit,
-                       done["n"])
+                spent = dump("tracker", server)
+                if step != "close":
+                    report(f"instructions-{name}", spent / done["n"], unit, done["n"])
 
 
 def instructions(_lab):

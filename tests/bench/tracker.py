@@ -66,9 +66,13 @@ def tracker(lab):
         memory = kernel.anonymous_memory(server.pid) - before
         pings = herd.step("ping", count, count, 20)
         alone = herd.step("ping", 1, 1, 50)
-    report("tracker-connects", opened["rate"], "sessions/s", count, opened["p50"], opened["p99"],
-           limit=handshakes["rate"], **{"limit-is": "handshakes of bare GnuTLS, both ends here",
-                                        "cpu-us": opened["cpu-us"]})
+        herd.step("close")
+        returned = herd.step("open", count, 64)
+    for name, done in (("arrivals", opened), ("returns", returned)):
+        report(f"tracker-{name}", done["rate"], "sessions/s", count, done["p50"], done["p99"],
+               limit=handshakes["rate"],
+               **{"limit-is": "handshakes of bare GnuTLS, both ends here",
+                  "cpu-us": done["cpu-us"]})
     report("tracker-memory", memory / count / 1024, "KiB/client", count, at_most=25,
            **{"is": "registered, online, each watching ten others"})
     report("tracker-heartbeats", pings["rate"], "1/s", pings["n"], pings["p50"], pings["p99"],
