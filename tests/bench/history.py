@@ -4,9 +4,8 @@ import os
 import time
 
 import harness
-import kernel
 from gi.repository import Gio, GLib
-from measure import MIB, SIZE, bus_limit, disk_size, few, report, run, start_times, summary
+from measure import SIZE, bus_limit, disk_size, few, report, report_start, run, summary
 from tracker import cpu_us
 
 PAGE = 50                                       # messages that a client shows at once
@@ -59,6 +58,4 @@ def history(lab):
               "cpu-us-last-page": cpu})
     report("history-first-page-cold", cold, "ms", 1,
            **{"is": "the last page, as the first thing after a start, nothing in the page cache"})
-    times = summary(start_times(bob, 10))
-    report("history-start", times["p50"], "ms", 10, **times, at_most=50,
-           **{"memory-MiB": kernel.anonymous_memory(bob.pid) / MIB})
+    report_start("history-start", bob)

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import kernel
-from measure import MIB, TOOLS, few, report, start_times, summary
+from measure import MIB, TOOLS, few, report, report_start
 
 HEADERS = 14 + 20 + 32                          # Ethernet, IPv4, TCP with timestamps
 
@@ -67,6 +67,4 @@ def idle(lab):
 def start(lab):
     """From exec to READY=1, which comes with the name on the bus, of a registered user."""
     lab.tracker()
-    took = start_times(lab.user("alice").join(), few(20, 5))
-    times = summary(took)
-    report("start", times["p50"], "ms", len(took), **times, at_most=50)
+    report_start("start", lab.user("alice").join(), few(20, 5))

@@ -12,6 +12,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import harness  # noqa: E402
+import kernel  # noqa: E402
 
 TOOLS = harness.BUILD / "tests/bench"
 QUICK = bool(os.environ.get("P2PCHAT_BENCH_QUICK"))     # to see that it works, not for figures
@@ -108,3 +109,10 @@ def start_times(user, rounds):
         took.append((time.monotonic() - start) * 1000)
         user.notify.setblocking(False)
     return took
+
+
+def report_start(name, user, rounds=10):
+    took = start_times(user, rounds)
+    times = summary(took)
+    report(name, times["p50"], "ms", len(took), **times, at_most=50,
+           **{"least": min(took), "memory-MiB": kernel.anonymous_memory(user.pid) / MIB})

@@ -5,7 +5,7 @@ import time
 import harness
 import kernel
 from measure import (MIB, ROUNDS, SIZE, bus_limit, commits_of, disk_size, few, medians, report,
-                     run, start_times, store_limit, summary, two_users)
+                     report_start, run, store_limit, two_users)
 
 FRAME = 472                                     # of MESSAGE, with a text of SIZE bytes
 
@@ -85,13 +85,6 @@ def drain(sender, users, count):
         if queued == 0:
             return time.monotonic() - begun, most
         time.sleep(0.1)
-
-
-def report_start(name, user):
-    took = start_times(user, 10)
-    times = summary(took)
-    report(name, times["p50"], "ms", len(took), **times, at_most=50,
-           **{"memory-MiB": kernel.anonymous_memory(user.pid) / MIB})
 
 
 def million(lab):

@@ -146,7 +146,7 @@ def prosody(lab):
 
 
 def tox(_lab):
-    system = f"c-toxcore {debian_version('libtoxcore2')}"
+    system = f"c-toxcore {debian_version('libtoxcore-dev')}"
     for how in ("busy", "interval"):
         report_work(f"tox-{how}", f"{system}, {how}", "nothing",
                     lambda count, window: run("other/tox", how, count if how == "busy" or
