@@ -31,7 +31,7 @@ enum {
 
 /* An entry that somebody has written. */
 typedef struct Said {
-        const Person *who;
+        const Person *author;
         Uuid id;
         uint64_t epoch, seq;
         uint8_t hash[SHA256_SIZE];
@@ -100,6 +100,15 @@ static Own *find_own(const Uuid *id) {
         return NULL;
 }
 
+/* An entry of that account under that id. */
+static bool is_shown(const Uuid *shown, const Person *author) {
+        for (size_t i = 0; i < n_said; i++)
+                if (said[i].shown && uuid_equal(&said[i].id, shown) &&
+                        key_equal(person_account(said[i].author), person_account(author)))
+                        return true;
+        return false;
+}
+
 static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
         uint8_t hash[SHA256_SIZE];
         HistoryRow row;
@@ -110,7 +119,7 @@ static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 MUST(history_get(txn, e->feed, e->seq, &row) == 1);
                 sha256(row.entry.inner.data, row.entry.inner.size, hash);
                 s = find_said_hash(hash);
-                MUST(s && s->proven && !s->shown);
+                MUST(s && s->proven && !is_shown(&s->id, s->author));
                 s->shown = true;
                 return true;
         }
@@ -216,6 +225,10 @@ static Inner script_inner(Script *in, const Person *author) {
                 m.conversation[0] ^= 1;
         if (more & 16)
                 m.sent += script_time(in);
+        if (more & 32) { /* its time is over */
+                m.sent -= USEC_PER_HOUR;
+                m.expires = now - USEC_PER_MINUTE;
+        }
         m.seq = CLAMP(m.seq, UINT64_C(1), SEQ_MAX);
         m.expires = CLAMP(m.expires, m.sent, m.sent + MESSAGE_LIFETIME_MAX);
         return m;
@@ -230,7 +243,8 @@ static Said *script_entry(Script *in, const Person *author) {
         if (inner_encode(&s->bytes, &m) < 0)
                 return NULL;
         n_said++;
-        *s = (Said){.who = author, .id = m.id, .epoch = m.epoch, .seq = m.seq, .bytes = s->bytes};
+        *s = (Said){
+                .author = author, .id = m.id, .epoch = m.epoch, .seq = m.seq, .bytes = s->bytes};
         sha256(buffer_data(&s->bytes), buffer_size(&s->bytes), s->hash);
         heads[number_of(author)].seq = m.seq;
         memcpy(heads[number_of(author)].hash, s->hash, SHA256_SIZE);
@@ -239,17 +253,18 @@ static Said *script_entry(Script *in, const Person *author) {
 
 static void send_entry(Script *in, Connection *c, Said *s) {
         uint8_t how = script_u8(in), signature[SIGNATURE_SIZE];
-        const Person *signer = how & 2 ? script_person(in, s->who) : c->who;
+        const Person *signer = how & 2 ? script_person(in, s->author) : c->who;
+        const Person *certified = how & 4 ? script_person(in, s->author) : c->who;
         MessageFrame f = {.inner = buffer_bytes(&s->bytes)};
 
         if (how & 4)
-                f.certificate = script_person(in, s->who)->local.certificate;
+                f.certificate = certified->local.certificate;
         c->unsigned_said[c->n_unsigned++ % SAID_MAX] = s;
         if (!(how & 1)) {
                 MUST(entry_sign(&signer->device, s->hash, signature) == 0);
                 f.signature = (Bytes){.data = signature, .size = SIGNATURE_SIZE};
                 for (size_t i = 0; i < MIN(c->n_unsigned, (size_t)SAID_MAX); i++)
-                        c->unsigned_said[i]->proven = true;
+                        c->unsigned_said[i]->proven |= signer == certified;
                 c->n_unsigned = 0;
         }
         MUST(message_encode(&c->end.out, &f) == 0);
@@ -421,7 +436,7 @@ static bool is_kept(const Said *s) {
         Contact c;
         bool kept;
 
-        kept = contact_get(txn, person_account(s->who), &c) == 1 &&
+        kept = contact_get(txn, person_account(s->author), &c) == 1 &&
                 store_find_id(txn, c.number, &s->id, &feed, &seq) == 1;
         store_read_end(txn);
         return kept;
@@ -437,7 +452,7 @@ static void take_ack(const Connection *c, Frame *f) {
 
                 for (size_t k = 0; k < n_said; k++)
                         if (uuid_equal(&said[k].id, &ids[i]) && said[k].proven &&
-                                key_equal(person_account(said[k].who), person_account(c->who))) {
+                                key_equal(person_account(said[k].author), person_account(c->who))) {
                                 known = said[k].acked = true;
                                 MUST(is_kept(&said[k]));
                         }
@@ -460,7 +475,7 @@ static void take_nack(Frame *f) {
 static void check_received(const Connection *c, const Receipt *rc, uint64_t seq) {
         for (size_t k = 0; k < n_said; k++)
                 if (said[k].seq == seq && said[k].epoch == rc->epoch && said[k].proven &&
-                        key_equal(person_account(said[k].who), person_account(c->who)) &&
+                        key_equal(person_account(said[k].author), person_account(c->who)) &&
                         is_kept(&said[k]))
                         return;
         MUST(false);
@@ -559,18 +574,23 @@ static void take_frame(Connection *c, Frame *f) {
         }
 }
 
+static bool turn(usec_t until) {
+        FUZZ_THEIR_MEMORY;
+
+        return loop_virtual_turn(sim.loop, until);
+}
+
+/* After each turn it is looked what has been said: that must be on disk already. */
 static void pass_time(usec_t time) {
+        usec_t until = usec_add(loop_now(sim.loop), time);
         Frame f;
 
         for (int i = 0; i < CONNECTIONS; i++)
                 (void)raw_flush(&connections[i].end);
-        {
-                FUZZ_THEIR_MEMORY;
-                sim_run(&sim, time);
-        }
-        for (int i = 0; i < CONNECTIONS; i++)
-                while (raw_take(&connections[i].end, &f))
-                        take_frame(&connections[i], &f);
+        while (turn(until))
+                for (int i = 0; i < CONNECTIONS; i++)
+                        while (raw_take(&connections[i].end, &f))
+                                take_frame(&connections[i], &f);
 }
 
 /* The user */
@@ -665,8 +685,7 @@ static void bob_restart(bool kill_him) {
 static void connect_to_bob(Script *in, Connection *c) {
         _cleanup_(buffer_done) Buffer receipt = BUFFER_NULL;
         uint8_t how = script_u8(in);
-        PipeOptions options = {
-                .latency = USEC_PER_MSEC, .chunk = how >> 6, .capacity = 1024 * 1024};
+        PipeOptions options = {.chunk = how >> 6, .capacity = 1024 * 1024};
         HelloOk ok = {};
         Transport *t;
         Hello h;

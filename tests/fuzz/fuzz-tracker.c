@@ -130,6 +130,20 @@ static void take_list(Caller *c, const Asked *a, Frame *f) {
         copy_bytes(c->after, answer.after.data, answer.after.size);
 }
 
+static void on_kept(void *userdata, int error, Bytes blob) {
+        const Made *m = userdata, *kept = find_made(blob);
+
+        MUST(error == 0 && kept && !is_newer(m, kept));
+}
+
+/* On disk, not only in memory. */
+static void check_kept(const Made *m) {
+        uint8_t key[SHA256_SIZE];
+
+        directory_key_account(DIRECTORY_USER, m->record.account, key);
+        store->ops->rec_get(store, DIRECTORY_USER, key, on_kept, (void *)m);
+}
+
 static void take_ok(Caller *c, const Asked *a, Frame *f) {
         switch (a->type) {
         case FRAME_LOOKUP:
@@ -144,6 +158,7 @@ static void take_ok(Caller *c, const Asked *a, Frame *f) {
                 if (a->record) {
                         MUST(account_of(a->record) == DEVICES[c->device].account);
                         know_owner(a->record);
+                        check_kept(a->record);
                 }
                 break;
         }
@@ -271,19 +286,23 @@ static void take_frame(Caller *c, Frame *f) {
         }
 }
 
+static bool turn(usec_t until) {
+        FUZZ_THEIR_MEMORY;
+
+        return loop_virtual_turn(loop, until);
+}
+
+/* After each turn it is looked what has been said: that must be on disk already. */
 static void pass_time(usec_t time) {
+        usec_t until = usec_add(loop_now(loop), time);
         Frame f;
 
         for (unsigned i = 0; i < CALLERS; i++)
                 callers[i].scripted |= !raw_flush(&callers[i].end);
-        asked_at = now();
-        {
-                FUZZ_THEIR_MEMORY;
-                loop_virtual_run(loop, time);
-        }
-        for (unsigned i = 0; i < CALLERS; i++)
-                while (raw_take(&callers[i].end, &f))
-                        take_frame(&callers[i], &f);
+        for (asked_at = now(); turn(until); asked_at = now())
+                for (unsigned i = 0; i < CALLERS; i++)
+                        while (raw_take(&callers[i].end, &f))
+                                take_frame(&callers[i], &f);
 }
 
 /* The node */
@@ -419,7 +438,7 @@ static void node_restart(Script *in, uint8_t how) {
 
 static void caller_connect(Script *in, Caller *c) {
         uint8_t how = script_u8(in);
-        PipeOptions options = {.latency = USEC_PER_MSEC, .chunk = how >> 5};
+        PipeOptions options = {.chunk = how >> 5};
         unsigned device = how % (N_DEVICES + 1);
         Transport *t;
 
