@@ -191,6 +191,7 @@ int user_namespaces_try(const char **ret_advice) {
         pid_t pid;
 
         *ret_advice = drop_in_advice;
+        fflush(stdout); /* what is printed once stays so, whatever _exit() does under a sanitizer */
         pid = fork();
         if (pid < 0)
                 return -errno;
