@@ -146,3 +146,25 @@ static _unused_ void chat_lab_free(ChatLab *l) {
         sim_free(&l->sim);
         CHECK_OK(nftw(l->dir, chat_lab_unlink, 8, FTW_DEPTH | FTW_PHYS));
 }
+
+/* Somebody with a row. RET_ACCOUNT: NULL, or BASE32_KEY_SIZE + 1 bytes. */
+static _unused_ void chat_lab_learn(
+        ChatLab *l, const char *name, uint8_t flags, bool confirmed, char *ret_account) {
+        Person p;
+        Record record;
+        Contact c;
+
+        person_begin(&l->sim, name, 1, &p);
+        person_sign(&p, IDENTITY_LIFETIME);
+        CHECK_OK(record_decode(p.local.record, &record));
+        CHECK(contact_learn(l->store, &record, p.local.record, flags, confirmed, &c) >= 0);
+        if (ret_account)
+                base32_encode_key(c.account, ret_account);
+        buffer_done(&p.certificate);
+        buffer_done(&p.record);
+}
+
+static _unused_ void chat_lab_add_contact(
+        ChatLab *l, const char *name, uint8_t flags, char *ret_account) {
+        chat_lab_learn(l, name, flags, true, ret_account);
+}

@@ -34,22 +34,6 @@ static const ChatListener listener = {
         .object_changed = on_object_changed,
 };
 
-/* Somebody with a row. */
-static void add_contact(ChatLab *l, const char *name, uint8_t flags, char *ret_account) {
-        Person p;
-        Record record;
-        Contact c;
-
-        person_begin(&l->sim, name, 1, &p);
-        person_sign(&p, IDENTITY_LIFETIME);
-        CHECK_OK(record_decode(p.local.record, &record));
-        CHECK(contact_learn(l->store, &record, p.local.record, flags, true, &c) >= 0);
-        if (ret_account)
-                base32_encode_key(c.account, ret_account);
-        buffer_done(&p.certificate);
-        buffer_done(&p.record);
-}
-
 static bool count(void *userdata, const char *account) {
         (*(unsigned *)userdata)++;
         return true;
@@ -73,9 +57,9 @@ TEST(contacts_and_who_wrote_have_objects_while_somebody_is_logged_in) {
 
         chat_lab_new(&l);
         chat_lab_stop(&l);
-        add_contact(&l, "bob", CONTACT_PINNED, bob);
-        add_contact(&l, "carol", CONTACT_REQUEST, carol);
-        add_contact(&l, "dave", 0, dave);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, bob);
+        chat_lab_add_contact(&l, "carol", CONTACT_REQUEST, carol);
+        chat_lab_add_contact(&l, "dave", 0, dave);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
         chat_set_listener(l.chat, &listener, &h);
@@ -114,8 +98,8 @@ TEST(writing_makes_a_contact_and_an_object) {
 
         chat_lab_new(&l);
         chat_lab_stop(&l);
-        add_contact(&l, "bob", 0, bob);
-        add_contact(&l, "carol", CONTACT_REQUEST, carol);
+        chat_lab_add_contact(&l, "bob", 0, bob);
+        chat_lab_add_contact(&l, "carol", CONTACT_REQUEST, carol);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
         chat_set_listener(l.chat, &listener, &h);
@@ -145,9 +129,9 @@ TEST(a_crowd_that_writes_is_bounded) {
         chat_lab_stop(&l);
         for (unsigned i = 0; i < CHAT_REQUEST_OBJECTS_MAX + 50; i++) {
                 snprintf(name, sizeof(name), "stranger%u", i);
-                add_contact(&l, name, CONTACT_REQUEST, NULL);
+                chat_lab_add_contact(&l, name, CONTACT_REQUEST, NULL);
         }
-        add_contact(&l, "bob", CONTACT_PINNED, bob);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, bob);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
         CHECK_EQ(count_objects(&l), CHAT_REQUEST_OBJECTS_MAX + 1);
@@ -183,7 +167,7 @@ TEST(when_somebody_was_there_is_written_without_haste) {
 
         chat_lab_new(&l);
         chat_lab_stop(&l);
-        add_contact(&l, "bob", CONTACT_PINNED, bob);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, bob);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
         sim_run(&l.sim, USEC_PER_SEC);
