@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tracker that is killed under its clients, and one that moves to another address."""
 import collections
+import signal
+import socket
 import subprocess
 
 import pytest
 
 import harness
+import kernel
 from clients import Clients
 
 CLIENTS = 200
@@ -143,3 +146,29 @@ def test_a_tracker_that_moves_is_followed(lab):
     lab.tracker_addresses = lambda: [tracker.address()]
     lab.users("carol")[0].exchange(alice, "by a look-up at the new place")
     assert not shown_gone(alice, ("bob",)) and not shown_gone(bob, ("alice",))
+
+
+def test_a_tracker_takes_the_socket_that_systemd_passes(lab):
+    """With the first of the directories that it is given; its log level follows the signals."""
+    tracker = lab.tracker(start=False)
+    passed = harness.free_port()
+    variables = {"STATE_DIRECTORY": f"{tracker.state}:/nonexistent", "NOTIFY_SOCKET":
+                 tracker.notify_path, **lab.base_env()}
+    tracker.launch(["systemd-socket-activate", f"--listen=127.0.0.1:{passed}",
+                    *(f"--setenv={key}={value}" for key, value in variables.items()),
+                    harness.TRACKER, "--config", tracker.config], wait=False)
+
+    def is_awake():
+        with socket.socket() as client:             # which is what has it started
+            client.connect_ex(("127.0.0.1", passed))
+        return tracker.is_ready()
+
+    harness.wait_until(is_awake, what="the tracker runs")
+    assert "systemd passes other sockets than `listen` names; they count" in tracker.log()
+    assert kernel.listening_ports(tracker.pid) == [passed]
+    address = tracker.address().replace(f":{tracker.port}#", f":{passed}#")
+    lab.user("alice", trackers=[address]).join()
+
+    for number, level in ((22, "debug"), (23, "info")):
+        tracker.popen.send_signal(signal.SIGRTMIN + number)
+        harness.wait_until(lambda said=f"The log level is {level} now": said in tracker.log())
