@@ -2,8 +2,11 @@
 """Doctor names the hop that fails and says what to do."""
 import os
 import socket
+import subprocess
 
-from harness import wait_until
+import pytest
+
+from harness import P2PCHATD, wait_until
 
 ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
          "trackers", "lan", "links", "mailbox", "outbox"]
@@ -117,3 +120,32 @@ def test_keys_that_others_may_read(alice):
     os.chmod(alice.state / "db/data.mdb", 0o644)
     row = check(alice, "key")
     assert row["state"] == "warning" and "chmod" in row["advice"]
+
+
+@pytest.mark.skipif(subprocess.run(["unshare", "--net", "true"], check=False,
+                                   stderr=subprocess.DEVNULL).returncode != 0,
+                    reason="interfaces of one's own need a network namespace")
+def test_a_network_that_comes_later(alice):
+    """As for a daemon that starts before the network, or on a laptop that moves."""
+    alice.stop()
+    alice.configure('listen = { address = "0.0.0.0"; };')
+    alice.launch(["unshare", "--net", P2PCHATD])
+    wait_check(alice, "links", lambda row: "connect to 127.0.0.1:" in row["text"])
+
+    def ip(*words):
+        subprocess.run(["nsenter", f"--net=/proc/{alice.pid}/ns/net", "ip", *words], check=True)
+
+    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+    ip("address", "add", "10.77.0.1/24", "dev", "here")
+    ip("link", "set", "here", "up")
+    wait_check(alice, "links", lambda row: "connect to 10.77.0.1:" in row["text"])
+    ip("link", "delete", "here")
+    wait_check(alice, "links", lambda row: "connect to 127.0.0.1:" in row["text"])
+
+
+def test_an_address_that_is_said_to_others(alice):
+    """Where a router passes a port on."""
+    alice.stop()
+    alice.configure('listen = { address = "127.0.0.1"; advertise = ( "chat.example:7425" ); };')
+    alice.start()
+    assert "connect to chat.example:7425" in check(alice, "links")["text"]
