@@ -15,6 +15,7 @@ from measure import TOOLS, commits_of, few, report, run, store_limit
 
 CONFIG = """limits = { registrations-per-hour = 0; per-address = 0; };
 heartbeat = { interval = 3600; };"""            # none but those that are measured
+HERD = 25000                                    # users of one process, where it takes several
 
 
 def tracker_of(lab):
@@ -126,19 +127,19 @@ def descriptors(wanted):
 def connections(lab):
     goal = few(100000, 1000)
     may = descriptors(goal + 1000) - 100        # the tracker has some besides
-    count, server, herds = min(goal, may), tracker_of(lab), []
+    count, server = min(goal, may), tracker_of(lab)
     before = kernel.anonymous_memory(server.pid)
     with contextlib.ExitStack() as stack:
-        steps = []
-        for first in range(0, count, 25000):
+        steps, herds = [], []
+        for first in range(0, count, HERD):
             herd = stack.enter_context(herd_of(server, f"c{first}-", 1 + first // 10000))
-            steps.append(herd.step("open", min(count - first, 25000), 64))
-            herds.append(herd)
-        alive = sum(herd.step("ping", step["n"], step["n"], 1)["n"]
-                    for herd, step in zip(herds, steps))
+            mine = min(count - first, HERD)
+            steps += [herd.step("open", n, 64) for n in range(mine // 5, mine + 1, mine // 5)]
+            herds.append((herd, mine // 5 * 5))
+        alive = sum(herd.step("ping", n, n, 1)["n"] for herd, n in herds)
         memory = kernel.anonymous_memory(server.pid) - before
     more = {} if may >= goal else {"in-the-way": f"{may + 100} descriptors for a process"}
     report("tracker-connections", alive, "sessions", count, at_least=goal,
            **{"rate-of-the-last": steps[-1]["rate"], "cpu-us-of-the-first": steps[0]["cpu-us"],
               "cpu-us-of-the-last": steps[-1]["cpu-us"],
-              "KiB-each": memory / count / 1024, **more})
+              "KiB-each": memory / alive / 1024, **more})
