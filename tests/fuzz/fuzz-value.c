@@ -19,7 +19,8 @@
 #include "cli/print.h"
 #include "cli/value.h"
 
-#define INDENT "\n        "
+#define BLANKS "        "
+#define INDENT "\n" BLANKS
 #define DEPTH_MAX 20
 
 typedef struct Type {
@@ -214,9 +215,9 @@ static void is_message(const char *text, size_t n) {
         const char *p = text, *last = text + n - 1, *end;
 
         MUST(n > 0 && *last == '\n');
-        if (strncmp(p, INDENT + 1, STRLEN(INDENT) - 1) == 0) {
+        if (strncmp(p, BLANKS, STRLEN(BLANKS)) == 0) {
                 end = strchr(p, '\n');
-                MUST(p[STRLEN(INDENT) - 1] == '(' && end < last);
+                MUST(p[STRLEN(BLANKS)] == '(' && end < last);
                 shown_is_one_line(p, (size_t)(end - p));
                 p = end + 1;
         }
