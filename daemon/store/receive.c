@@ -180,11 +180,17 @@ static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Receive
                 r = entry_get(txn, f->number, e->inner->seq, &held);
                 if (r < 0)
                         return r;
-                /* Without a row it was counted, or pruned; or it is an old one that comes late. */
-                if (r > 0 || !old) {
-                        *ret = r == 0 || entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN
-                                                                        : RECEIVED_FORK;
+                if (r > 0) {
+                        *ret = entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN : RECEIVED_FORK;
                         return 1;
+                }
+                /* Without a row it is an old one that comes late, or one that was counted because
+                 * of its id, or that was pruned after its time. Anything else is not here. */
+                if (!old) {
+                        r = id_get(txn, e->from->number, &e->inner->id, &id);
+                        *ret = r > 0 || e->inner->expires <= e->now ? RECEIVED_AGAIN
+                                                                    : RECEIVED_FORK;
+                        return r < 0 ? r : 1;
                 }
         } else if (!fits_head(f, e)) {
                 *ret = RECEIVED_FORK;

@@ -545,6 +545,13 @@ TEST(a_known_id_under_another_seq_counts_as_received) {
         CHECK_EQ(receive(&lab, &next), RECEIVED_NEW);
         CHECK_EQ(gap_before(&lab.bob, 4), 0);
 
+        /* What has not been here is not acknowledged because of its place. */
+        m = inner_for(3, c[1].hash);
+        m.id = uuid_number(78);
+        made_done(&x);
+        make(&x, &m);
+        CHECK_EQ(receive(&lab, &x), RECEIVED_FORK);
+
         /* In the feed of a new epoch as well, where the author has entered it anew. */
         m = inner_for(1, c[1].hash);
         m.epoch = 2;
