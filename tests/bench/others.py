@@ -95,9 +95,9 @@ def server(lab, name, config, argv, more):
             running.kill()
 
 
-def report_work(name, system, keeps, measure_one):
-    """Pipelined and one at a time; MEASURE_ONE takes count and window."""
-    for beside, count, window in (("pipelined", few(20000, 1000), 256),
+def report_work(name, system, keeps, measure_one, count=20000):
+    """COUNT pipelined, and others one at a time; MEASURE_ONE takes count and window."""
+    for beside, count, window in (("pipelined", few(count, 1000), 256),
                                   ("one-message", few(1000, 100), 1)):
         result = medians([measure_one(count, window) for _ in range(ROUNDS)])
         value, unit = (result["rate"], "messages/s") if window > 1 else (result["p50"], "ms")
@@ -128,7 +128,7 @@ def mosquitto(lab):
                 report_work(f"mosquitto{save}-qos{qos}",
                             f"{system}, QoS {qos}{save.replace('-', ', ')}", keeps,
                             lambda count, window: run("other/mqtt", port, qos, count, window,
-                                                      SIZE))
+                                                      SIZE), 2000 if save else 20000)
                 if not save and qos == 1:
                     report_idle("mosquitto", system, running.pid)
 
@@ -140,7 +140,8 @@ def prosody(lab):
                                  ("-archive", '"mam"', "an archive in files; no fsync")):
         with server(lab, "prosody", PROSODY, argv, more) as (running, port):
             report_work(f"prosody{archive}", system + archive.replace("-", ", "), keeps,
-                        lambda count, window: run("other/xmpp", port, count, window, SIZE))
+                        lambda count, window: run("other/xmpp", port, count, window, SIZE),
+                        2000 if archive else 20000)
             if not archive:
                 report_idle("prosody", system, running.pid)
 
