@@ -279,8 +279,8 @@ static void say_message(Script *in, Connection *c) {
                 send_entry(in, c, s);
 }
 
-/* Once in a run: enough for more ranges than a receipt names, or for more than a stranger may leave.
- * Where there is a hole before each, each is signed. */
+/* Once in a run: enough for more ranges than a receipt names, or for more than a stranger may
+ * leave. Where there is a hole before each, each is signed. */
 static void say_many(Script *in, Connection *c) {
         uint8_t how = script_u8(in), no_signature = 1;
         bool holes = how & 1;
