@@ -2,6 +2,7 @@
 
 #include "test.h"
 
+#include <sys/random.h>
 #include <sys/resource.h>
 
 #include <systemd/sd-event.h>
@@ -44,17 +45,20 @@ static void lab_free(Lab *lab) {
         sd_event_unref(lab->event);
 }
 
-/* A listening socket on a port that was free. */
+/* A listening socket on a port that was free, below those that the kernel gives to connections of
+ * other tests. */
 static int listening_socket(uint16_t *ret_port) {
         SockAddr a = {.in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-        socklen_t size = sizeof(a);
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        uint16_t chance;
 
         CHECK(fd >= 0);
-        CHECK_OK(bind(fd, &a.sa, sizeof(a.in)));
+        do {
+                CHECK_EQ(getrandom(&chance, sizeof(chance), 0), sizeof(chance));
+                *ret_port = (uint16_t)(10000 + chance % 20000);
+                sockaddr_set_port(&a, *ret_port);
+        } while (bind(fd, &a.sa, sizeof(a.in)) < 0 && errno == EADDRINUSE);
         CHECK_OK(listen(fd, 5));
-        CHECK_OK(getsockname(fd, &a.sa, &size));
-        *ret_port = sockaddr_port(&a);
         return fd;
 }
 
