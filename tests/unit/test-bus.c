@@ -257,9 +257,13 @@ static int on_defer(sd_event_source *s, void *userdata) {
 
 static void in_handler(void (*fn)(void)) {
         sd_event_source *s;
+        int enabled = SD_EVENT_ONESHOT;
 
         CHECK(sd_event_add_defer(f->event, &s, on_defer, (void *)fn) >= 0);
-        turn();
+        while (enabled != SD_EVENT_OFF) { /* a turn may be another's */
+                turn();
+                CHECK(sd_event_source_get_enabled(s, &enabled) >= 0);
+        }
         sd_event_source_unref(s);
 }
 

@@ -190,6 +190,11 @@ TEST(want_of_descriptors_is_told_once_and_passes) {
                 CHECK(sd_event_run(lab.event, USEC_PER_SEC / 5) >= 0);
         CHECK_EQ(lab.errors, 1);
         CHECK_OK(setrlimit(RLIMIT_NOFILE, &limit));
+        if (test_in_valgrind()) {
+                close(fd);
+                lab_free(&lab);
+                return; /* it accepts what is over the limit, and closes it: nothing is left */
+        }
         wait_for(&lab, 2);
         CHECK_EQ(lab.connections, 1);
 

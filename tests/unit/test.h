@@ -35,6 +35,13 @@ __attribute__((noreturn, unused)) static void test_fail(
         longjmp(test_failed, 1);
 }
 
+/* As "meson test --setup valgrind" says it. */
+__attribute__((unused)) static bool test_in_valgrind(void) {
+        const char *programs = getenv("P2PCHAT_PROGRAMS");
+
+        return programs && *programs;
+}
+
 static bool test_passes(Test *t) {
         if (setjmp(test_failed) != 0)
                 return false;
