@@ -464,6 +464,26 @@ TEST(reading_an_own_message_reads_what_was_shown_before_it) {
 }
 
 /* What came late, into the middle of what has been read, has not been seen by anybody. */
+TEST(of_two_of_one_time_the_account_decides_which_was_shown_before) {
+        Inner own, other;
+        Person *bob;
+        Made m;
+        Lab lab;
+
+        lab_new(&lab);
+        bob = &lab.bob;
+        CHECK_OK(send_text(bob, 77, "at once", NOW));
+        own = inner_at(bob, own_feed(bob).number, 1);
+        other = inner_for(1, NULL);
+        other.hlc = own.hlc;
+        make(&m, &other);
+        CHECK_EQ(receive(&lab, &m), RECEIVED_NEW);
+        CHECK(mark(bob, SELF_NUMBER, 77) >= 0);
+        CHECK_EQ(is_read(bob, 1), memcmp(other.account, own.account, KEY_SIZE) < 0);
+        made_done(&m);
+        lab_free(&lab);
+}
+
 TEST(what_comes_late_is_unread) {
         Person *bob;
         Made m[5];
