@@ -153,3 +153,45 @@ TEST(whatever_was_said_and_not_heard_is_said_again) {
         CHECK_OK(nftw(copy, stack_unlink, 8, FTW_DEPTH | FTW_PHYS));
         world_free(&w);
 }
+
+/* As she does after a backup of her store has come back; the link may end between two pieces. */
+static void check_receipt_in_pieces(bool cut) {
+        enum { SENT = 2 * RECEIPT_ENTRIES_MAX };
+        char copy[80];
+        World w;
+
+        world_new(&w);
+        stack_stop(&w.bob);
+        for (unsigned i = 0; i < SENT; i++)
+                (void)stack_put(&w.alice, &w.bob.who, text_bytes("hi"), 0);
+        stack_send_off(&w.alice, &w.bob.who);
+        stack_stop(&w.alice);
+        snprintf(copy, sizeof(copy), "%s-copy", w.alice.dir);
+        copy_db(w.alice.dir, copy);
+        stack_start(&w.alice);
+        stack_start(&w.bob);
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == SENT);
+        stack_stop(&w.alice);
+        copy_db(copy, w.alice.dir);
+
+        w.alice.n_delivered = 0;
+        stack_start(&w.alice);
+        delivery_wake(w.alice.delivery, person_account(&w.bob.who));
+        SIM_UNTIL(&w.sim, w.alice.n_delivered > 0);
+        CHECK(w.alice.n_delivered < SENT);
+        if (cut)
+                restart(&w.bob);
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == SENT);
+        CHECK_EQ(stack_count_outbox(&w.alice), 0);
+        CHECK_EQ(w.bob.n_shown, SENT);
+        CHECK_OK(nftw(copy, stack_unlink, 8, FTW_DEPTH | FTW_PHYS));
+        world_free(&w);
+}
+
+TEST(a_receipt_for_more_than_a_batch_is_taken_in_pieces) {
+        check_receipt_in_pieces(false);
+}
+
+TEST(the_rest_of_a_receipt_is_taken_when_its_link_is_gone) {
+        check_receipt_in_pieces(true);
+}
