@@ -262,6 +262,29 @@ def test_register_asks_twice_without_echo(chatc, mock_daemon):
         assert answer not in seen + rest
 
 
+def test_register_gives_up_on_two_passwords_that_differ(chatc, mock_daemon):
+    daemon = mock_daemon()
+    pid, fd = on_terminal(chatc, "register", "alice")
+    seen = b""
+    for number in range(6):
+        seen += read_until(fd, b": ")
+        os.write(fd, b"never-%d\n" % number)
+    rest, status = finish(pid, fd)
+    assert status == 1 and b"chatc: BadPassword: the two passwords were not the same." in rest
+    assert b"never-" not in seen + rest
+    assert daemon.calls("Register") == []
+
+
+def test_a_password_that_is_too_long_is_refused(chatc, mock_daemon):
+    daemon = mock_daemon()
+    pid, fd = on_terminal(chatc, "register", "alice")
+    read_until(fd, b": ")
+    os.write(fd, b"x" * 2000 + b"\n")
+    rest, status = finish(pid, fd)
+    assert status == 1 and b"chatc: BadPassword: " in rest and b"xxx" not in rest
+    assert daemon.calls("Register") == []
+
+
 def test_interrupted_question_restores_the_terminal(chatc, mock_daemon):
     daemon = mock_daemon()
     pid, fd = on_terminal(chatc, "register", "alice")
