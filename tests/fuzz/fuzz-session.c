@@ -531,11 +531,5 @@ static void run_end(void) {
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
-        Script in = {.p = data, .end = data + size};
-        FUZZ_OWN_MEMORY;
-
-        run_begin(&in);
-        while (script_more(&in))
-                step(&in);
-        run_end();
+        script_run(data, size, run_begin, step, run_end);
 }

@@ -286,12 +286,6 @@ static void take_frame(Caller *c, Frame *f) {
         }
 }
 
-static bool turn(usec_t until) {
-        FUZZ_THEIR_MEMORY;
-
-        return loop_virtual_turn(loop, until);
-}
-
 /* After each turn it is looked what has been said: that must be on disk already. */
 static void pass_time(usec_t time) {
         usec_t until = usec_add(loop_now(loop), time);
@@ -299,7 +293,7 @@ static void pass_time(usec_t time) {
 
         for (unsigned i = 0; i < CALLERS; i++)
                 callers[i].scripted |= !raw_flush(&callers[i].end);
-        for (asked_at = now(); turn(until); asked_at = now())
+        for (asked_at = now(); their_turn(loop, until); asked_at = now())
                 for (unsigned i = 0; i < CALLERS; i++)
                         while (raw_take(&callers[i].end, &f))
                                 take_frame(&callers[i], &f);
@@ -661,16 +655,14 @@ static void run_begin(Script *in) {
         node_start();
 }
 
-void fuzz_one(const uint8_t *data, size_t size) {
-        Script in = {.p = data, .end = data + size};
-        FUZZ_OWN_MEMORY;
-
-        run_begin(&in);
-        while (script_more(&in))
-                step(&in);
+static void run_end(void) {
         check_end();
         check_store();
         node_stop();
         net = net_free(net);
         loop = loop_virtual_free(loop);
+}
+
+void fuzz_one(const uint8_t *data, size_t size) {
+        script_run(data, size, run_begin, step, run_end);
 }

@@ -13,6 +13,7 @@
 
 #include "../unit/check.h"
 #include "crypto/sign.h"
+#include "loop-virtual.h"
 #include "pipe-transport.h"
 #include "util/buffer.h"
 #include "wire/frame.h"
@@ -33,6 +34,13 @@ static inline bool fuzz_begin_theirs(void) {
 
         fuzz_resume(&(const bool){true});
         return before;
+}
+
+/* The next handler of the code under test. */
+static inline bool their_turn(Loop *loop, usec_t until) {
+        FUZZ_THEIR_MEMORY;
+
+        return loop_virtual_turn(loop, until);
 }
 
 /* The script. At its end it gives zeros. */
@@ -56,6 +64,18 @@ static inline uint64_t script_number(Script *s) {
         if (b < 0xc0)
                 return b;
         return (UINT64_C(1) << (b & 0x3f)) - 1 + script_u8(s) % 3;
+}
+
+/* The whole of fuzz_one(). */
+static inline void script_run(const uint8_t *data, size_t size, void (*begin)(Script *in),
+        void (*step)(Script *in), void (*end)(void)) {
+        Script in = {.p = data, .end = data + size};
+        FUZZ_OWN_MEMORY;
+
+        begin(&in);
+        while (script_more(&in))
+                step(&in);
+        end();
 }
 
 /* Up to 255 bytes as they are. */
