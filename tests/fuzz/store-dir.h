@@ -61,7 +61,8 @@ static inline void store_image_take(const StoreDir *d, StoreImage *ret) {
 
 /* While the store is closed. */
 static inline void store_image_put(const StoreDir *d, const StoreImage *image) {
-        _cleanup_(closep) int fd = open(d->file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+        _cleanup_(closep) int fd = open(d->file, O_WRONLY | O_CLOEXEC);
 
         MUST(fd >= 0 && write(fd, image->data, image->size) == (ssize_t)image->size);
+        MUST(ftruncate(fd, (off_t)image->size) == 0);
 }
