@@ -208,6 +208,22 @@ static void cancel_as_bob(Script *in) {
         delivery_gave_up(bob.delivery, person_account(&people[o->to]));
 }
 
+static void read_as_bob(Script *in) {
+        uint8_t which = script_u8(in);
+        Contact c;
+        int r;
+
+        settle_batch();
+        if (n_said == 0)
+                return;
+        r = contact_get(store_write(bob.store), person_account(said[which % n_said].author), &c);
+        if (r > 0)
+                r = store_mark_read(
+                        bob.store, c.number, &said[which % n_said].id, loop_realtime(sim.loop));
+        MUST(r >= 0 || r == -ENOENT);
+        MUST(store_commit(bob.store) == 0);
+}
+
 static void bob_start(void) {
         stack_start(&bob);
         store_set_events_fn(bob.store, on_events, NULL);
@@ -233,9 +249,28 @@ static void bob_restart(bool kill_him) {
         check_store();
 }
 
-/* With the greeting, and perhaps a receipt in it. */
+/* Bob has dialled alice. */
+static void on_dialled(void *userdata, Transport *t) {
+        FUZZ_OWN_MEMORY;
+        Hello h = person_hello(&people[ALICE]);
+        Connection *c = connections;
+
+        while (c < connections + CONNECTIONS && c->end.transport)
+                c++;
+        if (c == connections + CONNECTIONS) {
+                transport_free(t);
+                return;
+        }
+        *c = (Connection){.who = &people[ALICE], .end.transport = t};
+        raw_say_tls(&c->end, LINK_ALPN, sign_key_public(&c->who->device));
+        MUST(hello_encode(&c->end.out, &h) == 0);
+        MUST(hello_ok_encode(&c->end.out, &(HelloOk){}) == 0);
+        (void)raw_flush(&c->end);
+}
+
+/* With the greeting, and perhaps a receipt and a presence in it. */
 static void connect_to_bob(Script *in, Connection *c) {
-        _cleanup_(buffer_done) Buffer receipt = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer receipt = BUFFER_NULL, presence = BUFFER_NULL;
         uint8_t how = script_u8(in);
         PipeOptions options = {.chunk = how >> 6, .capacity = 1024 * 1024};
         HelloOk ok = {};
@@ -250,6 +285,13 @@ static void connect_to_bob(Script *in, Connection *c) {
         if (how & 0x10) {
                 script_receipt_object(in, c->who, &receipt);
                 ok.receipt = buffer_bytes(&receipt);
+        }
+        if (how & 0x20) {
+                uint8_t state = script_u8(in);
+
+                presence = person_presence(script_person(in, c->who), state % _PRESENCE_MAX,
+                        state >> 4, state & 8 ? "alice:7425" : NULL);
+                ok.presence = buffer_bytes(&presence);
         }
         t = raw_connect(&c->end, sim.loop, &options);
         raw_say_tls(&c->end, LINK_ALPN, sign_key_public(&c->who->device));
@@ -293,25 +335,40 @@ static void step(Script *in) {
                 if (c->end.transport)
                         say_many(in, c);
                 break;
+        case 13:
+                read_as_bob(in);
+                break;
         default:
                 pass_time(script_time(in));
         }
 }
 
 static void run_begin(Script *in) {
+        uint8_t how = script_u8(in);
+
         if (!people[ALICE].sim)
                 make_world();
         store_image_put(&dir, &begin);
         n_said = n_own = n_costly = 0;
         said_many = false;
         memset(heads, 0, sizeof(heads));
-        bob.settings.accept_all = script_u8(in) & 1;
+        bob.settings.accept_all = how & 1;
         sim_new(&sim, 1);
+        if (how & 2)
+                MUST(network_listen(sim.network, "alice", STACK_PORT, on_dialled, NULL) == 0);
         bob_start();
+}
+
+/* Without a tracker nobody can say that somebody is there. */
+static void check_presence(void) {
+        const KnownPresence *k = directory_presence(bob.directory, person_account(&people[ALICE]));
+
+        MUST(!k || !k->online);
 }
 
 static void run_end(void) {
         pass_time(USEC_PER_SEC);
+        check_presence();
         check_store();
         bob_stop();
         stack_forget_shown(&bob);

@@ -61,6 +61,7 @@ static SignKey alice_account, alice_device;
 static StoreDir dir;
 static StoreImage begin;
 
+static EndpointKey address; /* of the tracker */
 static RawEnd far;
 static bool scripted, polite;
 static Question open_questions[OPEN_MAX];
@@ -464,6 +465,21 @@ static usec_t script_wait(Script *in) {
         return t + USEC_PER_MSEC;
 }
 
+/* To none, one or two, of which the second does not answer; or as by logging out and in. */
+static void change_trackers(Script *in) {
+        uint8_t how = script_u8(in);
+        EndpointKey list[3] = {address, address, address};
+
+        list[1].port++;
+        FUZZ_THEIR_MEMORY;
+        if ((how & 3) == 3) {
+                directory_stop(alice.directory);
+                directory_start(alice.directory);
+        } else
+                MUST(directory_set_trackers(alice.directory, list + (how >> 2 & 1), how & 3) == 0 ||
+                        fuzz_failed());
+}
+
 static void step(Script *in) {
         static void (*const frames[])(Script * in) = {
                 say_answer, say_answer, push_presence, push_record, say_hello, say_bye, say_frame};
@@ -485,14 +501,15 @@ static void step(Script *in) {
                 polite = op & 0x10;
                 scripted |= op & 0x20;
                 break;
+        case 12:
+                change_trackers(in);
+                break;
         default:
                 pass_time(script_wait(in));
         }
 }
 
 static void run_begin(Script *in) {
-        EndpointKey address = {.port = TRACKER_PORT};
-
         if (!people[BOB].sim)
                 make_world();
         store_image_put(&dir, &begin);
@@ -502,6 +519,7 @@ static void run_begin(Script *in) {
         time_left = 3 * USEC_PER_HOUR;
         memset(was_online, 0, sizeof(was_online));
         newest = &people[BOB];
+        address = (EndpointKey){.port = TRACKER_PORT};
         snprintf(address.host, sizeof(address.host), "%s", TRACKER_HOST);
         memcpy(address.key, sign_key_public(&tracker.device), KEY_SIZE);
         sim_new(&alice.sim, 1);

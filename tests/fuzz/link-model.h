@@ -104,6 +104,13 @@ static bool is_shown(const Uuid *shown, const Person *author) {
         return false;
 }
 
+static Said *find_shown(const Uuid *id) {
+        for (size_t i = 0; i < n_said; i++)
+                if (said[i].shown && uuid_equal(&said[i].id, id))
+                        return &said[i];
+        return NULL;
+}
+
 static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
         uint8_t hash[SHA256_SIZE];
         HistoryRow row;
@@ -116,6 +123,10 @@ static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 s = find_said_hash(hash);
                 MUST(s && s->proven && !is_shown(&s->id, s->author));
                 s->shown = true;
+                return true;
+        }
+        if (e->kind == EVENT_STATE && e->state == MESSAGE_READ) {
+                MUST(find_shown(&e->id));
                 return true;
         }
         o = find_own(&e->id);
@@ -223,6 +234,10 @@ static Inner script_inner(Script *in, const Person *author) {
         if (more & 32) { /* its time is over */
                 m.sent -= USEC_PER_HOUR;
                 m.expires = now - USEC_PER_MINUTE;
+        }
+        if (more & 64) { /* it was under way for long */
+                m.sent -= USEC_PER_HOUR;
+                m.hlc -= USEC_PER_HOUR / USEC_PER_MSEC << 16;
         }
         m.seq = CLAMP(m.seq, UINT64_C(1), SEQ_MAX);
         m.expires = CLAMP(m.expires, m.sent, m.sent + MESSAGE_LIFETIME_MAX);

@@ -90,8 +90,9 @@ static void say_nack(Script *in, Connection *c) {
 
 /* Ascending, with something between them. */
 static size_t script_ranges(Script *in, SeqRange *ranges) {
-        size_t n = 0, most = 1 + script_u8(in) % 4U;
-        uint64_t at = 0;
+        uint8_t how = script_u8(in);
+        size_t n = 0, most = 1 + how % 4U;
+        uint64_t at = 8 * (how >> 2);
 
         while (n < most) {
                 uint64_t first = at + 1 + (n > 0) + script_u8(in) % 4U;
