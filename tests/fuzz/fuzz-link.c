@@ -224,6 +224,18 @@ static void read_as_bob(Script *in) {
         MUST(store_commit(bob.store) == 0);
 }
 
+/* From the next link on. */
+static void block_as_bob(Script *in) {
+        uint8_t how = script_u8(in);
+        int r;
+
+        settle_batch();
+        r = contact_set_flags(bob.store, person_account(&people[how % _PEOPLE_MAX]),
+                how & 0x80 ? CONTACT_BLOCKED : 0, how & 0x80 ? 0 : CONTACT_BLOCKED);
+        MUST(r >= 0 || r == -ENOENT);
+        MUST(store_commit(bob.store) == 0);
+}
+
 static void bob_start(void) {
         stack_start(&bob);
         store_set_events_fn(bob.store, on_events, NULL);
@@ -337,6 +349,9 @@ static void step(Script *in) {
                 break;
         case 13:
                 read_as_bob(in);
+                break;
+        case 14:
+                block_as_bob(in);
                 break;
         default:
                 pass_time(script_time(in));

@@ -63,7 +63,7 @@ static StoreImage begin;
 
 static EndpointKey address; /* of the tracker */
 static RawEnd far;
-static bool scripted, polite;
+static bool scripted, polite, stops_at_answer;
 static Question open_questions[OPEN_MAX];
 static size_t n_open;
 static Sent sent[SENT_MAX];
@@ -430,8 +430,20 @@ static bool on_peer(void *userdata, const ChatPeer *p) {
         return true;
 }
 
+static void log_out_and_in(void) {
+        FUZZ_THEIR_MEMORY;
+        directory_stop(alice.directory);
+        directory_start(alice.directory);
+}
+
 static void on_peers(void *userdata, const ChatError *error, bool more) {
+        FUZZ_OWN_MEMORY;
+
         lists_answered++;
+        if (!stops_at_answer)
+                return;
+        stops_at_answer = false;
+        log_out_and_in();
 }
 
 static void list_peers(Script *in) {
@@ -465,17 +477,20 @@ static usec_t script_wait(Script *in) {
         return t + USEC_PER_MSEC;
 }
 
-/* To none, one or two, of which the second does not answer; or as by logging out and in. */
+/* To none, one or two, of which the second does not answer; or as by logging out and in, at once
+ * or when the next list is answered. */
 static void change_trackers(Script *in) {
         uint8_t how = script_u8(in);
         EndpointKey list[3] = {address, address, address};
 
         list[1].port++;
-        FUZZ_THEIR_MEMORY;
+        stops_at_answer = how & 8;
         if ((how & 3) == 3) {
-                directory_stop(alice.directory);
-                directory_start(alice.directory);
-        } else
+                log_out_and_in();
+                return;
+        }
+        FUZZ_THEIR_MEMORY;
+        if (!stops_at_answer)
                 MUST(directory_set_trackers(alice.directory, list + (how >> 2 & 1), how & 3) == 0 ||
                         fuzz_failed());
 }
@@ -513,7 +528,7 @@ static void run_begin(Script *in) {
         if (!people[BOB].sim)
                 make_world();
         store_image_put(&dir, &begin);
-        scripted = false;
+        scripted = stops_at_answer = false;
         polite = script_u8(in) & 1;
         n_sent = n_open = lists_asked = lists_answered = n_long = 0;
         time_left = 3 * USEC_PER_HOUR;
