@@ -34,7 +34,8 @@ typedef struct Asked {
 typedef struct Caller {
         RawEnd end;
         unsigned device;
-        bool scripted; /* nobody can tell what it has sent */
+        bool scripted; /* nobody can tell what it has sent, or when it was answered */
+        bool deaf; /* it does not read */
         bool wrong; /* its HELLO must be refused */
         bool said_hello, open, heard_bye;
         Asked asked[REQUESTS_MAX];
@@ -295,7 +296,7 @@ static void pass_time(usec_t time) {
                 callers[i].scripted |= !raw_flush(&callers[i].end);
         for (asked_at = now(); their_turn(loop, until); asked_at = now())
                 for (unsigned i = 0; i < CALLERS; i++)
-                        while (raw_take(&callers[i].end, &f))
+                        while (!callers[i].deaf && raw_take(&callers[i].end, &f))
                                 take_frame(&callers[i], &f);
 }
 
@@ -607,6 +608,10 @@ static void step(Script *in) {
         case 10:
                 if (n_costly++ < COSTLY_MAX)
                         node_restart(in, op);
+                break;
+        case 11:
+                c->deaf = op & 0x40;
+                c->scripted |= c->deaf;
                 break;
         default:
                 pass_time(script_time(in));
