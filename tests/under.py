@@ -19,7 +19,11 @@ def options():
     return {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
 
 
+def in_valgrind():
+    return PROGRAMS != BUILD
+
+
 def instrumented():
     """Run so that figures of memory and time say nothing about the program."""
-    return PROGRAMS != BUILD or any(
+    return in_valgrind() or any(
         name in (BUILD / "daemon/p2pchatd").read_bytes() for name in (b"__asan_init", b"__tsan_init"))

@@ -4,8 +4,13 @@ import collections
 import os
 import time
 
+import pytest
+
 import harness
+import under
 from strace import Strace
+
+pytestmark = pytest.mark.skipif(under.in_valgrind(), reason="valgrind has calls of its own")
 
 LONG = "P2PCHAT_LONG" in os.environ
 SECONDS = 60 if LONG else 15
