@@ -30,9 +30,10 @@ static int wait_for_input(int fd, const sigset_t *while_waiting) {
         return 0;
 }
 
-/* One line from FD. -ENOBUFS: longer than a password can be; -EINVAL: a zero byte; -EINTR is
- * passed on, since it means that a signal asks to stop. WHILE_WAITING: the signals that may not
- * come while waiting; NULL where none is blocked. */
+/* One line from FD. Returns > 0, or 0 where the input ended before the line did. -ENOBUFS: longer
+ * than a password can be; -EINVAL: a zero byte; -EINTR is passed on, since it means that a signal
+ * asks to stop. WHILE_WAITING: the signals that may not come while waiting; NULL where none is
+ * blocked. */
 static int read_line(int fd, const sigset_t *while_waiting, char buf[static PASSWORD_SIZE]) {
         size_t n = 0;
 
@@ -46,15 +47,15 @@ static int read_line(int fd, const sigset_t *while_waiting, char buf[static PASS
                 k = read(fd, buf + n, 1);
                 if (k < 0)
                         return -errno;
-                if (k == 0 || buf[n] == '\n')
-                        break;
+                if (k == 0 || buf[n] == '\n') {
+                        buf[n] = '\0';
+                        return k > 0;
+                }
                 if (buf[n] == '\0')
                         return -EINVAL;
                 if (++n == PASSWORD_SIZE)
                         return -ENOBUFS;
         }
-        buf[n] = '\0';
-        return 0;
 }
 
 static int report(int r, const char *where) {
@@ -64,6 +65,9 @@ static int report(int r, const char *where) {
         if (r == -EINVAL)
                 return chatc_fail(STATUS_ERROR, "BadPassword",
                         "the password from %s holds a zero byte.", where);
+        if (r == -ENODATA)
+                return chatc_fail(STATUS_ERROR, "BadPassword",
+                        "the input from %s ended before there was a password.", where);
         return chatc_fail(STATUS_ERROR, "InvalidArgs", "the password cannot be read from %s: %s.",
                 where, strerror(-r));
 }
@@ -82,6 +86,8 @@ int password_read_file(const char *file, char **ret) {
                         return report(-errno, file);
         }
         r = read_line(opened < 0 ? STDIN_FILENO : opened, NULL, buf);
+        if (r == 0 && !buf[0])
+                r = -ENODATA;
         if (r < 0)
                 return report(r, streq(file, "-") ? "standard input" : file);
         *ret = TAKE_PTR(buf);
@@ -120,6 +126,10 @@ static int ask_hidden(
         dprintf(fd, "%s: ", prompt);
         r = read_line(fd, while_waiting, buf);
         (void)tcsetattr(fd, TCSAFLUSH, &shown);
+        if (r == 0) { /* Ctrl-D, which is not echoed as a new line */
+                (void)!write(fd, "\n", 1);
+                return -ENODATA;
+        }
         return r;
 }
 

@@ -14,11 +14,12 @@
 char *password_free(char *p);
 DEFINE_CLEANUP(char *, password_free)
 
-/* The first line of FILE ("-": standard input) without its newline. */
+/* The first line of FILE ("-": standard input) without its newline, which the last line need not
+ * have. A file without any is refused. */
 int password_read_file(const char *file, char **ret);
 
 /* Asks on the controlling terminal without echo; with TWICE, until both inputs are the same, at
- * most three times. */
+ * most three times. The end of input, where a line has begun or not, is a refusal. */
 int password_ask(const char *prompt, bool twice, char **ret);
 
 /* A controlling terminal is there to ask on. */

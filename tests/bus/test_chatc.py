@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import termios
@@ -202,6 +203,7 @@ def test_register_with_password(chatc, mock_daemon, tmp_path):
     (tmp_path / "long").write_bytes(b"x" * 5000)
     (tmp_path / "zero").write_bytes(b"a\0b\n")
     (tmp_path / "latin").write_bytes(b"p\xe4ss\n")
+    (tmp_path / "empty").write_bytes(b"")
     assert chatc("register", "a", "--password-file", tmp_path / "password").returncode == 0
     assert chatc("register", "a", "--password-file", tmp_path / "unended").returncode == 0
     assert chatc("register", "a", "--password-file", "-", stdin=b"stdin\n").returncode == 0
@@ -210,6 +212,9 @@ def test_register_with_password(chatc, mock_daemon, tmp_path):
     failed(chatc("register", "a", "--password-file", tmp_path / "zero"), 1, "BadPassword")
     failed(chatc("register", "a", "--password-file", tmp_path / "latin"), 1, "InvalidArgs")
     failed(chatc("register", "a", "--password-file", tmp_path / "none"), 1, "InvalidArgs")
+    failed(chatc("register", "a", "--password-file", tmp_path), 1, "InvalidArgs")
+    failed(chatc("register", "a", "--password-file", tmp_path / "empty"), 1, "BadPassword")
+    failed(chatc("register", "a", "--password-file", "-", stdin=b""), 1, "BadPassword")
     assert len(daemon.calls("Register")) == 3
 
 
@@ -219,10 +224,15 @@ def test_register_with_password_not_supported(chatc, mock_daemon):
     assert "--no-password" in last
 
 
+def read_some(fd):
+    assert select.select([fd], [], [], DEADLINE)[0], "it waits for what it does not say"
+    return os.read(fd, 4096)
+
+
 def read_until(fd, text):
     seen = b""
     while text not in seen:
-        seen += os.read(fd, 4096)
+        seen += read_some(fd)
     return seen
 
 
@@ -240,7 +250,7 @@ def on_terminal(chatc, *args):
 def finish(pid, fd):
     seen = b""
     try:
-        while chunk := os.read(fd, 4096):
+        while chunk := read_some(fd):
             seen += chunk
     except OSError:
         pass
@@ -283,6 +293,42 @@ def test_a_password_that_is_too_long_is_refused(chatc, mock_daemon):
     rest, status = finish(pid, fd)
     assert status == 1 and b"chatc: BadPassword: " in rest and b"xxx" not in rest
     assert daemon.calls("Register") == []
+
+
+@pytest.mark.parametrize("typed", [b"\x04", b"begun\x04\x04"])
+def test_the_end_of_input_is_no_password(chatc, mock_daemon, typed):
+    """Neither an empty one nor what was typed so far; Ctrl-D in a line ends only what is read at once."""
+    daemon = mock_daemon(password="secret")
+    for verb, prompt in (("register", b"account: "), ("login", b"Password: ")):
+        pid, fd = on_terminal(chatc, verb, "alice")
+        read_until(fd, prompt)
+        os.write(fd, typed)
+        rest, status = finish(pid, fd)
+        assert status == 1 and b"begun" not in rest
+        assert rest.startswith(b"\r\nchatc: BadPassword: ") and b"ended" in rest
+    assert daemon.calls() == [["Login", ["alice", "", {}]]]
+
+
+def test_the_end_of_input_instead_of_the_second_time(chatc, mock_daemon):
+    daemon = mock_daemon()
+    pid, fd = on_terminal(chatc, "register", "alice")
+    read_until(fd, b": ")
+    os.write(fd, b"\n")  # an empty password, which the second one must not equal
+    read_until(fd, b"again: ")
+    os.write(fd, b"\x04")
+    rest, status = finish(pid, fd)
+    assert status == 1 and b"chatc: BadPassword: " in rest
+    assert daemon.calls() == []
+
+
+def test_a_terminal_that_goes_is_no_password(chatc, mock_daemon):
+    daemon = mock_daemon()
+    pid, fd = on_terminal(chatc, "register", "alice")
+    read_until(fd, b": ")
+    os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
+    assert daemon.calls() == []
 
 
 def test_interrupted_question_restores_the_terminal(chatc, mock_daemon):
