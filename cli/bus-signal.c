@@ -6,13 +6,6 @@
 #include <systemd/sd-bus.h>
 #include <time.h>
 
-usec_t monotonic_now(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
-}
-
 static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(value_freep) Value *args = NULL;
         SignalHandler *h = userdata;
@@ -74,7 +67,7 @@ int bus_wait(Chatc *c, usec_t deadline, bool *ret_timeout) {
         /* First, or a steady stream of signals would put the end off. */
         *ret_timeout = false;
         if (deadline != USEC_INFINITY) {
-                now = monotonic_now();
+                now = usec_monotonic();
                 if (now >= deadline) {
                         *ret_timeout = true;
                         return 0;
@@ -106,7 +99,7 @@ int bus_process(Chatc *c, size_t max) {
 }
 
 static const struct timespec *time_left(usec_t deadline, struct timespec *buf) {
-        usec_t now = monotonic_now(), left = deadline > now ? deadline - now : 0;
+        usec_t now = usec_monotonic(), left = deadline > now ? deadline - now : 0;
 
         if (deadline == USEC_INFINITY)
                 return NULL;

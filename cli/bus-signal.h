@@ -43,5 +43,3 @@ typedef enum BusWake {
 /* Waits as bus_wait() does, and handles nothing. MASK is the signal mask while it waits: the caller
  * blocks what it must not miss between looking at its flags and waiting here. */
 int bus_sleep(Chatc *c, usec_t deadline, const sigset_t *mask, BusWake *ret);
-
-usec_t monotonic_now(void);

@@ -60,10 +60,10 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 /* The connection may be lost on the way: then there is nobody to ask any more. */
 static UnitStart job_wait(sd_bus *bus, Job *job) {
-        usec_t now = monotonic_now(), deadline = now + START_TIMEOUT;
+        usec_t now = usec_monotonic(), deadline = now + START_TIMEOUT;
         int r = 0;
 
-        for (; !job->removed && r >= 0 && now < deadline; now = monotonic_now()) {
+        for (; !job->removed && r >= 0 && now < deadline; now = usec_monotonic()) {
                 r = sd_bus_process(bus, NULL);
                 if (r == 0)
                         r = sd_bus_wait(bus, deadline - now);

@@ -208,13 +208,13 @@ static int fetch_all(Watch *w) {
 static int fetch_if_due(Watch *w) {
         int r;
 
-        if (!w->fetch || !w->present || monotonic_now() < w->retry_at)
+        if (!w->fetch || !w->present || usec_monotonic() < w->retry_at)
                 return 0;
         w->fetch = false;
         r = fetch_all(w);
         if (r == STATUS_UNREACHABLE && w->started && bus_is_open(w->c)) {
                 w->fetch = true;
-                w->retry_at = usec_add(monotonic_now(), RETRY);
+                w->retry_at = usec_add(usec_monotonic(), RETRY);
                 return 0;
         }
         return r;

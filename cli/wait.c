@@ -133,7 +133,7 @@ static int report_timeout(const StateWait *w) {
 
 int state_wait_run(StateWait *w, const char *to, const char *id, MessageState wanted,
         usec_t timeout, bool look_up) {
-        usec_t deadline = usec_add(monotonic_now(), timeout);
+        usec_t deadline = usec_add(usec_monotonic(), timeout);
         bool timed_out;
         int r;
 

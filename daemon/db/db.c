@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/fs.h"
@@ -303,20 +302,13 @@ void db_forget(Db *db, void *userdata) {
                         db->calling[i].fn = NULL;
 }
 
-static usec_t clock_monotonic(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
-
-/* The disk's part of it; loop_now() stands still during a handler. */
+/* The disk's part of it. */
 static int batch_write(Db *db) {
-        usec_t begin = clock_monotonic();
+        usec_t begin = usec_monotonic();
         int e;
 
         e = mdb_txn_commit(db->batch.txn);
-        db->stats.last = clock_monotonic() - begin;
+        db->stats.last = usec_monotonic() - begin;
         db->stats.slowest = MAX(db->stats.slowest, db->stats.last);
         db->changed |= db->stats.last >= DB_COMMIT_SLOW;
         return db_errno(e);

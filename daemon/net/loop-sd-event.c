@@ -351,13 +351,6 @@ static void io_serve(LoopIo *io, uint32_t revents) {
                 io->fn(io->userdata, revents);
 }
 
-static usec_t monotonic(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
-
 /* What is left over when the time is up comes first the next time: epoll goes round, so that
  * everybody has a turn before anybody has another. False when nothing was ready. */
 static bool io_turn(SdLoop *l) {
@@ -369,7 +362,7 @@ static bool io_turn(SdLoop *l) {
                 if (l->n_ready == 0)
                         return false;
         }
-        end = monotonic() + IO_TIME;
+        end = usec_monotonic() + IO_TIME;
         while (l->next_ready < l->n_ready) {
                 const struct epoll_event *e = &l->ready[l->next_ready++];
 
@@ -377,7 +370,7 @@ static bool io_turn(SdLoop *l) {
                 if (!e->data.ptr)
                         continue;
                 io_serve(e->data.ptr, e->events);
-                if (l->next_ready == l->n_ready || monotonic() >= end)
+                if (l->next_ready == l->n_ready || usec_monotonic() >= end)
                         break; /* sd-event does the rest of what after_handler() does */
                 after_handler(l);
         }

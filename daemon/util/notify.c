@@ -3,7 +3,6 @@
 #include "util/notify.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "util/datagram.h"
 #include "util/text.h"
@@ -38,11 +37,9 @@ void notify_status(const char *status) {
 /* The time tells the manager which READY=1 is the answer to this. */
 void notify_reloading(void) {
         char lines[LINES_SIZE];
-        struct timespec t;
 
-        clock_gettime(CLOCK_MONOTONIC, &t);
         snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%llu",
-                (unsigned long long)t.tv_sec * USEC_PER_SEC + (unsigned long long)t.tv_nsec / 1000);
+                (unsigned long long)usec_monotonic());
         (void)notify_send(lines, 0);
 }
 

@@ -28,6 +28,10 @@ static inline usec_t usec_sub(usec_t a, usec_t b) {
         return a > b ? a - b : 0;
 }
 
+/* The monotonic clock itself, for what has no loop or measures within a handler, where loop_now()
+ * stands still. */
+usec_t usec_monotonic(void);
+
 #define TIME_TEXT_SIZE 32
 
 /* RFC 3339 in UTC with microseconds, "2026-01-02T03:04:05.678901Z". */
