@@ -2,16 +2,14 @@
 
 #include "net/loop-sd-event.h"
 
-#include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include <systemd/sd-event.h>
 #include <utlist.h>
+
+#include "net/worker.h"
 
 /* Priorities: what a handler has deferred comes before new input, the commit of a batch after all
  * input. D-Bus and sockets share the normal priority, 0. */
@@ -23,7 +21,6 @@ enum {
 };
 
 typedef struct SdLoop SdLoop;
-typedef struct Worker Worker;
 
 /* All of these begin with the loop, as LOOP_OF() expects. */
 struct LoopTimer {
@@ -52,29 +49,6 @@ struct LoopDefer {
         LoopDeferFn fn;
         void *userdata;
         LoopDefer *prev, *next;
-};
-
-struct LoopWork {
-        Loop *loop;
-        LoopWorkFn run;
-        void *job;
-        LoopWorkDoneFn done;
-        void *userdata;
-        bool cancelled; /* the loop thread's own: the worker does not look at it */
-        Worker *worker;
-        bool waiting; /* in `todo`; under the lock */
-        LoopWork *prev, *next;
-};
-
-/* Shared between loop and thread, freed by whoever lets go last. */
-struct Worker {
-        pthread_mutex_t lock;
-        pthread_cond_t wake;
-        pthread_t thread;
-        bool started, abandoned, busy;
-        LoopWork *todo, *finished;
-        size_t n_todo, max; /* as many may wait */
-        int event_fd;
 };
 
 /* Descriptors that are served before sd-event gets its turn again, and for how long. */
@@ -423,100 +397,16 @@ static void sd_io_free(LoopIo *io) {
         free(io);
 }
 
-/* The worker threads, one for each lane */
-
-static LoopWork *work_pop(LoopWork **list) {
-        LoopWork *w = *list;
-
-        if (w)
-                DL_DELETE(*list, w);
-        return w;
-}
-
-/* Under the lock. */
-static void work_dequeue(Worker *w, LoopWork *work) {
-        work->waiting = false;
-        w->n_todo--;
-        DL_DELETE(w->todo, work);
-}
-
-static void worker_finished(Worker *w, LoopWork *work) {
-        DL_APPEND(w->finished, work);
-        if (eventfd_write(w->event_fd, 1) < 0)
-                abort(); /* a counter that is read at each turn cannot overflow */
-}
-
-static void work_finish(LoopWork *w, bool cancelled) {
-        w->done(w->job, cancelled ? NULL : w->userdata, cancelled);
-        free(w);
-}
-
-static void worker_free(Worker *w) {
-        LoopWork *work;
-
-        while ((work = work_pop(&w->todo)))
-                work_finish(work, true);
-        while ((work = work_pop(&w->finished)))
-                work_finish(work, true);
-        safe_close(w->event_fd);
-        pthread_cond_destroy(&w->wake);
-        pthread_mutex_destroy(&w->lock);
-        free(w);
-}
-
-static void *worker_main(void *userdata) {
-        Worker *w = userdata;
-        LoopWork *work;
-
-        pthread_mutex_lock(&w->lock);
-        while (!w->abandoned) {
-                work = w->todo;
-                if (!work) {
-                        pthread_cond_wait(&w->wake, &w->lock);
-                        continue;
-                }
-                work_dequeue(w, work);
-                w->busy = true;
-                pthread_mutex_unlock(&w->lock);
-                work->run(work->job);
-                pthread_mutex_lock(&w->lock);
-                w->busy = false;
-                worker_finished(w, work);
-        }
-        pthread_mutex_unlock(&w->lock);
-        return NULL;
-}
-
-/* Nobody waits for a thread that was abandoned in the middle of a job. */
-static void *worker_main_abandonable(void *userdata) {
-        Worker *w = userdata;
-        bool detached;
-
-        worker_main(w);
-        pthread_mutex_lock(&w->lock);
-        detached = !w->started;
-        pthread_mutex_unlock(&w->lock);
-        if (detached)
-                worker_free(w);
-        return NULL;
-}
-
-static void worker_serve(Worker *w) {
-        LoopWork *work, *finished;
-        eventfd_t n;
-
-        if (eventfd_read(w->event_fd, &n) < 0)
-                return;
-        pthread_mutex_lock(&w->lock);
-        finished = TAKE_PTR(w->finished);
-        pthread_mutex_unlock(&w->lock);
-        while ((work = work_pop(&finished)))
-                work_finish(work, work->cancelled);
-}
+/* Work */
 
 static int on_worker(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         worker_serve(userdata);
         return 0;
+}
+
+static int sd_work_new(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job, LoopWorkDoneFn done,
+        void *userdata, LoopWork **ret) {
+        return worker_add(sd_loop(l)->workers[lane], l, run, job, done, userdata, ret);
 }
 
 /* Most timers say that something has not come in time. When the loop has stood still, or is busy,
@@ -539,70 +429,6 @@ static int on_due(sd_event_source *s, void *userdata) {
         return 0;
 }
 
-/* Signals are the main thread's: sd-event takes them from a signalfd. */
-static int worker_start(Worker *w) {
-        sigset_t all, before;
-        int r;
-
-        if (w->started)
-                return 0;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&w->thread, NULL, worker_main_abandonable, w);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        w->started = r == 0;
-        return -r;
-}
-
-static int worker_add(Worker *w, LoopWork *work) {
-        int r;
-
-        if (w->n_todo >= w->max)
-                return -EBUSY;
-        r = worker_start(w);
-        if (r < 0)
-                return r;
-        work->waiting = true;
-        w->n_todo++;
-        DL_APPEND(w->todo, work);
-        pthread_cond_signal(&w->wake);
-        return 0;
-}
-
-static int sd_work_new(Loop *l, LoopWorkLane lane, LoopWorkFn run, void *job, LoopWorkDoneFn done,
-        void *userdata, LoopWork **ret) {
-        Worker *w = sd_loop(l)->workers[lane];
-        LoopWork *work = malloc(sizeof(*work));
-        int r;
-
-        if (!work)
-                return -ENOMEM;
-        *work = (LoopWork){
-                .loop = l, .worker = w, .run = run, .job = job, .done = done, .userdata = userdata};
-        pthread_mutex_lock(&w->lock);
-        r = worker_add(w, work);
-        pthread_mutex_unlock(&w->lock);
-        if (r < 0) {
-                free(work);
-                return r;
-        }
-        *ret = work;
-        return 0;
-}
-
-/* What has not begun makes room for those behind it at once. */
-static void sd_work_cancel(LoopWork *work) {
-        Worker *w = work->worker;
-
-        work->cancelled = true;
-        pthread_mutex_lock(&w->lock);
-        if (work->waiting) {
-                work_dequeue(w, work);
-                worker_finished(w, work);
-        }
-        pthread_mutex_unlock(&w->lock);
-}
-
 static const LoopOps sd_ops = {
         .now = sd_now,
         .realtime = sd_realtime,
@@ -617,48 +443,8 @@ static const LoopOps sd_ops = {
         .defer_arm = defer_arm,
         .defer_free = sd_defer_free,
         .work_new = sd_work_new,
-        .work_cancel = sd_work_cancel,
+        .work_cancel = worker_cancel,
 };
-
-static int worker_new(size_t max, Worker **ret) {
-        Worker *w = calloc(1, sizeof(*w));
-
-        if (!w)
-                return -ENOMEM;
-        w->max = max;
-        pthread_mutex_init(&w->lock, NULL);
-        pthread_cond_init(&w->wake, NULL);
-        w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (w->event_fd < 0) {
-                int r = -errno;
-
-                worker_free(w);
-                return r;
-        }
-        *ret = w;
-        return 0;
-}
-
-static void worker_stop(Worker *w) {
-        bool join;
-
-        if (!w)
-                return;
-        pthread_mutex_lock(&w->lock);
-        w->abandoned = true;
-        join = w->started && !w->busy;
-        if (w->started && w->busy) {
-                pthread_detach(w->thread);
-                w->started = false; /* the thread frees it all */
-                pthread_mutex_unlock(&w->lock);
-                return;
-        }
-        pthread_cond_signal(&w->wake);
-        pthread_mutex_unlock(&w->lock);
-        if (join)
-                pthread_join(w->thread, NULL);
-        worker_free(w);
-}
 
 static int sources_new(SdLoop *l) {
         int r;
@@ -668,7 +454,7 @@ static int sources_new(SdLoop *l) {
                 return -errno;
         r = sd_event_add_io(l->event, &l->io_source, l->epoll_fd, LOOP_READ, on_io, l);
         for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX && r >= 0; i++)
-                r = sd_event_add_io(l->event, &l->worker_sources[i], l->workers[i]->event_fd,
+                r = sd_event_add_io(l->event, &l->worker_sources[i], worker_fd(l->workers[i]),
                         LOOP_READ, on_worker, l->workers[i]);
         if (r >= 0)
                 r = sd_event_add_defer(l->event, &l->due_source, on_due, l);
@@ -711,7 +497,7 @@ Loop *loop_sd_event_free(Loop *l) {
         sd_event_source_disable_unref(s->io_source);
         for (LoopWorkLane i = 0; i < _LOOP_WORK_LANE_MAX; i++) {
                 sd_event_source_disable_unref(s->worker_sources[i]);
-                worker_stop(s->workers[i]);
+                worker_free(s->workers[i]);
         }
         safe_close(s->epoll_fd);
         sd_event_unref(s->event);
