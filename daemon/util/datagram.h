@@ -16,5 +16,5 @@
 int datagram_send(const char *path, const void *p, size_t n, usec_t wait);
 
 /* Waits until PATH has read and dealt with what it has been sent so far. Empty datagrams, which
- * mean nothing to either protocol, are read after that. -EAGAIN when it reads nothing for WAIT. */
+ * mean nothing to either protocol, are read after that. -EAGAIN when it takes longer than WAIT. */
 int datagram_drain(const char *path, usec_t wait);

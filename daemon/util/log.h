@@ -29,7 +29,7 @@
 void log_init(void);
 
 /* For the end of the process: a journal looks up the unit of an entry when it reads the entry, and
- * finds none when the process is gone. Waits for it; where it does not read, for a second. */
+ * finds none when the process is gone. Waits until it has read all, for a second at most. */
 void log_end(void);
 
 /* What is more verbose than LEVEL (LOG_ERR … LOG_DEBUG) is dropped; errors never are. */

@@ -6,6 +6,10 @@
 #include <sys/stat.h>
 
 #include "fake-journal.h"
+#include "util/datagram.h"
+
+/* No test should ever come near it. */
+#define PATIENCE (30 * USEC_PER_SEC)
 
 #define ID "0123456789abcdef0123456789abcdef"
 
@@ -139,6 +143,42 @@ TEST(a_process_ends_when_the_journal_has_read_its_last_entry) {
         CHECK_EQ(unread, 0);
         log_error("it is over");
         CHECK_EQ(pthread_join(thread, NULL), 0);
+        journal_stop(&j);
+}
+
+/* Each of its datagrams is waited for less long than all may take, all of them longer. */
+static void *read_slowly(void *userdata) {
+        Journal *j = userdata;
+
+        CHECK_OK(fcntl(j->fd, F_SETFL, 0));
+        do {
+                (void)usleep(100 * USEC_PER_MSEC);
+                CHECK(journal_read(j));
+        } while (!journal_has(j, "MESSAGE=it is over"));
+        return NULL;
+}
+
+TEST(a_journal_that_reads_slowly_is_not_waited_for_again_and_again) {
+        pthread_t thread;
+        Journal j;
+
+        journal_start(&j);
+        CHECK_EQ(pthread_create(&thread, NULL, read_slowly, &j), 0);
+        CHECK_EQ(datagram_drain(j.path, 300 * USEC_PER_MSEC), -EAGAIN);
+        CHECK_OK(datagram_send(
+                j.path, "MESSAGE=it is over\n", STRLEN("MESSAGE=it is over\n"), PATIENCE));
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        journal_stop(&j);
+}
+
+TEST(a_process_ends_though_nobody_reads_its_journal) {
+        Journal j;
+
+        journal_start(&j);
+        log_error("the last words");
+        CHECK_EQ(datagram_drain(j.path, 10 * USEC_PER_MSEC), -EAGAIN);
+        log_end();
+        CHECK(journal_read(&j) && journal_has(&j, "MESSAGE=the last words"));
         journal_stop(&j);
 }
 
