@@ -4,16 +4,16 @@ import collections
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
 import harness
 import kernel
-import under
 from clients import Clients
 
 CLIENTS = 200
-BACK_WITHIN = 10                                # s
+BACK_WITHIN = 10                                # s, and as long as they took to come
 
 
 @pytest.fixture
@@ -45,8 +45,10 @@ def test_two_hundred_clients_come_back_and_nobody_was_gone(lab, crowd):
     alice, bob, carol = lab.users("alice", "bob", "carol")
     for one, other in ((alice, bob), (bob, carol), (carol, alice)):
         one.exchange(other)
+    begun = time.monotonic()
     clients = crowd(tracker.address(), CLIENTS)
     harness.wait_until(lambda: clients.count("ready") == 1, 240, "all are registered and seen")
+    came = time.monotonic() - begun             # what it takes on this machine, as it is now
     said = len(clients.events())
 
     tracker.kill()
@@ -64,11 +66,11 @@ def test_two_hundred_clients_come_back_and_nobody_was_gone(lab, crowd):
     failed = [when - lost for when, _, what in events if what == "failed"]
     seconds = collections.Counter(int(when) for when in back)
     print(f"back after {min(back):.2f} to {max(back):.2f} s; by second {dict(sorted(seconds.items()))}"
-          f"; {len(failed)} attempts were in vain, at most {busiest_second(back + failed)} a second")
+          f"; {len(failed)} attempts were in vain, at most {busiest_second(back + failed)} a second;"
+          f" they had come in {came:.2f} s")
     assert len(back) == CLIENTS
-    if not under.instrumented():
-        assert max(back) < BACK_WITHIN
-        assert busiest_second(back + failed) < CLIENTS * 2 // 3, "they come in a crowd"
+    assert max(back) < BACK_WITHIN + came
+    assert busiest_second(back + failed) < CLIENTS * 2 // 3, "they come in a crowd"
 
     # From then on everybody is heard of anew; nobody was ever said to be away.
     for one, other in ((alice, bob), (bob, carol), (carol, alice)):
