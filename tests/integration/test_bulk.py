@@ -22,6 +22,7 @@ def check_both_sides(alice, bob, floods):
 
 def check_told_once(user, sent):
     """The recipient's client got each message by signal, once, in order."""
+    user.wait_signal("MessageReceived", lambda message, *_: message == sent.ids[-1])
     told = user.signals("MessageReceived")
     assert [event.args[0] for event in told] == sent.ids
     assert all(event.args[3] == body for event, body in zip(told, sent.bodies))
