@@ -5,28 +5,7 @@
 
 #include "test.h"
 
-#include "chat-lab.h"
-
-typedef struct Answer {
-        unsigned n;
-        const char *error; /* NULL: it went well */
-        char text[CHAT_ERROR_TEXT_SIZE], id[UUID_TEXT_SIZE];
-} Answer;
-
-static void on_answer(void *userdata, const ChatError *error) {
-        Answer *a = userdata;
-
-        a->n++;
-        a->error = error ? error->name : NULL;
-        snprintf(a->text, sizeof(a->text), "%s", error ? error->text : "");
-}
-
-static void on_id(void *userdata, const ChatError *error, const char *id) {
-        Answer *a = userdata;
-
-        on_answer(a, error);
-        snprintf(a->id, sizeof(a->id), "%s", error ? "" : id);
-}
+#include "answer.h"
 
 /* The answer, which has to come, once. */
 static Answer ask_send(ChatLab *l, const ChatSend *args) {
@@ -91,6 +70,13 @@ static void lab_with(ChatLab *l, const char *const *names, size_t n) {
 }
 
 static const char *const people[] = {"bob", "carol", "dave"};
+
+/* A message for each of them waits. */
+static void lab_with_mail(ChatLab *l) {
+        lab_with(l, people, ELEMENTSOF(people));
+        for (size_t i = 0; i < ELEMENTSOF(people); i++)
+                send_ok(l, people[i], "hi");
+}
 
 TEST(what_is_refused_is_not_kept) {
         static const char id[] = "6f1e7a52-4f8c-4b53-9d0e-2f6b7d3c8a10";
@@ -224,9 +210,7 @@ TEST(conversations_are_listed_newest_first_and_by_pages) {
         ChatLab l;
         bool more;
 
-        lab_with(&l, people, ELEMENTSOF(people));
-        for (size_t i = 0; i < ELEMENTSOF(people); i++)
-                send_ok(&l, people[i], "hi");
+        lab_with_mail(&l);
         send_ok(&l, "bob", "once more");
 
         CHECK_OK(chat_list_conversations(l.chat, NULL, 10, on_conversation, &list, &more, &e));
@@ -297,9 +281,7 @@ TEST(what_waits_is_listed_by_pages) {
         ChatLab l;
         bool more;
 
-        lab_with(&l, people, ELEMENTSOF(people));
-        for (size_t i = 0; i < ELEMENTSOF(people); i++)
-                send_ok(&l, people[i], "hi");
+        lab_with_mail(&l);
         CHECK_OK(chat_list_outbox(l.chat, NULL, 10, on_message, &list, &more, &e));
         CHECK(more);
         CHECK_EQ(list.n, 2);
