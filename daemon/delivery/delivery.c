@@ -435,7 +435,7 @@ void delivery_stop(Delivery *d) {
 Delivery *delivery_free(Delivery *d) {
         if (!d)
                 return NULL;
-        if (d->links)
+        if (d->expiry_timer) /* which is made last: all that is to be stopped is there */
                 delivery_stop(d);
         store_forget(d->store, d);
         link_pool_free(d->links);

@@ -55,7 +55,8 @@ Node *node_free(Node *n) {
                 return NULL;
         while (n->clients)
                 client_free(n->clients);
-        node_push_held(n, true);
+        if (n->hold)
+                node_push_held(n, true);
         node_save_seen(n, true);
         node_prefixes_free(n);
         loop_defer_free(n->push);

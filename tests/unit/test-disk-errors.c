@@ -5,119 +5,9 @@
 
 #include "test.h"
 
-#include "answer.h"
 #include "failing-disk.h"
+#include "requests.h"
 #include "stack-lab.h"
-
-static void on_done(Answer *a, int r, const ChatError *e) {
-        on_answer(a, r < 0 ? e : NULL);
-}
-
-static bool on_message(void *userdata, const ChatMessage *m) {
-        return true;
-}
-
-static bool on_conversation(void *userdata, const ChatConversation *v) {
-        return true;
-}
-
-static bool on_event(void *userdata, const ChatEvent *e) {
-        return true;
-}
-
-static bool on_peer(void *userdata, const ChatPeer *p) {
-        return true;
-}
-
-static void on_peers(void *userdata, const ChatError *error, bool more) {
-        on_answer(userdata, error);
-}
-
-/* The requests. ID is of a message that waits. */
-
-static void ask_send(ChatLab *l, const char *id, Answer *a) {
-        chat_send(l->chat, &(ChatSend){.to = "bob", .text = "hi", .reply_to = id}, on_id, a);
-}
-
-static void ask_cancel(ChatLab *l, const char *id, Answer *a) {
-        chat_cancel(l->chat, id, on_answer, a);
-}
-
-static void ask_mark_read(ChatLab *l, const char *id, Answer *a) {
-        chat_mark_read(l->chat, id, on_answer, a);
-}
-
-static void ask_ack_events(ChatLab *l, const char *id, Answer *a) {
-        chat_ack_events(l->chat, "client", 1, on_answer, a);
-}
-
-static void ask_logout(ChatLab *l, const char *id, Answer *a) {
-        chat_logout(l->chat, on_answer, a);
-}
-
-static void ask_peers(ChatLab *l, const char *id, Answer *a) {
-        chat_list_peers(l->chat, &(ChatListPeers){.all = true, .limit = 10}, on_peer, on_peers, a);
-}
-
-static void ask_messages(ChatLab *l, const char *id, Answer *a) {
-        ChatError e;
-        bool more;
-
-        on_done(a,
-                chat_list_messages(l->chat,
-                        &(ChatListMessages){.with = "bob", .before = id, .limit = 10}, on_message,
-                        NULL, &more, &e),
-                &e);
-}
-
-static void ask_conversations(ChatLab *l, const char *id, Answer *a) {
-        ChatError e;
-        bool more;
-
-        on_done(a, chat_list_conversations(l->chat, NULL, 10, on_conversation, NULL, &more, &e),
-                &e);
-}
-
-static void ask_outbox(ChatLab *l, const char *id, Answer *a) {
-        ChatError e;
-        bool more;
-
-        on_done(a, chat_list_outbox(l->chat, id, 10, on_message, NULL, &more, &e), &e);
-}
-
-static void ask_events(ChatLab *l, const char *id, Answer *a) {
-        ChatListEvents args = {.max = 10, .client = "client"};
-        uint64_t next;
-        ChatError e;
-
-        on_done(a, chat_list_events(l->chat, &args, on_event, NULL, &next, &e), &e);
-}
-
-typedef void (*AskFn)(ChatLab *l, const char *id, Answer *a);
-
-static Answer ask(ChatLab *l, AskFn fn, const char *id) {
-        Answer a = {};
-
-        fn(l, id, &a);
-        sim_run(&l->sim, 10 * USEC_PER_SEC);
-        CHECK_EQ(a.n, 1);
-        return a;
-}
-
-static unsigned count_queued(ChatLab *l) {
-        ChatStatus s;
-
-        chat_status(l->chat, &s);
-        return s.queued;
-}
-
-static void log_in(ChatLab *l) {
-        Answer a = {};
-
-        chat_login(l->chat, "alice", "", NULL, on_answer, &a);
-        sim_run(&l->sim, USEC_PER_SEC);
-        CHECK(a.n == 1 && !a.error);
-}
 
 /* Returns whether there was a call that could fail. */
 static bool ask_with_error(ChatLab *l, AskFn fn, unsigned long n, bool all) {
@@ -145,25 +35,23 @@ static bool ask_with_error(ChatLab *l, AskFn fn, unsigned long n, bool all) {
 }
 
 TEST(whoever_asks_is_told_of_an_error_of_the_disk_and_may_ask_again) {
-        static const AskFn fns[] = {ask_send, ask_cancel, ask_mark_read, ask_ack_events, ask_logout,
-                ask_peers, ask_messages, ask_conversations, ask_outbox, ask_events};
         ChatLab l;
 
         chat_lab_new(&l);
         chat_lab_add_contact(&l, "bob", CONTACT_PINNED, NULL);
         CHECK_OK(store_commit(l.store));
-        for (size_t i = 0; i < ELEMENTSOF(fns); i++)
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++)
                 for (unsigned all = 0; all < 2; all++) {
                         unsigned queued = count_queued(&l);
                         unsigned long n = 1;
 
-                        while (ask_with_error(&l, fns[i], n, all))
+                        while (ask_with_error(&l, requests[i], n, all))
                                 n++;
                         CHECK(n > 1);
                         /* What was refused was not kept, what was accepted was. */
-                        if (fns[i] == ask_cancel)
+                        if (requests[i] == ask_cancel)
                                 CHECK_EQ(count_queued(&l), queued);
-                        else if (fns[i] == ask_send)
+                        else if (requests[i] == ask_send)
                                 CHECK_EQ(count_queued(&l), queued + 2 * n);
                         else
                                 CHECK_EQ(count_queued(&l), queued + n);
