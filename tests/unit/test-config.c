@@ -462,6 +462,9 @@ TEST(search_order) {
         CHECK_OK(unlink(b));
         CHECK_OK(config_path_daemon(&found));
         CHECK(!found || streq(found, "/etc/p2pchat/p2pchatd.conf"));
+        found = mfree(found);
+        CHECK_OK(config_path_tracker(&found));
+        CHECK(!found || streq(found, "/etc/p2pchat/p2pchat-tracker.conf"));
         CHECK_OK(unlink(a));
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_(freep) char *d = fs_join(dir, names[i]);

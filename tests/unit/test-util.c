@@ -2,6 +2,9 @@
 
 #include "fake-manager.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "util/buffer.h"
 #include "util/fs.h"
 #include "util/notify.h"
@@ -183,6 +186,40 @@ TEST(files_are_private_and_bounded) {
                               dir) > 0);
                 CHECK_OK(system(cmd));
         }
+}
+
+/* A file that cannot be replaced stays, and nothing is left beside it. */
+TEST(files_that_cannot_be_written) {
+        char dir[] = "/tmp/p2pchat-test-XXXXXX";
+        struct rlimit before, none = {};
+        _cleanup_(freep) char *file = NULL, *below = NULL, *tmp = NULL, *text = NULL;
+
+        CHECK(mkdtemp(dir));
+        file = fs_join(dir, "f");
+        below = fs_join(file, "below");
+        tmp = fs_join(dir, "f.new");
+        CHECK_EQ(fs_write_file(below, "x", 1), -ENOENT);
+        CHECK_OK(fs_write_file(file, "kept", 4));
+        CHECK_EQ(fs_mkdir_p(file), -ENOTDIR);
+        CHECK_EQ(fs_mkdir_p(below), -ENOTDIR);
+
+        CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+        CHECK_OK(getrlimit(RLIMIT_FSIZE, &before));
+        none.rlim_max = before.rlim_max;
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &none));
+        CHECK_EQ(fs_write_file(file, "x", 1), -EFBIG);
+        CHECK_OK(setrlimit(RLIMIT_FSIZE, &before));
+        CHECK_OK(fs_read_file(file, 4, &text, NULL));
+        CHECK_STR(text, "kept");
+        CHECK(access(tmp, F_OK) < 0);
+
+        CHECK_OK(unlink(file));
+        CHECK_OK(fs_mkdir_p(below));
+        CHECK_EQ(fs_write_file(file, "x", 1), -EISDIR);
+        CHECK(access(tmp, F_OK) < 0);
+        CHECK_OK(rmdir(below));
+        CHECK_OK(rmdir(file));
+        CHECK_OK(rmdir(dir));
 }
 
 static void expect_notice(int fd, const char *expected) {
