@@ -36,7 +36,8 @@ static bool memory_heal(void) {
         return memory.failed;
 }
 
-/* What each thread keeps of freed memory for itself counts as used: the program starts anew without. */
+/* What each thread keeps of freed memory for itself counts as used: the program starts anew
+ * without. */
 __attribute__((constructor)) static void memory_count_exactly(int argc, char **argv) {
         static const char name[] = "GLIBC_TUNABLES";
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Each call of LMDB fails in turn, alone or with all that come after it: whoever asked is told, once,
- * nothing is left half done, and when the disk is well again all goes on as if nothing had been. */
+/* Each call of LMDB fails in turn, alone or with all that come after it: whoever asked is told,
+ * once, nothing is left half done, and when the disk is well again all goes on as before. */
 
 #include "test.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Each allocation fails in turn while something is made or done: that fails with -ENOMEM or goes well
- * without, nothing is left of it, and it can be done again. */
+/* Each allocation fails in turn while something is made or done: that fails with -ENOMEM or goes
+ * well without, nothing is left of it, and it can be done again. */
 
 #include "test.h"
 
