@@ -3,18 +3,15 @@
 
 import json
 import os
-import pty
 import re
-import select
-import signal
 import subprocess
-import termios
 import time
 
 import pytest
 
 import documented
 from conftest import DEADLINE
+from terminal import finish, on_terminal
 
 ERROR = "org.p2pchat.Chat1.Error."
 ID = "01890000-0000-7000-8000-00000000000a"
@@ -152,13 +149,17 @@ def test_foreign_errors_are_errors(chatc, mock_daemon):
 # status
 
 def test_status(chatc, mock_daemon):
-    mock_daemon(answers={"Status": STATUS})
+    daemon = mock_daemon(answers={"Status": STATUS})
     assert lines(chatc("status", "--json").stdout) == [STATUS]
     text = chatc("status")
     assert text.returncode == 0
     for part in (b"alice", b"online", b"t:7425#k", b"refused", b"the clock is wrong"):
         assert part in text.stdout
     assert b"chatc send" not in text.stdout and b"chatc send" in chatc().stdout
+    daemon.set(answers={"Status": {**STATUS, "links": 0}})
+    assert b"chatc peers --all" in chatc().stdout
+    daemon.set(answers={"Status": {**STATUS, "state": "replaced"}})
+    assert b"chatc login NAME" in chatc().stdout
 
 
 def test_status_logged_out(chatc, mock_daemon):
@@ -194,181 +195,6 @@ def test_register_failure_says_only_that(chatc, mock_daemon):
     result = chatc("register", "alice", "--no-password")
     failed(result, 1, "NameTaken")
     assert result.stdout == b""
-
-
-def test_register_with_password(chatc, mock_daemon, tmp_path):
-    daemon = mock_daemon()
-    (tmp_path / "password").write_bytes("  pässwörd \nsecond line\n".encode())
-    (tmp_path / "unended").write_bytes(b"secret")
-    (tmp_path / "long").write_bytes(b"x" * 5000)
-    (tmp_path / "zero").write_bytes(b"a\0b\n")
-    (tmp_path / "latin").write_bytes(b"p\xe4ss\n")
-    (tmp_path / "empty").write_bytes(b"")
-    assert chatc("register", "a", "--password-file", tmp_path / "password").returncode == 0
-    assert chatc("register", "a", "--password-file", tmp_path / "unended").returncode == 0
-    assert chatc("register", "a", "--password-file", "-", stdin=b"stdin\n").returncode == 0
-    assert [c[1][1] for c in daemon.calls("Register")] == ["  pässwörd ", "secret", "stdin"]
-    failed(chatc("register", "a", "--password-file", tmp_path / "long"), 1, "BadPassword")
-    failed(chatc("register", "a", "--password-file", tmp_path / "zero"), 1, "BadPassword")
-    failed(chatc("register", "a", "--password-file", tmp_path / "latin"), 1, "InvalidArgs")
-    failed(chatc("register", "a", "--password-file", tmp_path / "none"), 1, "InvalidArgs")
-    failed(chatc("register", "a", "--password-file", tmp_path), 1, "InvalidArgs")
-    failed(chatc("register", "a", "--password-file", tmp_path / "empty"), 1, "BadPassword")
-    failed(chatc("register", "a", "--password-file", "-", stdin=b""), 1, "BadPassword")
-    assert len(daemon.calls("Register")) == 3
-
-
-def test_register_with_password_not_supported(chatc, mock_daemon):
-    mock_daemon(errors={"Register": [ERROR + "NotSupported", "not yet"]})
-    last = failed(chatc("register", "a", "--password-file", "-", stdin=b"x\n"), 1, "NotSupported")
-    assert "--no-password" in last
-
-
-def read_some(fd):
-    assert select.select([fd], [], [], DEADLINE)[0], "it waits for what it does not say"
-    return os.read(fd, 4096)
-
-
-def read_until(fd, text):
-    seen = b""
-    while text not in seen:
-        seen += read_some(fd)
-    return seen
-
-
-def on_terminal(chatc, *args):
-    """Starts chatc on a terminal of its own; returns its pid and the other end."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        try:
-            os.execve(chatc.program, [chatc.program, *args], chatc.env)
-        finally:
-            os._exit(127)
-    return pid, fd
-
-
-def finish(pid, fd):
-    seen = b""
-    try:
-        while chunk := read_some(fd):
-            seen += chunk
-    except OSError:
-        pass
-    os.close(fd)
-    return seen, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def test_register_asks_twice_without_echo(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    seen = b""
-    for answer in (b"first-1", b"other-2", b"right-3", b"right-3"):
-        seen += read_until(fd, b": ")
-        os.write(fd, answer + b"\n")
-    rest, status = finish(pid, fd)
-    assert status == 0, seen + rest
-    assert daemon.calls("Register")[0][1][1] == "right-3"
-    for answer in (b"first-1", b"other-2", b"right-3"):
-        assert answer not in seen + rest
-
-
-def test_register_gives_up_on_two_passwords_that_differ(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    seen = b""
-    for number in range(6):
-        seen += read_until(fd, b": ")
-        os.write(fd, b"never-%d\n" % number)
-    rest, status = finish(pid, fd)
-    assert status == 1 and b"chatc: BadPassword: the two passwords were not the same." in rest
-    assert b"never-" not in seen + rest
-    assert daemon.calls("Register") == []
-
-
-def test_a_password_that_is_too_long_is_refused(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    read_until(fd, b": ")
-    os.write(fd, b"x" * 2000 + b"\n")
-    rest, status = finish(pid, fd)
-    assert status == 1 and b"chatc: BadPassword: " in rest and b"xxx" not in rest
-    assert daemon.calls("Register") == []
-
-
-@pytest.mark.parametrize("typed", [b"\x04", b"begun\x04\x04"])
-def test_the_end_of_input_is_no_password(chatc, mock_daemon, typed):
-    """Neither an empty one nor what was typed so far; Ctrl-D in a line ends only what is read at once."""
-    daemon = mock_daemon(password="secret")
-    for verb, prompt in (("register", b"account: "), ("login", b"Password: ")):
-        pid, fd = on_terminal(chatc, verb, "alice")
-        read_until(fd, prompt)
-        os.write(fd, typed)
-        rest, status = finish(pid, fd)
-        assert status == 1 and b"begun" not in rest
-        assert rest.startswith(b"\r\nchatc: BadPassword: ") and b"ended" in rest
-    assert daemon.calls() == [["Login", ["alice", "", {}]]]
-
-
-def test_the_end_of_input_instead_of_the_second_time(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    read_until(fd, b": ")
-    os.write(fd, b"\n")  # an empty password, which the second one must not equal
-    read_until(fd, b"again: ")
-    os.write(fd, b"\x04")
-    rest, status = finish(pid, fd)
-    assert status == 1 and b"chatc: BadPassword: " in rest
-    assert daemon.calls() == []
-
-
-def test_a_terminal_that_goes_is_no_password(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    read_until(fd, b": ")
-    os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
-    assert daemon.calls() == []
-
-
-def test_interrupted_question_restores_the_terminal(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "register", "alice")
-    read_until(fd, b": ")
-    assert not termios.tcgetattr(fd)[3] & termios.ECHO
-    os.write(fd, b"\x03")
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT
-    assert termios.tcgetattr(fd)[3] & termios.ECHO
-    os.close(fd)
-    assert daemon.calls("Register") == []
-
-
-def test_login(chatc, mock_daemon):
-    daemon = mock_daemon(password="secret")
-    failed(chatc("login", "alice"), 1, "BadPassword")
-    result = chatc("login", "alice", "--password-file", "-", "--tracker", "t:1#k", stdin=b"secret\n")
-    assert result.returncode == 0 and b"alice" in result.stdout
-    assert daemon.calls("Login") == [
-        ["Login", ["alice", "", {}]], ["Login", ["alice", "secret", {"tracker": "t:1#k"}]]]
-
-
-def test_login_without_password_asks_nothing(chatc, mock_daemon):
-    daemon = mock_daemon()
-    pid, fd = on_terminal(chatc, "login", "alice")
-    seen, status = finish(pid, fd)
-    assert status == 0 and b"assword" not in seen
-    assert daemon.calls("Login") == [["Login", ["alice", "", {}]]]
-
-
-def test_login_asks_on_a_terminal(chatc, mock_daemon):
-    daemon = mock_daemon(password="secret")
-    pid, fd = on_terminal(chatc, "login", "alice")
-    seen = read_until(fd, b"Password: ")
-    os.write(fd, b"secret\n")
-    rest, status = finish(pid, fd)
-    assert status == 0 and b"BadPassword" not in seen + rest and b"secret" not in seen + rest
-    assert daemon.calls("Login")[-1][1][1] == "secret"
 
 
 def test_logout(chatc, mock_daemon):
@@ -517,7 +343,7 @@ def test_a_list_that_does_not_advance_ends(chatc, mock_daemon):
     assert chatc("peers", "--json").returncode == 0
 
 
-def test_peers_watch(chatc, mock_daemon):
+def test_peers_watch(chatc, mock_daemon, private_bus):
     daemon = mock_daemon(peers=[BOB])
     running = chatc.start("peers", "--watch", "--json")
     assert json.loads(running.stdout.readline())["name"] == "bob"
@@ -526,8 +352,19 @@ def test_peers_watch(chatc, mock_daemon):
         "name": "bob", "presence": "away", "account": "b" * 52}
     daemon.emit("PeerChanged", "e\x1b[2J", "online\n", {})
     assert json.loads(running.stdout.readline())["name"] == "e\x1b[2J"
-    running.terminate()
-    running.communicate()
+    private_bus.stop()
+    assert running.wait(DEADLINE) == 3
+
+
+def test_peers_watch_for_people(chatc, mock_daemon, private_bus):
+    daemon = mock_daemon(peers=[{**BOB, "verified": True, "blocked": True}])
+    running = chatc.start("peers", "--watch")
+    assert running.stdout.readline().split() == b"bob  online  via lan  verified  blocked".split()
+    daemon.emit("PeerChanged", "e\x1b[2J", "online\n", {})
+    assert re.fullmatch(rb"....-..-.. ..:..:..  e\\u001b\[2J is online\\n\n",
+                        running.stdout.readline())
+    private_bus.stop()
+    assert running.wait(DEADLINE) == 3
 
 
 def test_chats(chatc, mock_daemon):
@@ -628,11 +465,13 @@ def test_outbox(chatc, mock_daemon):
              "text": "two\nlines " + "ä" * 80},
             {"id": "id-2", "from": "alice", "to": "eve", "state": "stored", "sent": now - 185 * 10**6,
              "text": "hi"}]
-    mock_daemon(outbox=rows)
+    daemon = mock_daemon(outbox=rows)
     assert [m["id"] for m in lines(chatc("outbox", "--json").stdout)] == ["id-1", "id-2"]
     first, second = chatc("outbox").stdout.decode().splitlines()
     assert re.fullmatch(r"id-1  bob +\d+ d +queued +two\\nlines ä{50}…", first), first
     assert re.fullmatch(r"id-2  eve +3 min +stored +hi", second), second
+    daemon.set(outbox=[{**rows[1], "state": "failed", "reason": "eve has\nblocked you"}])
+    assert re.search(rb" failed: eve has\\nblocked you +hi\n", chatc("outbox").stdout)
 
 
 def test_outbox_without_anything_is_quiet(chatc, mock_daemon):
@@ -673,6 +512,15 @@ def test_doctor(chatc, mock_daemon):
     result = chatc("doctor", "--json")
     assert result.returncode == 1 and lines(result.stdout) == CHECKS
     assert "\x1b" not in (chatc("doctor").stdout + result.stdout).decode()
+
+
+def test_doctor_has_colours_on_a_terminal_only(chatc, mock_daemon):
+    mock_daemon(answers={"Doctor": [*CHECKS, {"check": "disk", "state": "warning", "text": "slow."}]})
+    rows, status = finish(*on_terminal(chatc, "doctor"))
+    assert status == 1
+    for state, colour in (("ok", "32"), ("failed", "1;31"), ("warning", "1;33")):
+        assert re.search(rf"\x1b\[{colour}m{state}", rows.decode()), state
+    assert b"\x1b" not in finish(*on_terminal(chatc, "--no-color", "doctor"))[0]
 
 
 def test_doctor_finds_out_why_there_is_nobody_to_ask(chatc, private_bus):

@@ -41,7 +41,7 @@ static bool memory_heal(void) {
 __attribute__((constructor)) static void memory_count_exactly(int argc, char **argv) {
         static const char name[] = "GLIBC_TUNABLES";
 
-        if (getenv(name))
+        if (getenv(name) || getenv("P2PCHAT_PROGRAMS")) /* valgrind has no such thing */
                 return;
         if (setenv(name, "glibc.malloc.tcache_count=0", 1) >= 0)
                 (void)execv("/proc/self/exe", argv);

@@ -250,7 +250,7 @@ static int find_configuration(Lab *lab) {
 }
 
 static int use_files(Lab *lab) {
-        _cleanup_(freep) char *dir = fs_join(lab->other_dir, "a/b"), *text = NULL;
+        _cleanup_(freep) char *dir = fs_join(lab->other_dir, "a/b");
         int fd = -EBADF, r;
 
         if (!dir)

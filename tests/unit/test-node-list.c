@@ -101,10 +101,6 @@ TEST(who_is_online_is_listed_once_while_others_come_and_go) {
         for (unsigned i = 1; i < CROWD; i += 10)
                 caller_free(&crowd.callers[i]);
         LAB_UNTIL(&lab, node_stats(lab.node)->online == CROWD / 2 - CROWD / 10);
-        for (unsigned i = 0; i < 2 * CROWD; i++) /* the places of those who have gone are many */
-                CHECK_EQ(caller_publish(&crowd.callers[33], &crowd.users[33],
-                                 i % 2 ? PRESENCE_ONLINE : PRESENCE_OFFLINE),
-                        CODE_OK);
         CHECK(list_all(&c, &crowd, 20, true) >= 4);
         for (unsigned i = 0; i < CROWD; i++) {
                 CHECK_EQ(crowd.found[i], i >= 30 && i % 2 && i % 10 != 1);
@@ -113,6 +109,40 @@ TEST(who_is_online_is_listed_once_while_others_come_and_go) {
         CHECK_EQ(online, 80);
         caller_free(&c);
         crowd_free(&crowd);
+        lab_free(&lab);
+}
+
+/* The places of those who have gone are used again when they are many. */
+TEST(who_comes_and_goes_again_and_again_is_the_last_of_the_list) {
+        ListPeers l = {.limit = 10, .online = true};
+        ListPeersAnswer a;
+        User alice, bob;
+        Caller c, d;
+        Record rec;
+        Frame f;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "alice", &alice, &c);
+        member_new(&lab, "bob", &bob, &d);
+        CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        CHECK_EQ(caller_publish(&d, &bob, PRESENCE_ONLINE), CODE_OK);
+        for (int i = 0; i < 70; i++) {
+                CHECK_EQ(caller_publish(&c, &alice, PRESENCE_OFFLINE), CODE_OK);
+                CHECK_EQ(caller_publish(&c, &alice, PRESENCE_ONLINE), CODE_OK);
+        }
+        caller_sent(&d, list_peers_encode(conn_output(d.conn), ++d.last_request, &l));
+        f = caller_answer(&d);
+        CHECK_OK(list_peers_answer_decode(&f, &a));
+        CHECK_EQ(a.n_peers, 2);
+        CHECK_OK(record_decode(a.peers[0].record, &rec));
+        CHECK_STR(rec.name, "bob");
+        CHECK_OK(record_decode(a.peers[1].record, &rec));
+        CHECK_STR(rec.name, "alice");
+        caller_free(&c);
+        caller_free(&d);
+        user_done(&alice);
+        user_done(&bob);
         lab_free(&lab);
 }
 
