@@ -107,6 +107,7 @@ typedef struct RawEnd {
         bool over; /* the other end has ended */
         uint8_t key[KEY_SIZE]; /* the other's */
         Buffer out; /* frames that are made but not sent */
+        Buffer said; /* all that the wire has taken */
 } RawEnd;
 
 /* Wires the raw end to what is returned, for the code to be fuzzed. */
@@ -124,6 +125,7 @@ static inline void raw_close(RawEnd *e) {
         e->transport = transport_free(e->transport);
         buffer_done(&e->in);
         buffer_done(&e->out);
+        buffer_done(&e->said);
         *e = (RawEnd){};
 }
 
@@ -137,6 +139,7 @@ static inline bool raw_flush(RawEnd *e) {
 
                 if (k <= 0)
                         break;
+                MUST(buffer_append(&e->said, buffer_data(&e->out), (size_t)k) == 0);
                 buffer_consume(&e->out, (size_t)k);
         }
         all = buffer_size(&e->out) == 0;
