@@ -170,11 +170,15 @@ static void on_idle(void *userdata) {
         (void)db_commit(userdata);
 }
 
+static usec_t batch_age_max(const Db *db) {
+        return CLAMP(3 * db->stats.last, DB_BATCH_AGE, DB_BATCH_AGE_MAX);
+}
+
 static void on_post(void *userdata) {
         Db *db = userdata;
 
         /* Without a batch there is nothing to wait for, only callbacks to be called. */
-        if (!db->batch_open || loop_now(db->loop) - db->batch_since >= DB_BATCH_AGE)
+        if (!db->batch_open || loop_now(db->loop) - db->batch_since >= batch_age_max(db))
                 (void)db_commit(db);
 }
 
@@ -304,11 +308,11 @@ void db_forget(Db *db, void *userdata) {
 
 /* The disk's part of it. */
 static int batch_write(Db *db) {
-        usec_t begin = usec_monotonic();
+        usec_t begin = loop_clock(db->loop);
         int e;
 
         e = mdb_txn_commit(db->batch.txn);
-        db->stats.last = usec_monotonic() - begin;
+        db->stats.last = loop_clock(db->loop) - begin;
         db->stats.slowest = MAX(db->stats.slowest, db->stats.last);
         db->changed |= db->stats.last >= DB_COMMIT_SLOW;
         return db_errno(e);

@@ -6,8 +6,10 @@
  *
  * All writes made while events are pending join one transaction, the batch. It is committed when
  * the loop has nothing else ready, and at the end of any handler that finds it with DB_BATCH_WRITES
- * writes or older than DB_BATCH_AGE. A low-priority source alone would starve beside one busy
- * descriptor, and a timer would be late; a check after each handler is neither.
+ * writes or too old. A low-priority source alone would starve beside one busy descriptor, and a
+ * timer would be late; a check after each handler is neither. Too old is DB_BATCH_AGE, or three
+ * times as long as the last commit took where that is more, up to DB_BATCH_AGE_MAX: under load a
+ * slow disk then has a quarter of the time, and the messages the rest.
  *
  * Nothing that depends on a write may leave before db_after_commit() has called back. A failed
  * batch has written nothing: every callback gets the error, and the environment is opened anew.
@@ -24,8 +26,9 @@
 
 #include "util/loop.h"
 
-#define DB_BATCH_WRITES 2048 /* rows; a message has seven or eight */
+#define DB_BATCH_WRITES 8192 /* rows; a message has seven or eight */
 #define DB_BATCH_AGE (2 * USEC_PER_MSEC)
+#define DB_BATCH_AGE_MAX (100 * USEC_PER_MSEC)
 #define DB_KEY_MAX 128
 #define DB_TABLES_MAX 32
 

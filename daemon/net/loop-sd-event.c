@@ -95,6 +95,10 @@ static usec_t sd_now(Loop *l) {
         return sd_event_now(sd_loop(l)->event, CLOCK_MONOTONIC, &t) < 0 ? 0 : t;
 }
 
+static usec_t sd_clock(Loop *l) {
+        return usec_monotonic();
+}
+
 static usec_t sd_realtime(Loop *l) {
         struct timespec t;
 
@@ -431,6 +435,7 @@ static int on_due(sd_event_source *s, void *userdata) {
 
 static const LoopOps sd_ops = {
         .now = sd_now,
+        .clock = sd_clock,
         .realtime = sd_realtime,
         .random = sd_random,
         .timer_new = sd_timer_new,

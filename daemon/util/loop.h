@@ -49,6 +49,7 @@ typedef enum LoopWorkLane {
 
 typedef struct LoopOps {
         usec_t (*now)(Loop *l);
+        usec_t (*clock)(Loop *l);
         usec_t (*realtime)(Loop *l);
         void (*random)(Loop *l, void *p, size_t n);
 
@@ -78,6 +79,11 @@ struct Loop {
 /* Monotonic time at which the present handler was called: read once, the same for all it does. */
 static inline usec_t loop_now(Loop *l) {
         return l->ops->now(l);
+}
+
+/* The monotonic clock as it is, to measure what a handler itself takes. */
+static inline usec_t loop_clock(Loop *l) {
+        return l->ops->clock(l);
 }
 
 /* Wall clock; may step in either direction. */

@@ -235,6 +235,7 @@ static void virtual_work_cancel(LoopWork *w) {
 
 static const LoopOps virtual_ops = {
         .now = virtual_now,
+        .clock = virtual_now,
         .realtime = virtual_realtime,
         .random = virtual_random,
         .timer_new = virtual_timer_new,

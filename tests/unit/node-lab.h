@@ -106,6 +106,7 @@ static int lab_defer_new(
 
 static const LoopOps lab_loop_ops = {
         .now = lab_now,
+        .clock = lab_now,
         .realtime = lab_realtime,
         .random = lab_random,
         .timer_new = lab_timer_new,

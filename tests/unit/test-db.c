@@ -3,6 +3,8 @@
 #include "db-lab.h"
 
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static void turn(Lab *lab) {
         CHECK(sd_event_run(lab->event, 0) >= 0);
@@ -247,6 +249,35 @@ TEST(a_busy_descriptor_does_not_keep_a_batch_open) {
                 turn(&lab);
         CHECK_EQ(b.late, 0);
         CHECK_EQ(db_stats(lab.db)->commits, 1);
+        busy_free(&b);
+        lab_free(&lab);
+}
+
+static useconds_t disk_takes; /* more than it does */
+
+int fdatasync(int fd) {
+        if (disk_takes > 0)
+                usleep(disk_takes);
+        return (int)syscall(SYS_fdatasync, fd);
+}
+
+TEST(after_a_slow_commit_more_joins_the_batch) {
+        Busy b = {};
+        usec_t slow;
+        Lab lab;
+
+        lab_new(&lab);
+        lab_open(&lab);
+        CHECK_OK(put(&lab, "k", "v"));
+        disk_takes = 10 * USEC_PER_MSEC;
+        CHECK_OK(db_commit(lab.db));
+        disk_takes = 0;
+        slow = db_stats(lab.db)->last;
+        CHECK(slow >= 10 * USEC_PER_MSEC);
+        busy_new(&b, &lab, on_busy_watch);
+        while (db_stats(lab.db)->commits == 1)
+                turn(&lab);
+        CHECK(loop_now(lab.loop) - b.since >= MIN(3 * slow, DB_BATCH_AGE_MAX));
         busy_free(&b);
         lab_free(&lab);
 }
