@@ -290,15 +290,20 @@ static void play(Sim *s, usec_t time) {
 
 /* Whether a whole frame of that type is in what was sent after the TLS greeting. */
 static bool raw_has_said(const RawEnd *e, uint64_t type) {
-        const uint8_t *p = buffer_data(&e->said), *end = p + buffer_size(&e->said);
-        size_t size;
+        const uint8_t *p = buffer_data(&e->said);
+        size_t left = buffer_size(&e->said), size;
         Frame f;
 
-        if (p < end)
-                p += 1 + p[0] + KEY_SIZE;
-        for (; p < end && frame_scan(p, end - p, &size) > 0; p += size)
+        if (left == 0)
+                return false;
+        for (size = 1 + p[0] + KEY_SIZE; size < left;) {
+                p += size;
+                left -= size;
+                if (frame_scan(p, left, &size) <= 0)
+                        break;
                 if (frame_open(p, size, &f) == 0 && f.type == type)
                         return true;
+        }
         return false;
 }
 
