@@ -108,7 +108,8 @@ def test_a_terminal_that_goes_is_no_password(chatc, mock_daemon):
     read_until(fd, b": ")
     os.close(fd)
     _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
+    # The kernel wakes who reads from it, and then sends the signal: either may be noticed first.
+    assert os.waitstatus_to_exitcode(status) in (-signal.SIGHUP, 1)
     assert daemon.calls() == []
 
 
