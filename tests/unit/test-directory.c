@@ -729,3 +729,53 @@ TEST(a_new_list_of_trackers_answers_what_is_open) {
         CHECK_EQ(directory_lookup(w.directory, "bob", NULL, on_lookup, &a), -ENOTCONN);
         world_free(&w);
 }
+
+TEST(who_is_watched_while_a_session_is_busy_is_told_when_it_is_not) {
+        static uint8_t accounts[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        Answer a = {};
+        Watch watch;
+        Frame f;
+        World w;
+
+        world_new(&w);
+        for (int i = 0; i < SESSION_REQUESTS_MAX; i++)
+                CHECK_OK(directory_lookup(w.directory, "bob", NULL, on_lookup, &a));
+        CHECK_OK(directory_watch(w.directory, person_account(&w.mallory)));
+        settle(&w);
+        CHECK(!far_has(&w.tracker.far, FRAME_WATCH));
+        tracker_error(
+                &w.tracker, far_take(&w.tracker.far, FRAME_LOOKUP).request, CODE_UNKNOWN_PEER);
+        f = far_take(&w.tracker.far, FRAME_WATCH);
+        CHECK_OK(watch_decode(&f, accounts, &watch));
+        CHECK_EQ(watch.add.size, 2 * KEY_SIZE); /* everybody: watching twice is watching */
+        world_free(&w);
+}
+
+TEST(as_many_as_can_be_watched_are_told_in_several_requests) {
+        static uint8_t accounts[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        size_t told = 0;
+        World w;
+
+        world_begin(&w);
+        for (uint32_t i = 0; i < DIRECTORY_WATCHED_MAX; i++) {
+                uint8_t account[KEY_SIZE] = {1};
+
+                memcpy(account + 1, &i, sizeof(i));
+                CHECK_OK(directory_watch(w.directory, account));
+        }
+        CHECK_EQ(directory_watch(w.directory, person_account(&w.bob)), -ENOBUFS);
+        directory_start(w.directory);
+        tracker_greet(&w.tracker);
+        while (told < DIRECTORY_WATCHED_MAX) {
+                Frame f = far_take(&w.tracker.far, FRAME_WATCH);
+                Watch watch;
+
+                CHECK_OK(watch_decode(&f, accounts, &watch));
+                CHECK(watch.add.size <= (size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
+                told += watch.add.size / KEY_SIZE;
+                tracker_ok(&w.tracker, f.request);
+        }
+        CHECK_EQ(told, DIRECTORY_WATCHED_MAX);
+        CHECK(far_is_served(&w.tracker.far) && !far_has(&w.tracker.far, FRAME_WATCH));
+        world_free(&w);
+}
