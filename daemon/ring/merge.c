@@ -43,7 +43,7 @@ int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
                 return 0;
         }
         if (!key_equal(a.account, b.account))
-                return -EBADMSG;
+                return -EUCLEAN;
         c = record_compare(&b, new, &a, old);
         *ret = c > 0 ? MERGE_STORED : c == 0 ? MERGE_SAME : MERGE_STALE;
         return 0;
@@ -76,7 +76,7 @@ int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         if (presence_parse(old, &a) < 0)
                 return -EUCLEAN;
         if (!key_equal(a.account, b.account))
-                return -EBADMSG;
+                return -EUCLEAN;
         *ret = a.epoch != b.epoch ? higher(a.epoch, b.epoch)
                 : a.seq != b.seq  ? higher(a.seq, b.seq)
                                   : higher_hash(old, new);

@@ -28,8 +28,8 @@ typedef enum MergeResult {
         MERGE_STALE, /* OLD wins */
 } MergeResult;
 
-/* OLD may be empty. NOW is realtime. -EBADMSG when NEW is not what it should be, -EUCLEAN when OLD
- * is not. */
+/* OLD may be empty. NOW is realtime. -EBADMSG when NEW is not what it should be; -EUCLEAN when OLD
+ * is not, or is somebody else's: NEW belongs under its key. */
 typedef int (*MergeFn)(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* First come, first served: a claim holds against other accounts until its record expires. The
