@@ -77,19 +77,23 @@ static int run_store(const char *directory, size_t count, size_t batch) {
         return 0;
 }
 
+#define ROWS(array) (sizeof(array) / sizeof((array)[0]))
+
 typedef struct Row {
         const char *table;
         size_t key, value;
+        bool same; /* the key: each row takes the place of the one before */
 } Row;
 
-/* Of a message of 256 bytes that is sent: entry, place in the order, id, envelope. Keys ascend. */
-static const Row message_rows[] = {
-        {"entry", 12, 487}, {"order", 92, 7}, {"id", 20, 55}, {"outbox", 16, 27}};
+/* Of a message of 256 bytes that is sent. Keys ascend. */
+static const Row message_rows[] = {{"entry", 12, 487}, {"order", 92, 7}, {"id", 20, 55},
+        {"outbox", 16, 27}, {"expiry", 24, 3}, {"feed", 4, 125, true},
+        {"conversation", 4, 71, true}};
 
 /* Of somebody at a tracker. Keys are hashes. */
 static const Row name_rows[] = {{"name", 32, 420}, {"user", 32, 420}};
 
-#define TABLES_MAX 4
+#define TABLES_MAX ROWS(message_rows)
 
 typedef struct Rows {
         const Row *rows;
@@ -99,16 +103,17 @@ typedef struct Rows {
 } Rows;
 
 static void put_rows(MDB_txn *txn, const Rows *rows, uint64_t n) {
-        uint8_t key[128] = {}, value[512] = {};
+        uint8_t value[512] = {};
 
         for (size_t i = 0; i < rows->n; i++) {
+                uint8_t key[128] = {};
                 const Row *row = &rows->rows[i];
                 uint64_t number = __builtin_bswap64(n);
                 MDB_val k = {row->key, key}, v = {row->value, value};
 
                 if (rows->random)
                         randombytes_buf(key, row->key);
-                else
+                else if (!row->same)
                         memcpy(key + row->key - sizeof(number), &number, sizeof(number));
                 store_check(mdb_put(txn, rows->tables[i], &k, &v, 0), "mdb_put");
         }
@@ -150,13 +155,13 @@ static int run_rows(Rows *rows, const char *directory, size_t count, size_t batc
 }
 
 static int run_message_rows(const char *directory, size_t count, size_t batch) {
-        Rows rows = {.rows = message_rows, .n = 4};
+        Rows rows = {.rows = message_rows, .n = ROWS(message_rows)};
 
         return run_rows(&rows, directory, count, batch);
 }
 
 static int run_name_rows(const char *directory, size_t count, size_t batch) {
-        Rows rows = {.rows = name_rows, .n = 2, .random = true};
+        Rows rows = {.rows = name_rows, .n = ROWS(name_rows), .random = true};
 
         return run_rows(&rows, directory, count, batch);
 }

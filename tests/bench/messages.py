@@ -36,12 +36,12 @@ def one_message(lab):
     for _ in range(ROUNDS):
         results.append(run("flood", alice.bus.address, bob.bus.address, "bob", count, 1, SIZE))
         bus.append(bus_limit(alice, count, 1))
-        store.append(store_limit(lab, 1, count))
+        store.append(store_limit(lab, 1, count, "rows"))
     result, call, commit = medians(results), medians(bus), medians(store)
     n, parts = ROUNDS * count, {"bus-call": call["p50"], "commit": commit["p50"]}
     report("one-message", result["signal-p50"], "ms", n, result["signal-p50"],
            result["signal-p99"], at_most=1.0, limit=call["p50"] + 2 * commit["p50"],
-           **{"limit-is": "a D-Bus call and two commits", **parts})
+           **{"limit-is": "a D-Bus call and two commits of the rows of a message", **parts})
     report("one-message-p99", result["signal-p99"], "ms", n, at_most=3.0,
            limit=call["p99"] + 2 * commit["p99"],
            **{"limit-is": "the same, of the slowest hundredth of each"})

@@ -150,8 +150,8 @@ def tox(_lab):
     system = f"c-toxcore {debian_version('libtoxcore-dev')}"
     for how in ("busy", "interval"):
         report_work(f"tox-{how}", f"{system}, {how}", "nothing",
-                    lambda count, window: run("other/tox", how, count if how == "busy" or
-                                              window > 1 else few(50, 10), window, SIZE))
+                    lambda count, window: run("other/tox", how, count if window > 1 else
+                                              few(50, 10), window, SIZE))  # receipts take long
     with subprocess.Popen([harness.BUILD / "tests/bench/other/tox", "idle"]) as running:
         try:
             report_idle("tox", system, running.pid)

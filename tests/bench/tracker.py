@@ -6,6 +6,7 @@ has more than its share of the cores: figures in CPU time say what it could do a
 """
 import contextlib
 import json
+import os
 import pathlib
 import resource
 import subprocess
@@ -85,6 +86,7 @@ def tracker(lab):
 def fill(server, first, count):
     server.stop()
     subprocess.run([TOOLS / "fill-directory", server.state, str(first), str(count)], check=True)
+    os.sync()
     server.start()
 
 
