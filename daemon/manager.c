@@ -8,11 +8,11 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
-#include "chat/create.h"
 #include "events.h"
 #include "listening.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
+#include "parts.h"
 #include "sandbox.h"
 #include "report.h"
 #include "util/fs.h"
@@ -38,13 +38,8 @@ struct Manager {
         DaemonConfig config;
         int lock_fd;
         Loop *loop;
-        Net *net;
         Store *store;
-        Account *account;
-        TlsIdentity *tls;
-        Directory *directory;
-        Delivery *delivery;
-        Chat *chat;
+        Parts *parts;
         Bus *bus;
         Admission *admission;
         Listening *listening;
@@ -69,12 +64,12 @@ static void status_later(Manager *m) {
 
 /* True when it is another one than was told last. */
 static bool status_update(Manager *m) {
+        const Account *a = m->parts->account;
         char text[STATUS_SIZE];
         ChatStatus s;
 
-        chat_status(m->chat, &s);
-        status_format(
-                &s, account_exists(m->account) ? account_identity(m->account)->name : NULL, text);
+        chat_status(m->parts->chat, &s);
+        status_format(&s, account_exists(a) ? account_identity(a)->name : NULL, text);
         if (streq(text, m->status))
                 return false;
         memcpy(m->status, text, sizeof(text));
@@ -102,16 +97,16 @@ typedef struct AccountFields {
 } AccountFields;
 
 static const LogField *account_fields(const Manager *m, AccountFields *f) {
-        const Identity *i = account_identity(m->account);
+        const Identity *i = account_identity(m->parts->account);
         ChatStatus s;
 
-        chat_status(m->chat, &s);
+        chat_status(m->parts->chat, &s);
         snprintf(f->queued, sizeof(f->queued), "%u", s.queued);
         base32_encode_key(sign_key_public(&i->account), f->account);
         f->fields[0] = (LogField){"P2PCHAT_VERSION", P2PCHAT_VERSION};
         f->fields[1] = (LogField){"P2PCHAT_QUEUED", f->queued};
         f->fields[2] = f->fields[3] = f->fields[4] = (LogField){};
-        if (account_exists(m->account)) {
+        if (account_exists(m->parts->account)) {
                 f->fields[2] = (LogField){"P2PCHAT_NAME", i->name};
                 f->fields[3] = (LogField){"P2PCHAT_ACCOUNT", f->account};
         }
@@ -127,7 +122,7 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
         if (fd < 0)
                 return;
         if (tcp_transport_new(m->loop, fd, peer, m->admission, &t) >= 0)
-                delivery_accept(m->delivery, t);
+                delivery_accept(m->parts->delivery, t);
 }
 
 static void on_listening_changed(void *userdata, const Endpoints *e, const char *problem) {
@@ -136,9 +131,8 @@ static void on_listening_changed(void *userdata, const Endpoints *e, const char 
         if (problem)
                 log_event(LOG_ERR, EVENT_LISTEN_FAILED, LOG_FIELDS({"P2PCHAT_ERROR", problem}),
                         "%s", problem);
-        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, problem);
-        account_publish(m->account, e);
-        delivery_set_presence(m->delivery, account_presence(m->account));
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_LISTEN, problem);
+        parts_publish(m->parts, e);
         status_later(m);
 }
 
@@ -149,10 +143,10 @@ static const ListeningCallbacks listening_callbacks = {
 
 static void manager_stop_listening(Manager *m) {
         listening_stop(m->listening);
-        chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_LISTEN, NULL);
 }
 
-/* Callbacks of the account */
+/* Callbacks of the parts */
 
 static void log_active(const Manager *m, bool active) {
         AccountFields f;
@@ -160,102 +154,44 @@ static void log_active(const Manager *m, bool active) {
         if (!m->ready)
                 return; /* what the start finds is told with it */
         log_event(LOG_INFO, active ? EVENT_LOGGED_IN : EVENT_LOGGED_OUT, account_fields(m, &f),
-                "%s is logged %s", account_identity(m->account)->name, active ? "in" : "out");
+                "%s is logged %s", account_identity(m->parts->account)->name,
+                active ? "in" : "out");
 }
 
 static void on_active(void *userdata, bool active) {
         Manager *m = userdata;
 
         log_active(m, active);
-        if (active) {
+        if (active)
                 listening_start(m->listening);
-                directory_start(m->directory);
-                delivery_start(m->delivery);
-        } else {
-                delivery_stop(m->delivery);
-                manager_stop_listening(m);
-                directory_announce(m->directory, false, (Bytes){});
-        }
-        chat_on_active(m->chat, active);
-        status_later(m);
-}
-
-/* The tracker that was given with the account wins over the file. */
-static void on_use_tracker(void *userdata, const char *address) {
-        Manager *m = userdata;
-        EndpointKey e;
-        int r;
-
-        if (address[0] && endpoint_key_parse(address, &e) >= 0)
-                r = directory_set_trackers(m->directory, &e, 1);
         else
-                r = directory_set_trackers(
-                        m->directory, m->config.trackers.items, m->config.trackers.n);
-        if (r < 0)
-                log_warning("More than %d trackers are configured: the list stays as it was",
-                        DIRECTORY_TRACKERS_MAX);
+                manager_stop_listening(m);
 }
-
-static const AccountCallbacks account_callbacks = {
-        .active = on_active,
-        .use_tracker = on_use_tracker,
-};
-
-/* Callbacks of the directory */
 
 static void on_trackers_changed(void *userdata) {
         Manager *m = userdata;
 
-        account_trackers_changed(m->account);
-        if (!m->chat)
-                return; /* when everything ends */
-        report_trackers(&m->trackers, m->directory, loop_now(m->loop));
-        chat_on_trackers_changed(m->chat);
-        status_later(m);
-}
-
-static void on_record(void *userdata, const Record *record, Bytes outer) {
-        Manager *m = userdata;
-
-        chat_on_record(m->chat, record, outer);
-}
-
-static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
-        usec_t last_seen, const PresenceRecord *p) {
-        Manager *m = userdata;
-
-        chat_on_presence(m->chat, account, online, last_seen, p);
+        report_trackers(&m->trackers, m->parts->directory, loop_now(m->loop));
 }
 
 static void on_name_refused(void *userdata, Code code, const char *text) {
         Manager *m = userdata;
 
         log_event(LOG_WARNING, EVENT_NAME_REFUSED,
-                LOG_FIELDS({"P2PCHAT_NAME", account_identity(m->account)->name},
+                LOG_FIELDS({"P2PCHAT_NAME", account_identity(m->parts->account)->name},
                         {"P2PCHAT_CODE", code_name(code)}, {"P2PCHAT_ERROR", text}),
                 "A tracker does not register this account's name: %s", text);
-        chat_on_name_refused(m->chat, code, text);
-        status_later(m);
 }
 
-static const DirectoryCallbacks directory_callbacks = {
+static void on_changed(void *userdata) {
+        status_later(userdata);
+}
+
+static const PartsCallbacks parts_callbacks = {
+        .active = on_active,
         .trackers_changed = on_trackers_changed,
-        .record = on_record,
-        .presence = on_presence,
         .name_refused = on_name_refused,
-};
-
-/* Callbacks of delivery */
-
-static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
-        Manager *m = userdata;
-
-        chat_on_link_changed(m->chat, account, up);
-        status_later(m);
-}
-
-static const DeliveryCallbacks delivery_callbacks = {
-        .link_changed = on_link_changed,
+        .changed = on_changed,
 };
 
 /* The store */
@@ -294,15 +230,6 @@ static void on_store_noticed(void *userdata) {
         status_later(m);
 }
 
-static void on_events(void *userdata, int error) {
-        Manager *m = userdata;
-
-        if (!m->chat)
-                return; /* the last batch, when everything ends */
-        chat_on_events(m->chat, error);
-        status_later(m);
-}
-
 /* Signals */
 
 static void on_finished(void *userdata) {
@@ -324,9 +251,8 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         log_event(LOG_INFO, EVENT_STOPPED, account_fields(m, &f), "Stopping, %s queued", f.queued);
         (void)store_commit(m->store);
         manager_stop_listening(m);
-        delivery_stop(m->delivery);
-        directory_stop(m->directory);
-        if (net_finish(m->net, FINISH_TIME, on_finished, m) < 0)
+        parts_stop(m->parts);
+        if (net_finish(m->parts->net, FINISH_TIME, on_finished, m) < 0)
                 on_finished(m);
         return 0;
 }
@@ -353,7 +279,7 @@ static void reload_refused(Manager *m, const char *why) {
 
         snprintf(text, sizeof(text), "%s. The configuration stays as it was.", why);
         log_event(LOG_ERR, EVENT_CONFIG_REFUSED, LOG_FIELDS({"P2PCHAT_ERROR", text}), "%s", text);
-        chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, text);
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_CONFIG, text);
 }
 
 static bool same_listen(const struct ConfigListen *a, const struct ConfigListen *b) {
@@ -366,21 +292,25 @@ static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         log_event(LOG_INFO, EVENT_CONFIG_CHANGED, LOG_FIELDS({"P2PCHAT_CONFIG_KEY", path}),
                 "Changed in the configuration: %s%s", path,
                 unbuilt ? "; it is not built yet and has no effect" : "");
-        if (streq(path, "trackers") && account_identity(m->account)->tracker[0])
+        if (streq(path, "trackers") && account_identity(m->parts->account)->tracker[0])
                 log_notice("The tracker that was given to register or login stays in use");
+}
+
+static DeliverySettings delivery_settings(const DaemonConfig *c) {
+        return (DeliverySettings){.accept_all = c->contacts.accept == CONFIG_ACCEPT_ALL,
+                .handshake = c->limits.handshake};
 }
 
 /* What holds from now on. */
 static void manager_apply_config(Manager *m) {
         const DaemonConfig *c = &m->config;
+        DeliverySettings delivery = delivery_settings(c);
 
         admission_set_limits(m->admission, c->limits.connections, c->limits.per_address);
-        delivery_set_settings(m->delivery,
-                &(DeliverySettings){.accept_all = c->contacts.accept == CONFIG_ACCEPT_ALL,
-                        .handshake = c->limits.handshake});
+        delivery_set_settings(m->parts->delivery, &delivery);
         store_set_max_size(m->store, c->storage.max_size);
-        account_set_heartbeat(m->account, c->heartbeat.interval);
-        on_use_tracker(m, account_identity(m->account)->tracker);
+        account_set_heartbeat(m->parts->account, c->heartbeat.interval);
+        parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         listening_refresh(m->listening);
 }
 
@@ -396,7 +326,8 @@ static void manager_reload(Manager *m) {
                 reload_refused(m, error.text);
                 return;
         }
-        moves = account_is_active(m->account) && !same_listen(&config.listen, &m->config.listen);
+        moves = account_is_active(m->parts->account) &&
+                !same_listen(&config.listen, &m->config.listen);
         if (moves)
                 r = listening_move(m->listening, &config.listen);
         if (r < 0) {
@@ -409,9 +340,9 @@ static void manager_reload(Manager *m) {
         config_each_change(&config_schema_daemon, &m->config, &config, on_key_changed, m);
         config_free(&config_schema_daemon, &m->config);
         m->config = config;
-        chat_set_problem(m->chat, CHAT_PROBLEM_CONFIG, NULL);
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_CONFIG, NULL);
         if (moves)
-                chat_set_problem(m->chat, CHAT_PROBLEM_LISTEN, NULL);
+                chat_set_problem(m->parts->chat, CHAT_PROBLEM_LISTEN, NULL);
         manager_apply_config(m);
         log_event(LOG_INFO, EVENT_CONFIG_READ,
                 LOG_FIELDS({"P2PCHAT_CONFIG_FILE", config.origin.file ?: ""}),
@@ -502,59 +433,43 @@ static int manager_open_store(Manager *m, const char *dir) {
 }
 
 static int manager_make_parts(Manager *m, const char *state_dir) {
-        const struct ConfigLimits *limits = &m->config.limits;
-        DeliverySettings settings = {.accept_all = m->config.contacts.accept == CONFIG_ACCEPT_ALL,
-                .handshake = limits->handshake};
+        const DaemonConfig *c = &m->config;
         int r;
 
-        m->admission = admission_new(limits->connections, limits->per_address);
-        r = m->admission ? net_new(m->loop, &m->net) : -ENOMEM;
+        m->admission = admission_new(c->limits.connections, c->limits.per_address);
+        r = m->admission ? 0 : -ENOMEM;
         if (r >= 0)
-                r = account_new(m->store, m->loop, m->config.heartbeat.interval, &account_callbacks,
-                        m, &m->account);
+                r = parts_new(&(PartsArgs){.loop = m->loop,
+                                      .store = m->store,
+                                      .heartbeat = c->heartbeat.interval,
+                                      .delivery = delivery_settings(c),
+                                      .state_dir = state_dir,
+                                      .sandbox = sandbox_check(),
+                                      .callbacks = &parts_callbacks,
+                                      .userdata = m},
+                        &m->parts);
         if (r >= 0)
-                r = tls_identity_new(&account_identity(m->account)->device, &m->tls);
-        if (r >= 0)
-                account_set_tls(m->account, m->tls);
-        if (r >= 0)
-                r = directory_new(
-                        m->net, account_local(m->account), &directory_callbacks, m, &m->directory);
-        if (r >= 0)
-                r = delivery_new(m->loop, m->store, m->net, m->directory,
-                        account_identity(m->account), account_local(m->account), &settings,
-                        &delivery_callbacks, m, &m->delivery);
-        if (r >= 0)
-                r = chat_new(&(ChatParts){.loop = m->loop,
-                                     .store = m->store,
-                                     .account = m->account,
-                                     .directory = m->directory,
-                                     .delivery = m->delivery,
-                                     .state_dir = state_dir,
-                                     .sandbox = sandbox_check()},
-                        &m->chat);
-        if (r >= 0)
-                r = listening_new(m->loop, m->store, &m->config.listen, &listening_callbacks, m,
-                        &m->listening);
+                r = listening_new(
+                        m->loop, m->store, &c->listen, &listening_callbacks, m, &m->listening);
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
         if (r >= 0)
                 r = watchdog_new(m->loop, &m->watchdog);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
-        account_set_directory(m->account, m->directory);
-        store_set_events_fn(m->store, on_events, m);
+        parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         return 0;
 }
 
 static int manager_join_bus(Manager *m) {
         int r;
 
-        r = bus_new(m->event, m->loop, m->chat, &m->bus);
+        r = bus_new(m->event, m->loop, m->parts->chat, &m->bus);
         if (r < 0)
                 return report_start_failed(r,
                         "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s%s",
                         strerror(-r), r == -ENOENT ? SEE_SANDBOX : "");
-        account_start(m->account);
+        parts_start(m->parts);
         r = bus_request_name(m->bus);
         if (r == -EEXIST)
                 return report_start_failed(r, "Another p2pchatd runs on this session bus already");
@@ -565,12 +480,12 @@ static int manager_join_bus(Manager *m) {
 
 static void log_started(const Manager *m) {
         AccountFields f;
-        bool kept = account_exists(m->account);
+        bool kept = account_exists(m->parts->account);
 
         log_event(LOG_INFO, EVENT_STARTED, account_fields(m, &f),
                 "p2pchatd " P2PCHAT_VERSION " runs%s%s",
                 kept ? ", with the account " : ", without an account",
-                kept ? account_identity(m->account)->name : "");
+                kept ? account_identity(m->parts->account)->name : "");
 }
 
 int manager_new(const ManagerArgs *args, Manager **ret) {
@@ -610,12 +525,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         bus_free(m->bus);
         listening_free(m->listening);
-        m->chat = chat_free(m->chat);
-        delivery_free(m->delivery);
-        directory_free(m->directory);
-        net_free(m->net);
-        tls_identity_free(m->tls);
-        account_free(m->account);
+        parts_free(m->parts);
         store_close(m->store);
         if (m->admission)
                 admission_free(m->admission);

@@ -193,7 +193,7 @@ static void check_contact(void) {
 static void check_presence(void) {
         for (unsigned i = 0; i < _PEOPLE_MAX; i++) {
                 const KnownPresence *k =
-                        directory_presence(alice.directory, person_account(&people[i]));
+                        directory_presence(alice.parts->directory, person_account(&people[i]));
                 bool said = false;
 
                 for (unsigned j = 0; j < _PEOPLE_MAX; j++)
@@ -368,7 +368,7 @@ static void pass_time(usec_t time) {
                 take_frame(&f);
         check_contact();
         check_presence();
-        MUST(account_is_active(alice.account));
+        MUST(account_is_active(alice.parts->account));
 }
 
 /* The user */
@@ -432,8 +432,8 @@ static bool on_peer(void *userdata, const ChatPeer *p) {
 
 static void log_out_and_in(void) {
         FUZZ_THEIR_MEMORY;
-        directory_stop(alice.directory);
-        directory_start(alice.directory);
+        directory_stop(alice.parts->directory);
+        directory_start(alice.parts->directory);
 }
 
 static void on_peers(void *userdata, const ChatError *error, bool more) {
@@ -491,7 +491,8 @@ static void change_trackers(Script *in) {
         }
         FUZZ_THEIR_MEMORY;
         if (!stops_at_answer)
-                MUST(directory_set_trackers(alice.directory, list + (how >> 2 & 1), how & 3) == 0 ||
+                MUST(directory_set_trackers(
+                             alice.parts->directory, list + (how >> 2 & 1), how & 3) == 0 ||
                         fuzz_failed());
 }
 
@@ -541,9 +542,8 @@ static void run_begin(Script *in) {
         MUST(network_listen(alice.sim.network, TRACKER_HOST, TRACKER_PORT, on_accept, NULL) == 0);
         MUST(store_open(alice.dir, alice.sim.loop, &alice.store) == 0);
         chat_lab_start(&alice);
-        MUST(directory_set_trackers(alice.directory, &address, 1) == 0);
-        directory_start(alice.directory);
-        account_publish(alice.account, &(Endpoints){.text = {"192.0.2.7:7425"}, .n = 1});
+        parts_set_trackers(alice.parts, &address, 1);
+        parts_publish(alice.parts, &(Endpoints){.text = {"192.0.2.7:7425"}, .n = 1});
         pass_time(20 * USEC_PER_MSEC);
 }
 

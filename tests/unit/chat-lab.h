@@ -6,80 +6,16 @@
 
 #include <ftw.h>
 
-#include "chat/create.h"
+#include "parts.h"
 #include "sim-lab.h"
 
 typedef struct ChatLab {
         Sim sim;
         char dir[64];
         Store *store;
-        Account *account;
-        TlsIdentity *tls;
-        Directory *directory;
-        Delivery *delivery;
-        Chat *chat;
+        Parts *parts;
+        Chat *chat; /* of the parts */
 } ChatLab;
-
-static void chat_lab_on_active(void *userdata, bool active) {
-        ChatLab *l = userdata;
-
-        if (active)
-                delivery_start(l->delivery);
-        else
-                delivery_stop(l->delivery);
-        chat_on_active(l->chat, active);
-}
-
-static void chat_lab_on_use_tracker(void *userdata, const char *address) {
-}
-
-static void chat_lab_on_trackers_changed(void *userdata) {
-        ChatLab *l = userdata;
-
-        if (l->chat)
-                chat_on_trackers_changed(l->chat);
-}
-
-static void chat_lab_on_record(void *userdata, const Record *record, Bytes outer) {
-        chat_on_record(((ChatLab *)userdata)->chat, record, outer);
-}
-
-static void chat_lab_on_presence(void *userdata, const uint8_t account[static KEY_SIZE],
-        bool online, usec_t last_seen, const PresenceRecord *p) {
-        chat_on_presence(((ChatLab *)userdata)->chat, account, online, last_seen, p);
-}
-
-static void chat_lab_on_name_refused(void *userdata, Code code, const char *text) {
-        chat_on_name_refused(((ChatLab *)userdata)->chat, code, text);
-}
-
-static void chat_lab_on_events(void *userdata, int error) {
-        ChatLab *l = userdata;
-
-        if (l->chat)
-                chat_on_events(l->chat, error);
-}
-
-static void chat_lab_on_link_changed(
-        void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
-        chat_on_link_changed(((ChatLab *)userdata)->chat, account, up);
-}
-
-static const AccountCallbacks chat_lab_account_callbacks = {
-        .active = chat_lab_on_active,
-        .use_tracker = chat_lab_on_use_tracker,
-};
-
-static const DirectoryCallbacks chat_lab_directory_callbacks = {
-        .trackers_changed = chat_lab_on_trackers_changed,
-        .record = chat_lab_on_record,
-        .presence = chat_lab_on_presence,
-        .name_refused = chat_lab_on_name_refused,
-};
-
-static const DeliveryCallbacks chat_lab_delivery_callbacks = {
-        .link_changed = chat_lab_on_link_changed,
-};
 
 /* An account as registering leaves it. */
 static void chat_lab_save_identity(ChatLab *l) {
@@ -93,38 +29,31 @@ static void chat_lab_save_identity(ChatLab *l) {
         identity_done(&i);
 }
 
+static PartsArgs chat_lab_parts(const ChatLab *l) {
+        static const PartsCallbacks callbacks;
+
+        return (PartsArgs){.loop = l->sim.loop,
+                .store = l->store,
+                .heartbeat = 30,
+                .delivery = {.handshake = 10},
+                .state_dir = l->dir,
+                .sandbox = {"sandbox", "ok", "This is a test.", NULL},
+                .callbacks = &callbacks};
+}
+
 /* The program starts, with what is on disk. */
 static void chat_lab_start(ChatLab *l) {
-        static const DeliverySettings settings = {.handshake = 10};
+        PartsArgs args = chat_lab_parts(l);
 
-        CHECK_OK(account_new(
-                l->store, l->sim.loop, 30, &chat_lab_account_callbacks, l, &l->account));
-        CHECK_OK(tls_identity_new(&account_identity(l->account)->device, &l->tls));
-        account_set_tls(l->account, l->tls);
-        CHECK_OK(directory_new(l->sim.net, account_local(l->account), &chat_lab_directory_callbacks,
-                l, &l->directory));
-        CHECK_OK(delivery_new(l->sim.loop, l->store, l->sim.net, l->directory,
-                account_identity(l->account), account_local(l->account), &settings,
-                &chat_lab_delivery_callbacks, l, &l->delivery));
-        CHECK_OK(chat_new(&(ChatParts){.loop = l->sim.loop,
-                                  .store = l->store,
-                                  .account = l->account,
-                                  .directory = l->directory,
-                                  .delivery = l->delivery,
-                                  .state_dir = l->dir,
-                                  .sandbox = {"sandbox", "ok", "This is a test.", NULL}},
-                &l->chat));
-        account_set_directory(l->account, l->directory);
-        store_set_events_fn(l->store, chat_lab_on_events, l);
-        account_start(l->account);
+        CHECK_OK(parts_new(&args, &l->parts));
+        network_connect_with(l->sim.network, l->parts->net);
+        l->chat = l->parts->chat;
+        parts_start(l->parts);
 }
 
 static void chat_lab_stop(ChatLab *l) {
-        l->chat = chat_free(l->chat);
-        l->delivery = delivery_free(l->delivery);
-        l->directory = directory_free(l->directory);
-        l->tls = tls_identity_free(l->tls);
-        l->account = account_free(l->account);
+        l->parts = parts_free(l->parts);
+        l->chat = NULL;
 }
 
 static _unused_ void chat_lab_new(ChatLab *l) {

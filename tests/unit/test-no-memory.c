@@ -83,15 +83,6 @@ static int make_sources(Lab *lab) {
         return r;
 }
 
-static int make_net(Lab *lab) {
-        Net *n;
-        int r = net_new(lab->loop, &n);
-
-        if (r >= 0)
-                net_free(n);
-        return r;
-}
-
 static int make_watch_of_addresses(Lab *lab) {
         AddressWatch *w = NULL;
         int r = address_watch_new(lab->loop, NULL, NULL, &w);
@@ -147,14 +138,6 @@ static int make_dial(Lab *lab) {
         return dial_host(lab, "127.0.0.1");
 }
 
-static int make_tls_identity(Lab *lab) {
-        TlsIdentity *i = NULL;
-        int r = tls_identity_new(&lab->key, &i);
-
-        tls_identity_free(i);
-        return r;
-}
-
 static int make_admission(Lab *lab) {
         Admission *a = admission_new(1, 1);
 
@@ -170,57 +153,18 @@ static int make_session(Lab *lab) {
         Session *s = NULL;
         int r;
 
-        r = session_new(lab->chat.sim.net, &address, account_local(lab->chat.account), &callbacks,
-                NULL, &s);
+        r = session_new(lab->chat.sim.net, &address, account_local(lab->chat.parts->account),
+                &callbacks, NULL, &s);
         session_free(s);
         return r;
 }
 
-static int make_directory(Lab *lab) {
-        Directory *d = NULL;
-        int r;
+static int make_parts(Lab *lab) {
+        PartsArgs args = chat_lab_parts(&lab->chat);
+        Parts *p = NULL;
+        int r = parts_new(&args, &p);
 
-        r = directory_new(lab->chat.sim.net, account_local(lab->chat.account),
-                &chat_lab_directory_callbacks, &lab->chat, &d);
-        directory_free(d);
-        return r;
-}
-
-static int make_delivery(Lab *lab) {
-        static const DeliverySettings settings = {.handshake = 10};
-        ChatLab *c = &lab->chat;
-        Delivery *d = NULL;
-        int r;
-
-        r = delivery_new(c->sim.loop, c->store, c->sim.net, c->directory,
-                account_identity(c->account), account_local(c->account), &settings,
-                &chat_lab_delivery_callbacks, c, &d);
-        delivery_free(d);
-        return r;
-}
-
-static int make_account(Lab *lab) {
-        Account *a = NULL;
-        int r;
-
-        r = account_new(lab->chat.store, lab->chat.sim.loop, 30, &chat_lab_account_callbacks,
-                &lab->chat, &a);
-        account_free(a);
-        return r;
-}
-
-static int make_chat(Lab *lab) {
-        const ChatLab *c = &lab->chat;
-        const ChatParts parts = {.loop = c->sim.loop,
-                .store = c->store,
-                .account = c->account,
-                .directory = c->directory,
-                .delivery = c->delivery,
-                .state_dir = c->dir};
-        Chat *chat = NULL;
-        int r = chat_new(&parts, &chat);
-
-        chat_free(chat);
+        parts_free(p);
         return r;
 }
 
@@ -271,19 +215,14 @@ TEST(nothing_is_left_of_what_could_not_be_made) {
         } cases[] = {
                 {"a loop", make_loop},
                 {"sources of a loop", make_sources},
-                {"connections", make_net},
                 {"a watch of addresses", make_watch_of_addresses},
                 {"a watchdog", make_watchdog},
                 {"a listener", make_listener},
                 {"a transport", make_transport},
                 {"a dial", make_dial},
-                {"an identity for TLS", make_tls_identity},
                 {"limits of connections", make_admission},
                 {"a session", make_session},
-                {"a directory", make_directory},
-                {"delivery", make_delivery},
-                {"an account", make_account},
-                {"chat", make_chat},
+                {"the parts of a daemon", make_parts},
                 {"a store", make_store},
                 {"a node", make_node},
                 {"a path of the configuration", find_configuration},

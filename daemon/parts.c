@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "parts.h"
+
+#include <assert.h>
+
+static void parts_changed(const Parts *p) {
+        if (p->callbacks->changed)
+                p->callbacks->changed(p->userdata);
+}
+
+/* Callbacks of the account */
+
+static void parts_say_active(const Parts *p, bool active) {
+        if (p->callbacks->active)
+                p->callbacks->active(p->userdata, active);
+}
+
+static void on_active(void *userdata, bool active) {
+        const Parts *p = userdata;
+
+        if (active) {
+                parts_say_active(p, true);
+                directory_start(p->directory);
+                delivery_start(p->delivery);
+        } else {
+                delivery_stop(p->delivery);
+                parts_say_active(p, false);
+                directory_announce(p->directory, false, (Bytes){});
+        }
+        chat_on_active(p->chat, active);
+        parts_changed(p);
+}
+
+static void on_use_tracker(void *userdata, const char *address) {
+        const Parts *p = userdata;
+        EndpointKey e;
+
+        if (address[0] && endpoint_key_parse(address, &e) >= 0)
+                (void)directory_set_trackers(p->directory, &e, 1);
+        else
+                (void)directory_set_trackers(p->directory, p->trackers, p->n_trackers);
+}
+
+static const AccountCallbacks account_callbacks = {
+        .active = on_active,
+        .use_tracker = on_use_tracker,
+};
+
+/* Callbacks of the directory */
+
+static void on_trackers_changed(void *userdata) {
+        const Parts *p = userdata;
+
+        account_trackers_changed(p->account);
+        if (!p->chat)
+                return; /* when everything ends */
+        if (p->callbacks->trackers_changed)
+                p->callbacks->trackers_changed(p->userdata);
+        chat_on_trackers_changed(p->chat);
+        parts_changed(p);
+}
+
+static void on_record(void *userdata, const Record *record, Bytes outer) {
+        const Parts *p = userdata;
+
+        chat_on_record(p->chat, record, outer);
+}
+
+static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
+        usec_t last_seen, const PresenceRecord *presence) {
+        const Parts *p = userdata;
+
+        chat_on_presence(p->chat, account, online, last_seen, presence);
+}
+
+static void on_name_refused(void *userdata, Code code, const char *text) {
+        const Parts *p = userdata;
+
+        if (p->callbacks->name_refused)
+                p->callbacks->name_refused(p->userdata, code, text);
+        chat_on_name_refused(p->chat, code, text);
+        parts_changed(p);
+}
+
+static const DirectoryCallbacks directory_callbacks = {
+        .trackers_changed = on_trackers_changed,
+        .record = on_record,
+        .presence = on_presence,
+        .name_refused = on_name_refused,
+};
+
+/* Callbacks of delivery and of the store */
+
+static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
+        const Parts *p = userdata;
+
+        chat_on_link_changed(p->chat, account, up);
+        parts_changed(p);
+}
+
+static const DeliveryCallbacks delivery_callbacks = {
+        .link_changed = on_link_changed,
+};
+
+static void on_events(void *userdata, int error) {
+        const Parts *p = userdata;
+
+        chat_on_events(p->chat, error);
+        parts_changed(p);
+}
+
+/* Putting it together */
+
+void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n) {
+        assert(n <= ELEMENTSOF(p->trackers));
+        copy_bytes(p->trackers, trackers, n * sizeof(*trackers));
+        p->n_trackers = n;
+        on_use_tracker(p, account_identity(p->account)->tracker);
+}
+
+void parts_publish(Parts *p, const Endpoints *endpoints) {
+        account_publish(p->account, endpoints);
+        delivery_set_presence(p->delivery, account_presence(p->account));
+}
+
+void parts_start(Parts *p) {
+        account_start(p->account);
+}
+
+void parts_stop(Parts *p) {
+        delivery_stop(p->delivery);
+        directory_stop(p->directory);
+}
+
+int parts_new(const PartsArgs *args, Parts **ret) {
+        Parts *p = calloc(1, sizeof(*p));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        *p = (Parts){
+                .store = args->store, .callbacks = args->callbacks, .userdata = args->userdata};
+        r = net_new(args->loop, &p->net);
+        if (r >= 0)
+                r = account_new(args->store, args->loop, args->heartbeat, &account_callbacks, p,
+                        &p->account);
+        if (r >= 0)
+                r = tls_identity_new(&account_identity(p->account)->device, &p->tls);
+        if (r >= 0) {
+                account_set_tls(p->account, p->tls);
+                r = directory_new(
+                        p->net, account_local(p->account), &directory_callbacks, p, &p->directory);
+        }
+        if (r >= 0)
+                r = delivery_new(args->loop, args->store, p->net, p->directory,
+                        account_identity(p->account), account_local(p->account), &args->delivery,
+                        &delivery_callbacks, p, &p->delivery);
+        if (r >= 0)
+                r = chat_new(&(ChatParts){.loop = args->loop,
+                                     .store = args->store,
+                                     .account = p->account,
+                                     .directory = p->directory,
+                                     .delivery = p->delivery,
+                                     .state_dir = args->state_dir,
+                                     .sandbox = args->sandbox},
+                        &p->chat);
+        if (r < 0) {
+                parts_free(p);
+                return r;
+        }
+        account_set_directory(p->account, p->directory);
+        store_set_events_fn(args->store, on_events, p);
+        *ret = p;
+        return 0;
+}
+
+/* Connections that are still ending use the TLS identity. The store has one more batch to commit,
+ * perhaps, whose events are read by clients when they come back. */
+Parts *parts_free(Parts *p) {
+        if (!p)
+                return NULL;
+        store_set_events_fn(p->store, NULL, NULL);
+        p->chat = chat_free(p->chat);
+        delivery_free(p->delivery);
+        directory_free(p->directory);
+        net_free(p->net);
+        tls_identity_free(p->tls);
+        account_free(p->account);
+        free(p);
+        return NULL;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * The parts of a user's daemon that know neither the bus, nor sockets, nor systemd, made and made
+ * to hear of each other. On a virtual loop they are a whole daemon.
+ */
+
+#include "chat/create.h"
+
+/* Upward; any may be NULL. */
+typedef struct PartsCallbacks {
+        /* Logged in or out, durably: the user can be reached from now on, or no longer. */
+        void (*active)(void *userdata, bool active);
+        /* The list of trackers, or a session with one. */
+        void (*trackers_changed)(void *userdata);
+        void (*name_refused)(void *userdata, Code code, const char *text);
+        /* What chat_status() says may be something else now. Comes after the others. */
+        void (*changed)(void *userdata);
+} PartsCallbacks;
+
+typedef struct PartsArgs {
+        Loop *loop;
+        Store *store;
+        uint32_t heartbeat; /* s */
+        DeliverySettings delivery;
+        const char *state_dir;
+        ChatCheck sandbox;
+        const PartsCallbacks *callbacks;
+        void *userdata;
+} PartsArgs;
+
+/* To be used by everybody, and changed by parts.c alone. */
+typedef struct Parts {
+        Net *net;
+        Account *account;
+        TlsIdentity *tls;
+        Directory *directory;
+        Delivery *delivery;
+        Chat *chat; /* NULL while everything ends */
+
+        EndpointKey trackers[DIRECTORY_TRACKERS_MAX]; /* as configured */
+        size_t n_trackers;
+        Store *store;
+        const PartsCallbacks *callbacks;
+        void *userdata;
+} Parts;
+
+/* Nobody is called before parts_set_trackers() or parts_start(). What ARGS points to outlives the
+ * parts. */
+int parts_new(const PartsArgs *args, Parts **ret);
+Parts *parts_free(Parts *p);
+
+/* Whoever was logged in is so again. */
+void parts_start(Parts *p);
+
+/* Who is connected hears that it is over, for which net_finish() then waits. */
+void parts_stop(Parts *p);
+
+/* The configured list, at most DIRECTORY_TRACKERS_MAX, which is copied. A tracker that was given
+ * with the account wins over it. */
+void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n);
+
+/* Where connections to this user are accepted now. */
+void parts_publish(Parts *p, const Endpoints *endpoints);
