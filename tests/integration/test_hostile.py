@@ -165,15 +165,16 @@ def test_a_crowd_from_one_address_is_limited(lab, kind):
 
 def test_one_thousand_who_come_and_go(lab, kind):
     door = Door(lab, kind, per_address=64)
+    files = kernel.open_files(door.pid)
     for number in range(1000):
         with door.knock() as connection:
             if number % 2:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if number % 3:
                 push(connection, client_hello(b"\x03\x03" + bytes(50))[:number % 60])
-    files = kernel.open_files(door.pid)
-    harness.wait_until(lambda: kernel.open_files(door.pid) <= files and
-                       kernel.open_files(door.pid) < 100, what="descriptors are given back")
+    # Friends may have come meanwhile; what is left of the thousand would fill the 64 places.
+    harness.wait_until(lambda: kernel.open_files(door.pid) <= files + 8,
+                       what="descriptors are given back")
     door.check_service()
 
 
