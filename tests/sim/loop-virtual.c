@@ -293,6 +293,27 @@ static bool call_timer(VirtualLoop *v, usec_t until) {
         return true;
 }
 
+static bool is_ready(const VirtualLoop *v) {
+        const LoopDefer *d;
+
+        if (v->defers[LOOP_DEFER_SOON] || v->defers[LOOP_DEFER_IDLE])
+                return true;
+        DL_FOREACH (v->defers[LOOP_DEFER_POST], d)
+                if (d->pending)
+                        return true;
+        return false;
+}
+
+usec_t loop_virtual_next(Loop *l) {
+        const VirtualLoop *v = virtual_loop(l);
+        const LoopTimer *t;
+
+        if (is_ready(v))
+                return v->now;
+        t = next_timer(v);
+        return t ? MAX(t->at, v->now) : USEC_INFINITY;
+}
+
 bool loop_virtual_turn(Loop *l, usec_t until) {
         VirtualLoop *v = virtual_loop(l);
 

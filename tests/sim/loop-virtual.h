@@ -25,6 +25,9 @@ Loop *loop_virtual_free(Loop *l);
  * USEC_INFINITY the clock then stays where it is. */
 bool loop_virtual_turn(Loop *l, usec_t until);
 
+/* When the next handler is to be called, USEC_INFINITY: never, as far as is known now. */
+usec_t loop_virtual_next(Loop *l);
+
 /* All that happens within TIME from now. */
 void loop_virtual_run(Loop *l, usec_t time);
 

@@ -8,7 +8,21 @@
 
 #include "loop-virtual.h"
 
+/* SYN is sent again after this, then after twice as long, … */
+#define SYN_AGAIN USEC_PER_SEC
+
+struct Host {
+        Network *network;
+        unsigned number;
+        Loop *loop;
+        const HostCallbacks *callbacks; /* NULL: of a test on one loop */
+        void *userdata;
+        char address[HOST_SIZE];
+        bool down, nat;
+};
+
 typedef struct Listening {
+        Host *owner;
         char host[HOST_SIZE];
         uint16_t port;
         NetworkAcceptFn fn;
@@ -16,15 +30,37 @@ typedef struct Listening {
         struct Listening *prev, *next;
 } Listening;
 
+/* A connection that a machine has not accepted yet. */
+typedef struct Accepting {
+        const Listening *by;
+        Transport *transport;
+        LoopTimer *timer;
+        struct Accepting *prev, *next;
+} Accepting;
+
 typedef struct Wire {
         Pipe *pipe;
+        Host *ends[2];
+        bool left_behind; /* one of them has moved */
         struct Wire *prev, *next;
 } Wire;
+
+/* From one host to another. */
+typedef struct Lane {
+        usec_t free; /* when what was sent before is through */
+        bool cut;
+} Lane;
 
 struct Network {
         Loop *loop;
         PipeOptions options;
+        Host anybody; /* who connects without being a machine */
+        Host *hosts[HOSTS_MAX];
+        unsigned n_hosts;
+        Path path;
+        Lane lanes[HOSTS_MAX][HOSTS_MAX];
         Listening *listening;
+        Accepting *accepting;
         Wire *wires;
         unsigned n_dialled, n_connecting, most_at_once;
 };
@@ -32,15 +68,24 @@ struct Network {
 /* Begins with the Net, as every implementation does. */
 struct Connect {
         Net *net;
-        Network *network;
+        Host *from;
         char host[HOST_SIZE];
         uint16_t port;
         LoopTimer *timer;
         usec_t end; /* of whoever gets no answer */
+        usec_t again;
         bool connecting;
         ConnectFn fn;
         void *userdata;
 };
+
+static Lane *lane_between(const Host *from, const Host *to) {
+        return &from->network->lanes[from->number][to->number];
+}
+
+static bool is_through(const Host *from, const Host *to) {
+        return !from->down && !to->down && !lane_between(from, to)->cut;
+}
 
 static Listening *network_find(const Network *n, const char *host, uint16_t port) {
         Listening *l;
@@ -51,77 +96,238 @@ static Listening *network_find(const Network *n, const char *host, uint16_t port
         return NULL;
 }
 
+static const Host *find_host(const Network *n, const char *address) {
+        for (unsigned i = 0; i < n->n_hosts; i++)
+                if (streq(n->hosts[i]->address, address))
+                        return n->hosts[i];
+        return NULL;
+}
+
+/* Wires between machines */
+
+static usec_t wire_delay(void *userdata, unsigned end, size_t size, usec_t now) {
+        const Wire *w = userdata;
+        Network *n = w->ends[end]->network;
+        Lane *lane = lane_between(w->ends[end], w->ends[!end]);
+        usec_t delay = n->path.latency;
+
+        if (n->path.jitter > 0)
+                delay += loop_random_below(n->loop, n->path.jitter);
+        if (n->path.bandwidth > 0) {
+                lane->free = MAX(lane->free, now) + size * USEC_PER_SEC / n->path.bandwidth;
+                delay += lane->free - now;
+        }
+        return delay;
+}
+
+static bool wire_call(void *userdata, unsigned end, size_t n) {
+        const Wire *w = userdata;
+        const Host *h = w->ends[end];
+
+        return h->callbacks->call(h->userdata, n);
+}
+
+static const PipeHooks wire_hooks = {
+        .delay = wire_delay,
+        .call = wire_call,
+};
+
 static void wire_free(Network *n, Wire *w) {
         DL_DELETE(n->wires, w);
         pipe_unref(w->pipe);
         free(w);
 }
 
-static int network_join(Network *n, const Listening *to, Transport **ret) {
+static void wire_update(Wire *w, usec_t now) {
+        for (unsigned i = 0; i < 2; i++)
+                pipe_hold(w->pipe, i, w->left_behind || !is_through(w->ends[i], w->ends[!i]), now);
+}
+
+/* Of all, or of those of one host. */
+static void update_wires(Network *n, const Host *h, usec_t now) {
+        Wire *w;
+
+        DL_FOREACH (n->wires, w)
+                if (w->ends[0]->callbacks && (!h || w->ends[0] == h || w->ends[1] == h))
+                        wire_update(w, now);
+}
+
+static void drop_old_wires(Network *n) {
+        Wire *w, *tmp;
+
+        DL_FOREACH_SAFE (n->wires, w, tmp)
+                if (w->ends[0]->callbacks && pipe_is_freed(w->pipe))
+                        wire_free(n, w);
+}
+
+static int wire_new(Network *n, Host *from, Host *to, Transport *ends[static 2]) {
+        bool machines = from->callbacks && to->callbacks;
         Wire *w = calloc(1, sizeof(*w));
-        Transport *ends[2];
         int r;
 
         if (!w)
                 return -ENOMEM;
-        r = pipe_new(n->loop, &n->options, ends, &w->pipe);
+        *w = (Wire){.ends = {from, to}};
+        r = pipe_new_between((Loop *const[]){from->loop, to->loop}, &n->options,
+                machines ? &wire_hooks : NULL, w, ends, &w->pipe);
         if (r < 0) {
                 free(w);
                 return r;
         }
         DL_APPEND(n->wires, w);
-        to->fn(to->userdata, ends[1]);
-        *ret = ends[0];
         return 0;
 }
 
+/* Accepting */
+
+/* The callee frees the transport. */
+static Transport *accepting_free(Network *n, Accepting *a) {
+        Transport *t = a->transport;
+
+        DL_DELETE(n->accepting, a);
+        loop_timer_free(a->timer);
+        free(a);
+        return t;
+}
+
+static void on_accept(void *userdata) {
+        Accepting *a = userdata;
+        const Listening *by = a->by;
+
+        by->fn(by->userdata, accepting_free(by->owner->network, a));
+}
+
+/* A machine accepts in a turn of its own. */
+static int accept_later(const Listening *by, Transport *t, usec_t at) {
+        Network *n = by->owner->network;
+        Accepting *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        *a = (Accepting){.by = by, .transport = t};
+        r = loop_timer_new(by->owner->loop, on_accept, a, &a->timer);
+        if (r < 0) {
+                free(a);
+                return r;
+        }
+        DL_APPEND(n->accepting, a);
+        loop_virtual_set_arrival(a->timer);
+        loop_timer_set(a->timer, at);
+        return 0;
+}
+
+static void refuse_waiting(Network *n, const Listening *by) {
+        Accepting *a, *tmp;
+
+        DL_FOREACH_SAFE (n->accepting, a, tmp)
+                if (a->by == by)
+                        transport_free(accepting_free(n, a));
+}
+
+static int network_join(Host *from, const Listening *to, Transport **ret) {
+        Transport *ends[2];
+        int r;
+
+        drop_old_wires(from->network);
+        r = wire_new(from->network, from, to->owner, ends);
+        if (r < 0)
+                return r;
+        (void)sockaddr_parse_ip(from->address, 1, &ends[1]->peer);
+        (void)sockaddr_parse_ip(to->host, to->port, &ends[0]->peer);
+        *ret = ends[0];
+        if (!to->owner->callbacks) {
+                to->fn(to->userdata, ends[1]);
+                return 0;
+        }
+        r = accept_later(to, ends[1], loop_now(from->loop));
+        if (r < 0) {
+                transport_free(ends[1]);
+                transport_free(ends[0]);
+        }
+        return r;
+}
+
+/* Connecting */
+
 static void connect_settled(Connect *c) {
-        c->network->n_connecting -= c->connecting;
+        c->from->network->n_connecting -= c->connecting;
         c->connecting = false;
+}
+
+/* Neither accepted nor refused. */
+static bool is_silent(const Connect *c, const Listening *l) {
+        const Host *to = l ? l->owner : find_host(c->from->network, c->host);
+
+        if (l && !l->fn)
+                return true;
+        if (!c->from->callbacks)
+                return false;
+        return !to || to->nat || !is_through(c->from, to) || !is_through(to, c->from);
+}
+
+static void connect_again(Connect *c, usec_t now) {
+        usec_t at = c->end;
+
+        if (c->from->callbacks) {
+                c->again = MAX(2 * c->again, SYN_AGAIN);
+                at = MIN(c->end, now + c->again);
+        }
+        loop_timer_set(c->timer, at);
 }
 
 /* After a round trip: SYN, SYN-ACK. */
 static void on_round_trip(void *userdata) {
         Connect *c = userdata;
-        const Listening *l = network_find(c->network, c->host, c->port);
-        usec_t now = loop_now(c->network->loop);
+        Network *n = c->from->network;
+        const Listening *l = network_find(n, c->host, c->port);
+        usec_t now = loop_now(c->from->loop);
         Transport *t = NULL;
         int r = -ECONNREFUSED;
 
-        if (l && !l->fn && now < c->end) {
-                loop_timer_set(c->timer, c->end);
+        if (is_silent(c, l) && now < c->end) {
+                connect_again(c, now);
                 return;
         }
         connect_settled(c);
-        c->network->n_dialled++;
-        if (l)
-                r = l->fn ? network_join(c->network, l, &t) : -ETIMEDOUT;
+        n->n_dialled++;
+        if (is_silent(c, l))
+                r = -ETIMEDOUT;
+        else if (l)
+                r = network_join(c->from, l, &t);
         c->fn(c->userdata, r, t);
+}
+
+static usec_t round_trip(const Host *from) {
+        const Network *n = from->network;
+
+        return 2 * (from->callbacks ? n->path.latency : n->options.latency);
 }
 
 static int network_connect_new(
         Net *net, const DialTarget *to, ConnectFn fn, void *userdata, Connect **ret) {
-        Network *n = net_connector_context(net);
+        Host *from = net_connector_context(net);
+        Network *n = from->network;
         Connect *c = calloc(1, sizeof(*c));
         int r;
 
         if (!c)
                 return -ENOMEM;
         *c = (Connect){.net = net,
-                .network = n,
+                .from = from,
                 .port = to->port,
-                .end = loop_now(n->loop) + to->timeout,
+                .end = loop_now(from->loop) + to->timeout,
                 .connecting = true,
                 .fn = fn,
                 .userdata = userdata};
         snprintf(c->host, sizeof(c->host), "%s", to->host);
-        r = loop_timer_new(n->loop, on_round_trip, c, &c->timer);
+        r = loop_timer_new(from->loop, on_round_trip, c, &c->timer);
         if (r < 0) {
                 free(c);
                 return r;
         }
         loop_virtual_set_arrival(c->timer);
-        loop_timer_set(c->timer, loop_now(n->loop) + 2 * n->options.latency);
+        loop_timer_set(c->timer, loop_now(from->loop) + round_trip(from));
         n->most_at_once = MAX(n->most_at_once, ++n->n_connecting);
         *ret = c;
         return 0;
@@ -139,7 +345,7 @@ static const Connector network_connector = {
 };
 
 void network_connect_with(Network *network, Net *n) {
-        net_set_connector(n, &network_connector, network);
+        net_set_connector(n, &network_connector, &network->anybody);
 }
 
 int network_new(Loop *l, Network **ret) {
@@ -148,6 +354,7 @@ int network_new(Loop *l, Network **ret) {
         if (!n)
                 return -ENOMEM;
         n->loop = l;
+        n->anybody = (Host){.network = n, .loop = l};
         *ret = n;
         return 0;
 }
@@ -161,6 +368,8 @@ Network *network_free(Network *n) {
                 free(l);
         while (n->wires)
                 wire_free(n, n->wires);
+        for (unsigned i = 0; i < n->n_hosts; i++)
+                free(n->hosts[i]);
         free(n);
         return NULL;
 }
@@ -169,16 +378,21 @@ void network_set_options(Network *n, const PipeOptions *options) {
         n->options = *options;
 }
 
-int network_listen(
-        Network *n, const char *host, uint16_t port, NetworkAcceptFn fn, void *userdata) {
+static int listen_at(Network *n, Host *owner, const char *host, uint16_t port, NetworkAcceptFn fn,
+        void *userdata) {
         Listening *l = calloc(1, sizeof(*l));
 
         if (!l)
                 return -ENOMEM;
-        *l = (Listening){.port = port, .fn = fn, .userdata = userdata};
+        *l = (Listening){.owner = owner, .port = port, .fn = fn, .userdata = userdata};
         snprintf(l->host, sizeof(l->host), "%s", host);
         DL_APPEND(n->listening, l);
         return 0;
+}
+
+int network_listen(
+        Network *n, const char *host, uint16_t port, NetworkAcceptFn fn, void *userdata) {
+        return listen_at(n, &n->anybody, host, port, fn, userdata);
 }
 
 int network_swallow(Network *n, const char *host, uint16_t port) {
@@ -206,4 +420,101 @@ unsigned network_n_dialled(const Network *n) {
 
 unsigned network_most_at_once(const Network *n) {
         return n->most_at_once;
+}
+
+/* Machines */
+
+int network_add_host(Network *n, Loop *l, const HostCallbacks *callbacks, void *userdata,
+        const char *address, Host **ret) {
+        Host *h;
+
+        if (n->n_hosts == HOSTS_MAX)
+                return -ENOSPC;
+        h = calloc(1, sizeof(*h));
+        if (!h)
+                return -ENOMEM;
+        *h = (Host){.network = n,
+                .number = n->n_hosts,
+                .loop = l,
+                .callbacks = callbacks,
+                .userdata = userdata};
+        snprintf(h->address, sizeof(h->address), "%s", address);
+        n->hosts[n->n_hosts++] = h;
+        *ret = h;
+        return 0;
+}
+
+void host_connect_with(Host *h, Net *n) {
+        net_set_connector(n, &network_connector, h);
+}
+
+int host_listen(Host *h, uint16_t port, NetworkAcceptFn fn, void *userdata) {
+        return listen_at(h->network, h, h->address, port, fn, userdata);
+}
+
+void host_close(Host *h) {
+        Listening *l, *tmp;
+
+        DL_FOREACH_SAFE (h->network->listening, l, tmp)
+                if (l->owner == h) {
+                        refuse_waiting(h->network, l);
+                        DL_DELETE(h->network->listening, l);
+                        free(l);
+                }
+}
+
+const char *host_address(const Host *h) {
+        return h->address;
+}
+
+void host_set_address(Host *h, const char *address, usec_t now) {
+        Wire *w;
+
+        DL_FOREACH (h->network->wires, w)
+                w->left_behind |= w->ends[0] == h || w->ends[1] == h;
+        snprintf(h->address, sizeof(h->address), "%s", address);
+        host_close(h);
+        update_wires(h->network, h, now);
+}
+
+void host_set_up(Host *h, bool up, usec_t now) {
+        h->down = !up;
+        update_wires(h->network, h, now);
+}
+
+void host_lose(Host *h) {
+        Wire *w;
+
+        DL_FOREACH (h->network->wires, w)
+                for (unsigned i = 0; i < 2; i++)
+                        if (w->ends[i] == h)
+                                pipe_lose(w->pipe, i);
+}
+
+void host_set_nat(Host *h, bool nat) {
+        h->nat = nat;
+}
+
+void network_set_path(Network *n, const Path *path) {
+        n->path = *path;
+}
+
+void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now) {
+        lane_between(from, to)->cut = cut;
+        update_wires(n, from, now);
+}
+
+void network_heal(Network *n, usec_t now) {
+        for (unsigned i = 0; i < n->n_hosts; i++)
+                for (unsigned k = 0; k < n->n_hosts; k++)
+                        n->lanes[i][k].cut = false;
+        update_wires(n, NULL, now);
+}
+
+void network_reset(Network *n, const Host *a, const Host *b) {
+        Wire *w;
+
+        DL_FOREACH (n->wires, w)
+                if ((w->ends[0] == a && w->ends[1] == b) || (w->ends[0] == b && w->ends[1] == a))
+                        pipe_reset(w->pipe);
 }

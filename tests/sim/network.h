@@ -4,13 +4,19 @@
 /*
  * A network in memory: hosts that listen, and a connector (net/connect.h) that reaches them through
  * pipes. Hosts go off-line without a word, as machines do.
+ *
+ * Tests on one loop name hosts by text. In a world of machines each host has a loop, an address and
+ * paths to the others, which are slow, narrow, or cut in one direction.
  */
 
 #include "pipe-transport.h"
 
 #include "net/connect.h"
 
+#define HOSTS_MAX 32
+
 typedef struct Network Network;
+typedef struct Host Host;
 
 /* T is the callee's. */
 typedef void (*NetworkAcceptFn)(void *userdata, Transport *t);
@@ -40,3 +46,50 @@ unsigned network_n_dialled(const Network *n);
 
 /* The most connections that were being made at the same time. */
 unsigned network_most_at_once(const Network *n);
+
+/* Machines */
+
+typedef struct HostCallbacks {
+        /* The program writes N bytes of a connection, or ends it (0). False: it is dead. */
+        bool (*call)(void *userdata, size_t n);
+} HostCallbacks;
+
+/* From 0 on, in the order in which they are made; freed with N. */
+int network_add_host(Network *n, Loop *l, const HostCallbacks *callbacks, void *userdata,
+        const char *address, Host **ret);
+
+void host_connect_with(Host *h, Net *n);
+int host_listen(Host *h, uint16_t port, NetworkAcceptFn fn, void *userdata);
+
+/* The program is gone, or does not listen any more. */
+void host_close(Host *h);
+
+const char *host_address(const Host *h);
+
+/* What is connected by the old one stays behind: nothing gets through, and nobody says so. What
+ * listens has to listen again. */
+void host_set_address(Host *h, const char *address, usec_t now);
+
+/* Nobody reaches it, and it reaches nobody; it sleeps, or has no power. */
+void host_set_up(Host *h, bool up, usec_t now);
+
+/* It has lost its connections without a word: before it is down for want of power. */
+void host_lose(Host *h);
+
+/* Behind a router that lets nobody in. */
+void host_set_nat(Host *h, bool nat);
+
+typedef struct Path {
+        usec_t latency, jitter; /* up to so much more */
+        uint64_t bandwidth; /* bytes/s; 0: any */
+} Path;
+
+/* Of all paths, from now on. */
+void network_set_path(Network *n, const Path *path);
+
+/* In one direction. */
+void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now);
+void network_heal(Network *n, usec_t now);
+
+/* Connections between the two end at once. */
+void network_reset(Network *n, const Host *a, const Host *b);
