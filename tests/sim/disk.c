@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * The disks of machines. The linker puts these functions in the place of LMDB's and the system's
+ * (see meson.build). Commits are where a program can die, with the commit or without it; what comes
+ * to the disk is not synchronized, since a program that dies leaves the page cache alone.
+ */
+
+#include <lmdb.h>
+#include <sys/statvfs.h>
+
+#include "loop-virtual.h"
+#include "machine.h"
+
+#define BLOCK_SIZE 4096
+#define BLOCKS (UINT64_C(16) << 30 >> 12)
+
+int __real_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode);
+int __real_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ret);
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ret);
+int __real_mdb_txn_commit(MDB_txn *txn);
+int __wrap_mdb_txn_commit(MDB_txn *txn);
+int __wrap_statvfs64(const char *path, struct statvfs *ret);
+int __wrap_posix_fallocate64(int fd, off_t offset, off_t size);
+int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size);
+
+int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode) {
+        return __real_mdb_env_open(env, path, flags | MDB_NOSYNC, mode);
+}
+
+/* The one that writes; there is one in a process that takes turns. */
+static MDB_txn *writing[MACHINES_MAX];
+
+int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ret) {
+        const Machine *m = world_acting();
+        int e = __real_mdb_txn_begin(env, parent, flags, ret);
+
+        if (e == 0 && m && !(flags & MDB_RDONLY))
+                writing[m->number] = *ret;
+        return e;
+}
+
+static int commit(Machine *m, MDB_txn *txn) {
+        int e;
+
+        if (m->disk.slow > 0)
+                loop_virtual_stall(m->loop, m->disk.slow);
+        if (!machine_call(m) || m->disk.failing > 0 || m->disk.full) {
+                m->disk.failing -= m->disk.failing > 0;
+                world_trace(m->world, m, "does not commit");
+                mdb_txn_abort(txn);
+                return m->disk.full ? ENOSPC : EIO;
+        }
+        e = __real_mdb_txn_commit(txn);
+        m->commits++;
+        m->committed = true;
+        world_trace(m->world, m, "commits");
+        (void)machine_call(m);
+        return e;
+}
+
+int __wrap_mdb_txn_commit(MDB_txn *txn) {
+        Machine *m = world_acting();
+
+        if (!m || writing[m->number] != txn)
+                return __real_mdb_txn_commit(txn);
+        writing[m->number] = NULL;
+        return commit(m, txn);
+}
+
+static bool is_full(void) {
+        return world_acting() && world_acting()->disk.full;
+}
+
+int __wrap_statvfs64(const char *path, struct statvfs *ret) {
+        *ret = (struct statvfs){.f_bsize = BLOCK_SIZE,
+                .f_frsize = BLOCK_SIZE,
+                .f_blocks = BLOCKS,
+                .f_bfree = is_full() ? 0 : BLOCKS,
+                .f_bavail = is_full() ? 0 : BLOCKS};
+        return 0;
+}
+
+int __wrap_posix_fallocate64(int fd, off_t offset, off_t size) {
+        return is_full() ? ENOSPC : 0;
+}
+
+/* For damaged files, which there are none of. */
+int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size) {
+        return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What world.c and the files of machines share. */
+
+#include "world.h"
+
+int machine_new(World *w, MachineKind kind, const char *name, Machine **ret);
+Machine *machine_free(Machine *m);
+
+/* After a turn: a program that has died or stopped in it is gone when this returns. */
+void machine_settle(Machine *m);
+
+/* Where a tracker is. */
+void machine_endpoint(const Machine *m, EndpointKey *ret);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * A person with a machine: a small program that uses a daemon as people and scripts do, through
+ * chat/, and notes in the ledger what it was told. It asks again, with the same id, for whatever
+ * was not answered; its clients come, listen, go away and read on from their cursor.
+ */
+
+#include "world.h"
+
+int user_new(Machine *m, User **ret);
+User *user_free(User *u);
+
+/* The program runs now, before its first turn. Registers where there is no account yet. */
+void user_started(User *u);
+
+/* The program is gone, or about to be: nothing that was asked will be answered. */
+void user_ended(User *u);
+
+/* After each turn in which the machine has committed, before anybody else acts: what is on disk
+ * now. The program may have died in that turn. */
+void user_look(User *u);
+
+/* What a user does, each between machine_enter() and machine_leave(). While the program does not
+ * run the user does nothing, but user_send(): that is sent when it runs again. */
+void user_send(User *u, User *to);
+void user_mark_read(User *u, User *from); /* all that he has shown */
+void user_cancel(User *u, User *to); /* the oldest message that is not delivered */
+void user_listen(User *u, bool on); /* the client that hears signals; it reads on when it is back */
+void user_read_on(User *u); /* the client that only reads events, and acknowledges them */
+
+/* Nothing that he wants is left to ask or to be answered. */
+bool user_is_content(const User *u);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * A world of machines in one process: users' daemons and trackers, each the real code from chat/
+ * and node/ down to LMDB, on a virtual clock of its own, with a network between them that loses,
+ * delays and cuts. Nothing in it depends on the time or on anything random but its seed: the same
+ * seed and the same calls give the same trace, byte for byte.
+ *
+ * One machine acts at a time, the one whose turn is next; a machine whose disk or processor holds
+ * it up is late, the others are not. World calls are what the rest of the world can notice: a
+ * commit, a write to the network, an answer or an event told to a user. A program that dies at one of
+ * them has done everything before it and nothing after: its handler runs to its end unheard, and what
+ * it has in memory is freed by its own code.
+ */
+
+#include <stdio.h>
+
+#include "chat/create.h"
+#include "network.h"
+#include "node/node.h"
+#include "parts.h"
+
+typedef struct World World;
+typedef struct User User; /* user.h */
+typedef struct Ledger Ledger; /* ledger.h */
+
+#define MACHINES_MAX HOSTS_MAX
+#define WORLD_PORT 7425
+
+typedef enum MachineKind {
+        MACHINE_DAEMON,
+        MACHINE_TRACKER,
+} MachineKind;
+
+typedef struct Disk {
+        bool full;
+        uint64_t failing; /* so many commits fail from now on */
+        usec_t slow; /* that a commit takes */
+} Disk;
+
+typedef enum Death {
+        DEATH_KILL, /* the kernel closes its connections */
+        DEATH_POWER, /* nobody is told; who writes to it after it is up again is refused */
+} Death;
+
+typedef struct Machine {
+        World *world;
+        MachineKind kind;
+        unsigned number; /* among all machines */
+        char name[NAME_SIZE]; /* of its user; "t1" of a tracker */
+        char *dir; /* what is on its disk */
+        Loop *loop; /* outlives the program */
+        Host *host; /* its place in the network */
+        unsigned n_moves;
+        Disk disk;
+        bool asleep; /* nothing can happen to it until it wakes up by itself */
+        uint64_t starts, commits, turns;
+
+        /* The program. */
+        bool running;
+        bool stopping, stopped; /* in order */
+        bool dead; /* it has died in the present turn: the world does not hear it any more */
+        bool committed; /* in the present turn */
+        uint64_t dies_in; /* world calls; 0: it does not */
+        Death death;
+        unsigned n_sources; /* of the loop, without the program */
+        LoopTimer *retry; /* of a start that has failed */
+        LoopTimer *awake; /* the end of its sleep */
+
+        /* Of a daemon, NULL while it does not run. */
+        Store *store;
+        Parts *parts;
+        User *user; /* always */
+
+        /* Of a tracker. */
+        SignKey key;
+        NodeLimits limits;
+        Net *net;
+        DStore *directory;
+        Node *node;
+} Machine;
+
+typedef struct WorldOptions {
+        uint64_t seed;
+        unsigned n_users, n_trackers; /* alice, bob, …; t1, t2, … */
+        FILE *trace; /* or NULL */
+} WorldOptions;
+
+struct World {
+        Machine *machines[MACHINES_MAX]; /* users' first, then trackers */
+        unsigned n_machines, n_users;
+        Network *network;
+        Ledger *ledger;
+        usec_t now; /* of the turn that is or was the last one */
+        uint64_t turns;
+        unsigned at_once; /* turns at this time */
+        Loop *loop; /* nothing happens on it: a clock that stands still, and what is random */
+        char dir[64];
+        FILE *trace;
+        uint8_t digest[SHA256_SIZE]; /* of the trace: of the one before, and each line */
+        char oracle[64]; /* the first that was violated, "" while none was */
+        char failure[512];
+};
+
+/* Nothing runs yet. The disks are in a directory of the world's own. One world at a time. */
+int world_new(const WorldOptions *options, World **ret);
+World *world_free(World *w);
+
+/* Virtual time since the beginning. */
+usec_t world_time(const World *w);
+
+/* All that happens until then; stops at the first failure. */
+void world_run(World *w, usec_t until);
+
+/* An oracle was violated: NAME is a word with hyphens ("shown-twice") by which runs are
+ * compared. */
+void world_fail(World *w, const char *name, const char *format, ...) _printf_(3, 4);
+bool world_has_failed(const World *w);
+
+/* A line of the trace; M may be NULL. */
+void world_trace(World *w, const Machine *m, const char *format, ...) _printf_(3, 4);
+
+/* Uniform in [0, limit), of the world itself. */
+uint64_t world_random_below(World *w, uint64_t limit);
+
+/* The machine whose turn it is, NULL between turns. */
+Machine *world_acting(void);
+
+/* A call of the world by M's program: false when it is dead, before this or by this. */
+bool machine_call(Machine *m);
+
+/* What can happen to a machine. Trackers and daemons that cannot start try again, as their units
+ * say; those that have died do not start by themselves. */
+void machine_start(Machine *m);
+void machine_stop(Machine *m); /* the program, in order */
+void machine_die(Machine *m, Death death, uint64_t calls); /* at the CALLS-th world call; 0: now */
+void machine_forgive(Machine *m); /* it does not die any more, its disk is good */
+void machine_suspend(Machine *m, usec_t time);
+void machine_step_clock(Machine *m, int64_t by);
+void machine_move(Machine *m); /* to another address, without a word on its connections */
+
+/* A turn of M's that somebody outside begins: whatever calls its program must be between these. */
+void machine_enter(Machine *m);
+void machine_leave(Machine *m);
