@@ -9,9 +9,9 @@
  *
  * One machine acts at a time, the one whose turn is next; a machine whose disk or processor holds
  * it up is late, the others are not. World calls are what the rest of the world can notice: a
- * commit, a write to the network, an answer or an event told to a user. A program that dies at one of
- * them has done everything before it and nothing after: its handler runs to its end unheard, and what
- * it has in memory is freed by its own code.
+ * commit, a write to the network, an answer or an event told to a user. A program that dies at one
+ * of them has done everything before it and nothing after: its handler runs to its end unheard, and
+ * what it has in memory is freed by its own code.
  */
 
 #include <stdio.h>
