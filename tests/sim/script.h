@@ -2,50 +2,71 @@
 #pragma once
 
 /*
- * What happens to a world, as a story: one action a line, each with its time. Random runs are made
- * from such a story as well, so that one that fails can be cut down to the lines that matter, kept
- * as a file in scenarios/ and read.
+ * What happens to a world, as a story: a few lines that say who there is, then one action a line,
+ * each with its time. Random runs are made as such a story first, so that one that fails can be cut
+ * down to the lines that matter, kept as a file in scenarios/ and read.
+ *
+ *     seed 4711
+ *     users 2
+ *     trackers 1
+ *     0s t1 starts
+ *     0s alice starts
+ *     0s bob starts
+ *     1m30s alice writes to bob 20 times   # what follows a # is for people
+ *     1m30.25s bob loses power at call 17
+ *     2m bob starts
+ *     3m quiet
+ *
+ * script_print_phrases() prints all there are. The clock of a story stands still while it is quiet.
  */
 
-#include "world.h"
+#include <stdio.h>
+
+#include "util/macro.h"
+#include "util/usec.h"
+
+#define SCRIPT_USERS_MAX 16
+#define SCRIPT_TRACKERS_MAX 4
+#define SCRIPT_NAME_SIZE 16
 
 typedef enum Verb {
-        VERB_SEND, /* alice sends bob [COUNT]: so many messages, one after the other */
-        VERB_READ, /* alice reads bob */
-        VERB_CANCEL, /* alice cancels bob */
-        VERB_LISTEN, /* alice listens */
-        VERB_DEAFEN, /* alice stops listening */
-        VERB_CATCH_UP, /* alice catches up */
-        VERB_START, /* alice starts */
-        VERB_STOP, /* alice stops */
-        VERB_KILL, /* alice is killed [after N calls] */
-        VERB_POWER, /* alice loses power [after N calls] */
-        VERB_SUSPEND, /* alice sleeps TIME */
-        VERB_CLOCK, /* alice's clock jumps ±TIME */
-        VERB_MOVE, /* alice moves */
-        VERB_NAT_ON, /* alice is behind NAT */
-        VERB_NAT_OFF, /* alice is reachable */
-        VERB_DISK_FULL, /* alice's disk is full */
-        VERB_DISK_FAILS, /* alice's disk fails N times */
-        VERB_DISK_SLOW, /* alice's disk takes TIME */
-        VERB_DISK_GOOD, /* alice's disk is good */
-        VERB_CUT, /* alice bob are cut: both directions */
-        VERB_CUT_ONE_WAY, /* alice to bob is cut */
-        VERB_HEAL, /* alice bob are healed */
-        VERB_RESET, /* alice bob are reset: their connections end at once */
-        VERB_PARTITION, /* alice is alone: cut from everybody */
-        VERB_HEAL_ALL, /* all are healed */
-        VERB_NETWORK, /* network LATENCY JITTER BYTES/S (0: any): of all from now on */
-        VERB_QUIET, /* quiet: everything is healed and runs until nothing is left; all must hold */
+        VERB_SEND,
+        VERB_READ,
+        VERB_CANCEL,
+        VERB_LISTEN,
+        VERB_DEAFEN,
+        VERB_CATCH_UP,
+        VERB_START,
+        VERB_STOP,
+        VERB_KILL,
+        VERB_POWER,
+        VERB_SUSPEND,
+        VERB_CLOCK_FORWARD,
+        VERB_CLOCK_BACK,
+        VERB_MOVE,
+        VERB_NAT_ON,
+        VERB_NAT_OFF,
+        VERB_DISK_FULL,
+        VERB_DISK_FAILS,
+        VERB_DISK_SLOW,
+        VERB_DISK_GOOD,
+        VERB_CUT,
+        VERB_CUT_ONE_WAY,
+        VERB_RESET,
+        VERB_ALONE,
+        VERB_HEAL,
+        VERB_HEAL_ALL,
+        VERB_NETWORK,
+        VERB_QUIET,
         _VERB_MAX,
 } Verb;
 
 typedef struct Action {
         usec_t at; /* since the beginning */
         Verb verb;
-        unsigned a, b; /* machines */
-        uint64_t n, m, k; /* as the verb says; times in µs */
-        int64_t by; /* of VERB_CLOCK */
+        unsigned a, b; /* machines: users first, then trackers */
+        uint64_t n;
+        usec_t t, u;
 } Action;
 
 typedef struct Script {
@@ -54,3 +75,37 @@ typedef struct Script {
         Action *actions; /* in order of time */
         size_t n, allocated;
 } Script;
+
+typedef struct ScriptError {
+        char text[160]; /* with the number of the line */
+} ScriptError;
+
+/* -EINVAL with an error, or -ENOMEM. */
+int script_parse(const char *text, Script *ret, ScriptError *ret_error);
+
+/* The same with a file; other errors are those of reading it. */
+int script_load(const char *path, Script *ret, ScriptError *ret_error);
+
+/* What script_parse() takes, and makes the same of. */
+void script_print(const Script *s, FILE *f);
+void action_print(const Script *s, const Action *a, FILE *f);
+
+/* A at its place: after all that happen at the same time. */
+int script_add(Script *s, const Action *a);
+
+int script_copy(const Script *s, Script *ret);
+void script_done(Script *s);
+
+/* As a story says it: "alice" or "t1". */
+const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
+
+/* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'N',
+ * 'T', 'U'. */
+bool verb_has(Verb v, char letter);
+
+/* The number that N has when the story does not say it. */
+uint64_t verb_default(Verb v);
+
+/* Every phrase on a line. A and B stand for users, X and Y for any machine, N for a number, T and U
+ * for times. */
+void script_print_phrases(FILE *f);

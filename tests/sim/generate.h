@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Stories at random: people who come for minutes or hours, talk, and go, while their machines,
+ * disks, clocks and networks fail around what they say. What fails, and how often, is the seed's
+ * choice, so that different seeds try different things.
+ */
+
+#include "script.h"
+
+/* The story of SEED: DAYS days, which end quietly. */
+int generate(uint64_t seed, unsigned days, Script *ret);
