@@ -4,7 +4,7 @@
 
 #include "machine.h"
 
-#include "ledger.h"
+#include "faults.h"
 #include "loop-virtual.h"
 #include "user.h"
 #include "util/fs.h"
@@ -80,8 +80,8 @@ static const PartsCallbacks parts_callbacks = {
 static size_t find_trackers(const World *w, EndpointKey *ret) {
         size_t n = 0;
 
-        for (unsigned i = w->n_users; i < w->n_machines; i++)
-                machine_endpoint(w->machines[i], &ret[n++]);
+        for (unsigned i = 0; i < w->n_trackers; i++)
+                machine_endpoint(w->machines[w->n_users + i], &ret[n++]);
         return n;
 }
 
@@ -107,13 +107,14 @@ static int daemon_start(Machine *m) {
                 return r;
         host_connect_with(m->host, m->parts->net);
         parts_set_trackers(m->parts, trackers, n);
-        user_started(m->user);
+        if (m->user)
+                user_started(m->user);
         parts_start(m->parts);
         return 0;
 }
 
 static void daemon_free(Machine *m) {
-        if (m->parts)
+        if (m->parts && m->user)
                 user_ended(m->user);
         m->parts = parts_free(m->parts);
         m->store = store_close(m->store);
@@ -163,6 +164,7 @@ static void program_free(Machine *m) {
                 tracker_free(m);
         m->running = m->stopping = m->stopped = m->dead = false;
         m->dies_in = 0;
+        machine_disturbed(m);
 }
 
 static void check_sources(Machine *m) {
@@ -196,6 +198,7 @@ static void program_start(Machine *m) {
         host_set_up(m->host, true, m->world->now);
         m->n_sources = loop_virtual_count_sources(m->loop);
         m->starts++;
+        m->started = m->world->now;
         m->running = true;
         loop_timer_set(m->retry, USEC_INFINITY);
         r = m->kind == MACHINE_DAEMON ? daemon_start(m) : tracker_start(m);
@@ -253,15 +256,11 @@ void machine_die(Machine *m, Death death, uint64_t calls) {
         machine_leave(m);
 }
 
-void machine_forgive(Machine *m) {
-        m->dies_in = 0;
-        m->disk = (Disk){};
-}
-
 static void on_awake(void *userdata) {
         Machine *m = userdata;
 
         m->asleep = false;
+        machine_disturbed(m);
         host_set_up(m->host, true, loop_now(m->loop));
         world_trace(m->world, m, "is awake");
 }
@@ -277,7 +276,9 @@ void machine_suspend(Machine *m, usec_t time) {
 }
 
 void machine_step_clock(Machine *m, int64_t by) {
-        world_trace(m->world, m, "'s clock steps by %lld", (long long)by);
+        world_trace(m->world, m, "has its clock stepped by %lld", (long long)by);
+        machine_disturbed(m);
+        m->skew += by;
         loop_virtual_step_realtime(m->loop, by);
 }
 
@@ -288,6 +289,7 @@ static void set_address(const Machine *m, char ret[static 32]) {
 void machine_move(Machine *m) {
         char address[32];
 
+        machine_disturbed(m);
         m->n_moves++;
         set_address(m, address);
         machine_enter(m);
@@ -334,6 +336,18 @@ int machine_new(World *w, MachineKind kind, const char *name, Machine **ret) {
         }
         *ret = m;
         return 0;
+}
+
+int machine_new_old(Machine *m) {
+        World *w = m->world;
+        char name[NAME_SIZE];
+        int r;
+
+        snprintf(name, sizeof(name), "%.20s-old", m->name);
+        r = w->n_machines < MACHINES_MAX ? machine_new(w, MACHINE_DAEMON, name, &m->old) : -ENOSPC;
+        if (r >= 0)
+                w->machines[w->n_machines++] = m->old;
+        return r;
 }
 
 Machine *machine_free(Machine *m) {

@@ -8,6 +8,9 @@
 int machine_new(World *w, MachineKind kind, const char *name, Machine **ret);
 Machine *machine_free(Machine *m);
 
+/* M's user's former device. */
+int machine_new_old(Machine *m);
+
 /* After a turn: a program that has died or stopped in it is gone when this returns. */
 void machine_settle(Machine *m);
 

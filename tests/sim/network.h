@@ -89,7 +89,7 @@ void network_set_path(Network *n, const Path *path);
 
 /* In one direction. */
 void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now);
-void network_heal(Network *n, usec_t now);
+bool network_is_cut(const Host *from, const Host *to);
 
 /* Connections between the two end at once. */
 void network_reset(Network *n, const Host *a, const Host *b);

@@ -188,7 +188,8 @@ static int add_machine(World *w, MachineKind kind, const char *name) {
         if (kind == MACHINE_DAEMON) {
                 w->n_users++;
                 r = user_new(m, &m->user);
-        }
+        } else
+                w->n_trackers++;
         return r;
 }
 
@@ -248,7 +249,8 @@ World *world_free(World *w) {
                 return NULL;
         for (unsigned i = 0; i < w->n_machines; i++) {
                 acting = w->machines[i];
-                user_free(w->machines[i]->user);
+                if (w->machines[i]->user)
+                        user_free(w->machines[i]->user);
                 machine_free(w->machines[i]);
         }
         acting = NULL;

@@ -54,8 +54,12 @@ typedef struct Machine {
         Host *host; /* its place in the network */
         unsigned n_moves;
         Disk disk;
+        usec_t disturbed; /* when something happened to it last, see faults.h */
+        int64_t skew; /* of its clock */
+        bool nat, forging;
         bool asleep; /* nothing can happen to it until it wakes up by itself */
         uint64_t starts, commits, turns;
+        usec_t started; /* the program, last, in the world's time */
 
         /* The program. */
         bool running;
@@ -71,7 +75,10 @@ typedef struct Machine {
         /* Of a daemon, NULL while it does not run. */
         Store *store;
         Parts *parts;
-        User *user; /* always */
+
+        User *user; /* NULL: nobody is in front of it */
+        unsigned n_devices; /* that this user has had before */
+        struct Machine *old; /* the last of them, or NULL */
 
         /* Of a tracker. */
         SignKey key;
@@ -88,8 +95,8 @@ typedef struct WorldOptions {
 } WorldOptions;
 
 struct World {
-        Machine *machines[MACHINES_MAX]; /* users' first, then trackers */
-        unsigned n_machines, n_users;
+        Machine *machines[MACHINES_MAX]; /* users' first, then trackers, then old devices */
+        unsigned n_machines, n_users, n_trackers;
         Network *network;
         Ledger *ledger;
         usec_t now; /* of the turn that is or was the last one */
@@ -135,9 +142,9 @@ bool machine_call(Machine *m);
 void machine_start(Machine *m);
 void machine_stop(Machine *m); /* the program, in order */
 void machine_die(Machine *m, Death death, uint64_t calls); /* at the CALLS-th world call; 0: now */
-void machine_forgive(Machine *m); /* it does not die any more, its disk is good */
 void machine_suspend(Machine *m, usec_t time);
 void machine_step_clock(Machine *m, int64_t by);
+int machine_renew(Machine *m); /* its user has a new device; -EBUSY where the program runs */
 void machine_move(Machine *m); /* to another address, without a word on its connections */
 
 /* A turn of M's that somebody outside begins: whatever calls its program must be between these. */

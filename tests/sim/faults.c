@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "faults.h"
+
+#include "loop-virtual.h"
+#include "wire/message.h"
+
+/* Certificates and presence take that much. */
+#define SKEW_MAX (30 * USEC_PER_SEC)
+
+void machine_disturbed(Machine *m) {
+        m->disturbed = m->world->now;
+}
+
+static bool is_cut_off(const Machine *m) {
+        const World *w = m->world;
+
+        for (unsigned i = 0; i < w->n_machines; i++)
+                if (network_is_cut(m->host, w->machines[i]->host) ||
+                        network_is_cut(w->machines[i]->host, m->host))
+                        return true;
+        return false;
+}
+
+static bool clock_is_wrong(const Machine *m) {
+        usec_t there = loop_realtime(m->loop) - loop_now(m->loop);
+        usec_t here = loop_realtime(m->world->loop) - loop_now(m->world->loop);
+
+        return MAX(there, here) - MIN(there, here) > SKEW_MAX;
+}
+
+usec_t machine_calm_since(const Machine *m) {
+        if (!m->running || m->stopping || m->asleep || m->dies_in > 0 || m->disk.full ||
+                m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->forging || is_cut_off(m) ||
+                clock_is_wrong(m))
+                return USEC_INFINITY;
+        return m->disturbed;
+}
+
+void machine_set_disk(Machine *m, const Disk *disk) {
+        machine_disturbed(m);
+        m->disk = *disk;
+}
+
+void machine_set_nat(Machine *m, bool nat) {
+        machine_disturbed(m);
+        m->nat = nat;
+        host_set_nat(m->host, nat);
+}
+
+void machine_set_forging(Machine *m, bool forging) {
+        machine_disturbed(m);
+        m->forging = forging;
+}
+
+void machine_forgive(Machine *m) {
+        machine_disturbed(m);
+        m->dies_in = 0;
+        m->disk = (Disk){};
+        m->forging = false;
+        machine_set_nat(m, false);
+        loop_virtual_step_realtime(m->loop, -m->skew);
+        m->skew = 0;
+}
+
+static void set_cut(Machine *from, Machine *to, bool cut) {
+        World *w = from->world;
+
+        machine_disturbed(from);
+        machine_disturbed(to);
+        network_set_cut(w->network, from->host, to->host, cut, w->now);
+}
+
+void world_cut(Machine *from, Machine *to) {
+        world_trace(from->world, from, "is cut from %s", to->name);
+        set_cut(from, to, true);
+}
+
+void world_heal(Machine *a, Machine *b) {
+        world_trace(a->world, a, "is healed with %s", b->name);
+        set_cut(a, b, false);
+        set_cut(b, a, false);
+}
+
+void world_heal_all(World *w) {
+        for (unsigned i = 0; i < w->n_machines; i++)
+                for (unsigned k = 0; k < i; k++)
+                        if (network_is_cut(w->machines[i]->host, w->machines[k]->host) ||
+                                network_is_cut(w->machines[k]->host, w->machines[i]->host))
+                                world_heal(w->machines[i], w->machines[k]);
+}
+
+void world_reset(Machine *a, Machine *b) {
+        machine_disturbed(a);
+        machine_disturbed(b);
+        network_reset(a->world->network, a->host, b->host);
+}
+
+void world_set_path(World *w, const Path *path) {
+        for (unsigned i = 0; i < w->n_machines; i++)
+                machine_disturbed(w->machines[i]);
+        network_set_path(w->network, path);
+}
+
+/* People who lie: the linker puts this in the place of message_encode(). */
+
+int __real_message_encode(Buffer *out, const MessageFrame *m);
+int __wrap_message_encode(Buffer *out, const MessageFrame *m);
+
+int __wrap_message_encode(Buffer *out, const MessageFrame *m) {
+        const Machine *liar = world_acting();
+        _cleanup_(buffer_done) Buffer changed = BUFFER_NULL;
+        MessageFrame lie = *m;
+        Inner inner;
+        int r;
+
+        if (!liar || !liar->forging || m->signature.size == 0)
+                return __real_message_encode(out, m);
+        r = buffer_append(&changed, m->inner.data, m->inner.size);
+        if (r < 0)
+                return r;
+        lie.inner = buffer_bytes(&changed);
+        r = inner_decode(lie.inner, &inner);
+        if (r >= 0 && inner.body.size > 0)
+                ((uint8_t *)inner.body.data)[inner.body.size - 1] ^= 1;
+        return r < 0 ? r : __real_message_encode(out, &lie);
+}
