@@ -8,6 +8,9 @@
 /* Certificates and presence take that much. */
 #define SKEW_MAX (30 * USEC_PER_SEC)
 
+/* One way. */
+#define SLOW (100 * USEC_PER_MSEC)
+
 void machine_disturbed(Machine *m) {
         m->disturbed = m->world->now;
 }
@@ -99,6 +102,7 @@ void world_reset(Machine *a, Machine *b) {
 void world_set_path(World *w, const Path *path) {
         for (unsigned i = 0; i < w->n_machines; i++)
                 machine_disturbed(w->machines[i]);
+        w->is_slow = path->latency + path->jitter > SLOW || path->bandwidth > 0;
         network_set_path(w->network, path);
 }
 

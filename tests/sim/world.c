@@ -97,13 +97,26 @@ static void turn_end(Machine *m) {
         machine_settle(m);
 }
 
+/* Somebody who only looks, after all that happens at that time. */
+static bool observer_turn(World *w, usec_t until) {
+        usec_t at = loop_virtual_next(w->loop);
+
+        if (at > until)
+                return false;
+        w->now = MAX(w->now, at);
+        (void)loop_virtual_turn(w->loop, at);
+        return true;
+}
+
 /* A program that dies does so before its next handler is called. */
 static bool world_turn(World *w, usec_t until) {
         usec_t at;
         Machine *m = next_machine(w, &at);
 
-        if (!m || at > until || world_has_failed(w))
+        if (world_has_failed(w))
                 return false;
+        if (!m || at > until || loop_virtual_next(w->loop) < at)
+                return observer_turn(w, until);
         turn_begin(m);
         count_turn(w, at);
         (void)loop_virtual_turn(m->loop, at);
@@ -121,6 +134,7 @@ void world_run(World *w, usec_t until) {
         w->now = MAX(w->now, end);
         for (unsigned i = 0; i < w->n_machines; i++)
                 (void)loop_virtual_turn(w->machines[i]->loop, end); /* only its clock */
+        (void)loop_virtual_turn(w->loop, end);
 }
 
 void machine_enter(Machine *m) {

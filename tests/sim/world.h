@@ -102,7 +102,8 @@ struct World {
         usec_t now; /* of the turn that is or was the last one */
         uint64_t turns;
         unsigned at_once; /* turns at this time */
-        Loop *loop; /* nothing happens on it: a clock that stands still, and what is random */
+        Loop *loop; /* of who only looks, with a clock that is right; and what is random */
+        bool is_slow; /* the network: nothing can be expected to be prompt */
         char dir[64];
         FILE *trace;
         uint8_t digest[SHA256_SIZE]; /* of the trace: of the one before, and each line */
