@@ -11,6 +11,7 @@
 
 #include "loop-virtual.h"
 #include "machine.h"
+#include "user.h"
 
 #define BLOCK_SIZE 4096
 #define BLOCKS (UINT64_C(16) << 30 >> 12)
@@ -56,6 +57,8 @@ static int commit(Machine *m, MDB_txn *txn) {
         m->commits++;
         m->committed = true;
         world_trace(m->world, m, "commits");
+        if (e == 0 && m->user)
+                user_look(m->user);
         (void)machine_call(m);
         return e;
 }

@@ -2,6 +2,7 @@
 
 #include "faults.h"
 
+#include "ledger.h"
 #include "loop-virtual.h"
 #include "wire/message.h"
 
@@ -118,6 +119,7 @@ int __wrap_message_encode(Buffer *out, const MessageFrame *m) {
         Inner inner;
         int r;
 
+        ledger_hear_message(m);
         if (!liar || !liar->forging || m->signature.size == 0)
                 return __real_message_encode(out, m);
         r = buffer_append(&changed, m->inner.data, m->inner.size);

@@ -12,6 +12,9 @@
 int ledger_new(World *w, Ledger **ret);
 Ledger *ledger_free(Ledger *l);
 
+/* The acting machine sends M, as its program has made it. */
+void ledger_hear_message(const MessageFrame *m);
+
 /* All machines run, nothing is cut, and this has been so for a while: what is to be true now. */
 void ledger_check_quiet(Ledger *l);
 

@@ -350,9 +350,12 @@ int machine_new_old(Machine *m) {
         return r;
 }
 
-Machine *machine_free(Machine *m) {
+void machine_end(Machine *m) {
         if (m->running)
                 program_free(m);
+}
+
+Machine *machine_free(Machine *m) {
         loop_timer_free(m->retry);
         loop_timer_free(m->awake);
         loop_virtual_free(m->loop);

@@ -6,6 +6,9 @@
 #include "world.h"
 
 int machine_new(World *w, MachineKind kind, const char *name, Machine **ret);
+
+/* Its program, whatever it does, with the world. */
+void machine_end(Machine *m);
 Machine *machine_free(Machine *m);
 
 /* M's user's former device. */

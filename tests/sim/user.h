@@ -10,6 +10,8 @@
 #include "world.h"
 
 int user_new(Machine *m, User **ret);
+
+/* Before M's loop is. */
 User *user_free(User *u);
 
 /* The program runs now, before its first turn. Registers where there is no account yet. */
@@ -18,14 +20,14 @@ void user_started(User *u);
 /* The program is gone, or about to be: nothing that was asked will be answered. */
 void user_ended(User *u);
 
-/* After each turn in which the machine has committed, before anybody else acts: what is on disk
- * now. The program may have died in that turn. */
+/* The machine has committed: what is on disk now. Called at once, before the program learns of it,
+ * so that whatever it says from then on can be compared; the store can be read. */
 void user_look(User *u);
 
 /* What a user does, each between machine_enter() and machine_leave(). While the program does not
  * run the user does nothing, but user_send(): that is sent when it runs again. */
 void user_send(User *u, User *to);
-void user_mark_read(User *u, User *from); /* all that he has shown */
+void user_mark_read(User *u, User *from); /* all that has come of him */
 void user_cancel(User *u, User *to); /* the oldest message that is not delivered */
 void user_listen(User *u, bool on); /* the client that hears signals; it reads on when it is back */
 void user_read_on(User *u); /* the client that only reads events, and acknowledges them */

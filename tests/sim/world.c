@@ -92,8 +92,6 @@ static void turn_begin(Machine *m) {
 static void turn_end(Machine *m) {
         acting = NULL;
         m->turns++;
-        if (m->committed && m->user)
-                user_look(m->user);
         machine_settle(m);
 }
 
@@ -132,8 +130,10 @@ void world_run(World *w, usec_t until) {
         if (world_has_failed(w))
                 return;
         w->now = MAX(w->now, end);
+        /* Only the clocks of those that are not late, for whom nothing is ready. */
         for (unsigned i = 0; i < w->n_machines; i++)
-                (void)loop_virtual_turn(w->machines[i]->loop, end); /* only its clock */
+                if (loop_now(w->machines[i]->loop) < end)
+                        (void)loop_virtual_turn(w->machines[i]->loop, end);
         (void)loop_virtual_turn(w->loop, end);
 }
 
@@ -263,8 +263,10 @@ World *world_free(World *w) {
                 return NULL;
         for (unsigned i = 0; i < w->n_machines; i++) {
                 acting = w->machines[i];
-                if (w->machines[i]->user)
-                        user_free(w->machines[i]->user);
+                machine_end(acting);
+        }
+        for (unsigned i = 0; i < w->n_machines; i++) {
+                user_free(w->machines[i]->user);
                 machine_free(w->machines[i]);
         }
         acting = NULL;

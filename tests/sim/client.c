@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Two programs of a user's that hear what happens. One listens to signals; it keeps the cursor of
+ * what it has heard and, whenever it is back, asks for what it has missed. The other has a name,
+ * asks now and then, and leaves it to the daemon to remember how far it got.
+ */
+
+#include <stdio.h>
+
+#include "loop-virtual.h"
+#include "truth.h"
+
+#define READER "reader"
+#define PAGE 20
+
+/* What is told of a message: whether it is one, and is here. */
+static void check_message(User *u, const ChatEvent *e) {
+        const ChatMessage *m = e->message;
+        const Letter *l = letter_find_text(user_ledger(u), m->id);
+
+        if (!l || l->to != u || !streq(l->text, m->text) ||
+                !streq(l->from->account_text, m->from_account) ||
+                !streq(u->account_text, m->to_account))
+                FAIL(u, "forged", "is shown \"%s\" of %s (%s)", m->text, m->from, m->id);
+        else if (l->arrived == 0)
+                FAIL(u, "shown-before-commit", "is shown \"%s\"", m->text);
+        else if (l->arrived != e->cursor)
+                FAIL(u, "shown-twice", "\"%s\": events %llu and %llu", m->text,
+                        (unsigned long long)l->arrived, (unsigned long long)e->cursor);
+}
+
+static void check_state(User *u, const ChatEvent *e) {
+        const Letter *l = letter_find_text(user_ledger(u), e->id);
+        const User *other = l && l->from == u ? l->to : l ? l->from : NULL;
+
+        if (!other || (other->account_text[0] && !streq(other->account_text, e->account)))
+                FAIL(u, "forged", "is told that %s is %s to %s", e->id, e->state, e->to);
+}
+
+/* False where it must not have been said. */
+static bool check_event(User *u, const ChatEvent *e) {
+        World *w = u->machine->world;
+
+        if (e->kind == CHAT_EVENT_GAP) {
+                if (u->latest < VIRTUAL_REALTIME + EVENTS_AGE)
+                        FAIL(u, "events-incomplete", "%llu events up to %llu are forgotten",
+                                (unsigned long long)e->lost, (unsigned long long)e->cursor);
+                return !world_has_failed(w);
+        }
+        if (e->kind == CHAT_EVENT_MESSAGE)
+                check_message(u, e);
+        else if (e->kind == CHAT_EVENT_STATE)
+                check_state(u, e);
+        if (world_has_failed(w))
+                return false;
+        if (e->cursor < EVENT_CURSOR_FIRST || e->cursor > u->events)
+                FAIL(u, "event-before-commit", "event %llu", (unsigned long long)e->cursor);
+        else if (event_digest(e) != u->digests[e->cursor - EVENT_CURSOR_FIRST])
+                FAIL(u, "event-wrong", "event %llu is not told as it is on disk",
+                        (unsigned long long)e->cursor);
+        return !world_has_failed(w);
+}
+
+/* AT is the cursor of the event before. False where the world has ended. */
+static bool take_event(User *u, const char *client, const ChatEvent *e, uint64_t *at) {
+        if (!check_event(u, e))
+                return false;
+        if (e->kind != CHAT_EVENT_GAP && e->cursor != *at + 1)
+                FAIL(u, e->cursor <= *at ? "event-twice" : "events-incomplete",
+                        "the %s is told of event %llu after %llu", client,
+                        (unsigned long long)e->cursor, (unsigned long long)*at);
+        *at = e->cursor;
+        if (e->kind == CHAT_EVENT_MESSAGE)
+                TRACE(u, "%s: \"%s\"", client, e->message->text);
+        else if (e->kind == CHAT_EVENT_STATE)
+                TRACE(u, "%s: %s is %s", client, e->id, e->state);
+        else if (e->kind == CHAT_EVENT_PEER)
+                TRACE(u, "%s: %s is %s", client, e->name, e->presence);
+        return !world_has_failed(u->machine->world);
+}
+
+/* Who listens */
+
+static void on_signal(void *userdata, const ChatEvent *e) {
+        User *u = userdata;
+
+        if (u->running && machine_call(u->machine))
+                (void)take_event(u, "listener", e, &u->heard);
+}
+
+static void on_properties(void *userdata, unsigned properties) {
+}
+
+static void on_object(void *userdata, const char *account, ChatObjectChange change) {
+}
+
+static const ChatListener listener = {
+        .event = on_signal,
+        .properties_changed = on_properties,
+        .object_changed = on_object,
+};
+
+typedef struct Reading {
+        User *user;
+        const char *client;
+        uint64_t at;
+} Reading;
+
+static bool on_listed(void *userdata, const ChatEvent *e) {
+        Reading *r = userdata;
+
+        return take_event(r->user, r->client, e, &r->at);
+}
+
+/* One answer after the other until there is nothing more. False: it went wrong, or the program has
+ * died. */
+static bool read_all(Reading *r, ChatListEvents *args) {
+        User *u = r->user;
+        uint64_t next = args->cursor, before;
+        ChatError e;
+
+        args->max = PAGE;
+        do {
+                before = args->cursor;
+                if (chat_list_events(u->machine->parts->chat, args, on_listed, r, &next, &e) < 0) {
+                        TRACE(u, "cannot list events: %s", e.name);
+                        return false;
+                }
+                if (!machine_call(u->machine) || world_has_failed(u->machine->world))
+                        return false;
+                args->cursor = next;
+        } while (next != before);
+        return true;
+}
+
+static void attach(User *u) {
+        Reading r = {.user = u, .client = "listener", .at = u->heard};
+        ChatListEvents args = {.cursor = u->heard};
+
+        if (u->attached)
+                return;
+        if (!read_all(&r, &args)) {
+                user_ask_again(u);
+                return;
+        }
+        u->heard = r.at;
+        u->attached = true;
+        chat_set_listener(u->machine->parts->chat, &listener, u);
+}
+
+static void detach(User *u) {
+        if (u->attached)
+                chat_set_listener(u->machine->parts->chat, NULL, NULL);
+        u->attached = false;
+}
+
+void user_listen(User *u, bool on) {
+        u->listens = on;
+        if (!u->running || !u->registered)
+                return;
+        if (on)
+                attach(u);
+        else
+                detach(u);
+}
+
+/* Who reads */
+
+static void on_acknowledged(void *userdata, const ChatError *e) {
+        User *u = userdata;
+
+        if (!u->running || !machine_call(u->machine))
+                return;
+        u->acknowledge_waiting = false;
+        if (!e)
+                u->acknowledged = u->acknowledging;
+}
+
+/* The daemon begins where it was told that this client has got to. */
+static bool on_reader_listed(void *userdata, const ChatEvent *e) {
+        Reading *r = userdata;
+        User *u = r->user;
+
+        if (r->at == 0 && e->kind != CHAT_EVENT_GAP) {
+                if (e->cursor > u->acknowledging + 1)
+                        FAIL(u, "events-incomplete", "the reader got to %llu and goes on with %llu",
+                                (unsigned long long)u->acknowledging,
+                                (unsigned long long)e->cursor);
+                else if (e->cursor <= u->acknowledged)
+                        FAIL(u, "event-twice", "the reader got to %llu and goes on with %llu",
+                                (unsigned long long)u->acknowledged, (unsigned long long)e->cursor);
+                r->at = e->cursor - 1;
+        }
+        return on_listed(userdata, e);
+}
+
+void user_read_on(User *u) {
+        Reading r = {.user = u, .client = READER};
+        ChatListEvents args = {.max = 10 * PAGE, .client = READER};
+        uint64_t next;
+        ChatError e;
+
+        if (!u->running || !u->registered || u->acknowledge_waiting ||
+                chat_list_events(u->machine->parts->chat, &args, on_reader_listed, &r, &next, &e) <
+                        0 ||
+                !machine_call(u->machine) || world_has_failed(u->machine->world) || r.at == 0)
+                return;
+        u->acknowledging = r.at;
+        u->acknowledge_waiting = true;
+        chat_ack_events(u->machine->parts->chat, READER, r.at, on_acknowledged, u);
+}
+
+/* The program comes and goes */
+
+void client_started(User *u) {
+        if (u->listens)
+                attach(u);
+}
+
+void client_ended(User *u) {
+        u->attached = u->acknowledge_waiting = false;
+}
+
+bool client_is_content(const User *u) {
+        return !u->listens || (u->attached && u->heard == u->events);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "ledger.h"
+
+#include <malloc.h>
+#include <stdio.h>
+
+#include "loop-virtual.h"
+#include "truth.h"
+
+/* Letters */
+
+Letter *letter_find(const Ledger *l, const Uuid *id) {
+        Letter *found;
+
+        HASH_FIND(hh, l->letters, id, sizeof(*id), found);
+        return found;
+}
+
+Letter *letter_find_text(const Ledger *l, const char *text) {
+        Uuid id;
+
+        return uuid_parse(text, &id) < 0 ? NULL : letter_find(l, &id);
+}
+
+static Uuid make_id(User *u) {
+        uint8_t random[10];
+
+        for (size_t i = 0; i < sizeof(random); i++)
+                random[i] = (uint8_t)world_random_below(u->machine->world, 256);
+        return uuid_make_v7(loop_realtime(u->machine->loop), random);
+}
+
+Letter *letter_new(User *from, User *to) {
+        Ledger *ledger = user_ledger(from);
+        Mail *m = mail_between(from, to);
+        Letter *l = must(calloc(1, sizeof(*l)));
+
+        *l = (Letter){.id = make_id(from), .from = from, .to = to};
+        uuid_format(&l->id, l->id_text);
+        snprintf(l->text, sizeof(l->text), "%s to %s %zu", from->machine->name, to->machine->name,
+                m->n_sent + 1);
+        HASH_ADD(hh, ledger->letters, id, sizeof(l->id), l);
+        must(l->hh.tbl);
+        if (m->n_sent == m->allocated_sent) {
+                m->allocated_sent = MAX(2 * m->allocated_sent, (size_t)64);
+                m->sent = must(reallocarray(m->sent, m->allocated_sent, sizeof(*m->sent)));
+        }
+        m->sent[m->n_sent++] = l;
+        return l;
+}
+
+User *ledger_find_user(const Ledger *l, const uint8_t *account) {
+        const World *w = l->world;
+
+        for (unsigned i = 0; i < w->n_users; i++) {
+                User *u = w->machines[i]->user;
+
+                if (u->account_text[0] && key_equal(u->account, account))
+                        return u;
+        }
+        return NULL;
+}
+
+/* When all is quiet */
+
+/* It is known what has become of each message, on both sides. */
+static void check_arrived(World *w, const Mail *m) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_sent; i++) {
+                const Letter *l = m->sent[i];
+
+                if (l->accepted && l->arrived == 0 && l->cancelling == CANCEL_NOT &&
+                        l->state != MESSAGE_EXPIRED)
+                        world_fail(w, "lost", "\"%s\" was accepted and has not come", l->text);
+                if (l->cancelling == CANCEL_DONE && l->arrived == 0 && l->state != MESSAGE_FAILED)
+                        world_fail(w, "cancel-lost", "\"%s\" is %s", l->text,
+                                message_state_name(l->state));
+        }
+        for (unsigned i = 0; i < EPOCHS_MAX; i++)
+                n += m->chains[i].n;
+        if (n != m->n_kept)
+                world_fail(w, "feed-broken", "%s to %s: %zu messages on %zu places",
+                        m->from->machine->name, m->to->machine->name, m->n_kept, n);
+}
+
+/* Timers and the like of one program: so many whatever it does, and for each connection. */
+#define SOURCES_BASE 64
+#define SOURCES_EACH 12
+
+/* What the ledger itself keeps is in it as well. */
+#define MEMORY_BASE (64 << 20)
+#define MEMORY_PER_MESSAGE 4096
+
+static void check_memory(World *w, const Ledger *l) {
+        size_t limit = MEMORY_BASE + HASH_COUNT(l->letters) * MEMORY_PER_MESSAGE;
+        struct mallinfo2 info = mallinfo2();
+
+        for (unsigned i = 0; i < w->n_machines; i++) {
+                unsigned n = loop_virtual_count_sources(w->machines[i]->loop);
+
+                if (n > SOURCES_BASE + SOURCES_EACH * w->n_machines)
+                        world_fail(
+                                w, "memory-bounded", "%s has %u sources", w->machines[i]->name, n);
+        }
+        if (info.uordblks > limit)
+                world_fail(w, "memory-bounded", "%zu bytes are in use, more than %zu",
+                        info.uordblks, limit);
+}
+
+void ledger_check_quiet(Ledger *l) {
+        World *w = l->world;
+
+        for (unsigned i = 0; i < w->n_users; i++)
+                for (unsigned k = 0; k < w->n_users; k++)
+                        check_arrived(w, &l->mail[i][k]);
+        for (unsigned i = 0; i < w->n_users && !world_has_failed(w); i++) {
+                Machine *m = w->machines[i];
+
+                machine_enter(m);
+                history_check_quiet(m->user);
+                presence_check_quiet(m->user);
+                machine_leave(m);
+        }
+        check_memory(w, l);
+}
+
+bool ledger_is_settled(const Ledger *l) {
+        const World *w = l->world;
+
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *u = w->machines[i]->user;
+
+                if (!user_is_content(u) || u->n_queued > 0)
+                        return false;
+        }
+        return true;
+}
+
+int ledger_new(World *w, Ledger **ret) {
+        Ledger *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return -ENOMEM;
+        l->world = w;
+        *ret = l;
+        return 0;
+}
+
+static void mail_done(Mail *m) {
+        for (unsigned i = 0; i < EPOCHS_MAX; i++)
+                free(m->chains[i].letters);
+        free(m->sent);
+}
+
+Ledger *ledger_free(Ledger *l) {
+        Letter *letter, *tmp;
+
+        if (!l)
+                return NULL;
+        HASH_ITER (hh, l->letters, letter, tmp) {
+                HASH_DEL(l->letters, letter);
+                free(letter);
+        }
+        for (unsigned i = 0; i < MACHINES_MAX; i++)
+                for (unsigned k = 0; k < MACHINES_MAX; k++)
+                        mail_done(&l->mail[i][k]);
+        free(l);
+        return NULL;
+}

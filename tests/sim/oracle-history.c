@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What a daemon shows when all is quiet: each conversation page by page, whole, in the order in
+ * which the other side shows it, with states and counts that are true; and that nothing waits.
+ */
+
+#include <stdio.h>
+
+#include "truth.h"
+
+/* Small, so that conversations have several. */
+#define PAGE 16
+
+typedef struct Shown {
+        User *user, *with;
+        const Letter **letters; /* backwards by pages, each page forwards */
+        size_t n, allocated, page; /* where the page begins */
+        unsigned unread;
+        size_t n_own;
+} Shown;
+
+static void check_own(User *u, const Letter *l, const ChatMessage *m) {
+        if (!l->kept || !streq(m->state, message_state_name(l->state)))
+                FAIL(u, "state-order", "\"%s\" is shown as %s and is %s", l->text, m->state,
+                        l->kept ? message_state_name(l->state) : "not kept");
+}
+
+static void check_others(User *u, const Letter *l, const ChatMessage *m) {
+        const Mail *mail = mail_between(l->from, u);
+        bool read = streq(m->state, "read");
+
+        if (l->arrived == 0)
+                FAIL(u, "shown-before-commit", "\"%s\"", l->text);
+        else if (!read && !streq(m->state, "received"))
+                FAIL(u, "state-order", "\"%s\" is shown as %s", l->text, m->state);
+        else if (read ? letter_place(l) > letter_place(mail->read_asked) : l->seen)
+                FAIL(u, "unread-wrong", "\"%s\" is shown as %s", l->text, m->state);
+        else if (m->gap_before > 0)
+                FAIL(u, "feed-broken", "%llu messages are missing before \"%s\"",
+                        (unsigned long long)m->gap_before, l->text);
+}
+
+static bool on_message(void *userdata, const ChatMessage *m) {
+        Shown *s = userdata;
+        User *u = s->user;
+        const Letter *l = letter_find_text(user_ledger(u), m->id);
+
+        if (!l || !streq(l->text, m->text) || !streq(l->from->account_text, m->from_account) ||
+                !(l->from == u ? l->to == s->with : l->to == u && l->from == s->with)) {
+                FAIL(u, "forged", "shows \"%s\" of %s", m->text, m->from);
+                return false;
+        }
+        if (l->from == u)
+                check_own(u, l, m);
+        else
+                check_others(u, l, m);
+        s->unread += streq(m->state, "received");
+        s->n_own += l->from == u;
+        if (s->n == s->allocated) {
+                s->allocated = MAX(2 * s->allocated, (size_t)64);
+                s->letters = must(reallocarray(s->letters, s->allocated, sizeof(*s->letters)));
+        }
+        s->letters[s->n++] = l;
+        return !world_has_failed(u->machine->world);
+}
+
+/* Pages come newest first. */
+static void turn_page(Shown *s) {
+        for (size_t i = s->page, k = s->n; i + 1 < k; i++) {
+                const Letter *l = s->letters[--k];
+
+                s->letters[k] = s->letters[i];
+                s->letters[i] = l;
+        }
+        s->page = s->n;
+}
+
+/* From the newest to the oldest. */
+static void show(Shown *s) {
+        User *u = s->user;
+        ChatListMessages args = {.with = s->with->machine->name, .limit = PAGE};
+        bool more = true;
+        ChatError e;
+
+        while (more && !world_has_failed(u->machine->world)) {
+                if (chat_list_messages(u->machine->parts->chat, &args, on_message, s, &more, &e) <
+                        0) {
+                        FAIL(u, "refused", "ListMessages: %s", e.text);
+                        return;
+                }
+                turn_page(s);
+                args.before = s->n > 0 ? s->letters[s->n - 1]->id_text : NULL;
+        }
+}
+
+static int by_id(const void *a, const void *b) {
+        const Letter *x = *(const Letter *const *)a, *y = *(const Letter *const *)b;
+
+        return memcmp(&x->id, &y->id, sizeof(x->id));
+}
+
+/* None twice, and as many as there are: so all are there. */
+static void check_whole(const Shown *s) {
+        User *u = s->user;
+        const Mail *to = mail_between(u, s->with), *from = mail_between(s->with, u);
+        const Letter **sorted = must(malloc((s->n + 1) * sizeof(*sorted)));
+
+        copy_bytes(sorted, s->letters, s->n * sizeof(*sorted));
+        qsort(sorted, s->n, sizeof(*sorted), by_id);
+        for (size_t i = 1; i < s->n; i++)
+                if (sorted[i] == sorted[i - 1])
+                        FAIL(u, "shown-twice", "\"%s\" is in the history twice", sorted[i]->text);
+        free(sorted);
+        if (s->n_own != to->n_kept || s->n - s->n_own != from->n_arrived)
+                FAIL(u, "lost", "shows %zu and %zu messages with %s, of %zu and %zu", s->n_own,
+                        s->n - s->n_own, s->with->machine->name, to->n_kept, from->n_arrived);
+}
+
+static bool on_conversation(void *userdata, const ChatConversation *v) {
+        Shown *s = userdata;
+
+        if (!streq(v->account, s->with->account_text))
+                return true;
+        if (v->unread != s->unread)
+                FAIL(s->user, "unread-wrong", "%u messages of %s are unread, not %u", s->unread,
+                        s->with->machine->name, v->unread);
+        if (s->n == 0 || !streq(v->last_id, s->letters[0]->id_text))
+                FAIL(s->user, "order-equal", "%s is not the last message with %s", v->last_id,
+                        s->with->machine->name);
+        s->page = SIZE_MAX;
+        return false;
+}
+
+static void check_conversation(Shown *s) {
+        User *u = s->user;
+        bool more;
+        ChatError e;
+
+        (void)chat_list_conversations(
+                u->machine->parts->chat, NULL, 1000, on_conversation, s, &more, &e);
+        if (s->n > 0 && s->page != SIZE_MAX)
+                FAIL(u, "lost", "the conversation with %s is not listed", s->with->machine->name);
+}
+
+/* What only one side has is left out. */
+static size_t next_common(const Shown *s, size_t i) {
+        while (i < s->n && s->letters[i]->arrived == 0)
+                i++;
+        return i;
+}
+
+static void check_order(const Shown *a, const Shown *b) {
+        size_t i = next_common(a, 0), k = next_common(b, 0);
+
+        while (i < a->n && k < b->n && a->letters[i] == b->letters[k]) {
+                i = next_common(a, i + 1);
+                k = next_common(b, k + 1);
+        }
+        if (i < a->n && k < b->n)
+                FAIL(a->user, "order-equal", "shows \"%s\" where %s shows \"%s\"",
+                        a->letters[i]->text, b->user->machine->name, b->letters[k]->text);
+}
+
+static void check_with(User *u, User *with) {
+        Shown mine = {.user = u, .with = with}, others = {.user = with, .with = u};
+
+        show(&mine);
+        check_whole(&mine);
+        check_conversation(&mine);
+        show(&others);
+        check_order(&mine, &others);
+        free(mine.letters);
+        free(others.letters);
+}
+
+static bool on_outbox(void *userdata, const ChatMessage *m) {
+        FAIL((User *)userdata, "queue-drains", "\"%s\" waits, %s", m->text, m->state);
+        return true;
+}
+
+static void check_queue(User *u) {
+        bool more;
+        ChatStatus s;
+        ChatError e;
+
+        (void)chat_list_outbox(u->machine->parts->chat, NULL, 1000, on_outbox, u, &more, &e);
+        chat_status(u->machine->parts->chat, &s);
+        if (s.queued > 0)
+                FAIL(u, "queue-drains", "%u messages are queued", s.queued);
+        if (!streq(s.state, "online"))
+                FAIL(u, "presence-true", "is %s itself", s.state);
+        for (size_t i = 0; s.problems[i]; i++)
+                FAIL(u, "problem-stays", "%s", s.problems[i]);
+}
+
+void history_check_quiet(User *u) {
+        const World *w = u->machine->world;
+
+        check_queue(u);
+        for (unsigned i = 0; i < w->n_users; i++)
+                if (w->machines[i]->user != u && !world_has_failed(w))
+                        check_with(u, w->machines[i]->user);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * Promises that leave for the network, as they are encoded: by then what they speak of must be on
+ * the disk of whoever says it. The linker puts these functions in the place of those of wire/ (see
+ * meson.build).
+ */
+
+#include "truth.h"
+
+int __real_ack_encode(Buffer *out, const Uuid *ids, size_t n);
+int __wrap_ack_encode(Buffer *out, const Uuid *ids, size_t n);
+int __real_receipt_encode(Buffer *out, const Receipt *rc, const SignKey *device);
+int __wrap_receipt_encode(Buffer *out, const Receipt *rc, const SignKey *device);
+int __real_void_encode(Buffer *out, const Void *v, const SignKey *device);
+int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device);
+
+/* NULL: nobody who could be heard. */
+static User *acting_user(void) {
+        const Machine *m = world_acting();
+
+        return m && !m->dead && !world_has_failed(m->world) ? m->user : NULL;
+}
+
+static bool has_come(const User *u, const Letter *l) {
+        return l && l->to == u && l->arrived > 0;
+}
+
+int __wrap_ack_encode(Buffer *out, const Uuid *ids, size_t n) {
+        User *u = acting_user();
+        char id[UUID_TEXT_SIZE];
+
+        for (size_t i = 0; u && i < n; i++)
+                if (!has_come(u, letter_find(user_ledger(u), &ids[i])))
+                        FAIL(u, "ack-before-commit", "%s", uuid_format(&ids[i], id));
+        return __real_ack_encode(out, ids, n);
+}
+
+/* What is known to be whole need not be looked at once more. */
+static void check_receipt(User *u, const Receipt *rc) {
+        User *author = ledger_find_user(user_ledger(u), rc->author);
+        const Chain *c = author ? mail_chain(mail_between(author, u), rc->epoch) : NULL;
+
+        if (!c) {
+                FAIL(u, "forged", "signs for what nobody has written");
+                return;
+        }
+        for (size_t i = 0; i < rc->n_ranges; i++) {
+                uint64_t seq = MAX(rc->ranges[i].first, c->whole + 1);
+
+                for (; seq <= rc->ranges[i].last; seq++)
+                        if (seq > c->n || !has_come(u, c->letters[seq - 1])) {
+                                FAIL(u, "receipt-before-commit", "of %s, seq %llu",
+                                        author->machine->name, (unsigned long long)seq);
+                                return;
+                        }
+        }
+}
+
+int __wrap_receipt_encode(Buffer *out, const Receipt *rc, const SignKey *device) {
+        User *u = acting_user();
+
+        if (u)
+                check_receipt(u, rc);
+        return __real_receipt_encode(out, rc, device);
+}
+
+/* It names nobody: the author's device tells the conversation by a hash. */
+static Mail *find_conversation(const User *u, const uint8_t *conversation) {
+        const World *w = u->machine->world;
+        uint8_t hash[SHA256_SIZE];
+
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *to = w->machines[i]->user;
+
+                if (to == u)
+                        continue;
+                conversation_direct(u->account, to->account, hash);
+                if (memcmp(hash, conversation, SHA256_SIZE) == 0)
+                        return mail_between(u, to);
+        }
+        return NULL;
+}
+
+static void check_void(User *u, const Void *v) {
+        Mail *m = find_conversation(u, v->conversation);
+        const Chain *c = m ? mail_chain(m, v->epoch) : NULL;
+
+        for (size_t i = 0; i < v->n_ranges; i++)
+                for (uint64_t seq = v->ranges[i].first; seq <= v->ranges[i].last; seq++)
+                        if (!c || seq > c->n || !c->letters[seq - 1] ||
+                                !c->letters[seq - 1]->given_up) {
+                                FAIL(u, "void-before-commit", "seq %llu", (unsigned long long)seq);
+                                return;
+                        }
+}
+
+int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device) {
+        User *u = acting_user();
+
+        if (u)
+                check_void(u, v);
+        return __real_void_encode(out, v, device);
+}
+
+void ledger_hear_message(const MessageFrame *m) {
+        User *u = acting_user();
+        const Letter *l = NULL;
+        Inner inner;
+
+        if (!u)
+                return;
+        if (inner_decode(m->inner, &inner) >= 0)
+                l = letter_find(user_ledger(u), &inner.id);
+        if (!l || l->from != u || !l->kept)
+                FAIL(u, "frame-before-commit", "%s", l ? l->text : "nobody has written it");
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What is on the disk of a user's machine, read after each commit: which messages, in which state,
+ * and what events are to be told. Each step is compared with the truth at once.
+ */
+
+#include <utlist.h>
+
+#include "store/history.h"
+#include "truth.h"
+
+/* FNV-1a */
+static uint64_t digest_bytes(uint64_t digest, const void *p, size_t n) {
+        const uint8_t *b = p;
+
+        for (size_t i = 0; i < n; i++)
+                digest = (digest ^ b[i]) * UINT64_C(0x100000001b3);
+        return digest;
+}
+
+static uint64_t digest_text(uint64_t digest, const char *text) {
+        return digest_bytes(digest, text ?: "-", strlen(text ?: "-") + 1);
+}
+
+uint64_t event_digest(const ChatEvent *e) {
+        uint64_t d = UINT64_C(0xcbf29ce484222325);
+
+        d = digest_bytes(d, &e->kind, sizeof(e->kind));
+        d = digest_bytes(d, &e->time, sizeof(e->time));
+        if (e->kind == CHAT_EVENT_MESSAGE) {
+                d = digest_text(d, e->message->id);
+                d = digest_text(d, e->message->text);
+                d = digest_bytes(d, &e->message->sent, sizeof(usec_t));
+                return digest_bytes(d, &e->message->received, sizeof(usec_t));
+        }
+        if (e->kind == CHAT_EVENT_PEER) {
+                d = digest_text(d, e->account);
+                return digest_text(d, e->presence);
+        }
+        d = digest_text(d, e->id);
+        d = digest_text(d, e->state);
+        return digest_text(d, e->reason);
+}
+
+static void note_event(User *u, const ChatEvent *e) {
+        size_t at = e->cursor - EVENT_CURSOR_FIRST;
+
+        if (e->cursor != u->events + 1) {
+                FAIL(u, "events-incomplete", "event %llu is on disk after %llu",
+                        (unsigned long long)e->cursor, (unsigned long long)u->events);
+                return;
+        }
+        if (at >= u->allocated_digests) {
+                u->allocated_digests = MAX(2 * u->allocated_digests, (size_t)256);
+                u->digests =
+                        must(reallocarray(u->digests, u->allocated_digests, sizeof(*u->digests)));
+        }
+        u->digests[at] = event_digest(e);
+        u->events = e->cursor;
+}
+
+/* Own messages */
+
+static void put_into_feed(User *u, Letter *l) {
+        Mail *m = mail_between(l->from, l->to);
+        Chain *c = must(mail_chain(m, l->epoch));
+
+        for (; c->n < l->seq; c->n++) {
+                if (c->n == c->allocated) {
+                        c->allocated = MAX(2 * c->allocated, (size_t)64);
+                        c->letters =
+                                must(reallocarray(c->letters, c->allocated, sizeof(*c->letters)));
+                }
+                c->letters[c->n] = NULL;
+        }
+        if (c->letters[l->seq - 1])
+                FAIL(u, "feed-broken", "\"%s\" and \"%s\" have one place", l->text,
+                        c->letters[l->seq - 1]->text);
+        c->letters[l->seq - 1] = l;
+        m->n_kept++;
+}
+
+static bool is_text(const Inner *m, const char *text) {
+        return m->body.size == strlen(text) && memcmp(m->body.data, text, m->body.size) == 0;
+}
+
+static void look_for(User *u, DbTxn *txn, Letter *l) {
+        uint32_t feed;
+        uint64_t seq;
+        HistoryRow h;
+
+        if (store_find_id(txn, SELF_NUMBER, &l->id, &feed, &seq) <= 0)
+                return;
+        if (history_get(txn, feed, seq, &h) <= 0 || !is_text(&h.inner, l->text)) {
+                FAIL(u, "forged", "keeps something else as \"%s\"", l->text);
+                return;
+        }
+        l->kept = true;
+        l->feed = feed;
+        l->epoch = h.inner.epoch;
+        l->seq = seq;
+        l->expires = h.inner.expires;
+        l->state = MESSAGE_QUEUED;
+        u->n_queued++;
+        put_into_feed(u, l);
+}
+
+static unsigned state_rank(MessageState s) {
+        static const unsigned ranks[_MESSAGE_STATE_MAX] = {
+                [MESSAGE_QUEUED] = 0,
+                [MESSAGE_STORED] = 1,
+                [MESSAGE_FAILED] = 2,
+                [MESSAGE_EXPIRED] = 2,
+                [MESSAGE_DELIVERED] = 3,
+                [MESSAGE_READ] = 4,
+        };
+
+        return ranks[s];
+}
+
+static void take_state(User *u, Letter *l, const EventRow *row) {
+        MessageState s = row->state;
+
+        if (!l->kept || state_rank(s) <= state_rank(l->state))
+                FAIL(u, "state-order", "\"%s\" was %s and is %s", l->text,
+                        l->kept ? message_state_name(l->state) : "nothing", message_state_name(s));
+        else if ((s == MESSAGE_DELIVERED || s == MESSAGE_READ) && l->arrived == 0)
+                FAIL(u, "ahead-of-truth", "\"%s\" is %s and has not arrived", l->text,
+                        message_state_name(s));
+        else if (s == MESSAGE_FAILED &&
+                (row->reason != CODE_CANCELLED || l->cancelling == CANCEL_NOT))
+                FAIL(u, "failed-wrongly", "\"%s\": %s", l->text, code_name(row->reason));
+        else if (s == MESSAGE_EXPIRED && MAX(u->latest, l->to->latest) < l->expires)
+                FAIL(u, "expired-early", "\"%s\"", l->text);
+        u->n_queued -= l->state == MESSAGE_QUEUED;
+        l->given_up |= s == MESSAGE_FAILED || s == MESSAGE_EXPIRED;
+        l->state = s;
+}
+
+/* Events */
+
+static void note_arrival(Letter *l, uint64_t cursor) {
+        Mail *m = mail_between(l->from, l->to);
+        Chain *c = mail_chain(m, l->epoch);
+
+        l->arrived = cursor;
+        m->n_arrived++;
+        if (letter_place(l) > letter_place(m->last))
+                m->last = l;
+        while (c->whole < c->n && c->letters[c->whole] && c->letters[c->whole]->arrived > 0)
+                c->whole++;
+}
+
+static void note_received(User *u, DbTxn *txn, const EventRow *row) {
+        ChatMessage shown;
+        ChatEvent e = {.kind = CHAT_EVENT_MESSAGE,
+                .cursor = row->cursor,
+                .time = row->time,
+                .message = &shown};
+        HistoryRow h = {};
+        Letter *l = NULL;
+
+        if (history_get(txn, row->feed, row->seq, &h) > 0)
+                l = letter_find(user_ledger(u), &h.inner.id);
+        if (!l || l->to != u || !key_equal(h.inner.account, l->from->account) ||
+                !is_text(&h.inner, l->text)) {
+                FAIL(u, "forged", "has kept what nobody has sent: event %llu",
+                        (unsigned long long)row->cursor);
+                return;
+        }
+        if (l->arrived > 0)
+                FAIL(u, "shown-twice", "\"%s\" has come again", l->text);
+        else if (!l->kept)
+                FAIL(u, "frame-before-commit", "\"%s\" is not on its sender's disk", l->text);
+        else if (l->seq != row->seq || l->epoch != h.inner.epoch)
+                FAIL(u, "feed-broken", "\"%s\" is not where its sender has it", l->text);
+        else
+                note_arrival(l, row->cursor);
+        shown = (ChatMessage){
+                .id = l->id_text, .text = l->text, .sent = h.inner.sent, .received = row->time};
+        note_event(u, &e);
+}
+
+static void note_state(User *u, const EventRow *row) {
+        Letter *l = letter_find(user_ledger(u), &row->id);
+        ChatEvent e = {.kind = CHAT_EVENT_STATE,
+                .cursor = row->cursor,
+                .time = row->time,
+                .state = message_state_name(row->state),
+                .reason = row->reason == CODE_OK ? NULL : code_name(row->reason)};
+
+        if (!l || (l->from != u && l->to != u)) {
+                FAIL(u, "forged", "has a state of what nobody has sent: event %llu",
+                        (unsigned long long)row->cursor);
+                return;
+        }
+        if (l->from == u)
+                take_state(u, l, row);
+        else if (row->state != MESSAGE_READ ||
+                letter_place(mail_between(l->from, u)->read_asked) < letter_place(l))
+                FAIL(u, "state-order", "\"%s\" is %s, unasked", l->text, e.state);
+        e.id = l->id_text;
+        note_event(u, &e);
+}
+
+static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
+        char account[BASE32_KEY_SIZE + 1];
+        ChatEvent e = {.kind = CHAT_EVENT_PEER,
+                .cursor = row->cursor,
+                .time = row->time,
+                .account = account,
+                .presence = presence_name(row->presence)};
+        Contact k;
+
+        if (contact_get_by_number(txn, row->account, &k) <= 0) {
+                FAIL(u, "forged", "has a presence of nobody: event %llu",
+                        (unsigned long long)row->cursor);
+                return;
+        }
+        base32_encode_key(k.account, account);
+        note_event(u, &e);
+}
+
+static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
+        User *u = userdata;
+
+        switch (row->kind) {
+        case EVENT_RECEIVED:
+                note_received(u, txn, row);
+                break;
+        case EVENT_STATE:
+                note_state(u, row);
+                break;
+        case EVENT_PRESENCE:
+                note_presence(u, txn, row);
+                break;
+        }
+        return !world_has_failed(u->machine->world);
+}
+
+/* Looking */
+
+static void look(User *u, DbTxn *txn) {
+        Letter *l;
+
+        DL_FOREACH (u->open, l)
+                if (l->asked && !l->kept)
+                        look_for(u, txn, l);
+        if (event_each(txn, u->events, on_row, u) < 0)
+                FAIL(u, "store-damaged", "events cannot be read");
+        else if (!world_has_failed(u->machine->world) && outbox_count(txn) != u->n_queued)
+                FAIL(u, "accepted-lost", "%llu messages are queued and the outbox has %llu",
+                        (unsigned long long)u->n_queued, (unsigned long long)outbox_count(txn));
+}
+
+void user_look(User *u) {
+        Machine *m = u->machine;
+        DbTxn *txn;
+
+        if (!m->store || world_has_failed(m->world) || store_read_begin(m->store, &txn) < 0)
+                return;
+        u->latest = MAX(u->latest, loop_realtime(m->loop));
+        look(u, txn);
+        store_read_end(txn);
+}
+
+static void check_is_there(User *u, DbTxn *txn, const Letter *l) {
+        uint32_t feed;
+        uint64_t seq;
+        Entry e;
+
+        if (l->kept &&
+                (store_find_id(txn, SELF_NUMBER, &l->id, &feed, &seq) <= 0 || feed != l->feed ||
+                        seq != l->seq || entry_get(txn, feed, seq, &e) <= 0))
+                FAIL(u, "accepted-lost", "\"%s\" is not on disk any more", l->text);
+}
+
+void rows_check_start(User *u) {
+        const World *w = u->machine->world;
+        EventBounds b = {};
+        DbTxn *txn;
+
+        if (world_has_failed(w) || store_read_begin(u->machine->store, &txn) < 0)
+                return;
+        if (event_bounds(txn, &b) < 0 || b.last != u->events)
+                FAIL(u, "disk-forgot", "has seen event %llu and the last is %llu",
+                        (unsigned long long)u->events, (unsigned long long)b.last);
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const Mail *m = mail_between(u, w->machines[i]->user);
+
+                for (size_t k = 0; k < m->n_sent; k++)
+                        if (m->sent[k]->state == MESSAGE_QUEUED)
+                                check_is_there(u, txn, m->sent[k]);
+        }
+        store_read_end(txn);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * What the files of users and ledger share: each message as it really is, what one person has
+ * written to another, and what is known to be on a machine's disk. The latter is read after each
+ * commit, by the store's own functions and only as far as it is new.
+ */
+
+#include "ledger.h"
+#include "store/event.h"
+#include "user.h"
+#include "util/table.h"
+
+typedef enum Cancelling {
+        CANCEL_NOT,
+        CANCEL_ASKED, /* it may have been taken back */
+        CANCEL_DONE,
+} Cancelling;
+
+typedef struct Letter {
+        Uuid id;
+        char id_text[UUID_TEXT_SIZE];
+        User *from, *to;
+        char text[96]; /* who, to whom, which of them: no two are alike */
+        usec_t expires; /* realtime, once it is kept */
+
+        /* Between the sender and his program. */
+        bool asked; /* at least once */
+        bool waiting; /* for an answer of the program that runs */
+        bool accepted;
+        Cancelling cancelling;
+
+        /* On the sender's disk. */
+        bool kept;
+        uint32_t feed;
+        uint64_t epoch, seq;
+        MessageState state;
+        bool given_up; /* at some time */
+
+        uint64_t arrived; /* on the recipient's disk: the cursor of the event; 0: it is not */
+        bool seen; /* he has said that he has read it, and was answered */
+
+        struct Letter *prev, *next; /* in the sender's `open` */
+        UT_hash_handle hh;
+} Letter;
+
+#define EPOCHS_MAX 16
+
+/* What one has written to another with one device. That with seq 1 is the first. */
+typedef struct Chain {
+        Letter **letters;
+        size_t n, allocated;
+        uint64_t whole; /* up to this seq all have arrived */
+} Chain;
+
+/* What one has written to another, and how far that one says that he has read it. */
+typedef struct Mail {
+        User *from, *to;
+        Letter **sent; /* in the order in which the sender wanted to send them */
+        size_t n_sent, allocated_sent;
+        Chain chains[EPOCHS_MAX]; /* from epoch 1 on */
+        size_t n_kept, n_arrived;
+        const Letter *last; /* of what has arrived, in the order of the sender */
+
+        /* Up to these; NULL: nothing. */
+        const Letter *read_wanted, *read_asked, *read_done;
+        uint64_t events_when_asked; /* what came later may be unread */
+        bool read_waiting;
+} Mail;
+
+struct User {
+        Machine *machine;
+        bool running, registered, registering;
+        uint8_t account[KEY_SIZE];
+        char account_text[BASE32_KEY_SIZE + 1]; /* "" until he has one */
+        Letter *open; /* not accepted so far */
+        LoopTimer *again; /* what was not answered, or not well */
+        bool again_set;
+        LoopTimer *watch; /* of people who are gone: see oracle-presence.c */
+        usec_t watched; /* when it should have come */
+        struct {
+                usec_t since; /* by this user's loop; 0: is not gone */
+                uint64_t trackers; /* starts of all of them until then */
+        } gone[MACHINES_MAX];
+
+        /* The client that hears signals. */
+        bool listens, attached;
+        uint64_t heard; /* cursor of the last event */
+
+        /* The one that reads now and then, and acknowledges. */
+        uint64_t acknowledged, acknowledging; /* answered well, at least asked for */
+        bool acknowledge_waiting;
+
+        /* On disk as of the last commit. */
+        uint64_t events; /* cursor of the last one */
+        uint64_t *digests; /* of events, from EVENT_CURSOR_FIRST on */
+        size_t allocated_digests;
+        uint64_t n_queued; /* own messages that are queued */
+        usec_t latest; /* the latest that the wall clock has shown */
+};
+
+struct Ledger {
+        World *world;
+        Letter *letters; /* by id */
+        Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
+};
+
+/* The simulator does not go on without memory. */
+static inline void *must(void *p) {
+        if (!p)
+                abort();
+        return p;
+}
+
+static inline Ledger *user_ledger(const User *u) {
+        return u->machine->world->ledger;
+}
+
+static inline Mail *mail_between(const User *from, const User *to) {
+        return &user_ledger(from)->mail[from->machine->number][to->machine->number];
+}
+
+/* NULL: there are no such epochs. */
+static inline Chain *mail_chain(Mail *m, uint64_t epoch) {
+        return epoch > 0 && epoch <= EPOCHS_MAX ? &m->chains[epoch - 1] : NULL;
+}
+
+/* Which of a sender's messages to one person is how far behind; 0: none. */
+static inline uint64_t letter_place(const Letter *l) {
+        return l ? l->epoch << 48 | l->seq : 0;
+}
+
+/* A message that is to be sent. */
+Letter *letter_new(User *from, User *to);
+
+/* NULL: nobody has written such a one. */
+Letter *letter_find(const Ledger *l, const Uuid *id);
+Letter *letter_find_text(const Ledger *l, const char *id);
+
+/* NULL: nobody has registered it. */
+User *ledger_find_user(const Ledger *l, const uint8_t *account);
+
+#define FAIL(u, oracle, format, ...)                                                               \
+        world_fail((u)->machine->world, oracle, "%s: " format, (u)->machine->name, ##__VA_ARGS__)
+#define TRACE(u, ...) world_trace((u)->machine->world, (u)->machine, __VA_ARGS__)
+
+/* user.c: everything that was not answered, or not well, in a while. */
+void user_ask_again(User *u);
+
+/* rows.c */
+
+/* Of what is told of an event, signal or answer. What may change after it has happened is left
+ * out: states of messages, names. */
+uint64_t event_digest(const ChatEvent *e);
+
+/* All that should have been kept is there, at the start of a program. */
+void rows_check_start(User *u);
+
+/* client.c */
+void client_started(User *u);
+void client_ended(User *u);
+bool client_is_content(const User *u);
+
+/* oracle-presence.c */
+int presence_new(User *u);
+void presence_free(User *u);
+void presence_started(User *u);
+void presence_ended(User *u);
+
+/* Everybody runs: everybody is shown as online to those who know him. */
+void presence_check_quiet(User *u);
+
+/* oracle-history.c: what U's daemon shows of conversations, outbox and status when all is quiet. */
+void history_check_quiet(User *u);

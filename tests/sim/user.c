@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What people ask of their daemon, again and again until it is done. */
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "truth.h"
+
+/* Until what was not answered well is asked again: from the first to so much more. */
+#define AGAIN_AFTER USEC_PER_SEC
+#define AGAIN_SPREAD (20 * USEC_PER_SEC)
+
+/* After these the same may be answered otherwise a little later. */
+static bool is_transient(const ChatError *e) {
+        static const char *const names[] = {"NotLoggedIn", "RateLimited", "Storage", "Timeout",
+                "TooMany", "TrackerUnreachable", "UnknownPeer"};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(e->name, names[i]))
+                        return true;
+        return false;
+}
+
+void user_ask_again(User *u) {
+        Loop *l = u->machine->loop;
+
+        if (u->again_set)
+                return;
+        u->again_set = true;
+        loop_timer_set(u->again,
+                loop_now(l) + AGAIN_AFTER + world_random_below(u->machine->world, AGAIN_SPREAD));
+}
+
+/* False: the program has died before it could say it. */
+static bool is_heard(User *u) {
+        return u->running && machine_call(u->machine);
+}
+
+/* True where it went well. */
+static bool take_answer(User *u, const char *what, const ChatError *e) {
+        if (!e)
+                return true;
+        TRACE(u, "is answered %s: %s", what, e->name);
+        if (!is_transient(e))
+                FAIL(u, "refused", "%s: %s: %s", what, e->name, e->text);
+        user_ask_again(u);
+        return false;
+}
+
+/* Registering */
+
+static void learn_account(User *u, const ChatStatus *s) {
+        if (u->account_text[0] && !streq(u->account_text, s->account))
+                FAIL(u, "account-lost", "was %s and is %s", u->account_text, s->account);
+        if (!streq(s->name, u->machine->name))
+                FAIL(u, "account-lost", "is called %s", s->name);
+        u->registered = true;
+        snprintf(u->account_text, sizeof(u->account_text), "%s", s->account);
+        (void)base32_decode_key(s->account, strlen(s->account), u->account);
+}
+
+static void on_registered(void *userdata, const ChatError *e) {
+        User *u = userdata;
+
+        if (!is_heard(u))
+                return;
+        u->registering = false;
+        if (take_answer(u, "Register", e)) {
+                TRACE(u, "is registered");
+                user_ask_again(u);
+        }
+}
+
+/* False while there is no account. */
+static bool has_account(User *u) {
+        ChatRegister args = {.name = u->machine->name, .password = "", .no_password = true};
+        ChatStatus s;
+
+        chat_status(u->machine->parts->chat, &s);
+        if (s.name[0]) {
+                learn_account(u, &s);
+                return true;
+        }
+        if (u->registered)
+                FAIL(u, "account-lost", "has none any more");
+        if (!u->registering) {
+                u->registering = true;
+                chat_register(u->machine->parts->chat, &args, on_registered, u);
+        }
+        return false;
+}
+
+/* Sending */
+
+static void on_sent(void *userdata, const ChatError *e, const char *id) {
+        Letter *l = userdata;
+        User *u = l->from;
+
+        if (!is_heard(u))
+                return;
+        l->waiting = false;
+        if (!take_answer(u, l->text, e))
+                return;
+        if (!streq(id, l->id_text))
+                FAIL(u, "answer-wrong", "\"%s\" has the id %s", l->text, id);
+        if (!l->kept)
+                FAIL(u, "reply-before-commit", "\"%s\" is not on disk", l->text);
+        l->accepted = true;
+        DL_DELETE(u->open, l);
+        TRACE(u, "may forget \"%s\"", l->text);
+}
+
+static void send_letter(User *u, Letter *l) {
+        ChatSend args = {.to = l->to->machine->name, .text = l->text, .id = l->id_text};
+
+        l->asked = l->waiting = true;
+        chat_send(u->machine->parts->chat, &args, on_sent, l);
+}
+
+void user_send(User *u, User *to) {
+        Letter *l = letter_new(u, to);
+
+        TRACE(u, "wants to send \"%s\"", l->text);
+        DL_APPEND(u->open, l);
+        if (!u->running)
+                return;
+        if (u->registered)
+                send_letter(u, l);
+        else
+                user_ask_again(u);
+}
+
+/* Reading */
+
+static void on_read(void *userdata, const ChatError *e) {
+        Mail *m = userdata;
+
+        if (!is_heard(m->to))
+                return;
+        m->read_waiting = false;
+        if (!take_answer(m->to, "MarkRead", e))
+                return;
+        for (size_t i = 0; i < m->n_sent; i++) {
+                Letter *l = m->sent[i];
+
+                l->seen |= l->arrived > 0 && l->arrived <= m->events_when_asked &&
+                        letter_place(l) <= letter_place(m->read_asked);
+        }
+        m->read_done = m->read_asked;
+}
+
+static void mark_read(Mail *m) {
+        User *u = m->to;
+
+        if (m->read_waiting || m->read_done == m->read_wanted)
+                return;
+        m->read_waiting = true;
+        m->read_asked = m->read_wanted;
+        m->events_when_asked = u->events;
+        chat_mark_read(u->machine->parts->chat, m->read_asked->id_text, on_read, m);
+}
+
+void user_mark_read(User *u, User *from) {
+        Mail *m = mail_between(from, u);
+
+        if (!u->running || !u->registered)
+                return;
+        m->read_wanted = m->last;
+        mark_read(m);
+}
+
+/* Taking back */
+
+static void on_cancelled(void *userdata, const ChatError *e) {
+        Letter *l = userdata;
+        User *u = l->from;
+
+        if (!is_heard(u))
+                return;
+        if (e && streq(e->name, "NotAllowed")) {
+                if (l->state == MESSAGE_QUEUED)
+                        FAIL(u, "cancel-refused", "\"%s\" waits: %s", l->text, e->text);
+                return;
+        }
+        if (e && streq(e->name, "InvalidArgs")) {
+                FAIL(u, "accepted-lost", "\"%s\" cannot be taken back: %s", l->text, e->text);
+                return;
+        }
+        if (!take_answer(u, "Cancel", e))
+                return; /* that it was tried is enough */
+        l->cancelling = CANCEL_DONE;
+        TRACE(u, "has taken back \"%s\"", l->text);
+        if (l->state == MESSAGE_QUEUED)
+                FAIL(u, "reply-before-commit", "\"%s\" is not taken back on disk", l->text);
+}
+
+void user_cancel(User *u, User *to) {
+        Mail *m = mail_between(u, to);
+        Letter *l = NULL;
+
+        if (!u->running || !u->registered)
+                return;
+        for (size_t i = 0; i < m->n_sent && !l; i++)
+                if (m->sent[i]->accepted && m->sent[i]->state == MESSAGE_QUEUED &&
+                        m->sent[i]->cancelling == CANCEL_NOT)
+                        l = m->sent[i];
+        if (!l)
+                return;
+        TRACE(u, "takes back \"%s\"", l->text);
+        l->cancelling = CANCEL_ASKED;
+        chat_cancel(u->machine->parts->chat, l->id_text, on_cancelled, l);
+}
+
+/* The program comes and goes */
+
+static void on_again(void *userdata) {
+        User *u = userdata;
+        World *w = u->machine->world;
+        Letter *l, *tmp;
+
+        u->again_set = false;
+        if (!u->running || !has_account(u))
+                return;
+        client_started(u);
+        DL_FOREACH_SAFE (u->open, l, tmp)
+                if (!l->waiting)
+                        send_letter(u, l);
+        for (unsigned i = 0; i < w->n_users; i++)
+                mark_read(mail_between(w->machines[i]->user, u));
+}
+
+void user_started(User *u) {
+        u->running = true;
+        user_look(u);
+        rows_check_start(u);
+        presence_started(u);
+        user_ask_again(u);
+}
+
+void user_ended(User *u) {
+        World *w = u->machine->world;
+        Letter *l;
+
+        u->running = u->registering = u->again_set = false;
+        loop_timer_set(u->again, USEC_INFINITY);
+        DL_FOREACH (u->open, l)
+                l->waiting = false;
+        for (unsigned i = 0; i < w->n_users; i++)
+                mail_between(w->machines[i]->user, u)->read_waiting = false;
+        client_ended(u);
+        presence_ended(u);
+}
+
+bool user_is_content(const User *u) {
+        const World *w = u->machine->world;
+
+        if (!u->running || !u->registered || u->open || !client_is_content(u))
+                return false;
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const Mail *m = mail_between(w->machines[i]->user, u);
+
+                if (m->read_done != m->read_wanted)
+                        return false;
+        }
+        return true;
+}
+
+int user_new(Machine *m, User **ret) {
+        User *u = calloc(1, sizeof(*u));
+        int r;
+
+        if (!u)
+                return -ENOMEM;
+        *u = (User){.machine = m, .listens = true};
+        for (unsigned i = 0; i < MACHINES_MAX; i++) {
+                m->world->ledger->mail[m->number][i].from = u;
+                m->world->ledger->mail[i][m->number].to = u;
+        }
+        u->events = u->heard = u->acknowledged = u->acknowledging = EVENT_CURSOR_FIRST - 1;
+        r = loop_timer_new(m->loop, on_again, u, &u->again);
+        if (r >= 0)
+                r = presence_new(u);
+        if (r < 0) {
+                user_free(u);
+                return r;
+        }
+        *ret = u;
+        return 0;
+}
+
+User *user_free(User *u) {
+        if (!u)
+                return NULL;
+        loop_timer_free(u->again);
+        presence_free(u);
+        free(u->digests);
+        free(u);
+        return NULL;
+}
