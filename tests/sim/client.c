@@ -85,7 +85,7 @@ static bool take_event(User *u, const char *client, const ChatEvent *e, uint64_t
 static void on_signal(void *userdata, const ChatEvent *e) {
         User *u = userdata;
 
-        if (u->running && machine_call(u->machine))
+        if (u->attached && machine_call(u->machine))
                 (void)take_event(u, "listener", e, &u->heard);
 }
 
@@ -146,23 +146,14 @@ static void attach(User *u) {
         }
         u->heard = r.at;
         u->attached = true;
-        chat_set_listener(u->machine->parts->chat, &listener, u);
-}
-
-static void detach(User *u) {
-        if (u->attached)
-                chat_set_listener(u->machine->parts->chat, NULL, NULL);
-        u->attached = false;
 }
 
 void user_listen(User *u, bool on) {
         u->listens = on;
-        if (!u->running || !u->registered)
-                return;
-        if (on)
+        if (!on)
+                u->attached = false;
+        else if (u->running && u->registered)
                 attach(u);
-        else
-                detach(u);
 }
 
 /* Who reads */
@@ -213,7 +204,12 @@ void user_read_on(User *u) {
 
 /* The program comes and goes */
 
+/* The bus always listens, whether anybody is there to hear it or not. */
 void client_started(User *u) {
+        chat_set_listener(u->machine->parts->chat, &listener, u);
+}
+
+void client_registered(User *u) {
         if (u->listens)
                 attach(u);
 }

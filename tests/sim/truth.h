@@ -159,6 +159,7 @@ void rows_check_start(User *u);
 
 /* client.c */
 void client_started(User *u);
+void client_registered(User *u);
 void client_ended(User *u);
 bool client_is_content(const User *u);
 

@@ -223,7 +223,7 @@ static void on_again(void *userdata) {
         u->again_set = false;
         if (!u->running || !has_account(u))
                 return;
-        client_started(u);
+        client_registered(u);
         DL_FOREACH_SAFE (u->open, l, tmp)
                 if (!l->waiting)
                         send_letter(u, l);
@@ -235,6 +235,7 @@ void user_started(User *u) {
         u->running = true;
         user_look(u);
         rows_check_start(u);
+        client_started(u);
         presence_started(u);
         user_ask_again(u);
 }
