@@ -192,7 +192,7 @@ static int db_open_first(Db *db) {
         if (!file)
                 return -ENOMEM;
         fresh = stat(file, &st) < 0 && errno == ENOENT;
-        r = db_probe(db->path, db->names, db->map_size);
+        r = db_probe(db->path, db->names);
         if (r >= 0)
                 r = db_env_open(db);
         if (r < 0 && fresh) {
@@ -345,7 +345,7 @@ static int env_reopen(Db *db) {
         int r = 0;
 
         if (db->stats.damaged)
-                r = db_probe(db->path, db->names, db->map_size);
+                r = db_probe(db->path, db->names);
         return r < 0 ? r : db_env_open(db);
 }
 

@@ -69,7 +69,7 @@ int db_make_tables(DbTxn *txn);
 /* Looks at the file in PATH from a child process. LMDB believes what a file says of itself: with a
  * damaged one it may run into an assertion, or off the end of the file. -EUCLEAN when it did, or
  * when pages are missing; 0 when it did not, or nothing could be found out. */
-int db_probe(const char *path, const char *const *names, uint64_t map_size);
+int db_probe(const char *path, const char *const *names);
 
 /* Free pages from page FROM on; LMDB's own codes. */
 int db_count_free(MDB_txn *txn, size_t from, size_t *ret);

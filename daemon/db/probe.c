@@ -77,14 +77,18 @@ static int touch_table(MDB_txn *txn, const char *name) {
         return e == MDB_NOTFOUND ? 0 : e;
 }
 
-static int probe(const char *path, const char *const *names, uint64_t map_size) {
+/* Less than any file has, so that LMDB maps what there is of it and no more: the address space that
+ * the store is given may be too much for this machine, and nothing would be found out. */
+#define PROBE_MAP_SIZE 4096
+
+static int probe(const char *path, const char *const *names) {
         MDB_env *env;
         MDB_txn *txn;
         int e;
 
         e = mdb_env_create(&env);
         if (!e)
-                e = mdb_env_set_mapsize(env, map_size);
+                e = mdb_env_set_mapsize(env, PROBE_MAP_SIZE);
         if (!e)
                 e = mdb_env_set_maxdbs(env, DB_TABLES_MAX);
         if (!e)
@@ -99,8 +103,7 @@ static int probe(const char *path, const char *const *names, uint64_t map_size) 
 }
 
 /* Whatever it meets stays in here: no core, no report. */
-__attribute__((noreturn)) static void probe_child(
-        const char *path, const char *const *names, uint64_t map_size) {
+__attribute__((noreturn)) static void probe_child(const char *path, const char *const *names) {
         static const int deadly[] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV};
         int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -109,10 +112,10 @@ __attribute__((noreturn)) static void probe_child(
         for (size_t i = 0; i < ELEMENTSOF(deadly); i++)
                 (void)signal(deadly[i], SIG_DFL);
         (void)prctl(PR_SET_DUMPABLE, 0);
-        _exit(probe(path, names, map_size) == -EUCLEAN ? EUCLEAN : 0);
+        _exit(probe(path, names) == -EUCLEAN ? EUCLEAN : 0);
 }
 
-int db_probe(const char *path, const char *const *names, uint64_t map_size) {
+int db_probe(const char *path, const char *const *names) {
         int status;
         pid_t pid;
 
@@ -120,7 +123,7 @@ int db_probe(const char *path, const char *const *names, uint64_t map_size) {
         if (pid < 0)
                 return 0; /* no room for a process; the file is probably good */
         if (pid == 0)
-                probe_child(path, names, map_size);
+                probe_child(path, names);
         while (waitpid(pid, &status, 0) < 0)
                 if (errno != EINTR)
                         return 0; /* whoever ignores SIGCHLD does not learn it */

@@ -12,11 +12,11 @@
 
 #define MAP_SIZE ((size_t)4 << 20)
 
-int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size);
+int __wrap_db_probe(const char *path, const char *const *names);
 int __wrap_mdb_env_set_mapsize(MDB_env *env, size_t size);
 int __real_mdb_env_set_mapsize(MDB_env *env, size_t size);
 
-int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size) {
+int __wrap_db_probe(const char *path, const char *const *names) {
         return 0;
 }
 

@@ -24,7 +24,7 @@ int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __wrap_statvfs64(const char *path, struct statvfs *ret);
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t size);
-int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size);
+int __wrap_db_probe(const char *path, const char *const *names);
 
 int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode) {
         return __real_mdb_env_open(env, path, flags | MDB_NOSYNC, mode);
@@ -90,6 +90,6 @@ int __wrap_posix_fallocate64(int fd, off_t offset, off_t size) {
 }
 
 /* For damaged files, which there are none of. */
-int __wrap_db_probe(const char *path, const char *const *names, uint64_t map_size) {
+int __wrap_db_probe(const char *path, const char *const *names) {
         return 0;
 }
