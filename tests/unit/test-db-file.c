@@ -124,7 +124,8 @@ TEST(a_damaged_file_is_refused_and_kept) {
         lab_free(&lab);
 }
 
-/* As on a file system of many terabytes: the store takes less, and so does who looks at it first. */
+/* As on a file system of many terabytes: the store takes less, and so does who looks at it
+ * first. */
 TEST(damage_is_found_where_the_map_is_too_large) {
         _cleanup_(freep) char *good = NULL;
         size_t size;
