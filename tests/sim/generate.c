@@ -25,6 +25,8 @@ typedef enum Fault {
         FAULT_DISK_SLOW,
         FAULT_CLOCK,
         FAULT_SLEEP,
+        FAULT_FORGE,
+        FAULT_RENEW,
         FAULT_NETWORK,
         _FAULT_MAX,
 } Fault;
@@ -169,6 +171,24 @@ static void add_nat(Generator *g, usec_t at, unsigned victim) {
                 add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_HOUR), VERB_NAT_OFF, victim);
 }
 
+static void add_forgery(Generator *g, usec_t at, unsigned liar) {
+        add_one(g, at, VERB_FORGE, liar);
+        add_one(g, at + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE), VERB_HONEST, liar);
+}
+
+/* The old one is switched on again now and then, and off. */
+static void add_new_device(Generator *g, usec_t at, unsigned user) {
+        add_one(g, at, VERB_STOP, user);
+        at += 2 * USEC_PER_SEC;
+        add_one(g, at, VERB_RENEW, user);
+        add_one(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), VERB_START, user);
+        if (chance(g, 30))
+                return;
+        at += any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE);
+        add_one(g, at, VERB_OLD_START, user);
+        add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_HOUR), VERB_OLD_STOP, user);
+}
+
 static Fault any_fault(Generator *g) {
         uint64_t n = below(g, g->weight);
 
@@ -227,6 +247,12 @@ static void add_fault_of(Generator *g, Fault f, usec_t at, unsigned victim, unsi
                 add(g, at, VERB_SUSPEND,
                         (Action){.a = victim, .t = any_time(g, USEC_PER_SEC, USEC_PER_HOUR)});
                 break;
+        case FAULT_FORGE:
+                add_forgery(g, at, victim);
+                break;
+        case FAULT_RENEW:
+                add_new_device(g, at, victim);
+                break;
         case FAULT_NETWORK:
                 add_network(g, at);
                 break;
@@ -235,13 +261,18 @@ static void add_fault_of(Generator *g, Fault f, usec_t at, unsigned victim, unsi
         }
 }
 
+/* A tracker has its place, and nobody who closes its lid or lies. */
+static bool is_of_people(Fault f) {
+        return f == FAULT_MOVE || f == FAULT_NAT || f == FAULT_SLEEP || f == FAULT_FORGE ||
+                f == FAULT_RENEW;
+}
+
 static void add_fault(Generator *g, usec_t at, unsigned a, unsigned b) {
         bool of_tracker = g->script.n_trackers > 0 && chance(g, g->tracker_share);
         unsigned victim = of_tracker ? any_tracker(g) : chance(g, 50) ? a : b;
         Fault f = any_fault(g);
 
-        /* A tracker has its place, and no person who would close its lid. */
-        if (of_tracker && (f == FAULT_MOVE || f == FAULT_NAT || f == FAULT_SLEEP))
+        if (of_tracker && is_of_people(f))
                 f = FAULT_KILL;
         add_fault_of(g, f, at, victim, victim == a ? b : a);
 }

@@ -228,8 +228,8 @@ int world_new(const WorldOptions *options, World **ret) {
 
         if (!w)
                 return -ENOMEM;
-        *w = (World){
-                .now = VIRTUAL_START, .trace = options->trace, .dir = "/tmp/p2pchat-sim-XXXXXX"};
+        *w = (World){.now = VIRTUAL_START, .trace = options->trace};
+        snprintf(w->dir, sizeof(w->dir), "%s/p2pchat-sim-XXXXXX", getenv("TMPDIR") ?: "/tmp");
         r = loop_virtual_new(options->seed, &w->loop);
         if (r >= 0) {
                 randomness = w->loop;

@@ -104,14 +104,15 @@ struct World {
         unsigned at_once; /* turns at this time */
         Loop *loop; /* of who only looks, with a clock that is right; and what is random */
         bool is_slow; /* the network: nothing can be expected to be prompt */
-        char dir[64];
+        char dir[256];
         FILE *trace;
         uint8_t digest[SHA256_SIZE]; /* of the trace: of the one before, and each line */
         char oracle[64]; /* the first that was violated, "" while none was */
         char failure[512];
 };
 
-/* Nothing runs yet. The disks are in a directory of the world's own. One world at a time. */
+/* Nothing runs yet. The disks are in a directory of the world's own, in $TMPDIR or /tmp. One world
+ * at a time. */
 int world_new(const WorldOptions *options, World **ret);
 World *world_free(World *w);
 

@@ -28,6 +28,11 @@ static const char every_phrase[] =
             "1h bob sleeps for 1d2h\n"
             "1h bob's clock goes forward by 2d\n"
             "1h bob's clock goes back by 1m30s\n"
+            "1h bob forges messages\n"
+            "1h bob is honest\n"
+            "1h bob has a new device\n"
+            "1h bob's old device starts\n"
+            "1h bob's old device stops\n"
             "1h bob moves\n"
             "1h bob is behind a NAT\n"
             "1h bob is reachable\n"
@@ -161,17 +166,16 @@ typedef struct Lab {
         unsigned n_tried, patience;
 } Lab;
 
-/* Fails when Bob is killed at one of his first calls after at least three messages from Alice, in
- * one line or several. */
+/* Fails when Bob is killed, but not at one of his next calls, after Alice has written him three
+ * messages in a row. */
 static bool fails(const Script *s) {
-        uint64_t n = 0;
+        bool has_written = false;
 
         for (size_t i = 0; i < s->n; i++) {
                 const Action *a = &s->actions[i];
 
-                if (a->verb == VERB_SEND && a->a == 0 && a->b == 1)
-                        n += a->n;
-                if (a->verb == VERB_KILL && a->a == 1 && a->n >= 5 && n >= 3)
+                has_written |= a->verb == VERB_SEND && a->a == 0 && a->b == 1 && a->n >= 3;
+                if (has_written && a->verb == VERB_KILL && a->a == 1 && a->n >= 5)
                         return true;
         }
         return false;

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "run.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "faults.h"
+#include "ledger.h"
+#include "user.h"
+#include "world.h"
+
+/* Back-off, and who has lost a tracker, takes minutes. */
+#define SETTLE_TIME (30 * USEC_PER_MINUTE)
+#define SETTLE_STEP USEC_PER_SEC
+
+/* When everything has been said, presence has not: five heartbeats. */
+#define CALM_TIME (5 * 30 * USEC_PER_SEC)
+
+/* A machine that is left alone has heartbeats to answer, and no more. */
+#define IDLE_TIME (30 * USEC_PER_MINUTE)
+#define IDLE_TURNS_MAX 10000
+
+typedef struct Run {
+        const Script *script;
+        World *world;
+        usec_t pauses; /* that the story was quiet */
+} Run;
+
+/* Quiet */
+
+static bool is_anybody_asleep(const World *w) {
+        for (unsigned i = 0; i < w->n_machines; i++)
+                if (w->machines[i]->asleep)
+                        return true;
+        return false;
+}
+
+static void make_all_good(World *w) {
+        world_heal_all(w);
+        for (unsigned i = 0; i < w->n_machines; i++)
+                machine_forgive(w->machines[i]);
+}
+
+/* Programs that end just now are started later. */
+static void start_all(World *w) {
+        for (unsigned i = 0; i < w->n_users + w->n_trackers; i++)
+                machine_start(w->machines[i]);
+}
+
+static void settle(World *w) {
+        usec_t end;
+
+        while (is_anybody_asleep(w) && !world_has_failed(w))
+                world_run(w, world_time(w) + SETTLE_STEP);
+        make_all_good(w);
+        end = world_time(w) + SETTLE_TIME;
+        do {
+                start_all(w);
+                world_run(w, world_time(w) + SETTLE_STEP);
+        } while (!ledger_is_settled(w->ledger) && !world_has_failed(w) && world_time(w) < end);
+        if (!ledger_is_settled(w->ledger))
+                world_fail(w, "not-settled", "something is left to do after %" PRIu64 " minutes",
+                        SETTLE_TIME / USEC_PER_MINUTE);
+}
+
+static void check_idle(World *w) {
+        uint64_t before[MACHINES_MAX];
+
+        for (unsigned i = 0; i < w->n_machines; i++)
+                before[i] = w->machines[i]->turns;
+        world_run(w, world_time(w) + IDLE_TIME);
+        for (unsigned i = 0; i < w->n_machines && !world_has_failed(w); i++) {
+                const Machine *m = w->machines[i];
+                uint64_t turns = m->turns - before[i];
+
+                if (turns > IDLE_TURNS_MAX)
+                        world_fail(w, "timer-storm",
+                                "%s has %" PRIu64 " turns in %" PRIu64
+                                " minutes without anything to do",
+                                m->name, turns, IDLE_TIME / USEC_PER_MINUTE);
+        }
+}
+
+static void quiet(Run *run) {
+        World *w = run->world;
+        usec_t begin = world_time(w);
+
+        settle(w);
+        if (world_has_failed(w))
+                return;
+        world_run(w, world_time(w) + CALM_TIME);
+        if (world_has_failed(w))
+                return;
+        ledger_check_quiet(w->ledger);
+        check_idle(w);
+        run->pauses += world_time(w) - begin;
+}
+
+/* One action */
+
+static void perform_by_user(const Action *a, Machine *m, User *other) {
+        machine_enter(m);
+        switch (a->verb) {
+        case VERB_SEND:
+                for (uint64_t i = 0; i < a->n; i++)
+                        user_send(m->user, other);
+                break;
+        case VERB_READ:
+                user_mark_read(m->user, other);
+                break;
+        case VERB_CANCEL:
+                user_cancel(m->user, other);
+                break;
+        case VERB_LISTEN:
+        case VERB_DEAFEN:
+                user_listen(m->user, a->verb == VERB_LISTEN);
+                break;
+        case VERB_CATCH_UP:
+                user_read_on(m->user);
+                break;
+        default:
+                assert(false);
+        }
+        machine_leave(m);
+}
+
+static void perform_on_network(World *w, const Action *a, Machine *m, Machine *other) {
+        Path path = {.latency = a->t, .jitter = a->u, .bandwidth = a->n};
+
+        switch (a->verb) {
+        case VERB_CUT:
+                world_cut(other, m);
+                world_cut(m, other);
+                break;
+        case VERB_CUT_ONE_WAY:
+                world_cut(m, other);
+                break;
+        case VERB_RESET:
+                world_reset(m, other);
+                break;
+        case VERB_ALONE:
+                for (unsigned i = 0; i < w->n_machines; i++)
+                        if (w->machines[i] != m) {
+                                world_cut(m, w->machines[i]);
+                                world_cut(w->machines[i], m);
+                        }
+                break;
+        case VERB_HEAL:
+                world_heal(m, other);
+                break;
+        case VERB_HEAL_ALL:
+                world_heal_all(w);
+                break;
+        case VERB_NETWORK:
+                world_set_path(w, &path);
+                break;
+        default:
+                assert(false);
+        }
+}
+
+/* The one before the present one, if there is one. */
+static void perform_on_old_device(const Action *a, Machine *old) {
+        if (!old)
+                return;
+        if (a->verb == VERB_OLD_START)
+                machine_start(old);
+        else
+                machine_stop(old);
+}
+
+static void perform_on_disk(const Action *a, Machine *m) {
+        Disk disk = {};
+
+        if (a->verb == VERB_DISK_FULL)
+                disk.full = true;
+        if (a->verb == VERB_DISK_FAILS)
+                disk.failing = a->n;
+        if (a->verb == VERB_DISK_SLOW)
+                disk.slow = a->t;
+        machine_set_disk(m, &disk);
+}
+
+static void perform_on_machine(const Action *a, Machine *m) {
+        switch (a->verb) {
+        case VERB_START:
+                machine_start(m);
+                break;
+        case VERB_STOP:
+                machine_stop(m);
+                break;
+        case VERB_KILL:
+                machine_die(m, DEATH_KILL, a->n);
+                break;
+        case VERB_POWER:
+                machine_die(m, DEATH_POWER, a->n);
+                break;
+        case VERB_SUSPEND:
+                machine_suspend(m, a->t);
+                break;
+        case VERB_CLOCK_FORWARD:
+                machine_step_clock(m, (int64_t)a->t);
+                break;
+        case VERB_CLOCK_BACK:
+                machine_step_clock(m, -(int64_t)a->t);
+                break;
+        case VERB_FORGE:
+        case VERB_HONEST:
+                machine_set_forging(m, a->verb == VERB_FORGE);
+                break;
+        case VERB_RENEW:
+                (void)machine_renew(m); /* not while its program runs */
+                break;
+        case VERB_MOVE:
+                machine_move(m);
+                break;
+        case VERB_NAT_ON:
+        case VERB_NAT_OFF:
+                machine_set_nat(m, a->verb == VERB_NAT_ON);
+                break;
+        default:
+                assert(false);
+        }
+}
+
+static void perform(Run *run, const Action *a) {
+        World *w = run->world;
+        Machine *m = w->machines[a->a], *other = w->machines[a->b];
+
+        switch (a->verb) {
+        case VERB_SEND ... VERB_CATCH_UP:
+                perform_by_user(a, m, other->user);
+                break;
+        case VERB_OLD_START:
+        case VERB_OLD_STOP:
+                perform_on_old_device(a, m->old);
+                break;
+        case VERB_START ... VERB_RENEW:
+        case VERB_MOVE ... VERB_NAT_OFF:
+                perform_on_machine(a, m);
+                break;
+        case VERB_DISK_FULL ... VERB_DISK_GOOD:
+                perform_on_disk(a, m);
+                break;
+        case VERB_CUT ... VERB_NETWORK:
+                perform_on_network(w, a, m, other);
+                break;
+        case VERB_QUIET:
+                quiet(run);
+                break;
+        case _VERB_MAX:
+                assert(false);
+        }
+}
+
+/* Stories */
+
+static void trace_action(World *w, const Script *s, const Action *a) {
+        _cleanup_(freep) char *line = NULL;
+        size_t size;
+        FILE *f = open_memstream(&line, &size);
+
+        if (!f)
+                return;
+        action_print(s, a, f);
+        fclose(f);
+        world_trace(w, NULL, "story: %.*s", (int)(size - 1), line);
+}
+
+static void tell(Run *run, Verdict *v) {
+        const Script *s = run->script;
+        World *w = run->world;
+
+        for (v->n_done = 0; v->n_done < s->n && !world_has_failed(w); v->n_done++) {
+                const Action *a = &s->actions[v->n_done];
+
+                world_run(w, usec_add(run->pauses, a->at));
+                if (world_has_failed(w))
+                        break;
+                trace_action(w, s, a);
+                perform(run, a);
+        }
+}
+
+static void judge(const World *w, Verdict *v) {
+        snprintf(v->oracle, sizeof(v->oracle), "%s", w->oracle);
+        snprintf(v->text, sizeof(v->text), "%s", w->failure);
+        v->time = world_time(w);
+        v->turns = w->turns;
+        memcpy(v->digest, w->digest, sizeof(v->digest));
+}
+
+void script_run(const Script *s, FILE *trace, Verdict *ret) {
+        WorldOptions options = {.seed = s->seed,
+                .n_users = s->n_users,
+                .n_trackers = s->n_trackers,
+                .trace = trace};
+        Run run = {.script = s};
+        int r;
+
+        *ret = (Verdict){};
+        r = world_new(&options, &run.world);
+        if (r < 0) {
+                snprintf(ret->oracle, sizeof(ret->oracle), "no-world");
+                snprintf(ret->text, sizeof(ret->text), "%s", strerror(-r));
+                return;
+        }
+        tell(&run, ret);
+        judge(run.world, ret);
+        world_free(run.world);
+}
