@@ -2,9 +2,11 @@
 """Programs that break a promise on purpose: the tests that are said to notice it must fail.
 
 A mutant is NAME.patch: what it breaks, lines "Caught-by: test_FILE.py::TEST" with tests of
-tests/integration, and the change. They are built in a copy of the tree, one after the other. A patch
-that does not apply any more has to follow the code that it breaks.
+tests/integration, and the change. Those in tests/sim/mutants name no test: a seed of the simulator
+notices them. They are built in copies of the tree, one after the other. A patch that does not apply
+any more has to follow the code that it breaks.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -17,12 +19,17 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
-MUTANTS = sorted(path.stem for path in HERE.glob("*.patch"))
+MUTANTS = sorted(HERE.glob("*.patch"))
+SIMULATED = sorted((TOP / "tests/sim/mutants").glob("*.patch"))
+SEEDS = "1-100"
 
 
 def catchers(mutant):
-    text = (HERE / f"{mutant}.patch").read_text(encoding="utf-8")
-    return re.findall(r"^Caught-by: (\S+)$", text, re.MULTILINE)
+    return re.findall(r"^Caught-by: (\S+)$", mutant.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def name_of(mutant):
+    return mutant.stem
 
 
 def not_sources(directory, names):
@@ -39,22 +46,33 @@ def run(*words, cwd):
 
 
 class Tree:
-    """The copy, with its programs built."""
+    """The copy, with its programs built, or the targets only."""
 
-    def __init__(self, top):
+    def __init__(self, top, options, targets=()):
         self.top = top
         self.build = top / "build"
+        self.targets = targets
         shutil.copytree(TOP, top, ignore=not_sources, dirs_exist_ok=True)
-        run("meson", "setup", "-Dtests=false", "-Doptimization=0", self.build, cwd=top)
+        run("meson", "setup", *options, self.build, cwd=top)
         self.make()
         self.healthy = {}                       # test → its results without a mutant
 
     def make(self):
-        run("ninja", "-C", self.build, cwd=self.top)
+        run("ninja", "-C", self.build, *self.targets, cwd=self.top)
 
     def patch(self, mutant, *options):
         run("patch", "--strip=1", "--fuzz=0", "--no-backup-if-mismatch", "--batch", *options,
-            f"--input={HERE / mutant}.patch", cwd=self.top)
+            f"--input={mutant}", cwd=self.top)
+
+    @contextlib.contextmanager
+    def mutated(self, mutant):
+        self.patch(mutant)
+        try:
+            self.make()
+            yield
+        finally:
+            self.patch(mutant, "--reverse")
+            self.make()
 
     def log(self):
         return (self.top / "log").read_text(errors="replace")[-10000:]
@@ -86,14 +104,21 @@ class Tree:
 @pytest.fixture(scope="module", name="tree")
 def tree_fixture(tmp_path_factory):
     top = tmp_path_factory.mktemp("mutants")
-    yield Tree(top)
+    yield Tree(top, ["-Dtests=false", "-Doptimization=0"])
     shutil.rmtree(top, ignore_errors=True)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.fixture(scope="module", name="simulator")
+def simulator_fixture(tmp_path_factory):
+    top = tmp_path_factory.mktemp("simulator")
+    yield Tree(top, ["-Doptimization=2"], ["tests/sim/sim"])
+    shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
 def test_mutant_is_caught(tree, mutant):
     names = catchers(mutant)
-    assert names, f"{mutant}.patch names no test that catches it"
+    assert names, f"{mutant} names no test that catches it"
     tree.patch(mutant, "--dry-run")
     able = []
     for name in names:
@@ -104,13 +129,21 @@ def test_mutant_is_caught(tree, mutant):
             f"{name} without the mutant: {results}\n{tree.log()}"
         able.append(name)
     assert able, "none of its tests can run here"
-    tree.patch(mutant)
-    try:
-        tree.make()
+    with tree.mutated(mutant):
         for name in able:
             results = tree.test(name)
-            assert "failed" in results, f"{name} did not notice {mutant}: {results}"
-            print(f"{mutant}: caught by {name}")
-    finally:
-        tree.patch(mutant, "--reverse")
-        tree.make()
+            assert "failed" in results, f"{name} did not notice {mutant.stem}: {results}"
+            print(f"{mutant.stem}: caught by {name}")
+
+
+@pytest.mark.parametrize("mutant", SIMULATED, ids=name_of)
+def test_simulator_catches(simulator, mutant):
+    """That the seeds hold without a mutant is a test of its own."""
+    simulator.patch(mutant, "--dry-run")
+    with simulator.mutated(mutant):
+        done = subprocess.run(
+            [simulator.build / "tests/sim/sim", "--seeds", SEEDS, "--stop-at-first"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            encoding="utf-8", errors="replace")
+    assert done.returncode == 1, f"no seed of {SEEDS} noticed {mutant.stem}:\n{done.stdout}"
+    print(f"{mutant.stem}: caught by {done.stdout.splitlines()[0]}")
