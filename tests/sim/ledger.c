@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "loop-virtual.h"
-#include "truth.h"
+#include "prompt.h"
 
 /* Letters */
 
@@ -140,10 +140,16 @@ bool ledger_is_settled(const Ledger *l) {
 
 int ledger_new(World *w, Ledger **ret) {
         Ledger *l = calloc(1, sizeof(*l));
+        int r;
 
         if (!l)
                 return -ENOMEM;
         l->world = w;
+        r = prompt_new(w, &l->prompt);
+        if (r < 0) {
+                free(l);
+                return r;
+        }
         *ret = l;
         return 0;
 }
@@ -166,6 +172,7 @@ Ledger *ledger_free(Ledger *l) {
         for (unsigned i = 0; i < MACHINES_MAX; i++)
                 for (unsigned k = 0; k < MACHINES_MAX; k++)
                         mail_done(&l->mail[i][k]);
+        prompt_free(l->prompt);
         free(l);
         return NULL;
 }

@@ -8,7 +8,7 @@
 #include <utlist.h>
 
 #include "store/history.h"
-#include "truth.h"
+#include "prompt.h"
 
 /* FNV-1a */
 static uint64_t digest_bytes(uint64_t digest, const void *p, size_t n) {
@@ -97,6 +97,7 @@ static void look_for(User *u, DbTxn *txn, Letter *l) {
                 return;
         }
         l->kept = true;
+        prompt_await(user_ledger(u)->prompt, l);
         l->feed = feed;
         l->epoch = h.inner.epoch;
         l->seq = seq;
@@ -135,6 +136,7 @@ static void take_state(User *u, Letter *l, const EventRow *row) {
                 FAIL(u, "expired-early", "\"%s\"", l->text);
         u->n_queued -= l->state == MESSAGE_QUEUED;
         l->given_up |= s == MESSAGE_FAILED || s == MESSAGE_EXPIRED;
+        prompt_done(user_ledger(u)->prompt, l);
         l->state = s;
 }
 

@@ -12,6 +12,8 @@
 #include "user.h"
 #include "util/table.h"
 
+typedef struct Prompt Prompt; /* prompt.h */
+
 typedef enum Cancelling {
         CANCEL_NOT,
         CANCEL_ASKED, /* it may have been taken back */
@@ -40,6 +42,9 @@ typedef struct Letter {
 
         uint64_t arrived; /* on the recipient's disk: the cursor of the event; 0: it is not */
         bool seen; /* he has said that he has read it, and was answered */
+
+        usec_t kept_at; /* world time; 0: nobody waits for it, see prompt.h */
+        struct Letter *late_prev, *late_next;
 
         struct Letter *prev, *next; /* in the sender's `open` */
         UT_hash_handle hh;
@@ -102,6 +107,7 @@ struct User {
 
 struct Ledger {
         World *world;
+        Prompt *prompt;
         Letter *letters; /* by id */
         Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
 };

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "prompt.h"
+
+#include <utlist.h>
+
+#include "faults.h"
+
+/* How often it is looked at. */
+#define TICK (2 * USEC_PER_SEC)
+
+/* After that nothing is left of what was wrong: dead connections are known to be dead, back-off is
+ * at its longest wait. */
+#define CALM (8 * USEC_PER_MINUTE)
+
+/* For a message between calm machines, */
+#define SOON (3 * USEC_PER_SEC)
+
+/* and of a program that has just started, between machines that are calm but for that. */
+#define SOON_AFTER_START (2 * USEC_PER_SEC)
+
+/* A session that lasted is back so soon. */
+#define SESSION_LASTING USEC_PER_MINUTE
+#define SESSION_SOON (10 * USEC_PER_SEC)
+
+typedef struct Seen {
+        bool ready;
+        usec_t since; /* as it is now */
+        bool lasted; /* before it was lost */
+} Seen;
+
+struct Prompt {
+        World *world;
+        LoopTimer *timer;
+        Letter *awaited;
+        Seen sessions[MACHINES_MAX][MACHINES_MAX]; /* daemon, tracker: numbers */
+};
+
+static usec_t later(usec_t a, usec_t b) {
+        return MAX(a, b);
+}
+
+void prompt_await(Prompt *p, Letter *l) {
+        l->kept_at = p->world->now;
+        DL_APPEND2(p->awaited, l, late_prev, late_next);
+}
+
+void prompt_done(Prompt *p, Letter *l) {
+        if (l->kept_at == 0)
+                return;
+        l->kept_at = 0;
+        DL_DELETE2(p->awaited, l, late_prev, late_next);
+}
+
+/* Machines */
+
+static usec_t trackers_calm_since(const World *w) {
+        usec_t since = 0;
+
+        for (unsigned i = 0; i < w->n_trackers; i++) {
+                const Machine *t = w->machines[w->n_users + i];
+                usec_t calm = machine_calm_since(t);
+
+                since = later(since, calm == USEC_INFINITY ? calm : later(calm, t->started));
+        }
+        return since;
+}
+
+/* When it has been calm for long, and its program runs as long. */
+static usec_t ready_at(const Machine *m) {
+        return usec_add(later(machine_calm_since(m), m->started), CALM);
+}
+
+/* The same, but that it may just have been started. */
+static usec_t started_at(const Machine *m) {
+        return machine_calm_since(m) <= m->started ? m->started : ready_at(m);
+}
+
+/* Messages */
+
+static void look_at(World *w, const Letter *l) {
+        const Machine *from = l->from->machine, *to = l->to->machine;
+        usec_t others = later(usec_add(trackers_calm_since(w), CALM), ready_at(to));
+        usec_t calm = later(others, ready_at(from)), start = started_at(from);
+        usec_t soon = usec_add(later(start, l->kept_at), SOON_AFTER_START);
+        usec_t due = usec_add(later(calm, l->kept_at), SOON);
+
+        if (others <= start)
+                due = MIN(due, soon);
+        if (w->now > due)
+                world_fail(w, "late",
+                        "\"%s\" has been under way for %llu ms, and nothing is in "
+                        "its way",
+                        l->text, (unsigned long long)((w->now - l->kept_at) / USEC_PER_MSEC));
+}
+
+void prompt_arrived(Prompt *p, Letter *l) {
+        if (l->kept_at > 0 && !p->world->is_slow)
+                look_at(p->world, l);
+        prompt_done(p, l);
+}
+
+/* Sessions */
+
+static bool is_ready(const Machine *m, unsigned tracker) {
+        const Session *s =
+                m->running && !m->stopping ? directory_session(m->parts->directory, tracker) : NULL;
+
+        return s && session_state(s) == SESSION_CONNECTED;
+}
+
+static void look_at_session(World *w, Seen *seen, const Machine *m, unsigned tracker) {
+        const Machine *t = w->machines[w->n_users + tracker];
+        usec_t calm = later(machine_calm_since(m), machine_calm_since(t));
+        bool ready = is_ready(m, tracker);
+
+        if (ready != seen->ready) {
+                seen->lasted = seen->ready && w->now - seen->since >= SESSION_LASTING;
+                seen->ready = ready;
+                seen->since = w->now;
+        }
+        if (m->started >= seen->since)
+                seen->lasted = false; /* another program */
+        if (!ready && seen->lasted && calm < USEC_INFINITY &&
+                w->now > later(later(calm, t->started), seen->since) + SESSION_SOON)
+                world_fail(w, "session-late", "%s is not back at %s, and nothing is in its way",
+                        m->name, t->name);
+}
+
+static void on_tick(void *userdata) {
+        Prompt *p = userdata;
+        World *w = p->world;
+        Letter *l;
+
+        loop_timer_set(p->timer, w->now + TICK);
+        if (w->is_slow)
+                return;
+        DL_FOREACH2(p->awaited, l, late_next)
+        look_at(w, l);
+        for (unsigned i = 0; i < w->n_users; i++)
+                for (unsigned k = 0; k < w->n_trackers; k++)
+                        look_at_session(w, &p->sessions[i][k], w->machines[i], k);
+}
+
+int prompt_new(World *w, Prompt **ret) {
+        Prompt *p = calloc(1, sizeof(*p));
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->world = w;
+        r = loop_timer_new(w->loop, on_tick, p, &p->timer);
+        if (r < 0) {
+                free(p);
+                return r;
+        }
+        loop_timer_set(p->timer, loop_now(w->loop) + TICK);
+        *ret = p;
+        return 0;
+}
+
+Prompt *prompt_free(Prompt *p) {
+        if (p)
+                loop_timer_free(p->timer);
+        free(p);
+        return NULL;
+}
