@@ -77,7 +77,8 @@ int machine_renew(Machine *m) {
         char name[NAME_SIZE + 16];
         int r;
 
-        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->starts == 0)
+        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->starts == 0 ||
+                (m->old && (m->old->running || m->old->asleep)))
                 return -EBUSY;
         snprintf(name, sizeof(name), "%s.%u", m->name, ++m->n_devices);
         dir = fs_join(m->world->dir, name);
@@ -89,6 +90,7 @@ int machine_renew(Machine *m) {
                 r = machine_new_old(m);
         if (r < 0)
                 return r;
+        m->device_known = false;
         free(m->old->dir);
         m->old->dir = m->dir;
         m->dir = TAKE_PTR(dir);

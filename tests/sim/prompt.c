@@ -121,8 +121,9 @@ static void look_at_session(World *w, Seen *seen, const Machine *m, unsigned tra
         }
         if (m->started >= seen->since)
                 seen->lasted = false; /* another program */
-        if (!ready && seen->lasted && calm < USEC_INFINITY &&
-                w->now > later(later(calm, t->started), seen->since) + SESSION_SOON)
+        /* What was wrong was over before the back-off had grown. */
+        if (!ready && seen->lasted && later(calm, t->started) <= seen->since &&
+                w->now > seen->since + SESSION_SOON)
                 world_fail(w, "session-late", "%s is not back at %s, and nothing is in its way",
                         m->name, t->name);
 }

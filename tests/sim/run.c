@@ -93,6 +93,8 @@ static void quiet(Run *run) {
         if (world_has_failed(w))
                 return;
         ledger_check_quiet(w->ledger);
+        for (unsigned i = 0; i < w->n_users; i++)
+                w->machines[i]->device_known = true;
         check_idle(w);
         run->pauses += world_time(w) - begin;
 }
@@ -161,8 +163,10 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
 }
 
 /* The one before the present one, if there is one. */
-static void perform_on_old_device(const Action *a, Machine *old) {
-        if (!old)
+/* Whoever has not heard of the new device rightly takes the old one for it: so it stays away until
+ * everybody has. */
+static void perform_on_old_device(const Action *a, Machine *old, bool known) {
+        if (!old || !known)
                 return;
         if (a->verb == VERB_OLD_START)
                 machine_start(old);
@@ -234,7 +238,7 @@ static void perform(Run *run, const Action *a) {
                 break;
         case VERB_OLD_START:
         case VERB_OLD_STOP:
-                perform_on_old_device(a, m->old);
+                perform_on_old_device(a, m->old, m->device_known);
                 break;
         case VERB_START ... VERB_RENEW:
         case VERB_MOVE ... VERB_NAT_OFF:

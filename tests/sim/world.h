@@ -79,6 +79,7 @@ typedef struct Machine {
         User *user; /* NULL: nobody is in front of it */
         unsigned n_devices; /* that this user has had before */
         struct Machine *old; /* the last of them, or NULL */
+        bool device_known; /* everybody has heard of the one of now */
 
         /* Of a tracker. */
         SignKey key;
