@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Ed25519 with a memory, for the simulator and for fuzzers of conversations; the linker puts this in
- * the place of what it is named after. In a world all signatures are made by this process, and those
- * that fuzzers need are the same in each run, so nearly all that is verified and looked at was made
- * or seen before. Each of the functions answers the same bytes in the same way: what is remembered
- * is what libsodium has said of them, and that what it signs is signed.
+ * Ed25519 with a memory, for the simulator and for fuzzers of conversations; the linker puts this
+ * in the place of what it is named after. In a world all signatures are made by this process, and
+ * those that fuzzers need are the same in each run, so nearly all that is verified and looked at
+ * was made or seen before. Each of the functions answers the same bytes in the same way: what is
+ * remembered is what libsodium has said of them, and that what it signs is signed.
  *
  * The memory is static, since what is allocated and stays is a leak to libFuzzer.
  */
