@@ -521,8 +521,10 @@ void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
                 return;
         p->appeared = true;
         p->since = loop_now(d->loop);
-        peer_want_link(
-                p, true); /* unless an attempt is under way, which looks at `appeared` then */
+        if (p->state == PEER_DIALLING)
+                race_take_news(p);
+        else
+                peer_want_link(p, true);
 }
 
 unsigned delivery_count_links(const Delivery *d) {

@@ -226,6 +226,10 @@ void dialling_sweep_again(Delivery *d);
 int race_begin(Peer *p, bool appeared);
 Race *race_free(Race *r);
 
+/* P has appeared: where he says he is joins the attempt that is under way, if there is one. P may
+ * be gone after this. */
+void race_take_news(Peer *p);
+
 /* L has proved to be the peer: the other attempts end. False: it is not one of them. */
 bool race_won(Peer *p, const Link *l);
 

@@ -85,15 +85,21 @@ static void race_order(Race *r, size_t from) {
         r->blocked = MIN(r->blocked, blocked);
 }
 
+static void race_add_announced(Race *r) {
+        const Peer *p = r->peer;
+        const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
+
+        for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
+                race_add(r, k->endpoints[i], strlen(k->endpoints[i]), CANDIDATE_ANNOUNCED);
+}
+
 static void race_collect(Race *r) {
         Peer *p = r->peer;
-        const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
         Endpoints cached;
         DbTxn *txn;
         int got;
 
-        for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
-                race_add(r, k->endpoints[i], strlen(k->endpoints[i]), CANDIDATE_ANNOUNCED);
+        race_add_announced(r);
         if (store_read_begin(p->delivery->store, &txn) >= 0) {
                 got = store_get_endpoints(txn, p->number, &cached);
                 store_read_end(txn);
@@ -256,6 +262,19 @@ int race_begin(Peer *p, bool appeared) {
         race_collect(r);
         race_go_on(r);
         return 0;
+}
+
+void race_take_news(Peer *p) {
+        Race *r = p->race;
+        size_t before;
+
+        if (!r)
+                return;
+        before = r->candidates.n;
+        race_add_announced(r);
+        race_order(r, before);
+        if (r->candidates.n > before)
+                race_go_on(r);
 }
 
 Race *race_free(Race *r) {

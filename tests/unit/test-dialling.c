@@ -77,6 +77,36 @@ TEST(an_address_that_refuses_costs_nothing) {
         world_free(&w);
 }
 
+/* He has moved while nobody looked, and says so when his old address is being tried. */
+TEST(who_says_where_he_is_is_dialled_there_at_once) {
+        static const char *const endpoints[] = {"hole:1"};
+        const uint8_t *account;
+        PresenceRecord p;
+        Record record;
+        Buffer presence;
+        World w;
+
+        world_new(&w);
+        account = person_account(&w.bob.who);
+        CHECK_OK(network_swallow(w.sim.network, "hole", 1));
+        bob_is_at(&w, endpoints, ELEMENTSOF(endpoints));
+        CHECK_OK(directory_watch(w.alice.directory, account));
+        (void)stack_send(&w.alice, &w.bob.who, "hi");
+        sim_run(&w.sim, 100 * USEC_PER_MSEC);
+        CHECK_EQ(w.alice.n_up, 0);
+
+        presence = person_presence(&w.bob.who, PRESENCE_ONLINE, 1, "bob:7425");
+        CHECK_OK(presence_decode(buffer_bytes(&presence), &p));
+        CHECK_OK(record_decode(w.bob.who.local.record, &record));
+        directory_learn(w.alice.directory, &record, &p, loop_now(w.sim.loop));
+        delivery_appeared(w.alice.delivery, account);
+        sim_run(&w.sim, 100 * USEC_PER_MSEC);
+        CHECK_EQ(w.alice.n_delivered, 1);
+        CHECK(w.bob.n_up == 1 && w.alice.n_up == 1);
+        buffer_done(&presence);
+        world_free(&w);
+}
+
 /* Accepts connections, and says nothing at all. */
 static void on_mute_accept(void *userdata, Transport *t) {
         Transport **kept = userdata;
