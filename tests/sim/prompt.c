@@ -134,8 +134,8 @@ static void on_tick(void *userdata) {
         Letter *l;
 
         loop_timer_set(p->timer, w->now + TICK);
-        DL_FOREACH2(p->awaited, l, late_next)
-        look_at(w, l);
+        DL_FOREACH2 (p->awaited, l, late_next)
+                look_at(w, l);
         for (unsigned i = 0; i < w->n_users; i++)
                 for (unsigned k = 0; k < w->n_trackers; k++)
                         look_at_session(w, &p->sessions[i][k], w->machines[i], k);
