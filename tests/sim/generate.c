@@ -176,15 +176,14 @@ static void add_forgery(Generator *g, usec_t at, unsigned liar) {
         add_one(g, at + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE), VERB_HONEST, liar);
 }
 
-/* The old one is switched on again now and then, and off. */
 static void add_new_device(Generator *g, usec_t at, unsigned user) {
         add_one(g, at, VERB_STOP, user);
-        at += 2 * USEC_PER_SEC;
-        add_one(g, at, VERB_RENEW, user);
-        add_one(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), VERB_START, user);
-        if (chance(g, 30))
-                return;
-        at += any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE);
+        add_one(g, at + 2 * USEC_PER_SEC, VERB_RENEW, user);
+        add_one(g, at + any_time(g, 3 * USEC_PER_SEC, USEC_PER_MINUTE), VERB_START, user);
+}
+
+/* If there is one: it is switched on again, and off. */
+static void add_old_device(Generator *g, usec_t at, unsigned user) {
         add_one(g, at, VERB_OLD_START, user);
         add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_HOUR), VERB_OLD_STOP, user);
 }
@@ -251,7 +250,10 @@ static void add_fault_of(Generator *g, Fault f, usec_t at, unsigned victim, unsi
                 add_forgery(g, at, victim);
                 break;
         case FAULT_RENEW:
-                add_new_device(g, at, victim);
+                if (chance(g, 40))
+                        add_new_device(g, at, victim);
+                else
+                        add_old_device(g, at, victim);
                 break;
         case FAULT_NETWORK:
                 add_network(g, at);

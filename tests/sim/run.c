@@ -162,9 +162,8 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
         }
 }
 
-/* The one before the present one, if there is one. */
-/* Whoever has not heard of the new device rightly takes the old one for it: so it stays away until
- * everybody has. */
+/* The one before the present one, if there is one. Whoever has not heard of the new device rightly
+ * takes the old one for it: so it stays away until everybody has. */
 static void perform_on_old_device(const Action *a, Machine *old, bool known) {
         if (!old || !known)
                 return;
