@@ -19,6 +19,7 @@ typedef enum Fault {
         FAULT_ALONE,
         FAULT_RESET,
         FAULT_MOVE,
+        FAULT_TRAVEL,
         FAULT_NAT,
         FAULT_DISK_FULL,
         FAULT_DISK_FAILS,
@@ -188,6 +189,15 @@ static void add_old_device(Generator *g, usec_t at, unsigned user) {
         add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_HOUR), VERB_OLD_STOP, user);
 }
 
+/* Off without a word, and on again elsewhere, with something to say. */
+static void add_travel(Generator *g, usec_t at, unsigned victim, unsigned other) {
+        add(g, at, VERB_POWER, (Action){.a = victim, .n = any_call(g)});
+        at += any_time(g, USEC_PER_SEC, USEC_PER_MINUTE);
+        add_one(g, at, VERB_MOVE, victim);
+        add_one(g, at, VERB_START, victim);
+        add_two(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_SEC), VERB_SEND, victim, other);
+}
+
 static Fault any_fault(Generator *g) {
         uint64_t n = below(g, g->weight);
 
@@ -227,6 +237,9 @@ static void add_fault_of(Generator *g, Fault f, usec_t at, unsigned victim, unsi
         case FAULT_MOVE:
                 add_one(g, at, VERB_MOVE, victim);
                 break;
+        case FAULT_TRAVEL:
+                add_travel(g, at, victim, other);
+                break;
         case FAULT_NAT:
                 add_nat(g, at, victim);
                 break;
@@ -265,8 +278,8 @@ static void add_fault_of(Generator *g, Fault f, usec_t at, unsigned victim, unsi
 
 /* A tracker has its place, and nobody who closes its lid or lies. */
 static bool is_of_people(Fault f) {
-        return f == FAULT_MOVE || f == FAULT_NAT || f == FAULT_SLEEP || f == FAULT_FORGE ||
-                f == FAULT_RENEW;
+        return f == FAULT_MOVE || f == FAULT_TRAVEL || f == FAULT_NAT || f == FAULT_SLEEP ||
+                f == FAULT_FORGE || f == FAULT_RENEW;
 }
 
 static void add_fault(Generator *g, usec_t at, unsigned a, unsigned b) {

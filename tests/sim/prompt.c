@@ -16,8 +16,10 @@
 /* For a message between calm machines, */
 #define SOON (3 * USEC_PER_SEC)
 
-/* and of a program that has just started, between machines that are calm but for that. */
-#define SOON_AFTER_START (2 * USEC_PER_SEC)
+/* and of a program that has just started, which is patient with nobody, to one that has been calm
+ * since dead connections were noticed. */
+#define CALM_ENOUGH (2 * USEC_PER_MINUTE)
+#define SOON_AFTER_START (1500 * USEC_PER_MSEC)
 
 /* A session that lasted is back so soon. */
 #define SESSION_LASTING USEC_PER_MINUTE
@@ -66,31 +68,27 @@ static usec_t trackers_calm_since(const World *w) {
         return since;
 }
 
-/* When it has been calm for long, and its program runs as long. */
-static usec_t ready_at(const Machine *m) {
-        return usec_add(later(machine_calm_since(m), m->started), CALM);
-}
-
-/* The same, but that it may just have been started. */
-static usec_t started_at(const Machine *m) {
-        return machine_calm_since(m) <= m->started ? m->started : ready_at(m);
+/* When nothing has happened to it for so long, and its program runs as long. */
+static usec_t calm_at(const Machine *m, usec_t time) {
+        return usec_add(later(machine_calm_since(m), m->started), time);
 }
 
 /* Messages */
 
-static void look_at(World *w, const Letter *l) {
+static usec_t due(const World *w, const Letter *l) {
         const Machine *from = l->from->machine, *to = l->to->machine;
-        usec_t others = later(usec_add(trackers_calm_since(w), CALM), ready_at(to));
-        usec_t calm = later(others, ready_at(from)), start = started_at(from);
-        usec_t soon = usec_add(later(start, l->kept_at), SOON_AFTER_START);
-        usec_t due = usec_add(later(calm, l->kept_at), SOON);
+        usec_t trackers = trackers_calm_since(w), all, others;
 
-        if (others <= start)
-                due = MIN(due, soon);
-        if (w->now > due && !w->is_slow)
-                world_fail(w, "late",
-                        "\"%s\" has been under way for %llu ms, and nothing is in "
-                        "its way",
+        others = later(usec_add(trackers, CALM_ENOUGH), calm_at(to, CALM_ENOUGH));
+        if (machine_calm_since(from) <= from->started && others <= from->started)
+                return later(from->started, l->kept_at) + SOON_AFTER_START;
+        all = later(usec_add(trackers, CALM), later(calm_at(to, CALM), calm_at(from, CALM)));
+        return usec_add(later(all, l->kept_at), SOON);
+}
+
+static void look_at(World *w, const Letter *l) {
+        if (w->now > due(w, l) && !w->is_slow)
+                world_fail(w, "late", "\"%s\" is on its way for %llu ms, and nothing is in its way",
                         l->text, (unsigned long long)((w->now - l->kept_at) / USEC_PER_MSEC));
 }
 
