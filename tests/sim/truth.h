@@ -50,7 +50,7 @@ typedef struct Letter {
         UT_hash_handle hh;
 } Letter;
 
-#define EPOCHS_MAX 16
+#define EPOCHS_MAX 256
 
 /* What one has written to another with one device. That with seq 1 is the first. */
 typedef struct Chain {
