@@ -47,6 +47,7 @@ struct Link {
         bool outgoing, has_hello;
         bool peer_ok; /* the other end has sent HELLO_OK */
         bool gave_way; /* to another link of the account */
+        bool preferred; /* another one had to give way to it */
         bool holds_hello; /* until the other's is here */
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
@@ -297,6 +298,12 @@ static bool link_settle_with(Link *l, Link *other) {
                 link_give_way(other, "the other end's link stays");
                 return true;
         }
+        /* Who calls again has not gone on with that one: it may be of a program that is gone. */
+        if (!other->has_hello && other->preferred) {
+                link_give_way(other, "the other end has not answered, and has called again");
+                return true;
+        }
+        other->preferred = true;
         link_give_way(l, "the other link stays");
         return false;
 }

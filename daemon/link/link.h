@@ -8,9 +8,10 @@
  * later with link_confirm() or link_refuse(); the link is open when both ends have said HELLO_OK.
  *
  * Two links between the same devices: a new boot nonce supersedes every older link; the same opener
- * again supersedes; if both dialled at once, the link of the smaller device id stays. An open link
- * that the other end opens beside may be dead on its side or the other may be about to go: it is
- * asked by PING, and gives way when nothing comes back.
+ * again supersedes; if both dialled at once, the link of the smaller device id stays, unless the
+ * other end calls again before it has said anything on that one. An open link that the other end
+ * opens beside may be dead on its side or the other may be about to go: it is asked by PING, and
+ * gives way when nothing comes back.
  */
 
 #include "net/greeting.h"

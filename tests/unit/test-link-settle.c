@@ -270,6 +270,31 @@ TEST(a_program_that_has_started_again_supersedes_its_links) {
         world_free(&w);
 }
 
+/* Alice's program ends in the middle of crossed dials, without a word, and starts again. */
+TEST(a_dial_that_is_not_answered_outlives_one_call) {
+        Far dead, first, second;
+        uint64_t seed = 0;
+        Hello h;
+        World w;
+
+        for (world_new(&w, seed); alice_is_smaller(&w); world_new(&w, ++seed))
+                world_free(&w);
+        pipe_unref(far_with(&dead, &w.a, &w.bob, TLS_SERVER));
+        far_take(&dead, FRAME_HELLO);
+        w.a.local.boot_nonce[0]++;
+        h = person_hello(&w.a);
+        pipe_unref(far_with(&first, &w.a, &w.bob, TLS_CLIENT));
+        far_send_hello(&first, &h);
+        CHECK_EQ(far_bye(&first), CODE_OK);
+        far_link(&second, &w.a, &w.bob, TLS_CLIENT);
+        CHECK(far_is_served(&second));
+        CHECK_EQ(far_bye(&dead), CODE_OK);
+        far_free(&dead);
+        far_free(&first);
+        far_free(&second);
+        world_free(&w);
+}
+
 TEST(the_same_opener_again_supersedes) {
         Far first, second;
         World w;
