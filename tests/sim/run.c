@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <malloc.h>
 
 #include "faults.h"
 #include "ledger.h"
@@ -17,9 +18,14 @@
 /* When everything has been said, presence has not: five heartbeats. */
 #define CALM_TIME (5 * 30 * USEC_PER_SEC)
 
-/* A machine that is left alone has heartbeats to answer, and no more. */
+/* A machine that is left alone has heartbeats to answer, and no more: a thousand turns in half an
+ * hour, and not a byte that it had not before. */
 #define IDLE_TIME (30 * USEC_PER_MINUTE)
-#define IDLE_TURNS_MAX 10000
+#define IDLE_TURNS_MAX 3000
+#define IDLE_GROWTH_MAX (64 * 1024)
+
+/* For a machine, with what the ledger remembers of its messages; it has two or three. */
+#define MEMORY_MAX (8 * 1024 * 1024)
 
 typedef struct Run {
         const Script *script;
@@ -64,13 +70,32 @@ static void settle(World *w) {
                         SETTLE_TIME / USEC_PER_MINUTE);
 }
 
+/* Bytes that are allocated; 0 where a sanitizer does that. */
+static size_t memory_in_use(void) {
+        struct mallinfo2 m = mallinfo2();
+
+        return m.uordblks + m.hblkhd;
+}
+
+static void check_memory(World *w, size_t before) {
+        size_t now = memory_in_use(), most = MEMORY_MAX * w->n_machines;
+
+        if (now > before + IDLE_GROWTH_MAX)
+                world_fail(w, "memory-grows",
+                        "%zu bytes more in %" PRIu64 " minutes without anything to do",
+                        now - before, IDLE_TIME / USEC_PER_MINUTE);
+        if (now > most)
+                world_fail(w, "memory-bounded", "%zu bytes for %u machines", now, w->n_machines);
+}
+
 static void check_idle(World *w) {
+        size_t memory = memory_in_use();
         uint64_t before[MACHINES_MAX];
 
         for (unsigned i = 0; i < w->n_machines; i++)
                 before[i] = w->machines[i]->turns;
         world_run(w, world_time(w) + IDLE_TIME);
-        for (unsigned i = 0; i < w->n_machines && !world_has_failed(w); i++) {
+        for (unsigned i = 0; i < w->n_machines; i++) {
                 const Machine *m = w->machines[i];
                 uint64_t turns = m->turns - before[i];
 
@@ -80,6 +105,7 @@ static void check_idle(World *w) {
                                 " minutes without anything to do",
                                 m->name, turns, IDLE_TIME / USEC_PER_MINUTE);
         }
+        check_memory(w, memory);
 }
 
 static void quiet(Run *run) {
@@ -87,8 +113,6 @@ static void quiet(Run *run) {
         usec_t begin = world_time(w);
 
         settle(w);
-        if (world_has_failed(w))
-                return;
         world_run(w, world_time(w) + CALM_TIME);
         if (world_has_failed(w))
                 return;
