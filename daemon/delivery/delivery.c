@@ -177,7 +177,7 @@ static void peer_link_lost(Peer *p) {
         Delivery *d = p->delivery;
         bool was_up = p->up;
 
-        if (was_up && (p->acked || loop_now(d->loop) - p->up_since >= LINK_LASTING))
+        if (was_up && (p->acked_feed > 0 || loop_now(d->loop) - p->up_since >= LINK_LASTING))
                 p->since = loop_now(d->loop);
         else if (p->dialled[0])
                 peer_endpoint_failed(p);
@@ -310,7 +310,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
 
         p->link = l;
         p->up = true;
-        p->acked = p->appeared = false;
+        p->acked_feed = 0;
+        p->appeared = false;
         outbox_link_lost(p); /* nothing has been sent over this one */
         if (ok->presence.size > 0)
                 (void)directory_take_presence(

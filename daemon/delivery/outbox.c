@@ -245,6 +245,17 @@ void outbox_take_turn(Peer *p) {
 
 /* Answers */
 
+/* What was given up of a feed meant nothing to somebody who had nothing of it: now it does. */
+static void note_feed(Peer *p, const Uuid *id) {
+        const Sent *s = window_find(&p->window, id);
+
+        if (!s || s->at.feed == p->acked_feed)
+                return;
+        p->acked_feed = s->at.feed;
+        p->gave_up = true;
+        outbox_take_turn(p);
+}
+
 int outbox_take_ack(Peer *p, Frame *f) {
         Uuid ids[ACK_IDS_MAX];
         size_t n;
@@ -253,8 +264,11 @@ int outbox_take_ack(Peer *p, Frame *f) {
         r = ack_decode(f, ids, &n);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++)
-                p->acked |= window_remove(&p->window, &ids[i]);
+        for (size_t i = 0; i < n; i++) {
+                if (p->acked_feed != p->sent.feed)
+                        note_feed(p, &ids[i]);
+                (void)window_remove(&p->window, &ids[i]);
+        }
         outbox_pump(p);
         return 0;
 }

@@ -61,7 +61,7 @@ typedef struct Peer {
         uint8_t conversation[SHA256_SIZE]; /* with this account */
         Link *link; /* open, or being opened */
         bool up; /* it is open, and the user knows */
-        bool acked; /* it has brought something over */
+        uint32_t acked_feed; /* of the last entry that it has brought over, 0: of none */
         usec_t up_since;
 
         /* Getting a link */

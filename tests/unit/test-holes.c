@@ -103,6 +103,23 @@ TEST(a_message_after_each_hole_arrives_over_one_link) {
         world_free(&w);
 }
 
+/* Bob has opened the link, and of alice's feed he knows nothing yet when she says so. */
+TEST(a_hole_at_the_beginning_is_closed_over_the_same_link) {
+        World w;
+
+        world_new(&w);
+        stack_send(&w.bob, &w.alice.who, "hello");
+        SIM_UNTIL(&w.sim, w.bob.n_delivered == 1);
+        put_two(&w);
+        delivery_gave_up(w.alice.delivery, person_account(&w.bob.who));
+        sim_run(&w.sim, USEC_PER_SEC);
+        stack_send_off(&w.alice, &w.bob.who);
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 1);
+        SIM_UNTIL(&w.sim, history_of(&w.bob).gaps == 0);
+        CHECK_EQ(w.bob.n_up, 1);
+        world_free(&w);
+}
+
 TEST(all_holes_in_one_batch) {
         World w;
 
