@@ -9,6 +9,7 @@
 #include <lmdb.h>
 #include <sys/statvfs.h>
 
+#include "faults.h"
 #include "loop-virtual.h"
 #include "machine.h"
 #include "user.h"
@@ -49,6 +50,8 @@ static int commit(Machine *m, MDB_txn *txn) {
                 loop_virtual_stall(m->loop, m->disk.slow);
         if (!machine_call(m) || m->disk.failing > 0 || m->disk.full) {
                 m->disk.failing -= m->disk.failing > 0;
+                m->failures++;
+                machine_disturbed(m);
                 world_trace(m->world, m, "does not commit");
                 mdb_txn_abort(txn);
                 return m->disk.full ? ENOSPC : EIO;

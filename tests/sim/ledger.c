@@ -31,12 +31,27 @@ static Uuid make_id(User *u) {
         return uuid_make_v7(loop_realtime(u->machine->loop), random);
 }
 
+/* Of 100 messages so many are worth nothing after a while. */
+#define SHORT_LIVED 10
+#define LIFETIME_MIN USEC_PER_MINUTE
+#define LIFETIME_SPREAD USEC_PER_DAY
+
+static usec_t choose_expiry(User *u) {
+        World *w = u->machine->world;
+
+        if (world_random_below(w, 100) >= SHORT_LIVED)
+                return 0;
+        return loop_realtime(u->machine->loop) + LIFETIME_MIN +
+                world_random_below(w, world_random_below(w, LIFETIME_SPREAD) + 1);
+}
+
 Letter *letter_new(User *from, User *to) {
         Ledger *ledger = user_ledger(from);
         Mail *m = mail_between(from, to);
         Letter *l = must(calloc(1, sizeof(*l)));
 
-        *l = (Letter){.id = make_id(from), .from = from, .to = to};
+        *l = (Letter){
+                .id = make_id(from), .from = from, .to = to, .worthless = choose_expiry(from)};
         uuid_format(&l->id, l->id_text);
         snprintf(l->text, sizeof(l->text), "%s to %s %zu", from->machine->name, to->machine->name,
                 m->n_sent + 1);

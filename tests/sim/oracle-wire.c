@@ -86,13 +86,20 @@ static void check_void(User *u, const Void *v) {
         Mail *m = find_conversation(u, v->conversation);
         const Chain *c = m ? mail_chain(m, v->epoch) : NULL;
 
+        if (!c) {
+                FAIL(u, "forged", "gives up what it has not written");
+                return;
+        }
         for (size_t i = 0; i < v->n_ranges; i++)
-                for (uint64_t seq = v->ranges[i].first; seq <= v->ranges[i].last; seq++)
-                        if (!c || seq > c->n || !c->letters[seq - 1] ||
-                                !c->letters[seq - 1]->given_up) {
-                                FAIL(u, "void-before-commit", "seq %llu", (unsigned long long)seq);
-                                return;
-                        }
+                for (uint64_t seq = v->ranges[i].first; seq <= v->ranges[i].last; seq++) {
+                        const Letter *l = seq <= c->n ? c->letters[seq - 1] : NULL;
+
+                        if (l && l->given_up)
+                                continue;
+                        FAIL(u, "void-before-commit", "\"%s\", seq %llu to %s", l ? l->text : "",
+                                (unsigned long long)seq, m->to->machine->name);
+                        return;
+                }
 }
 
 int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device) {

@@ -102,6 +102,10 @@ static void look_for(User *u, DbTxn *txn, Letter *l) {
         l->epoch = h.inner.epoch;
         l->seq = seq;
         l->expires = h.inner.expires;
+        l->known = u->events;
+        l->failures = l->to->machine->failures;
+        if (l->worthless > 0 && l->expires != l->worthless)
+                FAIL(u, "forged", "\"%s\" expires at another time", l->text);
         l->state = MESSAGE_QUEUED;
         u->n_queued++;
         put_into_feed(u, l);
@@ -120,6 +124,15 @@ static unsigned state_rank(MessageState s) {
         return ranks[s];
 }
 
+/* By the clock of either; the recipient need not have kept anything when he said so. */
+static bool may_expire(const Letter *l) {
+        const Machine *to = l->to->machine;
+        usec_t latest = MAX(l->to->latest, loop_realtime(to->loop));
+
+        return MAX(l->from->latest, latest) >= l->expires ||
+                to->world->now - to->disturbed < USEC_PER_MINUTE;
+}
+
 static void take_state(User *u, Letter *l, const EventRow *row) {
         MessageState s = row->state;
 
@@ -132,7 +145,7 @@ static void take_state(User *u, Letter *l, const EventRow *row) {
         else if (s == MESSAGE_FAILED &&
                 (row->reason != CODE_CANCELLED || l->cancelling == CANCEL_NOT))
                 FAIL(u, "failed-wrongly", "\"%s\": %s", l->text, code_name(row->reason));
-        else if (s == MESSAGE_EXPIRED && MAX(u->latest, l->to->latest) < l->expires)
+        else if (s == MESSAGE_EXPIRED && !may_expire(l))
                 FAIL(u, "expired-early", "\"%s\"", l->text);
         u->n_queued -= l->state == MESSAGE_QUEUED;
         l->given_up |= s == MESSAGE_FAILED || s == MESSAGE_EXPIRED;

@@ -25,7 +25,8 @@ typedef struct Letter {
         char id_text[UUID_TEXT_SIZE];
         User *from, *to;
         char text[96]; /* who, to whom, which of them: no two are alike */
-        usec_t expires; /* realtime, once it is kept */
+        usec_t worthless; /* realtime, from when on he does not want it to arrive; 0: never */
+        usec_t expires; /* once it is kept: what has come of that */
 
         /* Between the sender and his program. */
         bool asked; /* at least once */
@@ -39,8 +40,11 @@ typedef struct Letter {
         uint64_t epoch, seq;
         MessageState state;
         bool given_up; /* at some time */
+        uint64_t known; /* the sender's last event before it */
+        uint64_t failures; /* of the recipient's disk until then */
 
         uint64_t arrived; /* on the recipient's disk: the cursor of the event; 0: it is not */
+        bool ahead; /* it is shown as one whose clock was ahead */
         bool seen; /* he has said that he has read it, and was answered */
 
         usec_t kept_at; /* world time; 0: nobody waits for it, see prompt.h */

@@ -51,14 +51,21 @@ static bool take_answer(User *u, const char *what, const ChatError *e) {
 
 /* Registering */
 
-static void learn_account(User *u, const ChatStatus *s) {
-        if (u->account_text[0] && !streq(u->account_text, s->account))
-                FAIL(u, "account-lost", "was %s and is %s", u->account_text, s->account);
-        if (!streq(s->name, u->machine->name))
-                FAIL(u, "account-lost", "is called %s", s->name);
+/* False while there is none. */
+static bool has_account(User *u) {
+        ChatStatus s;
+
+        chat_status(u->machine->parts->chat, &s);
+        if (u->registered && !streq(u->account_text, s.account))
+                FAIL(u, "account-lost", "was %s and is \"%s\"", u->account_text, s.account);
+        if (!s.name[0])
+                return false;
+        if (!streq(s.name, u->machine->name))
+                FAIL(u, "account-lost", "is called %s", s.name);
         u->registered = true;
-        snprintf(u->account_text, sizeof(u->account_text), "%s", s->account);
-        (void)base32_decode_key(s->account, strlen(s->account), u->account);
+        snprintf(u->account_text, sizeof(u->account_text), "%s", s.account);
+        (void)base32_decode_key(s.account, strlen(s.account), u->account);
+        return true;
 }
 
 static void on_registered(void *userdata, const ChatError *e) {
@@ -67,29 +74,21 @@ static void on_registered(void *userdata, const ChatError *e) {
         if (!is_heard(u))
                 return;
         u->registering = false;
-        if (take_answer(u, "Register", e)) {
-                TRACE(u, "is registered");
-                user_ask_again(u);
-        }
+        if (!take_answer(u, "Register", e))
+                return;
+        TRACE(u, "is registered");
+        if (!has_account(u))
+                FAIL(u, "account-lost", "has none, and was told otherwise");
+        user_ask_again(u);
 }
 
-/* False while there is no account. */
-static bool has_account(User *u) {
+static void register_account(User *u) {
         ChatRegister args = {.name = u->machine->name, .password = "", .no_password = true};
-        ChatStatus s;
 
-        chat_status(u->machine->parts->chat, &s);
-        if (s.name[0]) {
-                learn_account(u, &s);
-                return true;
-        }
-        if (u->registered)
-                FAIL(u, "account-lost", "has none any more");
-        if (!u->registering) {
-                u->registering = true;
-                chat_register(u->machine->parts->chat, &args, on_registered, u);
-        }
-        return false;
+        if (u->registering)
+                return;
+        u->registering = true;
+        chat_register(u->machine->parts->chat, &args, on_registered, u);
 }
 
 /* Sending */
@@ -113,8 +112,16 @@ static void on_sent(void *userdata, const ChatError *e, const char *id) {
 }
 
 static void send_letter(User *u, Letter *l) {
-        ChatSend args = {.to = l->to->machine->name, .text = l->text, .id = l->id_text};
+        ChatSend args = {.to = l->to->machine->name,
+                .text = l->text,
+                .id = l->id_text,
+                .expires = l->worthless};
 
+        if (l->worthless > 0 && l->worthless <= loop_realtime(u->machine->loop)) {
+                TRACE(u, "is too late with \"%s\"", l->text);
+                DL_DELETE(u->open, l);
+                return;
+        }
         l->asked = l->waiting = true;
         chat_send(u->machine->parts->chat, &args, on_sent, l);
 }
@@ -221,8 +228,12 @@ static void on_again(void *userdata) {
         Letter *l, *tmp;
 
         u->again_set = false;
-        if (!u->running || !has_account(u))
+        if (!u->running)
                 return;
+        if (!has_account(u)) {
+                register_account(u);
+                return;
+        }
         client_registered(u);
         DL_FOREACH_SAFE (u->open, l, tmp)
                 if (!l->waiting)
@@ -235,6 +246,7 @@ void user_started(User *u) {
         u->running = true;
         user_look(u);
         rows_check_start(u);
+        (void)has_account(u);
         client_started(u);
         presence_started(u);
         user_ask_again(u);

@@ -58,7 +58,7 @@ typedef struct Machine {
         int64_t skew; /* of its clock */
         bool nat, forging;
         bool asleep; /* nothing can happen to it until it wakes up by itself */
-        uint64_t starts, commits, turns;
+        uint64_t starts, commits, failures, turns; /* failures: of commits */
         usec_t started; /* the program, last, in the world's time */
 
         /* The program. */
