@@ -33,7 +33,10 @@ static void begin_gone(User *u, const User *other) {
         u->gone[i].trackers = count_starts(u->machine->world);
 }
 
+/* What is armed stays: when it comes late, the machine was asleep. */
 static void watch(User *u) {
+        if (u->watched > 0)
+                return;
         u->watched = loop_now(u->machine->loop) + LOOK_INTERVAL;
         loop_timer_set(u->watch, u->watched);
 }
@@ -81,8 +84,10 @@ static bool look_at_all(User *u, bool late) {
 
 static void on_watch(void *userdata) {
         User *u = userdata;
+        bool late = loop_now(u->machine->loop) - u->watched > LATE;
 
-        if (u->running && look_at_all(u, loop_now(u->machine->loop) - u->watched > LATE))
+        u->watched = 0;
+        if (u->running && look_at_all(u, late))
                 watch(u);
 }
 
@@ -104,6 +109,7 @@ void presence_ended(User *u) {
         const World *w = u->machine->world;
 
         loop_timer_set(u->watch, USEC_INFINITY);
+        u->watched = 0;
         for (unsigned i = 0; i < w->n_users; i++) {
                 User *other = w->machines[i]->user;
 

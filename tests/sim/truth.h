@@ -87,7 +87,7 @@ struct User {
         LoopTimer *again; /* what was not answered, or not well */
         bool again_set;
         LoopTimer *watch; /* of people who are gone: see oracle-presence.c */
-        usec_t watched; /* when it should have come */
+        usec_t watched; /* when it is to come, 0: not */
         struct {
                 usec_t since; /* by this user's loop; 0: is not gone */
                 uint64_t trackers; /* starts of all of them until then */
