@@ -95,9 +95,10 @@ static void drop_unknown_peers(Delivery *d) {
         HASH_ITER (hh, d->peers, p, tmp) {
                 int r = contact_get(store_write(d->store), p->account, &c);
 
-                /* Of whom nothing can be found out is found again in the outbox. */
                 if (r > 0 && c.number == p->number)
                         continue;
+                if (r < 0)
+                        dialling_sweep_again(d); /* finds those of whom nothing can be found out */
                 if (p->link) {
                         confirming_drop(d, p->link);
                         link_close(p->link, CODE_PEER_STORAGE, "the account could not be stored");

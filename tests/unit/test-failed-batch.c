@@ -124,6 +124,37 @@ TEST(a_message_whose_receipt_was_lost_with_its_batch_goes_out_again) {
         world_free(&w);
 }
 
+/* As long as the directory has another name the store cannot be opened. */
+static void move_store(const Stack *s, const char *from, const char *to) {
+        _cleanup_(freep) char *old = fs_join(s->dir, from);
+        _cleanup_(freep) char *new = fs_join(s->dir, to);
+
+        CHECK(old && new && rename(old, new) == 0);
+}
+
+TEST(who_was_dropped_because_the_store_was_gone_is_dialled_again) {
+        Stack alice, bob;
+        Sim sim;
+
+        sim_new(&sim, 1);
+        stack_new(&sim, "alice", &alice);
+        stack_new(&sim, "bob", &bob);
+        stack_knows(&alice, &bob.who, CONTACT_PINNED);
+        stack_knows(&bob, &alice.who, CONTACT_PINNED);
+        stack_send(&alice, &bob.who, "hi");
+        SIM_UNTIL(&sim, has_batch(&alice) && outbox_count(store_write(alice.store)) == 0);
+        fail_batch(&alice);
+        move_store(&alice, "db", "gone");
+        SIM_UNTIL(&sim, alice.n_down == 1);
+        sim_run(&sim, 10 * USEC_PER_SEC);
+        move_store(&alice, "gone", "db");
+        SIM_UNTIL(&sim, alice.n_delivered == 1);
+        CHECK_EQ(bob.n_shown, 1);
+        stack_free(&alice);
+        stack_free(&bob);
+        sim_free(&sim);
+}
+
 TEST(every_entry_of_a_burst_without_room_is_refused) {
         Inner list[5];
         unsigned refused = 0;
