@@ -160,6 +160,7 @@ static void note_arrival(Letter *l, uint64_t cursor) {
         Chain *c = mail_chain(m, l->epoch);
 
         l->arrived = cursor;
+        prompt_arrived(user_ledger(l->to)->prompt, l);
         m->n_arrived++;
         if (letter_place(l) > letter_place(m->last))
                 m->last = l;

@@ -129,7 +129,7 @@ static void move_store(const Stack *s, const char *from, const char *to) {
         _cleanup_(freep) char *old = fs_join(s->dir, from);
         _cleanup_(freep) char *new = fs_join(s->dir, to);
 
-        CHECK(old && new && rename(old, new) == 0);
+        CHECK(old && new &&rename(old, new) == 0);
 }
 
 TEST(who_was_dropped_because_the_store_was_gone_is_dialled_again) {
