@@ -17,6 +17,9 @@ WAITING = ("mute", "half", "tls", "drip")       # which the hand-shake time ends
 HANDSHAKE = 10                                  # s, the default
 MIB = 1 << 20
 
+has_seconds = pytest.mark.skipif(under.in_valgrind(), reason="the hand-shake time holds in seconds, and "
+                                 "in valgrind a thousand who connect take minutes")
+
 
 class Crowd:
     """Callers at the door of a daemon or a tracker."""
@@ -103,6 +106,7 @@ def kind(request):
     return request.param
 
 
+@has_seconds
 def test_a_thousand_of_many_addresses(lab, kind):
     """With the limits that are the default."""
     town = Town(lab, kind)
@@ -115,6 +119,7 @@ def test_a_thousand_of_many_addresses(lab, kind):
     town.check_memory(before, highest)
 
 
+@has_seconds
 def test_a_thousand_of_one_address_without_limits(lab, kind):
     """Nothing but the hand-shake time and what they say ends them."""
     town = Town(lab, kind, "connections = 0; per-address = 0;")
@@ -132,6 +137,7 @@ def test_a_thousand_of_one_address_without_limits(lab, kind):
     town.check_memory(before, highest)
 
 
+@has_seconds
 def test_half_of_a_hello_a_thousand_times(lab, kind):
     """Nobody is given a TLS session for that."""
     town = Town(lab, kind, "connections = 0; per-address = 0;")
@@ -160,6 +166,7 @@ def test_a_full_house_lets_newcomers_in(lab, kind):
     crowd.popen.wait()
 
 
+@has_seconds
 def test_the_hand_shake_time_covers_tls(lab, kind):
     town = Town(lab, kind, "handshake = 1;")
     start = time.monotonic()
