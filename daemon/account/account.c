@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* Clocks that work differ by less. */
+#define CLOCK_WRONG USEC_PER_HOUR
+
 typedef enum Operation {
         OPERATION_NONE,
         OPERATION_BEGUN, /* nothing to wait for yet */
@@ -20,6 +23,7 @@ struct Account {
         void *userdata;
         Identity identity;
         LocalIdentity local;
+        usec_t certified, recorded; /* when certificate and record were made, 0: there are none */
         Endpoints endpoints;
         bool published;
         Buffer presence;
@@ -69,11 +73,18 @@ static int make_certificate(Account *a, usec_t now) {
         return certificate_encode(&c, &i->account, &i->device, &i->certificate);
 }
 
-/* seq = max(last + 1, ms): a store that was restored never goes back behind what it published. */
+/* max(last + 1, ms): a store that was restored never goes back behind what it published. What is
+ * further ahead than a directory takes was not published. */
+static uint64_t next_seq(uint64_t last, usec_t now) {
+        uint64_t ms = now / USEC_PER_MSEC;
+
+        return last > ms + RECORD_AHEAD_MAX / USEC_PER_MSEC ? ms : MAX(last + 1, ms);
+}
+
 static int make_record(Account *a, usec_t now) {
         Identity *i = &a->identity;
         Record rec = {.epoch = i->epoch,
-                .seq = MAX(i->record_seq + 1, now / USEC_PER_MSEC),
+                .seq = next_seq(i->record_seq, now),
                 .issued = now,
                 .expires = now + IDENTITY_LIFETIME,
                 .listed = true};
@@ -91,8 +102,15 @@ static int make_record(Account *a, usec_t now) {
 }
 
 static void account_set_local(Account *a) {
+        Record rec;
+
         a->local.certificate = buffer_bytes(&a->identity.certificate);
         a->local.record = buffer_bytes(&a->identity.record);
+        a->certified = a->recorded = 0;
+        if (record_parse(a->local.record, &rec) >= 0) {
+                a->certified = rec.device.issued;
+                a->recorded = rec.issued;
+        }
 }
 
 static int account_renew(Account *a) {
@@ -109,12 +127,18 @@ static int account_renew(Account *a) {
         return r;
 }
 
-static usec_t account_renewal_due(const Account *a) {
-        Certificate c;
+/* What is of the future was made while the clock was wrong: no tracker takes it, for as long as the
+ * clock was ahead. */
+static bool account_is_due(const Account *a) {
+        usec_t now = loop_realtime(a->loop);
 
-        if (certificate_decode(buffer_bytes(&a->identity.certificate), &c) < 0)
-                return 0;
-        return c.issued + IDENTITY_RENEWAL;
+        return now >= a->certified + IDENTITY_RENEWAL ||
+                MAX(a->certified, a->recorded) > now + CLOCK_WRONG;
+}
+
+static void account_look_at_times(Account *a) {
+        if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0)
+                account_publish(a, &a->endpoints);
 }
 
 /* The wall clock may step: looked at once a day, not trusted to be a week from now. */
@@ -122,10 +146,7 @@ static void on_renewal(void *userdata) {
         Account *a = userdata;
 
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
-        if (!account_is_active(a) || loop_realtime(a->loop) < account_renewal_due(a))
-                return;
-        if (account_renew(a) >= 0)
-                account_publish(a, &a->endpoints);
+        account_look_at_times(a);
 }
 
 /* Presence */
@@ -191,6 +212,9 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         a->fn_userdata = userdata;
         return true;
 }
+
+/* Clocks of machines that work may differ by less. */
+#define CLOCK_WRONG USEC_PER_HOUR
 
 #define FULL "the disk is full: the account could not be kept"
 #define NOT_WRITTEN "the account could not be written to disk"
@@ -286,6 +310,7 @@ static void register_go_on(Account *a) {
 }
 
 void account_trackers_changed(Account *a) {
+        account_look_at_times(a);
         register_go_on(a);
 }
 
@@ -456,7 +481,7 @@ void account_start(Account *a) {
         a->callbacks->use_tracker(a->userdata, a->identity.tracker);
         if (!account_is_active(a))
                 return;
-        if (loop_realtime(a->loop) >= account_renewal_due(a))
+        if (account_is_due(a))
                 (void)account_renew(a);
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
         a->callbacks->active(a->userdata, true);

@@ -6,7 +6,10 @@
 
 /* What a tracker refuses is announced again after so long, doubled each time. */
 #define REFUSED_FIRST (5 * USEC_PER_SEC)
-#define REFUSED_LAST USEC_PER_HOUR
+#define REFUSED_LAST (10 * USEC_PER_MINUTE)
+
+/* However long the tracker asks to wait. */
+#define RETRY_LAST USEC_PER_HOUR
 
 bool directory_get_time(const Directory *d, usec_t *ret) {
         if (d->told_time == 0)
@@ -236,7 +239,8 @@ void directory_wake(Directory *d) {
 /* Announcing */
 
 /* Without this an account would stay unknown at a tracker that was short of something just then.
- * A refusal that waiting does not help costs a request an hour in the end. */
+ * A refusal that waiting does not help costs a request now and then, where a session costs twenty
+ * heartbeats. */
 static void announce_again(Directory *d, const Session *s) {
         Tracker *t = tracker_of(d, s);
         Loop *l = net_loop(d->net);
@@ -246,9 +250,10 @@ static void announce_again(Directory *d, const Session *s) {
                 return;
         (void)backoff_next(&t->refused, l);
         wait = MAX(t->refused.wait, session_retry_after(s));
-        wait = MIN(wait, REFUSED_LAST);
+        wait = MIN(wait, RETRY_LAST);
         t->announce_at = loop_now(l) + wait + loop_random_below(l, wait / 5 + 1);
         arm_announce_timer(d);
+        d->callbacks->trackers_changed(d->userdata);
 }
 
 /* A lost connection is announced on anew anyway. */

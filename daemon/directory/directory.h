@@ -17,7 +17,8 @@
 typedef struct Directory Directory;
 
 typedef struct DirectoryCallbacks {
-        /* A session came up or went down, or has another error. */
+        /* A session came up or went down, has another error, or what was announced over it was
+         * refused. */
         void (*trackers_changed)(void *userdata);
 
         /* A watched account has a new record. */

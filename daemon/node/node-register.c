@@ -211,7 +211,7 @@ static void intake_start(Client *c, uint64_t id, bool claims, Bytes blob) {
 static const char *record_time_error(const Record *rec, uint64_t now) {
         if (rec->expires <= now || !certificate_is_valid_at(&rec->device, now))
                 return "the record or its certificate has expired";
-        if (record_is_ahead(rec, now) || rec->expires > now + IDENTITY_LIFETIME + USEC_PER_DAY)
+        if (record_is_ahead(rec, now) || rec->expires > now + IDENTITY_LIFETIME + RECORD_AHEAD_MAX)
                 return "the record is from the future: the clock of this device may be wrong";
         return NULL;
 }

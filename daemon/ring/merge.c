@@ -3,7 +3,7 @@
 #include "ring/merge.h"
 
 bool record_is_ahead(const Record *rec, uint64_t now) {
-        return rec->seq > (now + USEC_PER_DAY) / USEC_PER_MSEC;
+        return rec->seq > (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC;
 }
 
 /* 1 when both are there, 0 when only NEW is. */

@@ -21,6 +21,10 @@
 #define IDENTITY_LIFETIME (180 * USEC_PER_DAY)
 #define IDENTITY_RENEWAL (7 * USEC_PER_DAY)
 
+/* No directory takes a record that is further ahead of its clock, by what its seq and its expiry
+ * say. */
+#define RECORD_AHEAD_MAX USEC_PER_DAY
+
 /* {account, device, epoch, issued, expires}, signed by the account key and counter-signed by the
  * device key, or Mallory could certify Bob's device as hers. */
 typedef struct Certificate {

@@ -73,3 +73,38 @@ TEST(a_commit_speaks_for_its_own_operation_only) {
         CHECK_EQ(w.second.code, CODE_STORAGE); /* what was not kept is claimed nowhere */
         chat_lab_free(&w.lab);
 }
+
+/* What the account says of itself now. */
+static Record record_of(const ChatLab *l) {
+        Record r;
+
+        CHECK_OK(record_decode(account_local(l->parts->account)->record, &r));
+        return r;
+}
+
+TEST(what_a_clock_that_was_ahead_has_signed_is_signed_again) {
+        const usec_t ahead = 400 * USEC_PER_DAY;
+        ChatLab lab;
+        Record r;
+        usec_t now;
+
+        chat_lab_begin(&lab);
+        chat_lab_save_identity(&lab);
+        loop_virtual_step_realtime(lab.sim.loop, (int64_t)ahead);
+        chat_lab_start(&lab);
+        now = loop_realtime(lab.sim.loop);
+        r = record_of(&lab);
+        CHECK(r.issued == now && r.device.issued == now);
+
+        loop_virtual_step_realtime(lab.sim.loop, -(int64_t)ahead);
+        now -= ahead;
+        account_trackers_changed(lab.parts->account); /* one has refused it */
+        r = record_of(&lab);
+        CHECK(r.issued == now && r.device.issued == now);
+        CHECK(r.seq <= (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC);
+
+        /* Once. */
+        account_trackers_changed(lab.parts->account);
+        CHECK_EQ(record_of(&lab).seq, r.seq);
+        chat_lab_free(&lab);
+}

@@ -12,7 +12,7 @@ typedef struct World {
         Person alice, bob, mallory;
         FakeTracker tracker, *teller; /* TELLER: whose pushes are made */
         Directory *directory;
-        unsigned n_records, n_presence, n_refused;
+        unsigned n_records, n_presence, n_refused, n_changed;
         uint64_t record_epoch, record_seq; /* of the last one told */
         bool online;
         Presence presence;
@@ -20,6 +20,7 @@ typedef struct World {
 } World;
 
 static void on_trackers_changed(void *userdata) {
+        ((World *)userdata)->n_changed++;
 }
 
 static void on_record(void *userdata, const Record *record, Bytes outer) {
@@ -182,6 +183,7 @@ TEST(what_is_refused_for_now_is_announced_again) {
         _cleanup_(buffer_done) Buffer presence = BUFFER_NULL;
         usec_t took, last = 0;
         uint64_t request;
+        unsigned changed;
         World w;
 
         world_begin(&w);
@@ -191,9 +193,12 @@ TEST(what_is_refused_for_now_is_announced_again) {
         tracker_greet(&w.tracker);
         await_frame(&w, FRAME_REGISTER, &request);
 
-        /* As long as the tracker says; and a while where it does not, longer each time. */
+        /* As long as the tracker says; and a while where it does not, longer each time. Whoever has
+         * made the record hears of it. */
+        changed = w.n_changed;
         tracker_refuse(&w.tracker, request, CODE_RATE_LIMITED, 180);
         took = await_frame(&w, FRAME_REGISTER, &request);
+        CHECK_EQ(w.n_changed, changed + 1);
         CHECK(took >= 180 * USEC_PER_SEC && took < 240 * USEC_PER_SEC);
         tracker_refuse(&w.tracker, request, CODE_RATE_LIMITED, RETRY_AFTER_MAX);
         took = await_frame(&w, FRAME_REGISTER, &request);
