@@ -13,6 +13,7 @@
 
 #define READER "reader"
 #define PAGE 20
+#define READ_MAX 200
 
 /* What is told of a message: whether it is one, and is here. */
 static void check_message(User *u, const ChatEvent *e) {
@@ -105,11 +106,13 @@ typedef struct Reading {
         User *user;
         const char *client;
         uint64_t at;
+        unsigned n;
 } Reading;
 
 static bool on_listed(void *userdata, const ChatEvent *e) {
         Reading *r = userdata;
 
+        r->n++;
         return take_event(r->user, r->client, e, &r->at);
 }
 
@@ -134,6 +137,13 @@ static bool read_all(Reading *r, ChatListEvents *args) {
         return true;
 }
 
+/* There was nothing more to be told. */
+static void check_end(User *u, const char *client, uint64_t at) {
+        if (at != u->events && !world_has_failed(u->machine->world))
+                FAIL(u, "events-incomplete", "the %s is told up to event %llu of %llu", client,
+                        (unsigned long long)at, (unsigned long long)u->events);
+}
+
 static void attach(User *u) {
         Reading r = {.user = u, .client = "listener", .at = u->heard};
         ChatListEvents args = {.cursor = u->heard};
@@ -146,6 +156,7 @@ static void attach(User *u) {
         }
         u->heard = r.at;
         u->attached = true;
+        check_end(u, "listener", r.at);
 }
 
 void user_listen(User *u, bool on) {
@@ -173,7 +184,7 @@ static bool on_reader_listed(void *userdata, const ChatEvent *e) {
         Reading *r = userdata;
         User *u = r->user;
 
-        if (r->at == 0 && e->kind != CHAT_EVENT_GAP) {
+        if (r->n == 0 && e->kind != CHAT_EVENT_GAP) {
                 if (e->cursor > u->acknowledging + 1)
                         FAIL(u, "events-incomplete", "the reader got to %llu and goes on with %llu",
                                 (unsigned long long)u->acknowledging,
@@ -186,20 +197,37 @@ static bool on_reader_listed(void *userdata, const ChatEvent *e) {
         return on_listed(userdata, e);
 }
 
-void user_read_on(User *u) {
+static void read_on(User *u) {
         Reading r = {.user = u, .client = READER};
-        ChatListEvents args = {.max = 10 * PAGE, .client = READER};
+        ChatListEvents args = {.max = READ_MAX, .client = READER};
         uint64_t next;
         ChatError e;
 
-        if (!u->running || !u->registered || u->acknowledge_waiting ||
+        if (u->acknowledge_waiting ||
                 chat_list_events(u->machine->parts->chat, &args, on_reader_listed, &r, &next, &e) <
                         0 ||
-                !machine_call(u->machine) || world_has_failed(u->machine->world) || r.at == 0)
+                !machine_call(u->machine))
+                return;
+        if (r.n < READ_MAX)
+                check_end(u, READER, r.n > 0 ? r.at : u->acknowledging);
+        if (r.n == 0 || world_has_failed(u->machine->world))
                 return;
         u->acknowledging = r.at;
         u->acknowledge_waiting = true;
         chat_ack_events(u->machine->parts->chat, READER, r.at, on_acknowledged, u);
+}
+
+void user_read_on(User *u) {
+        World *w = u->machine->world;
+        User *other;
+
+        if (!u->running || !u->registered)
+                return;
+        read_on(u);
+        queue_check(u);
+        other = w->machines[world_random_below(w, w->n_users)]->user;
+        if (other != u && !world_has_failed(w))
+                history_check(u, other);
 }
 
 /* The program comes and goes */

@@ -124,8 +124,10 @@ void ledger_check_quiet(Ledger *l) {
                 Machine *m = w->machines[i];
 
                 machine_enter(m);
-                history_check_quiet(m->user);
+                queue_check_quiet(m->user);
                 presence_check_quiet(m->user);
+                for (unsigned k = 0; k < i && !world_has_failed(w); k++)
+                        history_check_quiet(m->user, w->machines[k]->user);
                 machine_leave(m);
         }
         check_sources(w);

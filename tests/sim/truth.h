@@ -182,5 +182,11 @@ void presence_ended(User *u);
 /* Everybody runs: everybody is shown as online to those who know him. */
 void presence_check_quiet(User *u);
 
-/* oracle-history.c: what U's daemon shows of conversations, outbox and status when all is quiet. */
-void history_check_quiet(User *u);
+/* oracle-history.c: what U's daemon shows of a conversation at any time, and both when all is
+ * quiet. */
+void history_check(User *u, User *with);
+void history_check_quiet(User *u, User *with);
+
+/* oracle-queue.c: the outbox, and what the daemon says of itself. */
+void queue_check(User *u);
+void queue_check_quiet(User *u);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What waits: the list and the count of it are those of the disk, and when all is quiet there is
+ * nothing, and the daemon has nothing to complain of. */
+
+#include "truth.h"
+
+#define PAGE 16
+
+typedef struct Waiting {
+        User *user;
+        char last[UUID_TEXT_SIZE]; /* id; "": none yet */
+        uint64_t n;
+} Waiting;
+
+static bool on_waiting(void *userdata, const ChatMessage *m) {
+        Waiting *v = userdata;
+        const Letter *l = letter_find_text(user_ledger(v->user), m->id);
+
+        if (!l || l->from != v->user || !l->kept || l->state != MESSAGE_QUEUED ||
+                !streq(m->state, "queued") || !streq(m->text, l->text))
+                FAIL(v->user, "queue-true", "\"%s\" is listed as %s", m->text, m->state);
+        memcpy(v->last, m->id, UUID_TEXT_SIZE);
+        v->n++;
+        return !world_has_failed(v->user->machine->world);
+}
+
+/* Without a store nothing can be listed. */
+static bool has_store(const User *u) {
+        StoreHealth h;
+
+        store_get_health(u->machine->store, &h);
+        return h.open_error == 0;
+}
+
+void queue_check(User *u) {
+        Chat *chat = u->machine->parts->chat;
+        Waiting v = {.user = u};
+        bool more = true;
+        ChatStatus s;
+        ChatError e;
+
+        if (!has_store(u))
+                return;
+        while (more && !world_has_failed(u->machine->world))
+                if (chat_list_outbox(
+                            chat, v.last[0] ? v.last : NULL, PAGE, on_waiting, &v, &more, &e) < 0)
+                        FAIL(u, "refused", "ListOutbox: %s", e.text);
+        chat_status(chat, &s);
+        if (v.n != u->n_queued || s.queued != u->n_queued)
+                FAIL(u, "queue-true", "%llu messages are listed, %u counted, and %llu wait",
+                        (unsigned long long)v.n, s.queued, (unsigned long long)u->n_queued);
+}
+
+/* The error of the last commit stays until there is another one. */
+static bool has_error(const User *u) {
+        StoreHealth h;
+
+        store_get_health(u->machine->store, &h);
+        return h.last_error < 0;
+}
+
+void queue_check_quiet(User *u) {
+        ChatStatus s;
+
+        queue_check(u);
+        chat_status(u->machine->parts->chat, &s);
+        if (s.queued > 0)
+                FAIL(u, "queue-drains", "%u messages are queued", s.queued);
+        if (!streq(s.state, "online"))
+                FAIL(u, "presence-true", "is %s itself", s.state);
+        for (size_t i = 0; s.problems[i] && !has_error(u); i++)
+                FAIL(u, "problem-stays", "%s", s.problems[i]);
+}
