@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * What a daemon shows of conversations, page by page: all that is on its disk and nothing else, with
- * states and counts that are true, causes before effects, and when all is quiet without gaps and in
- * the order in which the other side shows it.
+ * What a daemon shows of conversations, page by page: all that is on its disk and nothing else,
+ * with states and counts that are true, causes before effects, and when all is quiet without gaps
+ * and in the order in which the other side shows it.
  */
 
 #include <stdio.h>
