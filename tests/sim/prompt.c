@@ -77,8 +77,11 @@ static usec_t calm_at(const Machine *m, usec_t time) {
 
 static usec_t due(const World *w, const Letter *l) {
         const Machine *from = l->from->machine, *to = l->to->machine;
-        usec_t trackers = trackers_calm_since(w), all, others;
+        usec_t trackers, all, others;
 
+        if (!from->running || !to->running)
+                return USEC_INFINITY; /* most wait for that, and nothing else is to be looked at */
+        trackers = trackers_calm_since(w);
         others = later(usec_add(trackers, CALM_ENOUGH), calm_at(to, CALM_ENOUGH));
         if (machine_calm_since(from) <= from->started && others <= from->started)
                 return later(from->started, l->kept_at) + SOON_AFTER_START;
