@@ -9,9 +9,10 @@
 /* How often it is looked at. */
 #define TICK (2 * USEC_PER_SEC)
 
-/* After that nothing is left of what was wrong: dead connections are known to be dead, back-off is
- * at its longest wait. */
-#define CALM (8 * USEC_PER_MINUTE)
+/* After that nothing is left of what was wrong: dead connections are known to be dead, and what
+ * waits for an endpoint without hearing of it has tried it again: an attempt every SCHEDULE_LAST,
+ * which may find the endpoint's own pause not over. */
+#define CALM (12 * USEC_PER_MINUTE)
 
 /* For a message between calm machines, */
 #define SOON (3 * USEC_PER_SEC)
