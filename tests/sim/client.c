@@ -93,7 +93,26 @@ static void on_signal(void *userdata, const ChatEvent *e) {
 static void on_properties(void *userdata, unsigned properties) {
 }
 
+/* People have objects from when they are added until they are removed. */
 static void on_object(void *userdata, const char *account, ChatObjectChange change) {
+        static const char *const wrong[] = {
+                [CHAT_OBJECT_ADDED] = "added again",
+                [CHAT_OBJECT_CHANGED] = "changed without being there",
+                [CHAT_OBJECT_REMOVED] = "removed without being there",
+        };
+        User *u = userdata, *other;
+        uint8_t key[KEY_SIZE];
+        bool *there;
+
+        if (!u->running || u->machine->dead || base32_decode_key(account, strlen(account), key) < 0)
+                return;
+        other = ledger_find_user(user_ledger(u), key);
+        if (!other)
+                return; /* his own program has not told him yet */
+        there = &u->others[other->machine->number].object;
+        if (*there == (change == CHAT_OBJECT_ADDED))
+                FAIL(u, "object-true", "%s is %s", other->machine->name, wrong[change]);
+        *there = change != CHAT_OBJECT_REMOVED;
 }
 
 static const ChatListener listener = {
@@ -234,6 +253,7 @@ void user_read_on(User *u) {
 
 /* The bus always listens, whether anybody is there to hear it or not. */
 void client_started(User *u) {
+        memset(u->others, 0, sizeof(u->others));
         chat_set_listener(u->machine->parts->chat, &listener, u);
 }
 

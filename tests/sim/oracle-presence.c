@@ -120,6 +120,21 @@ void presence_ended(User *u) {
         }
 }
 
+/* What was said already is no news: not in the life of a program, unless it could not be kept. */
+void presence_note(User *u, const User *other, Presence presence) {
+        unsigned i = other->machine->number;
+
+        if (u->failures != u->machine->failures)
+                for (unsigned k = 0; k < MACHINES_MAX; k++)
+                        u->others[k].heard = false;
+        u->failures = u->machine->failures;
+        if (u->others[i].heard && u->others[i].presence == presence)
+                FAIL(u, "presence-again", "%s is %s, as before", other->machine->name,
+                        presence_name(presence));
+        u->others[i].heard = true;
+        u->others[i].presence = presence;
+}
+
 void presence_check_quiet(User *u) {
         const World *w = u->machine->world;
 
@@ -129,6 +144,9 @@ void presence_check_quiet(User *u) {
                         mail_between(u, other)->n_kept > 0 || mail_between(other, u)->n_arrived > 0;
                 const char *shown = shown_presence(u, other);
 
+                if (u->others[i].object != (shown != NULL))
+                        FAIL(u, "object-true", "%s %s an object, and was told otherwise",
+                                other->machine->name, shown ? "has" : "has not");
                 if (known && (!shown || !streq(shown, "online")))
                         FAIL(u, "presence-true", "%s runs and is shown as %s", other->machine->name,
                                 shown ?: "nothing");

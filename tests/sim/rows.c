@@ -227,6 +227,7 @@ static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
                 .time = row->time,
                 .account = account,
                 .presence = presence_name(row->presence)};
+        const User *other;
         Contact k;
 
         if (contact_get_by_number(txn, row->account, &k) <= 0) {
@@ -234,6 +235,9 @@ static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
                         (unsigned long long)row->cursor);
                 return;
         }
+        other = ledger_find_user(user_ledger(u), k.account);
+        if (other)
+                presence_note(u, other, row->presence);
         base32_encode_key(k.account, account);
         note_event(u, &e);
 }

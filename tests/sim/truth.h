@@ -93,6 +93,14 @@ struct User {
                 uint64_t trackers; /* starts of all of them until then */
         } gone[MACHINES_MAX];
 
+        /* What the program has said of others, by their machines. */
+        struct {
+                bool object; /* there is one */
+                bool heard;
+                Presence presence;
+        } others[MACHINES_MAX];
+        uint64_t failures; /* of commits: what was said before the last of them may be said again */
+
         /* The client that hears signals. */
         bool listens, attached;
         uint64_t heard; /* cursor of the last event */
@@ -178,6 +186,9 @@ int presence_new(User *u);
 void presence_free(User *u);
 void presence_started(User *u);
 void presence_ended(User *u);
+
+/* An event that says so is on disk. */
+void presence_note(User *u, const User *other, Presence presence);
 
 /* Everybody runs: everybody is shown as online to those who know him. */
 void presence_check_quiet(User *u);
