@@ -73,12 +73,15 @@ static int make_certificate(Account *a, usec_t now) {
         return certificate_encode(&c, &i->account, &i->device, &i->certificate);
 }
 
-/* max(last + 1, ms): a store that was restored never goes back behind what it published. What is
- * further ahead than a directory takes was not published. */
+/* A directory's clock may be behind this one by as much. */
+#define SEQ_MARGIN (10 * USEC_PER_MINUTE)
+
+/* max(last + 1, ms): a store that was restored never goes back behind what it published. Further
+ * ahead than a directory takes it was not published, but all up to that may have been. */
 static uint64_t next_seq(uint64_t last, usec_t now) {
         uint64_t ms = now / USEC_PER_MSEC;
 
-        return last > ms + RECORD_AHEAD_MAX / USEC_PER_MSEC ? ms : MAX(last + 1, ms);
+        return CLAMP(last + 1, ms, ms + (RECORD_AHEAD_MAX - SEQ_MARGIN) / USEC_PER_MSEC);
 }
 
 static int make_record(Account *a, usec_t now) {

@@ -103,6 +103,9 @@ TEST(what_a_clock_that_was_ahead_has_signed_is_signed_again) {
         CHECK(r.issued == now && r.device.issued == now);
         CHECK(r.seq <= (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC);
 
+        /* Nor is it behind anything that a tracker may have taken meanwhile. */
+        CHECK(r.seq > (now + RECORD_AHEAD_MAX - USEC_PER_HOUR) / USEC_PER_MSEC);
+
         /* Once. */
         account_trackers_changed(lab.parts->account);
         CHECK_EQ(record_of(&lab).seq, r.seq);
