@@ -26,10 +26,20 @@ int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __wrap_statvfs64(const char *path, struct statvfs *ret);
 int __real_posix_fallocate64(int fd, off_t offset, off_t size);
+int __real_posix_fallocate64(int fd, off_t offset, off_t size);
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t size);
 int __wrap_db_probe(const char *path, const char *const *names);
 
+static bool fails(Machine *m) {
+        if (!m || m->disk.failing == 0)
+                return false;
+        m->disk.failing--;
+        return true;
+}
+
 int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode_t mode) {
+        if (fails(world_acting()))
+                return EIO;
         return __real_mdb_env_open(env, path, flags | MDB_NOSYNC, mode);
 }
 

@@ -33,12 +33,16 @@ bool machine_call(Machine *m) {
         return !m->dead;
 }
 
-static bool on_write(void *userdata, size_t n) {
+static bool on_write(void *userdata, void *to, size_t n) {
+        const Machine *other = to;
         Machine *m = userdata;
 
         if (!machine_call(m))
                 return false;
-        world_trace(m->world, m, n > 0 ? "writes %zu" : "ends a connection", n);
+        if (n > 0)
+                world_trace(m->world, m, "writes %zu to %s", n, other->name);
+        else
+                world_trace(m->world, m, "ends a connection with %s", other->name);
         return true;
 }
 

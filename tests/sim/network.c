@@ -124,7 +124,7 @@ static bool wire_call(void *userdata, unsigned end, size_t n) {
         const Wire *w = userdata;
         const Host *h = w->ends[end];
 
-        return h->callbacks->call(h->userdata, n);
+        return h->callbacks->call(h->userdata, w->ends[!end]->userdata, n);
 }
 
 static const PipeHooks wire_hooks = {

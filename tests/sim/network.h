@@ -50,8 +50,9 @@ unsigned network_most_at_once(const Network *n);
 /* Machines */
 
 typedef struct HostCallbacks {
-        /* The program writes N bytes of a connection, or ends it (0). False: it is dead. */
-        bool (*call)(void *userdata, size_t n);
+        /* The program writes N bytes of a connection with TO, or ends it (0). False: it is dead. TO
+         * is what that host was made with. */
+        bool (*call)(void *userdata, void *to, size_t n);
 } HostCallbacks;
 
 /* From 0 on, in the order in which they are made; freed with N. */

@@ -97,9 +97,10 @@ static void look_at(World *w, const Letter *l) {
 }
 
 void prompt_arrived(Prompt *p, Letter *l) {
-        if (l->kept_at > 0)
-                look_at(p->world, l);
-        prompt_done(p, l);
+        if (l->kept_at == 0)
+                return;
+        look_at(p->world, l);
+        l->kept_at = p->world->now; /* its receipt has as long */
 }
 
 /* Sessions */

@@ -12,7 +12,8 @@
 int prompt_new(World *w, Prompt **ret);
 Prompt *prompt_free(Prompt *p);
 
-/* L is on its sender's disk now; it has arrived; it need not arrive any more. */
+/* L is on its sender's disk now; it is about to be noted that it has arrived; what its sender shows
+ * of it has changed, and nothing more need happen. */
 void prompt_await(Prompt *p, Letter *l);
 void prompt_arrived(Prompt *p, Letter *l);
 void prompt_done(Prompt *p, Letter *l);

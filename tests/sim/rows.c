@@ -159,8 +159,8 @@ static void note_arrival(Letter *l, uint64_t cursor) {
         Mail *m = mail_between(l->from, l->to);
         Chain *c = mail_chain(m, l->epoch);
 
-        l->arrived = cursor;
         prompt_arrived(user_ledger(l->to)->prompt, l);
+        l->arrived = cursor;
         m->n_arrived++;
         if (letter_place(l) > letter_place(m->last))
                 m->last = l;

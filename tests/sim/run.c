@@ -15,8 +15,9 @@
 #define SETTLE_TIME (30 * USEC_PER_MINUTE)
 #define SETTLE_STEP USEC_PER_SEC
 
-/* When everything has been said, presence has not: five heartbeats. */
-#define CALM_TIME (5 * 30 * USEC_PER_SEC)
+/* When everything has been said, presence has not: what a tracker has refused while a clock was wrong
+ * is announced again within twelve minutes. */
+#define CALM_TIME (15 * USEC_PER_MINUTE)
 
 /* A machine that is left alone has heartbeats to answer, and no more: a thousand turns in half an
  * hour, and not a byte that it had not before. */

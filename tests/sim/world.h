@@ -35,7 +35,7 @@ typedef enum MachineKind {
 
 typedef struct Disk {
         bool full;
-        uint64_t failing; /* so many commits fail from now on */
+        uint64_t failing; /* so many commits, or times that it is opened, fail from now on */
         usec_t slow; /* that a commit takes */
 } Disk;
 
