@@ -214,7 +214,8 @@ static void check_shown(Shown *s) {
 void history_check(User *u, User *with) {
         Shown mine = {.user = u, .with = with};
 
-        if (mail_between(u, with)->n_kept + mail_between(with, u)->n_arrived > LOOK_MAX)
+        if (!user_has_store(u) ||
+                mail_between(u, with)->n_kept + mail_between(with, u)->n_arrived > LOOK_MAX)
                 return;
         check_shown(&mine);
         free(mine.letters);

@@ -25,14 +25,6 @@ static bool on_waiting(void *userdata, const ChatMessage *m) {
         return !world_has_failed(v->user->machine->world);
 }
 
-/* Without a store nothing can be listed. */
-static bool has_store(const User *u) {
-        StoreHealth h;
-
-        store_get_health(u->machine->store, &h);
-        return h.open_error == 0;
-}
-
 void queue_check(User *u) {
         Chat *chat = u->machine->parts->chat;
         Waiting v = {.user = u};
@@ -40,7 +32,7 @@ void queue_check(User *u) {
         ChatStatus s;
         ChatError e;
 
-        if (!has_store(u))
+        if (!user_has_store(u))
                 return;
         while (more && !world_has_failed(u->machine->world))
                 if (chat_list_outbox(

@@ -15,8 +15,8 @@
 #define SETTLE_TIME (30 * USEC_PER_MINUTE)
 #define SETTLE_STEP USEC_PER_SEC
 
-/* When everything has been said, presence has not: what a tracker has refused while a clock was wrong
- * is announced again within twelve minutes. */
+/* When everything has been said, presence has not: what a tracker has refused while a clock was
+ * wrong is announced again within twelve minutes. */
 #define CALM_TIME (15 * USEC_PER_MINUTE)
 
 /* A machine that is left alone has heartbeats to answer, and no more: a thousand turns in half an

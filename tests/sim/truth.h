@@ -149,6 +149,14 @@ static inline uint64_t letter_place(const Letter *l) {
         return l ? l->epoch << 48 | l->seq : 0;
 }
 
+/* A disk that has failed is tried again now and then; until that goes well, nothing can be read. */
+static inline bool user_has_store(const User *u) {
+        StoreHealth h;
+
+        store_get_health(u->machine->store, &h);
+        return h.open_error == 0;
+}
+
 /* A message that is to be sent. */
 Letter *letter_new(User *from, User *to);
 
