@@ -34,8 +34,7 @@ static void check_own(User *u, const Letter *l, const ChatMessage *m) {
 /* What has not come of those just before a message. */
 typedef struct Gap {
         uint64_t n, given_up;
-        uint64_t
-                excused; /* given up, and the recipient could not keep something since they were sent */
+        uint64_t excused; /* given up, and something could not be kept since they were sent */
 } Gap;
 
 static Gap gap_before(const Letter *l) {
