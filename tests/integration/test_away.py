@@ -7,9 +7,10 @@ from gi.repository import GLib
 
 import flood
 import harness
+import under
 from flood import Flood
 
-RETURN_WITHIN = 2                               # seconds from being online to the last message
+RETURN_WITHIN = 2 * under.SLOW                               # seconds from being online to the last message
 
 
 def wait_arrival(user, ids, since=0):

@@ -434,6 +434,7 @@ def test_a_damaged_store_is_refused_and_kept(alice, bob):
     assert {store: store.read_bytes()[:65536] for store in stores} == before
 
 
+@pytest.mark.skipif(under.in_valgrind(), reason="valgrind needs some of its own")
 def test_a_start_without_descriptors_says_why_it_fails(lab, tracker):
     alice = lab.user("alice")
     for limit in range(5, 13):
