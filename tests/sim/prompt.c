@@ -91,9 +91,12 @@ static usec_t due(const World *w, const Letter *l) {
 }
 
 static void look_at(World *w, const Letter *l) {
+        const char *how =
+                l->arrived > 0 ? "has come, which its sender has not heard" : "is on its way";
+
         if (w->now > due(w, l) && !w->is_slow)
-                world_fail(w, "late", "\"%s\" is on its way for %llu ms, and nothing is in its way",
-                        l->text, (unsigned long long)((w->now - l->kept_at) / USEC_PER_MSEC));
+                world_fail(w, "late", "\"%s\" %s for %llu ms, and nothing is in its way", l->text,
+                        how, (unsigned long long)((w->now - l->kept_at) / USEC_PER_MSEC));
 }
 
 void prompt_arrived(Prompt *p, Letter *l) {
