@@ -120,7 +120,7 @@ static bool is_out_of_time(int signal) {
 
 /* What a child that has not come to its end says by that. */
 static void child_judge(const Child *c, int status) {
-        const char *oracle = "crashes", *how = "hangs";
+        const char *oracle = "crashes", *how = "it does not end", *line;
         char error[256], text[64];
         Verdict *v = c->verdict;
 
@@ -134,7 +134,8 @@ static void child_judge(const Child *c, int status) {
         else
                 how = strsignal(WTERMSIG(status));
         snprintf(v->oracle, sizeof(v->oracle), "%s", oracle);
-        snprintf(v->text, sizeof(v->text), "%s: %s", how, read_error(c, error, sizeof(error)));
+        line = read_error(c, error, sizeof(error));
+        snprintf(v->text, sizeof(v->text), "%s%s%s", how, line[0] ? ": " : "", line);
 }
 
 static Child *find_child(Child *children, unsigned n, pid_t pid) {
