@@ -73,6 +73,21 @@ static int child_init(Child *c) {
         return 0;
 }
 
+/* SIGINT, SIGTERM: the children end with us, and what they have written is removed. */
+static volatile sig_atomic_t is_told_to_end;
+
+static void on_signal(int signal) {
+        is_told_to_end = 1;
+}
+
+static void set_handlers(void (*handler)(int)) {
+        static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+        struct sigaction action = {.sa_handler = handler}; /* waitpid() returns */
+
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                sigaction(signals[i], &action, NULL);
+}
+
 static void limit(unsigned cpu_seconds) {
         struct rlimit cpu = {cpu_seconds, cpu_seconds + 1}, core = {};
 
@@ -95,6 +110,7 @@ static int child_start(Child *c, const Trials *t, size_t i) {
         if (c->pid > 0)
                 return 0;
 
+        set_handlers(SIG_DFL);
         limit(t->cpu_seconds);
         dup2(c->errors, STDERR_FILENO);
         setenv("TMPDIR", c->dir, true);
@@ -162,6 +178,8 @@ static int run_all(const Trials *t, Child *children, unsigned n_children, size_t
                         continue;
                 }
                 pid = waitpid(-1, &status, 0);
+                if (is_told_to_end)
+                        return -EINTR;
                 if (pid < 0)
                         return -errno;
                 c = find_child(children, n_children, pid);
@@ -185,9 +203,12 @@ int trials_run(const Trials *t, size_t n) {
                 children[i] = (Child){.errors = -EBADF};
         for (unsigned i = 0; i < n_children && r >= 0; i++)
                 r = child_init(&children[i]);
+        is_told_to_end = 0;
+        set_handlers(on_signal);
         if (r >= 0)
                 r = run_all(t, children, n_children, n);
         for (unsigned i = 0; i < n_children; i++)
                 child_done(&children[i]);
+        set_handlers(SIG_DFL);
         return r;
 }

@@ -24,5 +24,6 @@ typedef struct Trials {
 
 unsigned trials_at_once(void);
 
-/* Numbers 0 to N - 1. DONE comes for each of them, unless one was enough. */
+/* Numbers 0 to N - 1. DONE comes for each of them, unless one was enough. -EINTR: this process is
+ * told to end. */
 int trials_run(const Trials *t, size_t n);

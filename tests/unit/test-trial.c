@@ -108,6 +108,17 @@ TEST(what_does_not_end_is_ended) {
         CHECK(streq(lab.verdicts[0].oracle, "hangs") || streq(lab.verdicts[1].oracle, "hangs"));
 }
 
+static bool be_told(void *userdata, size_t i, const Verdict *v) {
+        CHECK_OK(raise(SIGTERM));
+        return true;
+}
+
+TEST(who_is_told_to_end_does) {
+        Trials t = {.at_once = 1, .cpu_seconds = 1, .run = hold, .done = be_told};
+
+        CHECK_EQ(trials_run(&t, 3), -EINTR);
+}
+
 TEST(nothing_is_left_on_the_disk) {
         struct stat st;
         Lab lab;
