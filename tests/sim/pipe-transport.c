@@ -110,8 +110,18 @@ static size_t lane_room(const Pipe *p, const Lane *l) {
         return l->cut ? p->options.capacity : p->options.capacity - buffer_size(&l->bytes);
 }
 
+/* What END has written needs both directions to be acknowledged. */
+static bool is_held(const Pipe *p) {
+        return p->lanes[0].held || p->lanes[1].held;
+}
+
+/* The other end is gone, and it can be learned. */
+static bool end_is_alone(End *e) {
+        return !e->pipe->ends[!e->number] && !lane_out(e)->cut && !is_held(e->pipe);
+}
+
 static bool end_is_writable(End *e) {
-        return e->error || !e->pipe->ends[!e->number] || lane_room(e->pipe, lane_out(e)) > 0;
+        return e->error || end_is_alone(e) || lane_room(e->pipe, lane_out(e)) > 0;
 }
 
 static void end_update(End *e) {
@@ -198,11 +208,6 @@ static usec_t lane_arrival(Pipe *p, unsigned end, size_t n, usec_t now) {
         return l->last_arrival;
 }
 
-/* What END has written needs both directions to be acknowledged. */
-static bool is_held(const Pipe *p) {
-        return p->lanes[0].held || p->lanes[1].held;
-}
-
 static void await_ack(Pipe *p, unsigned end, usec_t now) {
         Lane *l = &p->lanes[end];
 
@@ -235,7 +240,7 @@ static ssize_t pipe_write(Transport *t, const void *p, size_t n) {
                 return (ssize_t)n;
         if (end_error(e) < 0)
                 return e->error;
-        if (l->ended || (!l->cut && !is_held(pipe) && !pipe->ends[!e->number]))
+        if (l->ended || end_is_alone(e))
                 return -EPIPE;
         if (e->written_enough || k == 0)
                 return -EAGAIN;
