@@ -304,8 +304,9 @@ void rows_check_start(User *u) {
         if (world_has_failed(w) || store_read_begin(u->machine->store, &txn) < 0)
                 return;
         if (event_bounds(txn, &b) < 0 || b.last != u->events)
-                FAIL(u, "disk-forgot", "has seen event %llu and the last is %llu",
-                        (unsigned long long)u->events, (unsigned long long)b.last);
+                FAIL(u, b.last > u->events ? "disk-remembers" : "disk-forgot",
+                        "has seen event %llu and the last is %llu", (unsigned long long)u->events,
+                        (unsigned long long)b.last);
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Mail *m = mail_between(u, w->machines[i]->user);
 

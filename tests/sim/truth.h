@@ -180,7 +180,8 @@ void user_ask_again(User *u);
  * out: states of messages, names. */
 uint64_t event_digest(const ChatEvent *e);
 
-/* All that should have been kept is there, at the start of a program. */
+/* At the start of a program: all that has been committed is there, and nothing that the one before
+ * had not committed when it died. */
 void rows_check_start(User *u);
 
 /* client.c */

@@ -244,7 +244,6 @@ static void on_again(void *userdata) {
 
 void user_started(User *u) {
         u->running = true;
-        user_look(u);
         rows_check_start(u);
         (void)has_account(u);
         client_started(u);

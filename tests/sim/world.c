@@ -89,10 +89,11 @@ static void turn_begin(Machine *m) {
         m->committed = false;
 }
 
+/* What its program does while it ends is still its own: one that has died commits nothing more. */
 static void turn_end(Machine *m) {
-        acting = NULL;
         m->turns++;
         machine_settle(m);
+        acting = NULL;
 }
 
 /* Somebody who only looks, after all that happens at that time. */
