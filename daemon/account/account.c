@@ -130,13 +130,14 @@ static int account_renew(Account *a) {
         return r;
 }
 
-/* What is of the future was made while the clock was wrong: no tracker takes it, for as long as the
- * clock was ahead. */
+/* What is of the future was made while the clock was wrong, and no tracker takes it for as long as
+ * the clock was ahead; or the clock is wrong now, and trackers take what was made before. */
 static bool account_is_due(const Account *a) {
         usec_t now = loop_realtime(a->loop);
 
         return now >= a->certified + IDENTITY_RENEWAL ||
-                MAX(a->certified, a->recorded) > now + CLOCK_WRONG;
+                (directory_is_refused(a->directory) &&
+                        MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
 
 static void account_look_at_times(Account *a) {
@@ -215,9 +216,6 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         a->fn_userdata = userdata;
         return true;
 }
-
-/* Clocks of machines that work may differ by less. */
-#define CLOCK_WRONG USEC_PER_HOUR
 
 #define FULL "the disk is full: the account could not be kept"
 #define NOT_WRITTEN "the account could not be written to disk"

@@ -34,6 +34,7 @@ static void tracker_set_connected(Directory *d, Tracker *t, bool connected) {
                 return;
         t->connected = connected;
         t->announce_at = USEC_INFINITY; /* all is announced after connecting */
+        t->refusal = CODE_OK;
         if (connected)
                 presence_session_back(d, t);
         else
@@ -223,6 +224,13 @@ bool directory_has_failed(const Directory *d) {
         return true;
 }
 
+bool directory_is_refused(const Directory *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].refusal == CODE_INVALID_ARGS)
+                        return true;
+        return false;
+}
+
 const char *directory_error(const Directory *d) {
         for (size_t i = 0; i < d->n; i++)
                 if (d->trackers[i].session && session_error(d->trackers[i].session)[0])
@@ -241,13 +249,14 @@ void directory_wake(Directory *d) {
 /* Without this an account would stay unknown at a tracker that was short of something just then.
  * A refusal that waiting does not help costs a request now and then, where a session costs twenty
  * heartbeats. */
-static void announce_again(Directory *d, const Session *s) {
+static void announce_again(Directory *d, const Session *s, Code refusal) {
         Tracker *t = tracker_of(d, s);
         Loop *l = net_loop(d->net);
         usec_t wait;
 
         if (!t)
                 return;
+        t->refusal = refusal;
         (void)backoff_next(&t->refused, l);
         wait = MAX(t->refused.wait, session_retry_after(s));
         wait = MIN(wait, RETRY_LAST);
@@ -268,16 +277,18 @@ static void on_published(void *userdata, Code code, const char *text, Frame *ok)
         Tracker *t = tracker_of(d, s);
 
         if (is_refused(code))
-                announce_again(d, s);
-        else if (t && code == CODE_OK)
+                announce_again(d, s, code);
+        else if (t && code == CODE_OK) {
+                t->refusal = CODE_OK;
                 backoff_reset(&t->refused);
+        }
 }
 
 static void publish_to(Directory *d, Session *s, Bytes record) {
         Publish p = {.presence = buffer_bytes(&d->presence), .record = record};
 
         if (p.presence.size > 0 && session_publish(s, &p, on_published, s) == -EBUSY)
-                announce_again(d, s);
+                announce_again(d, s, CODE_TOO_MANY);
 }
 
 /* A tracker that is new to this account takes its presence only once it has the name. */
@@ -288,14 +299,14 @@ static void on_registered(void *userdata, Code code, const char *text, Frame *ok
         if (code == CODE_NAME_TAKEN || code == CODE_BAD_NAME)
                 d->callbacks->name_refused(d->userdata, code, text);
         else if (is_refused(code))
-                announce_again(d, s);
+                announce_again(d, s, code);
         else if (d->claimed && session_state(s) == SESSION_CONNECTED)
                 publish_to(d, s, (Bytes){});
 }
 
 static void register_at(Directory *d, Session *s) {
         if (session_register(s, d->self->record, on_registered, s) == -EBUSY)
-                announce_again(d, s);
+                announce_again(d, s, CODE_TOO_MANY);
 }
 
 static void on_announce_timer(void *userdata) {

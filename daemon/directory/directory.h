@@ -60,6 +60,10 @@ bool directory_is_connected(const Directory *d);
 /* None is connected and none is being tried: waiting will not help soon. */
 bool directory_has_failed(const Directory *d);
 
+/* A tracker has found something wrong with what was last announced to it: its form, its times or
+ * its signatures. */
+bool directory_is_refused(const Directory *d);
+
 /* A sentence on why no tracker answers, for errors. */
 const char *directory_error(const Directory *d);
 

@@ -14,6 +14,7 @@ typedef struct Tracker {
         bool connected; /* as was last told of the session */
         Backoff refused; /* what was announced */
         usec_t announce_at; /* again; USEC_INFINITY */
+        Code refusal; /* of what was announced last; CODE_OK: it was taken, or no answer yet */
 } Tracker;
 
 /* Who says that somebody is online: a tracker, or the answer to a look-up. */

@@ -6,6 +6,7 @@
 
 #include "chat-lab.h"
 #include "db/private.h"
+#include "tracker-lab.h"
 
 typedef struct Caller {
         bool answered;
@@ -82,23 +83,47 @@ static Record record_of(const ChatLab *l) {
         return r;
 }
 
+/* Alice starts with a clock that shows so much more, or less, and is let in by a tracker. */
+static void start_with_clock(ChatLab *l, int64_t step, FakeTracker *k) {
+        EndpointKey address;
+
+        loop_virtual_step_realtime(l->sim.loop, step);
+        chat_lab_start(l);
+        tracker_new(&l->sim, k);
+        address = tracker_address(k);
+        parts_set_trackers(l->parts, &address, 1);
+        parts_publish(l->parts, &(Endpoints){});
+        tracker_greet(k);
+}
+
+static uint64_t await_register(FakeTracker *k) {
+        Frame f;
+
+        SIM_UNTIL(k->self.sim, far_has(&k->far, FRAME_REGISTER));
+        f = far_take(&k->far, FRAME_REGISTER);
+        return f.request;
+}
+
 TEST(what_a_clock_that_was_ahead_has_signed_is_signed_again) {
         const usec_t ahead = 400 * USEC_PER_DAY;
+        FakeTracker k;
+        uint64_t request;
         ChatLab lab;
         Record r;
         usec_t now;
 
         chat_lab_begin(&lab);
         chat_lab_save_identity(&lab);
-        loop_virtual_step_realtime(lab.sim.loop, (int64_t)ahead);
-        chat_lab_start(&lab);
-        now = loop_realtime(lab.sim.loop);
+        start_with_clock(&lab, (int64_t)ahead, &k);
         r = record_of(&lab);
-        CHECK(r.issued == now && r.device.issued == now);
+        now = loop_realtime(lab.sim.loop) - ahead;
+        CHECK(r.issued > now + 300 * USEC_PER_DAY && r.device.issued > now + 300 * USEC_PER_DAY);
+        request = await_register(&k);
 
         loop_virtual_step_realtime(lab.sim.loop, -(int64_t)ahead);
-        now -= ahead;
-        account_trackers_changed(lab.parts->account); /* one has refused it */
+        tracker_error(&k, request, CODE_INVALID_ARGS);
+        SIM_UNTIL(&lab.sim, record_of(&lab).seq != r.seq);
+        now = loop_realtime(lab.sim.loop);
         r = record_of(&lab);
         CHECK(r.issued == now && r.device.issued == now);
         CHECK(r.seq <= (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC);
@@ -107,7 +132,26 @@ TEST(what_a_clock_that_was_ahead_has_signed_is_signed_again) {
         CHECK(r.seq > (now + RECORD_AHEAD_MAX - USEC_PER_HOUR) / USEC_PER_MSEC);
 
         /* Once. */
-        account_trackers_changed(lab.parts->account);
+        tracker_error(&k, await_register(&k), CODE_INVALID_ARGS);
+        sim_run(&lab.sim, USEC_PER_SEC);
         CHECK_EQ(record_of(&lab).seq, r.seq);
+        tracker_free(&k);
+        chat_lab_free(&lab);
+}
+
+/* As that of a machine without a battery until it has asked for the time. */
+TEST(a_clock_that_is_behind_signs_nothing) {
+        FakeTracker k;
+        uint64_t seq;
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        seq = record_of(&lab).seq;
+        chat_lab_stop(&lab);
+        start_with_clock(&lab, -(int64_t)(400 * USEC_PER_DAY), &k);
+        tracker_ok(&k, await_register(&k));
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(record_of(&lab).seq, seq);
+        tracker_free(&k);
         chat_lab_free(&lab);
 }
