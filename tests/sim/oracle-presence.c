@@ -147,6 +147,9 @@ void presence_check_quiet(User *u) {
                 if (u->others[i].object != (shown != NULL))
                         FAIL(u, "object-true", "%s %s an object, and was told otherwise",
                                 other->machine->name, shown ? "has" : "has not");
+                if (u->others[i].heard && u->others[i].presence != PRESENCE_ONLINE)
+                        FAIL(u, "presence-true", "%s runs, and was last said to be %s",
+                                other->machine->name, presence_name(u->others[i].presence));
                 if (known && (!shown || !streq(shown, "online")))
                         FAIL(u, "presence-true", "%s runs and is shown as %s", other->machine->name,
                                 shown ?: "nothing");
