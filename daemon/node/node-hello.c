@@ -100,8 +100,11 @@ static void on_hello_user(void *userdata, int error, Bytes blob) {
                 node_device_is_older(c->epoch, c->key, other->epoch, other->key))
                 client_bye(c, CODE_REPLACED, "this account is used on another device",
                         client_record(other));
-        else
+        else {
+                if (r > 0)
+                        person_learn(c->person, &newest);
                 hello_accept(c);
+        }
 }
 
 /* All but the signatures, for which the store is asked first. */

@@ -210,6 +210,9 @@ int person_get(Node *n, const uint8_t key[static KEY_SIZE], Person **ret);
 Person *person_find(Node *n, const uint8_t key[static KEY_SIZE]);
 Person *person_unref(Person *a);
 
+/* REC is what the store has of A: news where it could not be read when A was made. */
+void person_learn(Person *a, const Record *rec);
+
 /* Presence */
 int person_online(Person *a, uint8_t *presence, size_t size); /* takes the memory */
 void person_offline(Person *a);

@@ -42,14 +42,19 @@ static void on_person_changed(void *userdata, Bytes blob) {
         person_unref(a);
 }
 
+void person_learn(Person *a, const Record *rec) {
+        if (a->registered)
+                return;
+        person_read(a, rec);
+        person_changed(a, PUSH_PRESENCE);
+}
+
 static void on_person_user(void *userdata, int error, Bytes blob) {
         Person *a = userdata;
         Record rec;
 
-        if (node_record_read(a->node, error, blob, &rec) > 0) {
-                person_read(a, &rec);
-                person_changed(a, PUSH_PRESENCE);
-        }
+        if (node_record_read(a->node, error, blob, &rec) > 0)
+                person_learn(a, &rec);
 }
 
 static void on_person_seen(void *userdata, int error, Bytes blob) {

@@ -28,6 +28,7 @@ struct Watcher {
         bool is_queued;
         bool is_asking; /* the store, for the record */
         bool knows_record; /* it was pushed, or is being asked for */
+        bool is_unread; /* it could not be read */
         Watcher *client_prev, *client_next;
         Watcher *person_prev, *person_next;
         Watcher *queue_prev, *queue_next;
@@ -102,13 +103,50 @@ void client_unwatch(Client *c) {
 
 /* Pushing */
 
+static void person_push(Person *a, unsigned what) {
+        for (Watcher *w = a->watchers; w; w = w->person_next)
+                watcher_push(w, what);
+}
+
+static void person_hold(Person *a, unsigned what) {
+        Node *n = a->node;
+
+        a->refs++;
+        a->held = what;
+        a->held_until = loop_now(n->loop) + CHANGES_HOLD;
+        if (!n->held)
+                loop_timer_set(n->hold, a->held_until);
+        DL_APPEND2(n->held, a, held_prev, held_next);
+}
+
+/* What could not be read is read again a little later, for all who watch. Not where it is damaged. */
+static void on_unread(Watcher *w, int error) {
+        Person *a = w->key.person;
+
+        w->is_unread = true;
+        if (error == -EUCLEAN)
+                return;
+        if (a->held)
+                a->held |= PUSH_RECORD;
+        else
+                person_hold(a, PUSH_RECORD);
+}
+
 static void on_push_record(void *userdata, int error, Bytes blob) {
         Watcher *w = userdata;
         Client *c = w->key.client;
 
         w->is_asking = false;
-        if (error >= 0 && blob.size > 0)
+        if (error < 0) {
+                on_unread(w, error);
+                return;
+        }
+        if (blob.size > 0)
                 client_queued(c, record_frame_encode(conn_output(c->conn), FRAME_RECORD, 0, blob));
+        /* Presence that came without a record meant nothing. */
+        if (w->is_unread)
+                watcher_push(w, PUSH_PRESENCE);
+        w->is_unread = false;
 }
 
 static void push_record(Watcher *w) {
@@ -180,22 +218,6 @@ void node_push(Node *n) {
 void client_drained(Client *c) {
         if (c->pushes)
                 client_start_pushing(c);
-}
-
-static void person_push(Person *a, unsigned what) {
-        for (Watcher *w = a->watchers; w; w = w->person_next)
-                watcher_push(w, what);
-}
-
-static void person_hold(Person *a, unsigned what) {
-        Node *n = a->node;
-
-        a->refs++;
-        a->held = what;
-        a->held_until = loop_now(n->loop) + CHANGES_HOLD;
-        if (!n->held)
-                loop_timer_set(n->hold, a->held_until);
-        DL_APPEND2(n->held, a, held_prev, held_next);
 }
 
 void node_push_held(Node *n, bool all) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #include "node-lab.h"
+#include "node/node-internal.h"
 
 /* Devices */
 
@@ -321,6 +322,53 @@ TEST(who_begins_to_hide_goes_offline) {
         CHECK_EQ(p.last_seen, 0);
         caller_free(&b);
         caller_free(&c);
+        user_done(&alice);
+        user_done(&bob);
+        lab_free(&lab);
+}
+
+static void unreadable(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],
+        DStoreGetFn fn, void *userdata) {
+        fn(userdata, -EIO, (Bytes){});
+}
+
+TEST(who_could_not_be_read_once_is_known_when_he_comes) {
+        const DStoreOps *good;
+        DStoreOps bad;
+        User alice, bob;
+        Caller a, b;
+        PresencePush p;
+        Lab lab;
+
+        lab_new(&lab);
+        member_new(&lab, "bob", &bob, &b);
+        member_new(&lab, "alice", &alice, &a);
+        caller_free(&a);
+        LAB_UNTIL(&lab, !person_find(lab.node, user_account(&alice)));
+
+        good = lab.store->ops;
+        bad = *good;
+        bad.rec_get = unreadable;
+        lab.store->ops = &bad;
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        lab.store->ops = good;
+
+        caller_new(&lab, &alice, &a);
+        CHECK_EQ(caller_register(&a, &alice), CODE_OK);
+        CHECK_EQ(caller_publish(&a, &alice, PRESENCE_ONLINE), CODE_OK);
+        do
+                p = caller_take_presence(&b);
+        while (!p.online);
+        (void)caller_take(&b, FRAME_RECORD);
+
+        /* Without her record her presence is worth nothing to who begins to watch. */
+        CHECK_EQ(caller_watch(&b, NULL, user_account(&alice)), CODE_OK);
+        lab.store->ops = &bad;
+        CHECK_EQ(caller_watch(&b, user_account(&alice), NULL), CODE_OK);
+        lab.store->ops = good;
+        (void)caller_take(&b, FRAME_RECORD);
+        caller_free(&a);
+        caller_free(&b);
         user_done(&alice);
         user_done(&bob);
         lab_free(&lab);
