@@ -119,7 +119,8 @@ static void person_hold(Person *a, unsigned what) {
         DL_APPEND2(n->held, a, held_prev, held_next);
 }
 
-/* What could not be read is read again a little later, for all who watch. Not where it is damaged. */
+/* What could not be read is read again a little later, for all who watch. Not where it is
+ * damaged. */
 static void on_unread(Watcher *w, int error) {
         Person *a = w->key.person;
 
