@@ -133,6 +133,22 @@ static void print_table(const Session *s, double seconds) {
                 (double)s->time / USEC_PER_SEC / seconds, seconds);
 }
 
+/* A file that cannot be read is no story that fails. */
+static int check_files(void) {
+        for (size_t i = 0; i < arg_n_subjects; i++) {
+                Script script;
+                int r;
+
+                if (!arg_subjects[i].path)
+                        continue;
+                r = subject_load(&arg_subjects[i], &script);
+                if (r < 0)
+                        return r;
+                script_done(&script);
+        }
+        return 0;
+}
+
 static int run(void) {
         Session s = {};
         Trials t = {.at_once = arg_jobs,
@@ -143,6 +159,9 @@ static int run(void) {
         usec_t begin = usec_monotonic();
         int r;
 
+        r = check_files();
+        if (r < 0)
+                return r;
         if (arg_trace) {
                 s.trace = fopen(arg_trace, "we");
                 if (!s.trace)
@@ -382,9 +401,12 @@ static int add_argument(const char *text) {
 }
 
 static int parse_limit(const char *option, const char *text, uint64_t most, uint64_t *ret) {
-        return parse_number(text, 1, most, ret)
-                ? 0
-                : complain(-EINVAL, option, "expected a number that is not too large");
+        char why[64];
+
+        if (parse_number(text, 1, most, ret))
+                return 0;
+        snprintf(why, sizeof(why), "expected a number from 1 to %" PRIu64, most);
+        return complain(-EINVAL, option, why);
 }
 
 enum {
