@@ -156,7 +156,7 @@ static void drop_old_wires(Network *n) {
         Wire *w, *tmp;
 
         DL_FOREACH_SAFE (n->wires, w, tmp)
-                if (w->ends[0]->callbacks && pipe_is_freed(w->pipe))
+                if (pipe_is_freed(w->pipe))
                         wire_free(n, w);
 }
 
