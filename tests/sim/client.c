@@ -107,9 +107,15 @@ static void on_object(void *userdata, const char *account, ChatObjectChange chan
         if (!u->running || u->machine->dead || base32_decode_key(account, strlen(account), key) < 0)
                 return;
         other = ledger_find_user(user_ledger(u), key);
-        if (!other)
-                return; /* his own program has not told him yet */
+        if (!other) { /* his own program has not told him yet that he has an account */
+                u->n_unknown_objects += change == CHAT_OBJECT_ADDED;
+                return;
+        }
         there = &u->others[other->machine->number].object;
+        if (!*there && change != CHAT_OBJECT_ADDED && u->n_unknown_objects > 0) {
+                u->n_unknown_objects--;
+                *there = true;
+        }
         if (*there == (change == CHAT_OBJECT_ADDED))
                 FAIL(u, "object-true", "%s is %s", other->machine->name, wrong[change]);
         *there = change != CHAT_OBJECT_REMOVED;
@@ -254,6 +260,7 @@ void user_read_on(User *u) {
 /* The bus always listens, whether anybody is there to hear it or not. */
 void client_started(User *u) {
         memset(u->others, 0, sizeof(u->others));
+        u->n_unknown_objects = 0;
         chat_set_listener(u->machine->parts->chat, &listener, u);
 }
 

@@ -14,17 +14,18 @@
  * which may find the endpoint's own pause not over. */
 #define CALM (12 * USEC_PER_MINUTE)
 
-/* For a message between calm machines, */
-#define SOON (3 * USEC_PER_SEC)
+/* For a message between calm machines, of which one may still be dialled at an old address, */
+#define SOON (6 * USEC_PER_SEC)
 
 /* and of a program that has just started, which is patient with nobody, to one that has been calm
  * since dead connections were noticed. */
 #define CALM_ENOUGH (2 * USEC_PER_MINUTE)
 #define SOON_AFTER_START (1500 * USEC_PER_MSEC)
 
-/* A session that lasted is back so soon. */
+/* A session that lasted is back so soon, though the first attempt may have met the end of what was
+ * wrong and have to be given up. */
 #define SESSION_LASTING USEC_PER_MINUTE
-#define SESSION_SOON (10 * USEC_PER_SEC)
+#define SESSION_SOON (20 * USEC_PER_SEC)
 
 typedef struct Seen {
         bool ready;

@@ -99,6 +99,7 @@ struct User {
                 bool heard;
                 Presence presence;
         } others[MACHINES_MAX];
+        unsigned n_unknown_objects; /* of people who do not know yet that they have an account */
         uint64_t failures; /* of commits: what was said before the last of them may be said again */
 
         /* The client that hears signals. */
