@@ -125,8 +125,7 @@ static int account_renew(Account *a) {
                 r = make_record(a, now);
         if (r >= 0)
                 r = store_save_identity(a->store, &a->identity);
-        if (r >= 0)
-                account_set_local(a);
+        account_set_local(a); /* what was there before is gone, whatever became of this */
         return r;
 }
 
