@@ -27,7 +27,6 @@ struct Account {
         Endpoints endpoints;
         bool published;
         Buffer presence;
-        uint64_t presence_seq;
         LoopTimer *renewal;
 
         /* What a caller waits for. */
@@ -154,17 +153,20 @@ static void on_renewal(void *userdata) {
 
 /* Presence */
 
+/* max(last + 1, ms): nobody takes one that is older than what he has, and the clock may have gone
+ * back since the last start. */
 static int make_presence(Account *a, Presence presence) {
+        uint64_t last = store_presence_seq(a->store);
         PresenceRecord p = {.epoch = a->identity.epoch,
                 .presence = presence,
                 .n_endpoints = a->endpoints.n,
-                .seq = MAX(a->presence_seq + 1, loop_realtime(a->loop) / USEC_PER_MSEC)};
+                .seq = MAX(last + 1, loop_realtime(a->loop) / USEC_PER_MSEC)};
 
         memcpy(p.account, sign_key_public(&a->identity.account), KEY_SIZE);
         memcpy(p.device, sign_key_public(&a->identity.device), KEY_SIZE);
         for (size_t i = 0; i < a->endpoints.n; i++)
                 p.endpoints[i] = text_bytes(a->endpoints.text[i]);
-        a->presence_seq = p.seq;
+        (void)store_set_presence_seq(a->store, p.seq); /* without it the clock has to do */
         buffer_clear(&a->presence);
         return presence_encode(&p, &a->identity.device, &a->presence);
 }

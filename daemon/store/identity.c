@@ -104,3 +104,23 @@ int store_save_identity(Store *s, const Identity *i) {
         buffer_wipe(&s->row);
         return r;
 }
+
+uint64_t store_presence_seq(Store *s) {
+        uint64_t seq;
+        RowReader row;
+        DbValue v;
+
+        if (store_meta_get(db_write(s->db), "presence", &v) <= 0)
+                return 0;
+        row = row_begin(v);
+        seq = row_u64(&row);
+        return row_end(&row) < 0 ? 0 : seq;
+}
+
+int store_set_presence_seq(Store *s, uint64_t seq) {
+        DbKey k = store_meta_key("presence");
+
+        row_start(&s->row);
+        row_put_u64(&s->row, seq);
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}

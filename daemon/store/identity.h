@@ -25,3 +25,7 @@ void identity_done(Identity *i);
 /* 1 with the identity, 0 where there is none yet. */
 int store_load_identity(Store *s, Identity *ret);
 int store_save_identity(Store *s, const Identity *i);
+
+/* The seq of the newest presence record; 0 before the first. */
+uint64_t store_presence_seq(Store *s);
+int store_set_presence_seq(Store *s, uint64_t seq);

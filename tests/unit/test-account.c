@@ -155,3 +155,27 @@ TEST(a_clock_that_is_behind_signs_nothing) {
         tracker_free(&k);
         chat_lab_free(&lab);
 }
+
+static uint64_t presence_seq(ChatLab *l) {
+        static const Endpoints endpoints = {.text = {"192.0.2.1:7425"}, .n = 1};
+        PresenceRecord p;
+
+        parts_publish(l->parts, &endpoints);
+        CHECK_OK(presence_decode(account_presence(l->parts->account), &p));
+        return p.seq;
+}
+
+TEST(presence_goes_on_where_it_was_though_the_clock_goes_back) {
+        ChatLab lab;
+        uint64_t seq;
+
+        chat_lab_begin(&lab);
+        chat_lab_save_identity(&lab);
+        chat_lab_start(&lab);
+        seq = presence_seq(&lab);
+        chat_lab_stop(&lab);
+        loop_virtual_step_realtime(lab.sim.loop, -(int64_t)USEC_PER_DAY);
+        chat_lab_start(&lab);
+        CHECK(presence_seq(&lab) > seq);
+        chat_lab_free(&lab);
+}
