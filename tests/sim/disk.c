@@ -34,6 +34,7 @@ static bool fails(Machine *m) {
         if (!m || m->disk.failing == 0)
                 return false;
         m->disk.failing--;
+        machine_disturbed(m);
         return true;
 }
 
