@@ -26,7 +26,6 @@ int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __wrap_statvfs64(const char *path, struct statvfs *ret);
 int __real_posix_fallocate64(int fd, off_t offset, off_t size);
-int __real_posix_fallocate64(int fd, off_t offset, off_t size);
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t size);
 int __wrap_db_probe(const char *path, const char *const *names);
 
@@ -61,8 +60,7 @@ static int commit(Machine *m, MDB_txn *txn) {
 
         if (m->disk.slow > 0)
                 loop_virtual_stall(m->loop, m->disk.slow);
-        if (!machine_call(m) || m->disk.failing > 0 || m->disk.full) {
-                m->disk.failing -= m->disk.failing > 0;
+        if (!machine_call(m) || fails(m) || m->disk.full) {
                 m->failures++;
                 machine_disturbed(m);
                 world_trace(m->world, m, "does not commit");
@@ -71,7 +69,6 @@ static int commit(Machine *m, MDB_txn *txn) {
         }
         e = __real_mdb_txn_commit(txn);
         m->commits++;
-        m->committed = true;
         world_trace(m->world, m, "commits");
         if (e == 0 && m->user)
                 user_look(m->user);

@@ -13,7 +13,7 @@ void machine_set_disk(Machine *m, const Disk *disk);
 /* Behind a router that lets nobody in. */
 void machine_set_nat(Machine *m, bool nat);
 
-/* From now on everything that it signs for others is changed after that. */
+/* From now on the text of each message that it signs is changed after that. */
 void machine_set_forging(Machine *m, bool forging);
 
 /* In one direction. */

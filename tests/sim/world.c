@@ -86,7 +86,6 @@ static void count_turn(World *w, usec_t at) {
 
 static void turn_begin(Machine *m) {
         acting = m;
-        m->committed = false;
 }
 
 /* What its program does while it ends is still its own: one that has died commits nothing more. */

@@ -65,7 +65,6 @@ typedef struct Machine {
         bool running;
         bool stopping, stopped; /* in order */
         bool dead; /* it has died in the present turn: the world does not hear it any more */
-        bool committed; /* in the present turn */
         uint64_t dies_in; /* world calls; 0: it does not */
         Death death;
         unsigned n_sources; /* of the loop, without the program */
