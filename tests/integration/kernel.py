@@ -40,6 +40,17 @@ def connected_ports(pid, port, address="127.0.0.1"):
     return ports
 
 
+def waiting_connections(port):
+    """TCP connections to PORT that nobody has accepted yet."""
+    waiting = 0
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                waiting += int(fields[4].split(":")[1], 16)
+    return waiting
+
+
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
