@@ -120,6 +120,11 @@ void cbor_pair_text(CborWriter *w, uint64_t key, const char *s) {
         cbor_put_text(w, s);
 }
 
+void cbor_pair_some(CborWriter *w, uint64_t key, Bytes b) {
+        if (b.size > 0)
+                cbor_pair_bytes(w, key, b.data, b.size);
+}
+
 /* Reader */
 
 void cbor_refuse(CborReader *r) {

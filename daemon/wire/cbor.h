@@ -69,6 +69,9 @@ void cbor_pair_bool(CborWriter *w, uint64_t key, bool v);
 void cbor_pair_bytes(CborWriter *w, uint64_t key, const void *p, size_t n);
 void cbor_pair_text(CborWriter *w, uint64_t key, const char *s);
 
+/* Left out when B is empty. */
+void cbor_pair_some(CborWriter *w, uint64_t key, Bytes b);
+
 typedef struct CborReader {
         const uint8_t *p, *end;
         int error; /* -EBADMSG once something was wrong */

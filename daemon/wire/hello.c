@@ -11,10 +11,8 @@ int hello_encode(Buffer *out, const Hello *h) {
                 cbor_put_uint(&w, h->versions[i]);
         if (h->expects)
                 cbor_pair_bytes(&w, 4, h->expected, KEY_SIZE);
-        if (h->certificate.size > 0)
-                cbor_pair_bytes(&w, 5, h->certificate.data, h->certificate.size);
-        if (h->record.size > 0)
-                cbor_pair_bytes(&w, 6, h->record.data, h->record.size);
+        cbor_pair_some(&w, 5, h->certificate);
+        cbor_pair_some(&w, 6, h->record);
         cbor_pair_bytes(&w, 7, h->boot_nonce, BOOT_NONCE_SIZE);
         cbor_pair_uint(&w, 8, h->heartbeat);
         cbor_key(&w, 9);
@@ -121,18 +119,14 @@ static void head_read(CborReader *r, FeedHead *h) {
 static int hello_ok_write(Buffer *out, const HelloOk *h, Bytes presence) {
         CborWriter w = frame_begin(out, FRAME_HELLO_OK, 0);
 
-        if (h->deposit_token.size > 0)
-                cbor_pair_bytes(&w, 3, h->deposit_token.data, h->deposit_token.size);
-        if (h->presence_key.size > 0)
-                cbor_pair_bytes(&w, 4, h->presence_key.data, h->presence_key.size);
+        cbor_pair_some(&w, 3, h->deposit_token);
+        cbor_pair_some(&w, 4, h->presence_key);
         if (h->has_head) {
                 cbor_key(&w, 5);
                 head_write(&w, &h->head);
         }
-        if (h->receipt.size > 0)
-                cbor_pair_bytes(&w, 6, h->receipt.data, h->receipt.size);
-        if (presence.size > 0)
-                cbor_pair_bytes(&w, 7, presence.data, presence.size);
+        cbor_pair_some(&w, 6, h->receipt);
+        cbor_pair_some(&w, 7, presence);
         return frame_end(&w);
 }
 
@@ -195,8 +189,7 @@ int bye_encode(Buffer *out, Code code, const char *text, Bytes record) {
 
         cbor_pair_text(&w, 3, code_name(code));
         put_reason(&w, 4, text);
-        if (record.size > 0)
-                cbor_pair_bytes(&w, 5, record.data, record.size);
+        cbor_pair_some(&w, 5, record);
         return frame_end(&w);
 }
 

@@ -43,10 +43,8 @@ int inner_encode(Buffer *out, const Inner *m) {
         }
         if (m->has_reply_to)
                 cbor_pair_bytes(&w, 14, &m->reply_to, sizeof(m->reply_to));
-        if (m->control_head.size > 0)
-                cbor_pair_bytes(&w, 15, m->control_head.data, m->control_head.size);
-        if (m->ext.size > 0)
-                cbor_pair_bytes(&w, 16, m->ext.data, m->ext.size);
+        cbor_pair_some(&w, 15, m->control_head);
+        cbor_pair_some(&w, 16, m->ext);
         cbor_map_end(&w);
         return w.error;
 }
@@ -168,10 +166,8 @@ int message_encode(Buffer *out, const MessageFrame *m) {
         CborWriter w = frame_begin(out, FRAME_MESSAGE, 0);
 
         cbor_pair_bytes(&w, 3, m->inner.data, m->inner.size);
-        if (m->signature.size > 0)
-                cbor_pair_bytes(&w, 4, m->signature.data, m->signature.size);
-        if (m->certificate.size > 0)
-                cbor_pair_bytes(&w, 5, m->certificate.data, m->certificate.size);
+        cbor_pair_some(&w, 4, m->signature);
+        cbor_pair_some(&w, 5, m->certificate);
         return frame_end(&w);
 }
 

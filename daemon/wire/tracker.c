@@ -2,11 +2,6 @@
 
 #include "wire/tracker.h"
 
-static void pair_bytes_if(CborWriter *w, uint64_t key, Bytes b) {
-        if (b.size > 0)
-                cbor_pair_bytes(w, key, b.data, b.size);
-}
-
 int record_frame_encode(Buffer *out, FrameType type, uint64_t request, Bytes record) {
         CborWriter w = frame_begin(out, type, request);
 
@@ -34,8 +29,8 @@ int record_frame_decode(Frame *f, Bytes *ret_record) {
 int publish_encode(Buffer *out, uint64_t request, const Publish *p) {
         CborWriter w = frame_begin(out, FRAME_PUBLISH, request);
 
-        pair_bytes_if(&w, 3, p->presence);
-        pair_bytes_if(&w, 4, p->record);
+        cbor_pair_some(&w, 3, p->presence);
+        cbor_pair_some(&w, 4, p->record);
         return frame_end(&w);
 }
 
@@ -102,7 +97,7 @@ int lookup_answer_encode(Buffer *out, uint64_t request, const LookupAnswer *a) {
         CborWriter w = frame_begin(out, FRAME_OK, request);
 
         cbor_pair_bytes(&w, 3, a->record.data, a->record.size);
-        pair_bytes_if(&w, 4, a->presence);
+        cbor_pair_some(&w, 4, a->presence);
         cbor_pair_uint(&w, 5, a->last_seen);
         return frame_end(&w);
 }
@@ -131,7 +126,7 @@ int lookup_answer_decode(Frame *f, LookupAnswer *ret) {
 int list_peers_encode(Buffer *out, uint64_t request, const ListPeers *l) {
         CborWriter w = frame_begin(out, FRAME_LIST_PEERS, request);
 
-        pair_bytes_if(&w, 3, l->after);
+        cbor_pair_some(&w, 3, l->after);
         cbor_pair_uint(&w, 4, l->limit);
         cbor_pair_bool(&w, 5, l->online);
         return frame_end(&w);
@@ -167,10 +162,10 @@ int list_peers_answer_encode(Buffer *out, uint64_t request, const ListPeersAnswe
         for (size_t i = 0; i < a->n_peers; i++) {
                 cbor_map_begin(&w);
                 cbor_pair_bytes(&w, 0, a->peers[i].record.data, a->peers[i].record.size);
-                pair_bytes_if(&w, 1, a->peers[i].presence);
+                cbor_pair_some(&w, 1, a->peers[i].presence);
                 cbor_map_end(&w);
         }
-        pair_bytes_if(&w, 4, a->after);
+        cbor_pair_some(&w, 4, a->after);
         return frame_end(&w);
 }
 
@@ -261,7 +256,7 @@ int presence_push_encode(Buffer *out, const PresencePush *p) {
         cbor_pair_bytes(&w, 3, p->account, KEY_SIZE);
         cbor_pair_bool(&w, 4, p->online);
         cbor_pair_uint(&w, 5, p->last_seen);
-        pair_bytes_if(&w, 6, p->presence);
+        cbor_pair_some(&w, 6, p->presence);
         return frame_end(&w);
 }
 
