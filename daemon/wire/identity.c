@@ -139,7 +139,9 @@ int record_encode(const Record *rec, const SignKey *account, Buffer *out) {
         cbor_map_begin(&w);
         cbor_pair_bytes(&w, 0, rec->certificate.data, rec->certificate.size);
         cbor_key(&w, 1);
-        cbor_put_array(&w, 0);
+        cbor_put_array(&w, rec->n_prekeys);
+        for (size_t i = 0; i < rec->n_prekeys; i++)
+                prekey_write(&w, &rec->prekeys[i]);
         cbor_map_end(&w);
         cbor_pair_uint(&w, 4, rec->epoch);
         cbor_pair_uint(&w, 5, rec->seq);
@@ -161,22 +163,37 @@ int record_encode(const Record *rec, const SignKey *account, Buffer *out) {
         return signed_encode_max(out, SIGN_RECORD, &body, account, RECORD_MAX);
 }
 
-static void record_read_prekeys(CborReader *r) {
-        for (size_t n = cbor_read_array(r, RECORD_PREKEYS_MAX); n > 0 && r->error >= 0; n--) {
-                uint64_t key;
-                CborMap m;
+void prekey_write(CborWriter *w, const Prekey *p) {
+        cbor_map_begin(w);
+        cbor_pair_uint(w, 0, p->suite);
+        cbor_pair_uint(w, 1, p->id);
+        cbor_pair_bytes(w, 2, p->key.data, p->key.size);
+        cbor_map_end(w);
+}
 
-                cbor_read_map(r, &m);
-                while (cbor_map_next(r, &m, &key))
-                        if (key <= 1)
-                                cbor_read_uint(r);
-                        else if (key == 2)
-                                cbor_read_bytes(r, 2048);
-                        else
-                                cbor_unknown_key(r, key);
-                if ((m.seen & 7) != 7)
-                        cbor_refuse(r);
-        }
+void prekey_read(CborReader *r, Prekey *ret) {
+        uint64_t key;
+        CborMap m;
+
+        *ret = (Prekey){};
+        cbor_read_map(r, &m);
+        while (cbor_map_next(r, &m, &key))
+                if (key == 0)
+                        ret->suite = cbor_read_uint(r);
+                else if (key == 1)
+                        ret->id = cbor_read_uint(r);
+                else if (key == 2)
+                        ret->key = cbor_read_bytes(r, PREKEY_SIZE_MAX);
+                else
+                        cbor_unknown_key(r, key);
+        if ((m.seen & 7) != 7)
+                cbor_refuse(r);
+}
+
+static void record_read_prekeys(CborReader *r, Record *rec) {
+        rec->n_prekeys = cbor_read_array(r, RECORD_PREKEYS_MAX);
+        for (size_t i = 0; i < rec->n_prekeys; i++)
+                prekey_read(r, &rec->prekeys[i]);
 }
 
 /* Exactly one device in version 1. */
@@ -191,7 +208,7 @@ static void record_read_devices(CborReader *r, Record *rec) {
                 if (key == 0)
                         rec->certificate = cbor_read_bytes(r, CERTIFICATE_MAX);
                 else if (key == 1)
-                        record_read_prekeys(r);
+                        record_read_prekeys(r, rec);
                 else
                         cbor_unknown_key(r, key);
         if ((m.seen & 3) != 3)

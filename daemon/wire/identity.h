@@ -56,8 +56,21 @@ typedef enum Visibility {
 #define RECORD_PREKEYS_MAX 8
 #define RECORD_CHANGES_MAX 8
 
-/* An account's public face. `certificate` is the signed object of its one device. Prekeys and the
- * successor statement are checked for form and passed over; version 1 writes none. */
+/* A key to which mail for somebody who is away can be sealed, in the way that `suite` names. Ids are
+ * never used again. */
+typedef struct Prekey {
+        uint64_t suite, id;
+        Bytes key;
+} Prekey;
+
+#define PREKEY_SIZE_MAX 2048
+
+/* {0 suite, 1 id, 2 key} */
+void prekey_write(CborWriter *w, const Prekey *p);
+void prekey_read(CborReader *r, Prekey *ret);
+
+/* An account's public face. `certificate` is the signed object of its one device. The successor
+ * statement is checked for form and passed over; version 1 writes none. */
 typedef struct Record {
         uint8_t account[KEY_SIZE];
         char name[NAME_SIZE];
@@ -67,6 +80,8 @@ typedef struct Record {
         uint64_t issued, expires;
         uint64_t suites[RECORD_SUITES_MAX];
         size_t n_suites;
+        Prekey prekeys[RECORD_PREKEYS_MAX];
+        size_t n_prekeys;
         bool listed;
         Visibility presence, endpoints;
         Bytes changes[RECORD_CHANGES_MAX]; /* of name, account, epoch, device; oldest first */

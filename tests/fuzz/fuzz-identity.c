@@ -60,9 +60,8 @@ static int try_certificate(Bytes outer, Bytes body) {
         return 0;
 }
 
-/* Version 1 writes neither prekeys nor a successor. */
-static bool record_is_rewritable(const Record *rec, Bytes body) {
-        const uint8_t *end_of_devices = rec->certificate.data + rec->certificate.size;
+/* Version 1 writes no successor. */
+static bool has_successor(Bytes body) {
         CborReader r = cbor_reader(body.data, body.size);
         bool successor = false;
         uint64_t key;
@@ -73,7 +72,7 @@ static bool record_is_rewritable(const Record *rec, Bytes body) {
                 successor |= key == 10;
                 cbor_skip(&r);
         }
-        return !successor && end_of_devices[0] == 1 && end_of_devices[1] == 0x80;
+        return successor;
 }
 
 /* Of two records one wins, whichever is asked about first. */
@@ -107,7 +106,7 @@ static int try_record(Bytes outer, Bytes body) {
         MUST(rec.epoch == rec.device.epoch && key_equal(rec.account, rec.device.account));
         MUST(rec.n_suites <= RECORD_SUITES_MAX && rec.n_changes <= RECORD_CHANGES_MAX);
         MUST(rec.presence < _VISIBILITY_MAX && rec.endpoints < VISIBLE_NOBODY);
-        if (is_plain(body) && is_ours(rec.account, &account) && record_is_rewritable(&rec, body))
+        if (is_plain(body) && is_ours(rec.account, &account) && !has_successor(body))
                 check_same(record_encode(&rec, &account, &again), &again, outer);
         return 0;
 }

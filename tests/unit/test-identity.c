@@ -214,6 +214,8 @@ TEST(record) {
         CHECK(got.expires == want.expires && got.listed);
         CHECK(got.presence == VISIBLE_CONTACTS && got.endpoints == VISIBLE_ALL);
         CHECK(got.n_suites == 2 && got.suites[0] == 1 && got.suites[1] == 300);
+        CHECK(got.n_prekeys == 2 && got.prekeys[0].suite == 1 && got.prekeys[1].id == 8);
+        CHECK(bytes_equal(got.prekeys[0].key, sample_text("a key of thirty-two bytes length")));
         CHECK(got.n_changes == 2 && got.changes[0].size == 5 && got.changes[1].size == 6);
 
         check_uint(body, 0, 1);
