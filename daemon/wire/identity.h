@@ -56,8 +56,8 @@ typedef enum Visibility {
 #define RECORD_PREKEYS_MAX 8
 #define RECORD_CHANGES_MAX 8
 
-/* A key to which mail for somebody who is away can be sealed, in the way that `suite` names. Ids are
- * never used again. */
+/* A key to which mail for somebody who is away can be sealed, in the way that `suite` names. Ids
+ * are never used again. */
 typedef struct Prekey {
         uint64_t suite, id;
         Bytes key;

@@ -10,8 +10,9 @@
  * names the recipient, the suite and the prekey, so that an envelope opens nowhere else.
  *
  * Content, what is sealed {0 version, 1 kind, 2 body, 3 signature, 4 certificate, 5 record,
- * 6 deposit token, 7 presence key}, padded as ISO/IEC 7816-4 does (0x80, then zeros). Base mode proves no sender: the signature inside
- * does, and what it covers names the conversation, which is that of sender and reader.
+ * 6 deposit token, 7 presence key}, padded as ISO/IEC 7816-4 does: 0x80, then zeros. Base mode
+ * proves no sender: the signature inside does, and what it covers names the conversation, which is
+ * that of sender and reader.
  *
  * Deposit token {0 version, 1 account, 2 pseudonym, 3 expires}, signed by the recipient's account
  * key: whoever shows it is a contact of that account. The pseudonym tells the directory that two
