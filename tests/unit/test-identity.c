@@ -225,7 +225,10 @@ TEST(record) {
         CHECK_EQ(device.data[0], 0x81);
         device = (Bytes){.data = device.data + 1, .size = device.size - 1};
         check_bytes(device, 0, c.data, buffer_size(&c));
-        check_item(device, 1, LITERAL("\x80"));
+        check_item(device, 1,
+                LITERAL("\x82\xa3\x00\x01\x01\x07\x02\x58\x20" SAMPLE_PREKEY
+                        "\xa3\x00\x19\x01\x2c\x01\x08\x02\x47"
+                        "another"));
         check_uint(body, 4, 1);
         check_uint(body, 5, want.seq);
         check_uint(body, 6, want.issued);
@@ -286,30 +289,42 @@ TEST(record_parts) {
         CHECK(map_try_with(record_body, 3, LITERAL("\x80"), try_record) < 0);
 }
 
+/* With N times PREKEY in it. */
+static int try_prekeys(size_t n, Bytes prekey) {
+        _cleanup_(buffer_done) Buffer list = BUFFER_NULL;
+        Bytes devices = map_value(record_body, 3);
+
+        echo_head(&list, 4, n);
+        for (size_t i = 0; i < n; i++)
+                CHECK_OK(buffer_append(&list, prekey.data, prekey.size));
+        return map_try_with((Bytes){.data = devices.data + 1, .size = devices.size - 1}, 1,
+                sample_bytes(&list), try_device);
+}
+
+static int try_prekey(Bytes prekey) {
+        return try_prekeys(1, prekey);
+}
+
 TEST(record_prekeys) {
-        _cleanup_(buffer_done) Buffer b = sample_record_object(ALICE);
-        static const struct {
-                const char *prekeys;
-                size_t size;
-                int want;
-        } cases[] = {
-                {"\x81\xa3\x00\x01\x01\x02\x02\x41x", 9, 0},
-                {"\x81\xa2\x00\x01\x01\x02", 6, -EBADMSG},
-                {"\x81\xa3\x00\x01\x01\x02\x03\x41x", 9, -EBADMSG},
-                {"\x81\xa3\x00\x01\x01\x02\x02\x02", 8, -EBADMSG},
-                {"\x81\x00", 2, -EBADMSG},
-                {"\xa0", 1, -EBADMSG},
-        };
-        Bytes list;
+        static const uint8_t key[PREKEY_SIZE_MAX + 1];
+        _cleanup_(buffer_done) Buffer b = sample_record_object(ALICE), item = BUFFER_NULL;
+        const Prekey prekey = {.suite = 1, .id = 2, .key = sample_text("x")};
+        CborWriter w = cbor_writer(&item);
 
         record_body = body_of(&b);
-        list = map_value(record_body, 3);
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                Bytes prekeys = {.data = (const uint8_t *)cases[i].prekeys, .size = cases[i].size};
+        prekey_write(&w, &prekey);
+        CHECK_OK(w.error);
+        check_map(sample_bytes(&item), 7, 7, try_prekey);
+        CHECK_OK(try_prekeys(0, sample_bytes(&item)));
+        CHECK_OK(try_prekeys(RECORD_PREKEYS_MAX, sample_bytes(&item)));
+        CHECK_EQ(try_prekeys(RECORD_PREKEYS_MAX + 1, sample_bytes(&item)), -EBADMSG);
+        for (size_t n = PREKEY_SIZE_MAX; n <= sizeof(key); n++) {
+                _cleanup_(buffer_done) Buffer value = BUFFER_NULL;
 
-                CHECK_EQ(map_try_with((Bytes){.data = list.data + 1, .size = list.size - 1}, 1,
-                                 prekeys, try_device),
-                        cases[i].want);
+                echo_head(&value, 2, n);
+                CHECK_OK(buffer_append(&value, key, n));
+                CHECK_EQ(map_try_with(sample_bytes(&item), 2, sample_bytes(&value), try_prekey),
+                        n <= PREKEY_SIZE_MAX ? 0 : -EBADMSG);
         }
 }
 

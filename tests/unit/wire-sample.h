@@ -6,11 +6,10 @@
  * begin with, and what the corpora of the fuzzers are made of.
  */
 
-#include "wire/hello.h"
-#include "wire/message.h"
-#include "wire/tracker.h"
+#include "wire/mailbox.h"
 
 #define SAMPLE_TIME UINT64_C(1767225600000000) /* 2026-01-01 */
+#define SAMPLE_PREKEY "a key of thirty-two bytes length"
 
 static inline Bytes sample_bytes(const Buffer *b) {
         return (Bytes){.data = b->data + b->begin, .size = buffer_size(b)};
@@ -65,9 +64,7 @@ static inline Record sample_record(uint8_t n, Bytes certificate) {
                 .expires = SAMPLE_TIME + IDENTITY_LIFETIME,
                 .suites = {1, 300},
                 .n_suites = 2,
-                .prekeys = {{.suite = 1,
-                                    .id = 7,
-                                    .key = sample_text("a key of thirty-two bytes length")},
+                .prekeys = {{.suite = 1, .id = 7, .key = sample_text(SAMPLE_PREKEY)},
                         {.suite = 300, .id = 8, .key = sample_text("another")}},
                 .n_prekeys = 2,
                 .listed = true,
@@ -220,5 +217,87 @@ static inline MessageFrame sample_message(
                 .inner = inner,
                 .signature = {.data = signature, .size = SIGNATURE_SIZE},
                 .certificate = certificate,
+        };
+}
+
+static inline Envelope sample_envelope(void) {
+        return (Envelope){
+                .suite = MAIL_SUITE_HPKE,
+                .prekey = SAMPLE_TIME / USEC_PER_MSEC,
+                .enc = {0x55, [31] = 0x66},
+                .ciphertext = sample_text("what nobody but the recipient can read"),
+        };
+}
+
+static inline Buffer sample_envelope_bytes(void) {
+        Envelope e = sample_envelope();
+        Buffer b = BUFFER_NULL;
+
+        sample_must(envelope_encode(&b, &e));
+        return b;
+}
+
+/* With every optional field. */
+static inline Content sample_content(Bytes certificate, Bytes record, Bytes deposit_token) {
+        return (Content){
+                .kind = CONTENT_MESSAGE,
+                .body = sample_text("INNER"),
+                .signature = {0x77, [63] = 0x88},
+                .certificate = certificate,
+                .record = record,
+                .deposit_token = deposit_token,
+                .presence_key = sample_text("presence key"),
+        };
+}
+
+/* By which a contact of account N leaves something for it. */
+static inline DepositToken sample_deposit_token(uint8_t n) {
+        SignKey account = sample_key(n);
+        DepositToken t = {
+                .pseudonym = {0x99, [15] = 0xaa},
+                .expires = SAMPLE_TIME + DEPOSIT_TOKEN_LIFETIME,
+        };
+
+        memcpy(t.account, sign_key_public(&account), KEY_SIZE);
+        return t;
+}
+
+static inline Buffer sample_deposit_token_object(uint8_t n) {
+        SignKey account = sample_key(n);
+        DepositToken t = sample_deposit_token(n);
+        Buffer b = BUFFER_NULL;
+
+        sample_must(deposit_token_encode(&b, &t, &account));
+        return b;
+}
+
+static inline Rekey sample_rekey(uint8_t n) {
+        SignKey account = sample_key(n);
+        Rekey k = {
+                .items = {{1}, {[31] = 2}},
+                .n_items = 2,
+                .prekey = {.suite = MAIL_SUITE_HPKE, .id = 9, .key = sample_text(SAMPLE_PREKEY)},
+        };
+
+        memcpy(k.account, sign_key_public(&account), KEY_SIZE);
+        return k;
+}
+
+static inline Buffer sample_rekey_object(uint8_t n) {
+        SignKey account = sample_key(n);
+        Rekey k = sample_rekey(n);
+        Buffer b = BUFFER_NULL;
+
+        sample_must(rekey_encode(&b, &k, &account));
+        return b;
+}
+
+static inline Deposit sample_deposit(Bytes envelope, Bytes token) {
+        return (Deposit){
+                .account = {0xbb},
+                .envelope = envelope,
+                .expires = SAMPLE_TIME + MAIL_LIFETIME_MAX,
+                .withdraw_hash = {0xcc, [31] = 0xdd},
+                .token = token,
         };
 }
