@@ -7,6 +7,7 @@
 #include "fuzz.h"
 
 #include "mutate.h"
+#include "same.h"
 
 #include "../unit/wire-sample.h"
 
@@ -16,30 +17,13 @@ enum {
         WHICH_PRESENCE,
         WHICH_RECEIPT,
         WHICH_VOID,
+        WHICH_DEPOSIT_TOKEN,
+        WHICH_REKEY,
         _WHICH_MAX,
         SIGN = 0x80,
 };
 
 static SignKey account, device;
-
-static bool is_plain(Bytes body) {
-        FUZZ_OWN_MEMORY;
-        _cleanup_(buffer_done) Buffer out = BUFFER_NULL;
-        CborReader r = cbor_reader(body.data, body.size);
-
-        return echo_item(&r, &out) < CBOR_KEY_IGNORABLE;
-}
-
-/* What was decoded, encoded with the keys that signed it, is what came. */
-static void check_same(int r, const Buffer *again, Bytes outer) {
-        if (fuzz_failed()) {
-                MUST(r == -ENOMEM);
-                return;
-        }
-        MUST(r == 0);
-        MUST(buffer_size(again) == outer.size);
-        MUST(memcmp(buffer_data(again), outer.data, outer.size) == 0);
-}
 
 static bool is_ours(const uint8_t *key, const SignKey *k) {
         return key_equal(key, sign_key_public(k));
@@ -55,7 +39,7 @@ static int try_certificate(Bytes outer, Bytes body) {
                 return r;
         MUST(c.expires > c.issued && key_is_valid(c.account) && key_is_valid(c.device));
         MUST(!certificate_is_valid_at(&c, c.expires));
-        if (is_plain(body) && is_ours(c.account, &account) && is_ours(c.device, &device))
+        if (!has_ignorable(body) && is_ours(c.account, &account) && is_ours(c.device, &device))
                 check_same(certificate_encode(&c, &account, &device, &again), &again, outer);
         return 0;
 }
@@ -105,8 +89,11 @@ static int try_record(Bytes outer, Bytes body) {
         MUST(name_is_canonical((const uint8_t *)rec.name, strlen(rec.name)));
         MUST(rec.epoch == rec.device.epoch && key_equal(rec.account, rec.device.account));
         MUST(rec.n_suites <= RECORD_SUITES_MAX && rec.n_changes <= RECORD_CHANGES_MAX);
+        MUST(rec.n_prekeys <= RECORD_PREKEYS_MAX);
+        for (size_t i = 0; i < rec.n_prekeys; i++)
+                MUST(rec.prekeys[i].key.size <= PREKEY_SIZE_MAX);
         MUST(rec.presence < _VISIBILITY_MAX && rec.endpoints < VISIBLE_NOBODY);
-        if (is_plain(body) && is_ours(rec.account, &account) && !has_successor(body))
+        if (!has_ignorable(body) && is_ours(rec.account, &account) && !has_successor(body))
                 check_same(record_encode(&rec, &account, &again), &again, outer);
         return 0;
 }
@@ -133,7 +120,7 @@ static int try_presence(Bytes outer, Bytes body) {
                         return 0;
                 cbor_skip(&r);
         }
-        if (is_plain(body) && is_ours(p.device, &device))
+        if (!has_ignorable(body) && is_ours(p.device, &device))
                 check_same(presence_encode(&p, &device, &again), &again, outer);
         return 0;
 }
@@ -156,7 +143,7 @@ static int try_receipt(Bytes outer, Bytes body) {
                 return r;
         check_ranges(rc.ranges, rc.n_ranges);
         MUST(rc.state == RECEIPT_DELIVERED || rc.state == RECEIPT_READ);
-        if (is_plain(body))
+        if (!has_ignorable(body))
                 check_same(receipt_encode(&again, &rc, &device), &again, outer);
         return 0;
 }
@@ -170,37 +157,63 @@ static int try_void(Bytes outer, Bytes body) {
         if (r < 0)
                 return r;
         check_ranges(v.ranges, v.n_ranges);
-        if (is_plain(body))
+        if (!has_ignorable(body))
                 check_same(void_encode(&again, &v, &device), &again, outer);
         return 0;
 }
+
+static int try_deposit_token(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        DepositToken t;
+        int r;
+
+        r = deposit_token_decode(outer, &t);
+        if (r < 0)
+                return r;
+        MUST(outer.size <= DEPOSIT_TOKEN_MAX && key_is_valid(t.account));
+        if (!has_ignorable(body) && is_ours(t.account, &account))
+                check_same(deposit_token_encode(&again, &t, &account), &again, outer);
+        return 0;
+}
+
+static int try_rekey(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        Rekey k;
+        int r;
+
+        r = rekey_decode(outer, &k);
+        if (r < 0)
+                return r;
+        MUST(outer.size <= REKEY_MAX && key_is_valid(k.account));
+        MUST(k.n_items >= 1 && k.n_items <= REKEY_ITEMS_MAX);
+        if (!has_ignorable(body) && is_ours(k.account, &account))
+                check_same(rekey_encode(&again, &k, &account), &again, outer);
+        return 0;
+}
+
+static const struct {
+        int (*try)(Bytes outer, Bytes body);
+        SignContext context;
+        const SignKey *by, *counter;
+} kinds[_WHICH_MAX] = {
+        [WHICH_CERTIFICATE] = {try_certificate, SIGN_DEVICE, &account, &device},
+        [WHICH_RECORD] = {try_record, SIGN_RECORD, &account, NULL},
+        [WHICH_PRESENCE] = {try_presence, SIGN_PRESENCE, &device, NULL},
+        [WHICH_RECEIPT] = {try_receipt, SIGN_RECEIPT, &device, NULL},
+        [WHICH_VOID] = {try_void, SIGN_VOID, &device, NULL},
+        [WHICH_DEPOSIT_TOKEN] = {try_deposit_token, SIGN_DEPOSIT, &account, NULL},
+        [WHICH_REKEY] = {try_rekey, SIGN_PREKEY, &account, NULL},
+};
 
 /* As the object's own kind would be signed. */
 static int seal(unsigned which, Bytes body, Buffer *out) {
         FUZZ_OWN_MEMORY;
 
-        switch (which) {
-        case WHICH_CERTIFICATE:
-                return signed_encode(out, SIGN_DEVICE, body, &account, &device);
-        case WHICH_RECORD:
-                return signed_encode(out, SIGN_RECORD, body, &account, NULL);
-        case WHICH_PRESENCE:
-                return signed_encode(out, SIGN_PRESENCE, body, &device, NULL);
-        case WHICH_RECEIPT:
-                return signed_encode(out, SIGN_RECEIPT, body, &device, NULL);
-        default:
-                return signed_encode(out, SIGN_VOID, body, &device, NULL);
-        }
+        return signed_encode(
+                out, kinds[which].context, body, kinds[which].by, kinds[which].counter);
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
-        static int (*const tries[_WHICH_MAX])(Bytes outer, Bytes body) = {
-                [WHICH_CERTIFICATE] = try_certificate,
-                [WHICH_RECORD] = try_record,
-                [WHICH_PRESENCE] = try_presence,
-                [WHICH_RECEIPT] = try_receipt,
-                [WHICH_VOID] = try_void,
-        };
         _cleanup_(buffer_done) Buffer sealed = BUFFER_NULL;
         Signed s = {};
         unsigned which;
@@ -219,7 +232,7 @@ void fuzz_one(const uint8_t *data, size_t size) {
         }
         r = signed_decode(outer, &s);
         MUST(r == 0 || r == -EBADMSG);
-        r = tries[which](outer, s.body);
+        r = kinds[which].try(outer, s.body);
         MUST(r == 0 || r == -EBADMSG || r == -EKEYREJECTED || (r == -ENOMEM && fuzz_failed()));
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* make-corpus DIR: writes one input for each object and frame of the protocol into the folders
- * cbor, frame, messages and identity of DIR, and some that are refused. For the first corpora, and
- * for new ones when the format grows. */
+ * cbor, frame, mail, messages and identity of DIR, and some that are refused. For the first
+ * corpora, and for new ones when the format grows. */
 
 #include <stdio.h>
 
@@ -54,7 +54,8 @@ static void object(const char *name, int which, const Buffer *b) {
         write_input("cbor", text, -1, s.body);
 }
 
-static void write_objects(const Buffer *certificate, const Buffer *record, const Buffer *presence) {
+static void write_objects(const Buffer *certificate, const Buffer *record, const Buffer *presence,
+        const Buffer *token, const Buffer *rekey) {
         _cleanup_(buffer_done) Buffer rc = BUFFER_NULL, v = BUFFER_NULL;
         SignKey device = sample_key(2);
         Receipt receipt = sample_receipt();
@@ -67,6 +68,8 @@ static void write_objects(const Buffer *certificate, const Buffer *record, const
         object("presence", 2, presence);
         object("receipt", 3, &rc);
         object("void", 4, &v);
+        object("deposit-token", 5, token);
+        object("rekey", 6, rekey);
 }
 
 static void write_link_frames(Bytes certificate, Bytes record, Bytes presence) {
@@ -146,6 +149,67 @@ static void write_tracker_frames(Bytes record, Bytes presence) {
         frame("push-presence", 0, presence_push_encode(&b, &push), &b);
 }
 
+static void write_mailbox_frames(Bytes envelope, Bytes token, Bytes rekey, Bytes record) {
+        static const uint8_t ids[2][SHA256_SIZE] = {{1}, {2}};
+        Deposit by_token = sample_deposit(envelope, token), by_stamp = by_token;
+        DepositAnswer kept = {.replicas = 1}, superseded = {.record = record};
+        Collect collect = {.after = sample_text("after"), .limit = COLLECT_MAX};
+        CollectAnswer page = {.items = {{envelope, SAMPLE_TIME}, {token, 1}},
+                .n_items = 2,
+                .after = sample_text("more")};
+        Collected done = {.ids = {.data = ids[0], .size = sizeof(ids)}, .rekey = rekey};
+        MailStatus status = {.account = {1}, .ids = {{1}, {2}}, .n_ids = 2};
+        MailStatusAnswer states = {.items = {{MAIL_HELD, rekey}, {MAIL_GONE}}, .n_items = 2};
+        Withdraw withdraw = {.account = {1}, .id = {2}, .secret = {3}};
+        Buffer b = BUFFER_NULL;
+
+        by_stamp.token = (Bytes){};
+        by_stamp.has_stamp = true;
+        by_stamp.stamp = 0x123456789;
+        frame("deposit", 0, deposit_encode(&b, 1, &by_token), &b);
+        frame("deposit-stamp", 0, deposit_encode(&b, 1, &by_stamp), &b);
+        frame("deposit-answer", ECHO_OK_DEPOSIT, deposit_answer_encode(&b, 1, &kept), &b);
+        frame("deposit-refused", ECHO_OK_DEPOSIT, deposit_answer_encode(&b, 1, &superseded), &b);
+        frame("collect", 0, collect_encode(&b, 2, &collect), &b);
+        frame("collect-answer", ECHO_OK_COLLECT, collect_answer_encode(&b, 2, &page), &b);
+        frame("collected", 0, collected_encode(&b, 3, &done), &b);
+        frame("mail-status", 0, mail_status_encode(&b, 4, &status), &b);
+        frame("mail-status-answer", ECHO_OK_MAIL_STATUS, mail_status_answer_encode(&b, 4, &states),
+                &b);
+        frame("withdraw", 0, withdraw_encode(&b, 5, &withdraw), &b);
+        frame("push-mail-waiting", 0, mail_waiting_encode(&b, 6), &b);
+}
+
+/* A content as it is sealed, and the same without its padding, for the fuzzer to pad. */
+static void write_content(const char *name, const Content *c) {
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        char text[64];
+        CborReader r;
+        Bytes in;
+
+        sample_must(content_encode(&b, c));
+        in = sample_bytes(&b);
+        write_input("mail", name, 1, in);
+        r = cbor_reader(in.data, in.size);
+        cbor_skip(&r);
+        in.size = (size_t)(r.p - in.data);
+        snprintf(text, sizeof(text), "%s-item", name);
+        write_input("mail", text, 1 | 0x80, in);
+}
+
+static void write_mail(Bytes envelope, Bytes certificate, Bytes record, Bytes token) {
+        Content message = sample_content(certificate, record, token),
+                receipt = {
+                        .kind = CONTENT_RECEIPT,
+                        .body = sample_text("receipt"),
+                        .certificate = certificate,
+                };
+
+        write_input("mail", "envelope", 0, envelope);
+        write_content("message", &message);
+        write_content("receipt", &receipt);
+}
+
 #define LITERAL(s) ((Bytes){.data = (const uint8_t *)(s), .size = sizeof(s) - 1})
 
 static void write_refused(void) {
@@ -168,15 +232,21 @@ int main(int argc, char **argv) {
         _cleanup_(buffer_done) Buffer c = sample_certificate_object(1);
         _cleanup_(buffer_done) Buffer rec = sample_record_object(1);
         _cleanup_(buffer_done) Buffer p = sample_presence_object(1);
+        _cleanup_(buffer_done) Buffer e = sample_envelope_bytes();
+        _cleanup_(buffer_done) Buffer t = sample_deposit_token_object(1);
+        _cleanup_(buffer_done) Buffer k = sample_rekey_object(1);
 
         if (argc != 2) {
                 fprintf(stderr, "usage: make-corpus DIR\n");
                 return 2;
         }
         dir = argv[1];
-        write_objects(&c, &rec, &p);
+        write_objects(&c, &rec, &p, &t, &k);
         write_link_frames(sample_bytes(&c), sample_bytes(&rec), sample_bytes(&p));
         write_tracker_frames(sample_bytes(&rec), sample_bytes(&p));
+        write_mailbox_frames(
+                sample_bytes(&e), sample_bytes(&t), sample_bytes(&k), sample_bytes(&rec));
+        write_mail(sample_bytes(&e), sample_bytes(&c), sample_bytes(&rec), sample_bytes(&t));
         write_refused();
         write_refused_messages();
         return 0;

@@ -5,15 +5,16 @@
  * Decodes a frame by its type and encodes what came out again.
  */
 
-#include "wire/hello.h"
-#include "wire/message.h"
-#include "wire/tracker.h"
+#include "wire/mailbox.h"
 
 /* OK says nothing about which request it answers. */
 typedef enum EchoOk {
         ECHO_OK_EMPTY,
         ECHO_OK_LOOKUP,
         ECHO_OK_LIST,
+        ECHO_OK_DEPOSIT,
+        ECHO_OK_COLLECT,
+        ECHO_OK_MAIL_STATUS,
         _ECHO_OK_MAX,
 } EchoOk;
 
@@ -21,21 +22,28 @@ typedef enum EchoOk {
  * struct: an unknown code, a value that was brought into its range, a certificate. */
 #define ECHO_LOSSY 1
 
-static inline int echo_hello(Frame *f, Buffer *out) {
-        CborReader before = f->reader;
+/* What the wire has under KEY of a frame that is not read yet. */
+static inline uint64_t echo_uint(const Frame *f, uint64_t key) {
+        CborReader r = f->reader;
         CborMap map = f->map;
-        uint64_t key, heartbeat = 0;
+        uint64_t at, v = 0;
+
+        while (cbor_map_next(&r, &map, &at))
+                if (at == key)
+                        v = cbor_read_uint(&r);
+                else
+                        cbor_skip(&r);
+        return v;
+}
+
+static inline int echo_hello(Frame *f, Buffer *out) {
+        uint64_t heartbeat = echo_uint(f, 8);
         Hello h;
         int r;
 
         r = hello_decode(f, &h);
         if (r < 0)
                 return r;
-        while (cbor_map_next(&before, &map, &key))
-                if (key == 8)
-                        heartbeat = cbor_read_uint(&before);
-                else
-                        cbor_skip(&before);
         r = hello_encode(out, &h);
         return r < 0 ? r : heartbeat != h.heartbeat ? ECHO_LOSSY : 0;
 }
@@ -98,20 +106,13 @@ static inline int echo_link(Frame *f, Buffer *out) {
 }
 
 static inline int echo_list_peers(Frame *f, Buffer *out) {
-        CborReader before = f->reader;
-        CborMap map = f->map;
-        uint64_t key, limit = 0;
+        uint64_t limit = echo_uint(f, 4);
         ListPeers l;
         int r;
 
         r = list_peers_decode(f, &l);
         if (r < 0)
                 return r;
-        while (cbor_map_next(&before, &map, &key))
-                if (key == 4)
-                        limit = cbor_read_uint(&before);
-                else
-                        cbor_skip(&before);
         r = list_peers_encode(out, f->request, &l);
         return r < 0 ? r : limit != l.limit ? ECHO_LOSSY : 0;
 }
@@ -147,8 +148,53 @@ static inline int echo_tracker(Frame *f, Buffer *out) {
         }
 }
 
+static inline int echo_collect(Frame *f, Buffer *out) {
+        uint64_t limit = echo_uint(f, 4);
+        Collect c;
+        int r;
+
+        r = collect_decode(f, &c);
+        if (r < 0)
+                return r;
+        r = collect_encode(out, f->request, &c);
+        return r < 0 ? r : limit != c.limit ? ECHO_LOSSY : 0;
+}
+
+static inline int echo_mailbox(Frame *f, Buffer *out) {
+        static uint8_t ids[COLLECTED_MAX][SHA256_SIZE];
+        Collected collected;
+        Withdraw withdraw;
+        MailStatus status;
+        Deposit deposit;
+        uint64_t items;
+        int r;
+
+        switch (f->type) {
+        case FRAME_DEPOSIT:
+                r = deposit_decode(f, &deposit);
+                return r < 0 ? r : deposit_encode(out, f->request, &deposit);
+        case FRAME_COLLECT:
+                return echo_collect(f, out);
+        case FRAME_COLLECTED:
+                r = collected_decode(f, ids, &collected);
+                return r < 0 ? r : collected_encode(out, f->request, &collected);
+        case FRAME_MAIL_STATUS:
+                r = mail_status_decode(f, &status);
+                return r < 0 ? r : mail_status_encode(out, f->request, &status);
+        case FRAME_WITHDRAW:
+                r = withdraw_decode(f, &withdraw);
+                return r < 0 ? r : withdraw_encode(out, f->request, &withdraw);
+        default:
+                r = mail_waiting_decode(f, &items);
+                return r < 0 ? r : mail_waiting_encode(out, items);
+        }
+}
+
 static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
         static ListPeersAnswer list;
+        static CollectAnswer collect;
+        MailStatusAnswer status;
+        DepositAnswer deposit;
         LookupAnswer lookup;
         int r;
 
@@ -159,6 +205,15 @@ static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
         case ECHO_OK_LIST:
                 r = list_peers_answer_decode(f, &list);
                 return r < 0 ? r : list_peers_answer_encode(out, f->request, &list);
+        case ECHO_OK_DEPOSIT:
+                r = deposit_answer_decode(f, &deposit);
+                return r < 0 ? r : deposit_answer_encode(out, f->request, &deposit);
+        case ECHO_OK_COLLECT:
+                r = collect_answer_decode(f, &collect);
+                return r < 0 ? r : collect_answer_encode(out, f->request, &collect);
+        case ECHO_OK_MAIL_STATUS:
+                r = mail_status_answer_decode(f, &status);
+                return r < 0 ? r : mail_status_answer_encode(out, f->request, &status);
         default:
                 r = frame_decode_empty(f);
                 return r < 0 ? r : frame_put_empty(out, FRAME_OK, f->request);
@@ -188,6 +243,9 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_PRESENCE:
         case FRAME_RECORD:
                 return echo_tracker(f, out);
+        case FRAME_DEPOSIT ... FRAME_WITHDRAW:
+        case FRAME_MAIL_WAITING:
+                return echo_mailbox(f, out);
         default:
                 r = frame_decode_empty(f);
                 return r < 0 ? r : frame_put_empty(out, (FrameType)f->type, f->request);

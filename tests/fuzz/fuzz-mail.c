@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Sealed mail, outside and inside. The low bit of the first byte chooses the decoder. With PAD the
+ * rest is a content whose padding is still missing, so that what changes CBOR as CBOR can change
+ * contents too. */
+
+#include "fuzz.h"
+
+#include "mutate.h"
+#include "same.h"
+
+#include "wire/mail.h"
+
+enum {
+        WHICH_ENVELOPE,
+        WHICH_CONTENT,
+        PAD = 0x80,
+};
+
+static int try_envelope(Bytes in) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        Envelope e;
+        int r;
+
+        r = envelope_decode(in, &e);
+        if (r < 0)
+                return r;
+        MUST(in.size <= MAIL_ENVELOPE_MAX);
+        MUST(e.ciphertext.size < in.size);
+        if (!has_ignorable(in))
+                check_same(envelope_encode(&again, &e), &again, in);
+        return 0;
+}
+
+/* As ISO/IEC 7816-4 says it, from the front. */
+static void pad(Bytes in, Buffer *out) {
+        FUZZ_OWN_MEMORY;
+
+        MUST(buffer_append(out, in.data, in.size) == 0);
+        MUST(buffer_append(out, "\x80", 1) == 0);
+        while (buffer_size(out) % MAIL_PADDING != 0)
+                MUST(buffer_append(out, "", 1) == 0);
+}
+
+/* The padding of what was taken is all that follows the item. */
+static Bytes strip(Bytes in) {
+        CborReader r = cbor_reader(in.data, in.size);
+
+        cbor_skip(&r);
+        return (Bytes){.data = in.data, .size = (size_t)(r.p - in.data)};
+}
+
+static int try_content(Bytes in) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL, padded = BUFFER_NULL;
+        Bytes item = strip(in);
+        Content c;
+        int r;
+
+        r = content_decode(in, &c);
+        if (r < 0)
+                return r;
+        MUST(c.kind >= CONTENT_MESSAGE && c.kind < _CONTENT_KIND_MAX);
+        MUST(c.body.size > 0 && c.body.size <= INNER_SIZE_MAX && c.certificate.size > 0);
+        MUST(c.kind == CONTENT_MESSAGE || bytes_are_zero(c.signature, SIGNATURE_SIZE));
+        pad(item, &padded);
+        MUST(bytes_equal(buffer_bytes(&padded), in));
+        if (!has_ignorable(item))
+                check_same(content_encode(&again, &c), &again, in);
+        return 0;
+}
+
+void fuzz_one(const uint8_t *data, size_t size) {
+        _cleanup_(buffer_done) Buffer padded = BUFFER_NULL;
+        Bytes in;
+        int r;
+
+        if (size == 0)
+                return;
+        in = (Bytes){.data = data + 1, .size = size - 1};
+        if (data[0] & PAD) {
+                pad(in, &padded);
+                in = buffer_bytes(&padded);
+        }
+        r = data[0] & 1 ? try_content(in) : try_envelope(in);
+        MUST(r == 0 || r == -EBADMSG);
+}
+
+#ifdef FUZZING_LIBFUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) {
+        return mutate_input(data, size, max, seed, 1);
+}
+#endif
