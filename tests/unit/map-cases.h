@@ -91,6 +91,47 @@ static inline int map_try_with(Bytes body, uint64_t key, Bytes value, MapTry try
         return map_try(&x, try);
 }
 
+/* With N zeros as the byte string under KEY. */
+static inline int map_try_size(Bytes body, uint64_t key, size_t n, MapTry try) {
+        _cleanup_(buffer_done) Buffer value = BUFFER_NULL;
+
+        echo_head(&value, 2, n);
+        for (size_t i = 0; i < n; i++)
+                CHECK_OK(buffer_append(&value, "", 1));
+        return map_try_with(body, key, buffer_bytes(&value), try);
+}
+
+/* A byte string of MIN to MAX bytes is taken under KEY, and no other. */
+static inline void check_map_size(Bytes body, uint64_t key, size_t min, size_t max, MapTry try) {
+        CHECK_OK(map_try_size(body, key, min, try));
+        CHECK_OK(map_try_size(body, key, max, try));
+        CHECK_EQ(map_try_size(body, key, max + 1, try), -EBADMSG);
+        if (min > 0)
+                CHECK_EQ(map_try_size(body, key, min - 1, try), -EBADMSG);
+}
+
+/* 1 to MAX byte strings of SIZE bytes each are taken under KEY, and no other list. */
+static inline void check_map_list(Bytes body, uint64_t key, size_t max, size_t size, MapTry try) {
+        static const uint8_t zeros[64];
+        const struct {
+                size_t n, size;
+                int want;
+        } cases[] = {{0, size, -EBADMSG}, {1, size, 0}, {1, size - 1, -EBADMSG},
+                {1, size + 1, -EBADMSG}, {max, size, 0}, {max + 1, size, -EBADMSG}};
+
+        CHECK(size < sizeof(zeros));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(buffer_done) Buffer list = BUFFER_NULL;
+
+                echo_head(&list, 4, cases[i].n);
+                for (size_t k = 0; k < cases[i].n; k++) {
+                        echo_head(&list, 2, cases[i].size);
+                        CHECK_OK(buffer_append(&list, zeros, cases[i].size));
+                }
+                CHECK_EQ(map_try_with(body, key, buffer_bytes(&list), try), cases[i].want);
+        }
+}
+
 static inline void check_map_keys(
         const MapPairs *all, uint64_t known, uint64_t required, MapTry try) {
         static const uint64_t ignorable[] = {64, 65, 300, UINT64_MAX};

@@ -2,27 +2,10 @@
 
 #include "test.h"
 
-#include "map-cases.h"
-#include "wire-sample.h"
+#include "signed-cases.h"
 
 #define ALICE 1
 #define BOB 11
-
-/* Signs BODY, whatever it is. COUNTER 0: no counter-signature. */
-static Buffer seal(SignContext context, Bytes body, uint8_t key, uint8_t counter) {
-        SignKey k = sample_key(key), c = sample_key(counter);
-        Buffer b = BUFFER_NULL;
-
-        CHECK_OK(signed_encode(&b, context, body, &k, counter ? &c : NULL));
-        return b;
-}
-
-static Bytes body_of(const Buffer *object) {
-        Signed s;
-
-        CHECK_OK(signed_decode(sample_bytes(object), &s));
-        return s.body;
-}
 
 static int decode_certificate(const Buffer *b) {
         Certificate c;
@@ -43,60 +26,27 @@ static int decode_presence(const Buffer *b) {
 }
 
 static int try_certificate(Bytes body) {
-        _cleanup_(buffer_done) Buffer b = seal(SIGN_DEVICE, body, ALICE, ALICE + 1);
+        _cleanup_(buffer_done) Buffer b = sign_body(SIGN_DEVICE, body, ALICE, ALICE + 1);
 
         return decode_certificate(&b);
 }
 
 static int try_record(Bytes body) {
-        _cleanup_(buffer_done) Buffer b = seal(SIGN_RECORD, body, ALICE, 0);
+        _cleanup_(buffer_done) Buffer b = sign_body(SIGN_RECORD, body, ALICE, 0);
 
         return decode_record(&b);
 }
 
 static int try_presence(Bytes body) {
-        _cleanup_(buffer_done) Buffer b = seal(SIGN_PRESENCE, body, ALICE + 1, 0);
+        _cleanup_(buffer_done) Buffer b = sign_body(SIGN_PRESENCE, body, ALICE + 1, 0);
 
         return decode_presence(&b);
-}
-
-/* Every single bit of an object matters: the body is signed, and what is around it has one form. */
-static void check_every_bit(const Buffer *object, int (*decode)(const Buffer *)) {
-        for (size_t i = 0; i < 8 * buffer_size(object); i++) {
-                object->data[i / 8] ^= (uint8_t)(1 << i % 8);
-                CHECK(decode(object) < 0);
-                object->data[i / 8] ^= (uint8_t)(1 << i % 8);
-        }
-        CHECK_OK(decode(object));
-}
-
-/* Nobody can make a second object out of one by adding to what is not signed. */
-static void check_outer(const Buffer *object, int (*decode)(const Buffer *), bool countersigned) {
-        MapPairs all = map_pairs(sample_bytes(object));
-
-        CHECK_EQ(all.n, countersigned ? 3 : 2);
-        for (uint64_t key = countersigned ? 3 : 2; key < 70; key++) {
-                MapPairs x = all;
-                _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
-
-                map_insert(&x, key, key == 2 ? all.pair[1].value : LITERAL("\x00"));
-                b = map_write(&x);
-                CHECK_EQ(decode(&b), -EBADMSG);
-        }
-        for (size_t i = 0; i < all.n; i++) {
-                MapPairs x = all;
-                _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
-
-                map_drop(&x, i);
-                b = map_write(&x);
-                CHECK(decode(&b) < 0);
-        }
 }
 
 TEST(certificate) {
         _cleanup_(buffer_done) Buffer b = sample_certificate_object(ALICE);
         Certificate want = sample_certificate(ALICE), got;
-        Bytes body = body_of(&b);
+        Bytes body = signed_body(&b);
 
         CHECK_OK(certificate_decode(sample_bytes(&b), &got));
         CHECK(memcmp(&got, &want, sizeof(got)) == 0);
@@ -114,7 +64,7 @@ TEST(certificate) {
 
 TEST(certificate_needs_both_signatures) {
         _cleanup_(buffer_done) Buffer good = sample_certificate_object(ALICE);
-        Bytes body = body_of(&good);
+        Bytes body = signed_body(&good);
         const struct {
                 SignContext context;
                 uint8_t account, device;
@@ -134,7 +84,7 @@ TEST(certificate_needs_both_signatures) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
 
-                b = seal(cases[i].context, body, cases[i].account, cases[i].device);
+                b = sign_body(cases[i].context, body, cases[i].account, cases[i].device);
                 CHECK_EQ(decode_certificate(&b), cases[i].want);
         }
 }
@@ -155,55 +105,30 @@ TEST(certificate_expires) {
         }
 }
 
-/* With such a key anybody's signature holds: the constant one of zeros. */
 TEST(certificate_of_a_small_order_key) {
-        static const uint8_t keys[][KEY_SIZE] = {{0}, {1}, {0xec, [1 ... 30] = 0xff, [31] = 0x7f}};
-        static const uint8_t constant[SIGNATURE_SIZE] = {1};
-
-        for (size_t i = 0; i < 2 * ELEMENTSOF(keys); i++) {
+        for (size_t i = 0; i < 2 * ELEMENTSOF(SMALL_ORDER_KEYS); i++) {
                 _cleanup_(buffer_done) Buffer made = BUFFER_NULL, b = BUFFER_NULL;
                 SignKey account = sample_key(ALICE), device = sample_key(ALICE + 1);
                 Certificate c = sample_certificate(ALICE);
-                MapPairs x;
 
-                memcpy(i % 2 ? c.account : c.device, keys[i / 2], KEY_SIZE);
+                memcpy(i % 2 ? c.account : c.device, SMALL_ORDER_KEYS[i / 2], KEY_SIZE);
                 CHECK_OK(certificate_encode(&c, &account, &device, &made));
-                x = map_pairs(sample_bytes(&made));
-                memcpy((uint8_t *)x.pair[i % 2 ? 1 : 2].value.data + 2, constant, SIGNATURE_SIZE);
-                b = map_write(&x);
+                b = with_constant_signature(&made, i % 2 ? 1 : 2);
                 CHECK_EQ(decode_certificate(&b), -EKEYREJECTED);
         }
 }
 
 TEST(certificate_is_at_most_512_bytes) {
-        static uint8_t filler[CERTIFICATE_MAX];
-        _cleanup_(buffer_done) Buffer good = sample_certificate_object(ALICE);
-        int last = 0, changes = 0;
+        _cleanup_(buffer_done) Buffer b = sample_certificate_object(ALICE);
 
-        for (size_t n = 1; n < sizeof(filler); n++) {
-                _cleanup_(buffer_done) Buffer value = BUFFER_NULL, body = BUFFER_NULL;
-                _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
-                MapPairs x = map_pairs(body_of(&good));
-                int r;
-
-                echo_head(&value, 2, n);
-                CHECK_OK(buffer_append(&value, filler, n));
-                map_insert(&x, 64, sample_bytes(&value));
-                body = map_write(&x);
-                b = seal(SIGN_DEVICE, sample_bytes(&body), ALICE, ALICE + 1);
-                r = decode_certificate(&b);
-                CHECK_EQ(r, buffer_size(&b) <= CERTIFICATE_MAX ? 0 : -EBADMSG);
-                changes += r != last;
-                last = r;
-        }
-        CHECK_EQ(changes, 1);
+        check_object_max(&b, SIGN_DEVICE, ALICE, ALICE + 1, CERTIFICATE_MAX, decode_certificate);
 }
 
 TEST(record) {
         _cleanup_(buffer_done) Buffer c = sample_certificate_object(ALICE);
         _cleanup_(buffer_done) Buffer b = sample_record_object(ALICE);
         Record want = sample_record(ALICE, sample_bytes(&c)), got;
-        Bytes body = body_of(&b), device;
+        Bytes body = signed_body(&b), device;
 
         CHECK_OK(record_decode(sample_bytes(&b), &got));
         CHECK(key_equal(got.account, want.account));
@@ -245,11 +170,11 @@ TEST(record_form) {
         _cleanup_(buffer_done) Buffer b = sample_record_object(ALICE);
         _cleanup_(buffer_done) Buffer bob = sample_record_object(BOB);
 
-        check_map(body_of(&b), 0xfff, 0xbff, try_record);
+        check_map(signed_body(&b), 0xfff, 0xbff, try_record);
         check_every_bit(&b, decode_record);
         check_outer(&b, decode_record, false);
-        CHECK_EQ(try_record(body_of(&bob)), -EBADMSG); /* signed by another account */
-        CHECK(map_try_with(body_of(&b), 0, LITERAL("\x02"), try_record) < 0);
+        CHECK_EQ(try_record(signed_body(&bob)), -EBADMSG); /* signed by another account */
+        CHECK(map_try_with(signed_body(&b), 0, LITERAL("\x02"), try_record) < 0);
 }
 
 static Bytes record_body;
@@ -272,7 +197,7 @@ TEST(record_parts) {
         MapPairs flags;
         Bytes list;
 
-        record_body = body_of(&b);
+        record_body = signed_body(&b);
         list = map_value(record_body, 3);
         check_map((Bytes){.data = list.data + 1, .size = list.size - 1}, 3, 3, try_device);
         flags = map_pairs(map_value(record_body, 9));
@@ -306,26 +231,18 @@ static int try_prekey(Bytes prekey) {
 }
 
 TEST(record_prekeys) {
-        static const uint8_t key[PREKEY_SIZE_MAX + 1];
         _cleanup_(buffer_done) Buffer b = sample_record_object(ALICE), item = BUFFER_NULL;
         const Prekey prekey = {.suite = 1, .id = 2, .key = sample_text("x")};
         CborWriter w = cbor_writer(&item);
 
-        record_body = body_of(&b);
+        record_body = signed_body(&b);
         prekey_write(&w, &prekey);
         CHECK_OK(w.error);
         check_map(sample_bytes(&item), 7, 7, try_prekey);
         CHECK_OK(try_prekeys(0, sample_bytes(&item)));
         CHECK_OK(try_prekeys(RECORD_PREKEYS_MAX, sample_bytes(&item)));
         CHECK_EQ(try_prekeys(RECORD_PREKEYS_MAX + 1, sample_bytes(&item)), -EBADMSG);
-        for (size_t n = PREKEY_SIZE_MAX; n <= sizeof(key); n++) {
-                _cleanup_(buffer_done) Buffer value = BUFFER_NULL;
-
-                echo_head(&value, 2, n);
-                CHECK_OK(buffer_append(&value, key, n));
-                CHECK_EQ(map_try_with(sample_bytes(&item), 2, sample_bytes(&value), try_prekey),
-                        n <= PREKEY_SIZE_MAX ? 0 : -EBADMSG);
-        }
+        check_map_size(sample_bytes(&item), 2, 0, PREKEY_SIZE_MAX, try_prekey);
 }
 
 TEST(record_bounds) {
@@ -345,7 +262,7 @@ TEST(record_bounds) {
                 "\x78\x21"
                 "abcdefghijklmnopqrstuvwxyzabcdefg"};
         static const size_t sizes[] = {1, 2, 2, 3, 3, 3, 2, 35};
-        Bytes body = body_of(&b);
+        Bytes body = signed_body(&b);
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 Bytes name = {.data = (const uint8_t *)names[i], .size = sizes[i]};
@@ -454,7 +371,7 @@ TEST(records_are_ordered_by_epoch_device_seq_hash) {
 TEST(presence) {
         _cleanup_(buffer_done) Buffer b = sample_presence_object(ALICE);
         PresenceRecord want = sample_presence(ALICE), got;
-        Bytes body = body_of(&b);
+        Bytes body = signed_body(&b);
 
         CHECK_OK(presence_decode(sample_bytes(&b), &got));
         CHECK(key_equal(got.account, want.account) && key_equal(got.device, want.device));
@@ -486,7 +403,7 @@ TEST(presence_bounds) {
                 "host:1 ", "2001:db8::1:7425", "[::1]", ":1", "hö:1", "a\x1b[2J:1"};
         PresenceRecord p = sample_presence(ALICE);
         SignKey device = sample_key(ALICE + 1);
-        Bytes body = body_of(&b);
+        Bytes body = signed_body(&b);
 
         for (size_t i = 0; i < ELEMENTSOF(endpoints); i++) {
                 _cleanup_(buffer_done) Buffer list = BUFFER_NULL;
