@@ -237,6 +237,7 @@ static void rekey_read_items(CborReader *r, Rekey *k) {
 }
 
 int rekey_decode(Bytes outer, Rekey *ret) {
+        Rekey k = {};
         CborReader r;
         uint64_t key;
         CborMap m;
@@ -248,20 +249,24 @@ int rekey_decode(Bytes outer, Rekey *ret) {
         e = signed_decode(outer, &s);
         if (e < 0)
                 return e;
-        *ret = (Rekey){};
         r = cbor_reader(s.body.data, s.body.size);
         cbor_read_map(&r, &m);
         while (cbor_map_next(&r, &m, &key))
                 if (key == 0)
                         read_version(&r);
                 else if (key == 1)
-                        cbor_read_fixed(&r, ret->account, KEY_SIZE);
+                        cbor_read_fixed(&r, k.account, KEY_SIZE);
                 else if (key == 2)
-                        rekey_read_items(&r, ret);
+                        rekey_read_items(&r, &k);
                 else if (key == 3)
-                        prekey_read(&r, &ret->prekey);
+                        prekey_read(&r, &k.prekey);
                 else
                         cbor_unknown_key(&r, key);
         e = cbor_finish(&r, &m, 0xf);
-        return e < 0 ? e : verify_body(&s, SIGN_PREKEY, ret->account);
+        if (e >= 0)
+                e = verify_body(&s, SIGN_PREKEY, k.account);
+        if (e < 0)
+                return e;
+        *ret = k;
+        return 0;
 }

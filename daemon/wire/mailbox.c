@@ -160,20 +160,25 @@ static void collect_read_item(CborReader *r, Bytes *ret_envelope, uint64_t *ret_
 }
 
 int collect_answer_decode(Frame *f, CollectAnswer *ret) {
+        CollectAnswer a = {};
         uint64_t key;
+        int e;
 
-        *ret = (CollectAnswer){};
         while (frame_next(f, &key))
                 if (key == 3) {
-                        ret->n_items = cbor_read_array(&f->reader, COLLECT_MAX);
-                        for (size_t i = 0; i < ret->n_items; i++)
-                                collect_read_item(&f->reader, &ret->items[i].envelope,
-                                        &ret->items[i].expires);
+                        a.n_items = cbor_read_array(&f->reader, COLLECT_MAX);
+                        for (size_t i = 0; i < a.n_items; i++)
+                                collect_read_item(
+                                        &f->reader, &a.items[i].envelope, &a.items[i].expires);
                 } else if (key == 4)
-                        ret->after = cbor_read_some(&f->reader, COLLECT_AFTER_MAX);
+                        a.after = cbor_read_some(&f->reader, COLLECT_AFTER_MAX);
                 else
                         cbor_unknown_key(&f->reader, key);
-        return frame_close(f, CBOR_BIT(3));
+        e = frame_close(f, CBOR_BIT(3));
+        if (e < 0)
+                return e;
+        *ret = a;
+        return 0;
 }
 
 int collected_encode(Buffer *out, uint64_t request, const Collected *c) {

@@ -418,3 +418,17 @@ TEST(tokens_and_rekeys_of_a_small_order_key) {
                 CHECK_EQ(decode_rekey(&rekey), -EKEYREJECTED);
         }
 }
+
+TEST(what_is_refused_leaves_nothing_behind) {
+        _cleanup_(buffer_done) Buffer token = sample_deposit_token_object(ALICE);
+        _cleanup_(buffer_done) Buffer rekey = sample_rekey_object(ALICE);
+        DepositToken t = {};
+        Rekey k = {};
+
+        /* The last byte of the signature. */
+        token.data[buffer_size(&token) - 1] ^= 1;
+        rekey.data[buffer_size(&rekey) - 1] ^= 1;
+        CHECK_EQ(deposit_token_decode(sample_bytes(&token), &t), -EBADMSG);
+        CHECK_EQ(rekey_decode(sample_bytes(&rekey), &k), -EBADMSG);
+        CHECK(bytes_are_zero(&t, sizeof(t)) && bytes_are_zero(&k, sizeof(k)));
+}

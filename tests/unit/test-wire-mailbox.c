@@ -347,3 +347,20 @@ TEST(mail_waiting) {
         CHECK_OK(mail_waiting_decode(&f, &items));
         CHECK_EQ(items, 300);
 }
+
+/* What comes last is wrong, when everything else has been read. */
+TEST(what_is_refused_leaves_nothing_behind) {
+        static CollectAnswer page, got;
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        Frame f;
+
+        page.n_items = 1;
+        page.items[0].envelope = sample_text("envelope");
+        page.after = sample_text("after");
+        CHECK_OK(collect_answer_encode(&b, 1, &page));
+        CHECK_EQ(b.data[b.end - 6], 0x45);
+        b.data[b.end - 6] = 0x65; /* text instead of bytes */
+        open_frame(&b, FRAME_OK, 1, &f);
+        CHECK_EQ(collect_answer_decode(&f, &got), -EBADMSG);
+        CHECK(bytes_are_zero(&got, sizeof(got)));
+}
