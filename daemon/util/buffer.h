@@ -66,3 +66,21 @@ void buffer_consume(Buffer *b, size_t n);
 static inline void buffer_clear(Buffer *b) {
         b->begin = b->end = 0;
 }
+
+/* Bytes of something that outlives the struct: a part of an input, a buffer's content, a key. */
+typedef struct Bytes {
+        const uint8_t *data;
+        size_t size;
+} Bytes;
+
+static inline bool bytes_equal(Bytes a, Bytes b) {
+        return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline Bytes buffer_bytes(const Buffer *b) {
+        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
+}
+
+static inline Bytes text_bytes(const char *s) {
+        return (Bytes){.data = (const uint8_t *)s, .size = strlen(s)};
+}

@@ -18,24 +18,6 @@
 /* Unknown keys from here on are ignored, smaller ones are refused. */
 #define CBOR_KEY_IGNORABLE 64
 
-/* A byte string inside the input (or anything else that outlives the struct that holds it). */
-typedef struct Bytes {
-        const uint8_t *data;
-        size_t size;
-} Bytes;
-
-static inline bool bytes_equal(Bytes a, Bytes b) {
-        return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-static inline Bytes buffer_bytes(const Buffer *b) {
-        return (Bytes){.data = buffer_data(b), .size = buffer_size(b)};
-}
-
-static inline Bytes text_bytes(const char *s) {
-        return (Bytes){.data = (const uint8_t *)s, .size = strlen(s)};
-}
-
 typedef struct CborWriter {
         Buffer *out;
         int error;
