@@ -3,6 +3,7 @@
 #include "crypto/hash.h"
 
 #include <gnutls/crypto.h>
+#include <sodium.h>
 
 /* Hashing fails only when memory is out or the library is in a FIPS error state. Neither leaves
  * anything sensible to do, and a wrong digest must never go on. */
@@ -23,4 +24,15 @@ void sha256_parts(const struct iovec *parts, size_t n, uint8_t ret[static SHA256
                 if (parts[i].iov_len > 0)
                         hash_check(gnutls_hash(h, parts[i].iov_base, parts[i].iov_len));
         gnutls_hash_deinit(h, ret);
+}
+
+void hmac_sha256(Bytes key, const Bytes *parts, size_t n_parts, uint8_t ret[static SHA256_SIZE]) {
+        crypto_auth_hmacsha256_state state;
+
+        crypto_auth_hmacsha256_init(
+                &state, key.size > 0 ? key.data : (const uint8_t *)"", key.size);
+        for (size_t i = 0; i < n_parts; i++)
+                crypto_auth_hmacsha256_update(&state, parts[i].data, parts[i].size);
+        crypto_auth_hmacsha256_final(&state, ret);
+        sodium_memzero(&state, sizeof(state));
 }

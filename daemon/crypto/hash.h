@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* SHA-256 (FIPS 180-4), by GnuTLS, which uses the processor's instructions where there are any. */
+/*
+ * SHA-256 (FIPS 180-4), by GnuTLS, which uses the processor's instructions where there are any, and
+ * HMAC with it (RFC 2104), by libsodium, whose state is on the stack and can be wiped.
+ */
 
 #include <sys/uio.h>
 
-#include "util/macro.h"
+#include "util/buffer.h"
 
 #define SHA256_SIZE 32
 
@@ -13,3 +16,4 @@ void sha256(const void *p, size_t n, uint8_t ret[static SHA256_SIZE]);
 
 /* Over the concatenation of the parts. */
 void sha256_parts(const struct iovec *parts, size_t n, uint8_t ret[static SHA256_SIZE]);
+void hmac_sha256(Bytes key, const Bytes *parts, size_t n_parts, uint8_t ret[static SHA256_SIZE]);

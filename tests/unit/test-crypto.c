@@ -292,3 +292,37 @@ TEST(sha256_is_that_of_fips_180_4) {
         check_hash(million, sizeof(million),
                 "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
+
+/* RFC 4231, sections 4.2, 4.3 and 4.7: short keys, and one that is longer than a block. */
+static const struct {
+        const char *key, *data, *mac;
+} RFC4231[] = {
+        {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "Hi There",
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"4a656665", "what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {"aa", "Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+};
+
+TEST(hmac_is_that_of_rfc_4231) {
+        CHECK_OK(crypto_init());
+        for (size_t i = 0; i < ELEMENTSOF(RFC4231); i++) {
+                const Bytes data = text_bytes(RFC4231[i].data);
+                uint8_t key[131], want[SHA256_SIZE], got[SHA256_SIZE];
+                size_t n = unhex(RFC4231[i].key, key, sizeof(key));
+
+                if (n == 1) {
+                        n = sizeof(key);
+                        memset(key, key[0], n);
+                }
+                CHECK_EQ(unhex(RFC4231[i].mac, want, sizeof(want)), SHA256_SIZE);
+                for (size_t cut = 0; cut <= data.size; cut += 5) {
+                        const Bytes parts[] = {{.data = data.data, .size = cut}, {},
+                                {.data = data.data + cut, .size = data.size - cut}};
+
+                        hmac_sha256((Bytes){.data = key, .size = n}, parts, ELEMENTSOF(parts), got);
+                        CHECK(memcmp(want, got, sizeof(got)) == 0);
+                }
+        }
+}
