@@ -1,42 +1,40 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "node/dstore.h"
+#include "node/dstore-internal.h"
 
 #include <assert.h>
 #include <sys/statvfs.h>
 
 #include <utlist.h>
 
-#include "db/db.h"
-#include "node/key-hash.h"
-#include "util/buffer.h"
 #include "util/fs.h"
 #include "util/table.h"
 
 #define SCHEMA_NAME "p2pchat directory"
 #define SCHEMA_VERSION 1
 
-/* Every value: version, flags, key id, so that its form can change, or it can be sealed, later. */
-#define HEAD_SIZE 3
-static const uint8_t HEAD[HEAD_SIZE] = {1, 0, 0};
+static const uint8_t HEAD[ROW_HEAD_SIZE] = {1, 0, 0};
+
+/* For deletions and tombstones on a disk that is full. */
+#define RESERVE_SIZE (UINT64_C(8) << 20)
+
+/* Of the map; where that ends is the disk's size at least. */
+#define ROOM_PERCENT 95
 
 /* Address space, not disk: the file grows as it is used. */
 #define MAP_SIZE_MIN (UINT64_C(16) << 30)
 #define MAP_SIZE_MAX (UINT64_C(1) << 40)
-
-enum {
-        TABLE_META,
-        TABLE_NAME,
-        TABLE_USER,
-        TABLE_SEEN,
-        _TABLE_MAX,
-};
 
 static const char *const TABLES[] = {
         [TABLE_META] = "meta",
         [TABLE_NAME] = "name",
         [TABLE_USER] = "user",
         [TABLE_SEEN] = "seen",
+        [TABLE_ENTRY] = "entry",
+        [TABLE_ITEM] = "item",
+        [TABLE_NOTE] = "note",
+        [TABLE_DUE] = "due",
+        [TABLE_USAGE] = "usage",
         [_TABLE_MAX] = NULL,
 };
 
@@ -45,14 +43,12 @@ typedef struct WatchKey {
         uint8_t key[SHA256_SIZE];
 } WatchKey;
 
-typedef struct LmdbStore LmdbStore;
-
 /* The watches of one row. */
-typedef struct WatchedRow {
+struct WatchedRow {
         WatchKey key;
         DStoreWatch *watches;
         UT_hash_handle hh;
-} WatchedRow;
+};
 
 struct DStoreWatch {
         LmdbStore *store;
@@ -62,35 +58,14 @@ struct DStoreWatch {
         DStoreWatch *prev, *next;
 };
 
-/* A step whose commit is awaited. */
-typedef struct Step Step;
-struct Step {
-        LmdbStore *store;
-        DStoreMergeFn fn; /* NULL: forgotten */
-        void *userdata;
+/* A step that joins rows. */
+typedef struct MergeStep {
+        LmdbStep step;
+        DStoreMergeFn fn; /* may be NULL */
         size_t n;
         MergeResult results[DSTORE_MERGES_MAX];
         WatchKey keys[DSTORE_MERGES_MAX];
-        int error;
-        Step *prev, *next;
-};
-
-struct LmdbStore {
-        DStore dstore;
-        Loop *loop;
-        Db *db;
-        DbTxn *snapshot; /* shared by reads inside the callbacks of reads */
-        unsigned readers;
-        Buffer row; /* the value being written */
-        Step *steps;
-        WatchedRow *watched;
-        KeyHash hash;
-        DStoreWatch *calling; /* the next one to be called, which may be freed before */
-};
-
-static LmdbStore *lmdb_store(DStore *d) {
-        return CONTAINER_OF(d, LmdbStore, dstore);
-}
+} MergeStep;
 
 static unsigned kind_table(DirectoryKind kind) {
         switch (kind) {
@@ -101,6 +76,7 @@ static unsigned kind_table(DirectoryKind kind) {
         case DIRECTORY_SEEN:
                 return TABLE_SEEN;
         case DIRECTORY_PRESENCE: /* soft: nothing for a disk */
+        case DIRECTORY_MAIL: /* a set */
                 break;
         }
         assert(false);
@@ -114,29 +90,41 @@ static DbKey row_key(const uint8_t key[static SHA256_SIZE]) {
         return k;
 }
 
-/* What follows the head; -EUCLEAN for what was not written by this version. */
-static int value_body(DbValue v, Bytes *ret) {
-        if (v.size < HEAD_SIZE || memcmp(v.data, HEAD, HEAD_SIZE) != 0)
+int row_body(DbValue v, Bytes *ret) {
+        if (v.size < ROW_HEAD_SIZE || memcmp(v.data, HEAD, ROW_HEAD_SIZE) != 0)
                 return -EUCLEAN;
-        *ret = (Bytes){.data = v.data + HEAD_SIZE, .size = v.size - HEAD_SIZE};
+        *ret = (Bytes){.data = v.data + ROW_HEAD_SIZE, .size = v.size - ROW_HEAD_SIZE};
         return 0;
 }
 
-static int value_put(LmdbStore *s, DbTxn *txn, unsigned table, const DbKey *k, Bytes body) {
+int row_reserve(LmdbStore *s, size_t size) {
+        buffer_clear(&s->row);
+        return buffer_reserve(&s->row, ROW_HEAD_SIZE + size) ? 0 : -ENOMEM;
+}
+
+int row_put(LmdbStore *s, DbTxn *txn, unsigned table, const DbKey *k, Bytes a, Bytes b) {
         int r;
 
         buffer_clear(&s->row);
-        r = buffer_append(&s->row, HEAD, HEAD_SIZE);
+        r = buffer_append(&s->row, HEAD, ROW_HEAD_SIZE);
         if (r >= 0)
-                r = buffer_append(&s->row, body.data, body.size);
+                r = buffer_append(&s->row, a.data, a.size);
+        if (r >= 0)
+                r = buffer_append(&s->row, b.data, b.size);
         if (r < 0)
                 return r;
         return db_put(txn, table, k, buffer_data(&s->row), buffer_size(&s->row));
 }
 
+int row_check_room(LmdbStore *s) {
+        int r = db_check_room(s->db, ROOM_PERCENT);
+
+        return r == -EDQUOT ? -ENOSPC : r;
+}
+
 /* Reads */
 
-static int read_begin(LmdbStore *s, DbTxn **ret) {
+int lmdb_read_begin(LmdbStore *s, DbTxn **ret) {
         int r = 0;
 
         if (s->readers == 0)
@@ -148,7 +136,7 @@ static int read_begin(LmdbStore *s, DbTxn **ret) {
         return 0;
 }
 
-static void read_end(LmdbStore *s) {
+void lmdb_read_end(LmdbStore *s) {
         if (--s->readers == 0)
                 db_read_end(TAKE_PTR(s->snapshot));
 }
@@ -161,7 +149,7 @@ static int row_get(
 
         *ret = (Bytes){};
         r = db_get(txn, kind_table(kind), &k, &v);
-        return r > 0 ? value_body(v, ret) : r;
+        return r > 0 ? row_body(v, ret) : r;
 }
 
 static void lmdb_get(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],
@@ -171,14 +159,14 @@ static void lmdb_get(DStore *d, DirectoryKind kind, const uint8_t key[static SHA
         DbTxn *txn;
         int r;
 
-        r = read_begin(s, &txn);
+        r = lmdb_read_begin(s, &txn);
         if (r < 0) {
                 fn(userdata, r, blob);
                 return;
         }
         r = row_get(txn, kind, key, &blob);
         fn(userdata, r, blob);
-        read_end(s);
+        lmdb_read_end(s);
 }
 
 static int scan_rows(
@@ -195,7 +183,7 @@ static int scan_rows(
         while ((r = db_cursor_next(&c, &key, &value)) > 0) {
                 if (after && key.size == SHA256_SIZE && memcmp(key.data, after, SHA256_SIZE) == 0)
                         continue;
-                r = key.size == SHA256_SIZE ? value_body(value, &blob) : -EUCLEAN;
+                r = key.size == SHA256_SIZE ? row_body(value, &blob) : -EUCLEAN;
                 if (r < 0 || !fn(userdata, key.data, blob))
                         break;
         }
@@ -209,11 +197,11 @@ static int lmdb_scan(
         DbTxn *txn;
         int r;
 
-        r = read_begin(s, &txn);
+        r = lmdb_read_begin(s, &txn);
         if (r < 0)
                 return r;
         r = scan_rows(txn, kind, after, fn, userdata);
-        read_end(s);
+        lmdb_read_end(s);
         return r;
 }
 
@@ -280,105 +268,125 @@ static void call_watches(LmdbStore *s, const WatchKey *key) {
         Bytes blob;
 
         HASH_FIND_BYHASHVALUE(hh, s->watched, key, sizeof(*key), hash, row);
-        if (!row || read_begin(s, &txn) < 0)
+        if (!row || lmdb_read_begin(s, &txn) < 0)
                 return;
         if (row_get(txn, (DirectoryKind)key->kind, key->key, &blob) >= 0 && blob.size > 0)
                 for (DStoreWatch *w = row->watches; w; w = s->calling) {
                         s->calling = w->next;
                         w->fn(w->userdata, blob);
                 }
-        read_end(s);
+        lmdb_read_end(s);
 }
 
 /* Writes */
 
-static bool step_is_stale(const Step *step) {
-        for (size_t i = 0; i < step->n; i++)
-                if (step->results[i] == MERGE_STALE)
+static void on_commit(void *userdata, int error) {
+        LmdbStep *step = userdata;
+
+        step->done(step, step->error < 0 ? step->error : error);
+        DL_DELETE(step->store->steps, step);
+        free(step);
+}
+
+int lmdb_step_new(LmdbStore *s, size_t size, void (*done)(LmdbStep *step, int error),
+        void *userdata, LmdbStep **ret) {
+        LmdbStep *step = calloc(1, size);
+        int r = -ENOMEM;
+
+        if (step)
+                r = db_after_commit(s->db, on_commit, step);
+        if (r < 0) {
+                free(step);
+                return r;
+        }
+        step->store = s;
+        step->done = done;
+        step->userdata = userdata;
+        DL_APPEND(s->steps, step);
+        *ret = step;
+        return 0;
+}
+
+static bool merge_has(const MergeStep *m, MergeResult result) {
+        for (size_t i = 0; i < m->n; i++)
+                if (m->results[i] == result)
                         return true;
         return false;
 }
 
-static void step_done(void *userdata, int error) {
-        Step *step = userdata;
-        LmdbStore *s = step->store;
+static void merge_done(LmdbStep *step, int error) {
+        MergeStep *m = CONTAINER_OF(step, MergeStep, step);
 
-        if (step->error < 0)
-                error = step->error;
-        for (size_t i = 0; i < step->n && error >= 0 && !step_is_stale(step); i++)
-                if (step->results[i] == MERGE_STORED)
-                        call_watches(s, &step->keys[i]);
-        if (step->fn)
-                step->fn(step->userdata, error, step->results);
-        DL_DELETE(s->steps, step);
-        free(step);
+        for (size_t i = 0; i < m->n && error >= 0 && !merge_has(m, MERGE_STALE); i++)
+                if (m->results[i] == MERGE_STORED)
+                        call_watches(step->store, &m->keys[i]);
+        if (m->fn && !step->forgotten)
+                m->fn(step->userdata, error, m->results);
 }
 
 /* Decides on all rows before the first is written; in the batch, so that its steps are ordered. */
-static int step_decide(Step *step, DbTxn *txn, const DStoreMerge *merges) {
-        LmdbStore *s = step->store;
+static int merge_decide(MergeStep *m, DbTxn *txn, const DStoreMerge *merges) {
+        LmdbStore *s = m->step.store;
         uint64_t now = loop_realtime(s->loop);
+        size_t largest = 0;
         Bytes old;
         int r;
 
-        buffer_clear(&s->row);
-        for (size_t i = 0; i < step->n; i++) {
+        for (size_t i = 0; i < m->n; i++) {
                 r = row_get(txn, merges[i].kind, merges[i].key, &old);
                 if (r >= 0)
-                        r = merges[i].merge(old, merges[i].blob, now, &step->results[i]);
+                        r = merges[i].merge(old, merges[i].blob, now, &m->results[i]);
                 if (r < 0)
                         return r;
-                step->keys[i] = watch_key(merges[i].kind, merges[i].key);
-                if (!buffer_reserve(&s->row, HEAD_SIZE + merges[i].blob.size))
-                        return -ENOMEM;
+                m->keys[i] = watch_key(merges[i].kind, merges[i].key);
+                largest = MAX(largest, merges[i].blob.size);
         }
-        return 0;
+        r = row_reserve(s, largest);
+        return r >= 0 && merge_has(m, MERGE_STORED) ? row_check_room(s) : r;
 }
 
 /* Once a row is written only the batch as a whole can fail: room for the values is there. */
-static int step_merge(Step *step, const DStoreMerge *merges) {
-        LmdbStore *s = step->store;
+static int merge_write(MergeStep *m, const DStoreMerge *merges) {
+        LmdbStore *s = m->step.store;
         DbTxn *txn = db_write(s->db);
         int r;
 
-        r = step_decide(step, txn, merges);
-        for (size_t i = 0; i < step->n && r >= 0 && !step_is_stale(step); i++) {
+        r = merge_decide(m, txn, merges);
+        for (size_t i = 0; i < m->n && r >= 0 && !merge_has(m, MERGE_STALE); i++) {
                 DbKey k = row_key(merges[i].key);
 
-                if (step->results[i] == MERGE_STORED)
-                        r = value_put(s, txn, kind_table(merges[i].kind), &k, merges[i].blob);
+                if (m->results[i] == MERGE_STORED)
+                        r = row_put(
+                                s, txn, kind_table(merges[i].kind), &k, merges[i].blob, (Bytes){});
         }
         return r;
 }
 
 static void lmdb_merge(
         DStore *d, const DStoreMerge *merges, size_t n, DStoreMergeFn fn, void *userdata) {
-        LmdbStore *s = lmdb_store(d);
-        Step *step = malloc(sizeof(*step));
-        int r = -ENOMEM;
+        LmdbStep *step;
+        MergeStep *m;
+        int r;
 
         assert(n <= DSTORE_MERGES_MAX);
-        if (step) {
-                *step = (Step){.store = s, .fn = fn, .userdata = userdata, .n = n};
-                r = db_after_commit(s->db, step_done, step);
-        }
+        r = lmdb_step_new(lmdb_store(d), sizeof(*m), merge_done, userdata, &step);
         if (r < 0) {
-                free(step);
                 if (fn)
                         fn(userdata, r, NULL);
                 return;
         }
-        DL_APPEND(s->steps, step);
-        step->error = step_merge(step, merges);
+        m = CONTAINER_OF(step, MergeStep, step);
+        m->fn = fn;
+        m->n = n;
+        step->error = merge_write(m, merges);
 }
 
 static void lmdb_forget(DStore *d, void *userdata) {
-        LmdbStore *s = lmdb_store(d);
-        Step *step;
+        LmdbStep *step;
 
-        DL_FOREACH(s->steps, step)
+        DL_FOREACH (lmdb_store(d)->steps, step)
                 if (step->userdata == userdata)
-                        step->fn = NULL;
+                        step->forgotten = true;
 }
 
 /* Opening and closing */
@@ -400,10 +408,10 @@ static int check_schema(LmdbStore *s) {
         if (r == 0) {
                 db_set_u32(row, SCHEMA_VERSION);
                 memcpy(row + sizeof(uint32_t), SCHEMA_NAME, STRLEN(SCHEMA_NAME));
-                r = value_put(s, txn, TABLE_META, &k, (Bytes){.data = row, .size = sizeof(row)});
+                r = row_put(s, txn, TABLE_META, &k, (Bytes){row, sizeof(row)}, (Bytes){});
                 return r < 0 ? r : db_commit(s->db);
         }
-        if (value_body(v, &b) < 0)
+        if (row_body(v, &b) < 0)
                 return -EPROTONOSUPPORT;
         if (b.size != sizeof(row) ||
                 memcmp(b.data + sizeof(uint32_t), SCHEMA_NAME, STRLEN(SCHEMA_NAME)) != 0)
@@ -438,6 +446,14 @@ static const DStoreOps lmdb_ops = {
         .range_scan = lmdb_scan,
         .watch = lmdb_watch,
         .unwatch = lmdb_unwatch,
+        .set_add = lmdb_set_add,
+        .set_list = lmdb_set_list,
+        .set_find = lmdb_set_find,
+        .set_ack = lmdb_set_ack,
+        .set_note = lmdb_set_note,
+        .set_withdraw = lmdb_set_withdraw,
+        .set_expire = lmdb_set_expire,
+        .set_usage = lmdb_set_usage,
         .forget = lmdb_forget,
         .close = lmdb_close,
 };
@@ -462,6 +478,7 @@ int dstore_lmdb_open(Loop *l, const char *dir, DStore **ret) {
                 lmdb_close(&s->dstore);
                 return r;
         }
+        db_set_reserve(s->db, RESERVE_SIZE);
         *ret = &s->dstore;
         return 0;
 }

@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * Where a directory node keeps what it knows, behind one interface: LMDB on this machine
- * (dstore-lmdb.c), other engines later. Every operation completes through a callback, since other
- * engines are remote; LMDB calls back inline for reads and after the commit for writes. Callers
- * must be ready for both, inline and later. A completion without error means durable.
+ * Where a directory node keeps what it knows, and what it holds for others, behind one interface:
+ * LMDB on this machine (dstore-lmdb.c), other engines later. Every operation completes through a
+ * callback, since other engines are remote; LMDB calls back inline for reads and after the commit
+ * for writes. Callers must be ready for both, inline and later. A completion without error means
+ * durable.
  *
  * Keys and blobs that are passed in are the caller's and are done with when the call returns.
  */
@@ -43,6 +44,83 @@ typedef bool (*DStoreScanFn)(void *userdata, const uint8_t key[static SHA256_SIZ
 typedef void (*DStoreWatchFn)(void *userdata, Bytes blob);
 typedef struct DStoreWatch DStoreWatch;
 
+/*
+ * Sets: items that wait under a key until somebody has taken them, in the order of arrival. An item
+ * ends by set_ack(), set_withdraw() or its time. The first two leave a tombstone until a day after
+ * that time: the same id does not come back, and who asks is told that it has been there.
+ */
+
+#define DSTORE_BY_SIZE 16
+#define DSTORE_PAGE_MAX 64 /* items of a set_list() */
+#define DSTORE_FIND_MAX 16 /* ids of a set_find() */
+#define DSTORE_TOMBSTONE_TIME USEC_PER_DAY
+
+/* Tombstones count too, or whoever deposits and withdraws could fill the disk: where there are so
+ * many for each item that a quota allows, nothing new is taken. */
+#define DSTORE_TOMBSTONES_PER_ITEM 64
+
+typedef struct DStoreItem {
+        uint8_t id[SHA256_SIZE];
+        uint64_t expires; /* µs, realtime */
+        Bytes blob;
+} DStoreItem;
+
+typedef struct DStoreQuota {
+        uint64_t items, bytes;
+} DStoreQuota;
+
+typedef struct DStoreAdd {
+        uint8_t key[SHA256_SIZE];
+        DStoreItem item;
+        uint8_t by[DSTORE_BY_SIZE]; /* on whose account it is */
+        uint8_t lock[SHA256_SIZE]; /* whoever withdraws it names this */
+        DStoreQuota of_set, of_by;
+} DStoreAdd;
+
+typedef enum DStoreSetResult {
+        SET_OK,
+        SET_EXISTS, /* the item is there already, as it was */
+        SET_GONE, /* it has been there */
+        SET_FULL, /* of_set */
+        SET_BY_FULL, /* of_by */
+        SET_LOCKED, /* another lock than the item's */
+} DStoreSetResult;
+
+/* RESULT holds where error is 0. */
+typedef void (*DStoreSetFn)(void *userdata, int error, uint64_t result);
+
+typedef struct DStorePage {
+        uint64_t after; /* 0, or what the last page said */
+        size_t items; /* up to DSTORE_PAGE_MAX */
+        size_t bytes; /* of their blobs; the first is there in any case */
+} DStorePage;
+
+/* MORE: there is something after AFTER. Items are valid during the call only. */
+typedef void (*DStoreListFn)(
+        void *userdata, int error, const DStoreItem *items, size_t n, uint64_t after, bool more);
+
+typedef enum DStoreItemState {
+        ITEM_UNKNOWN,
+        ITEM_HELD,
+        ITEM_GONE,
+} DStoreItemState;
+
+typedef struct DStoreFound {
+        DStoreItemState state;
+        Bytes note; /* of an item that is held, or empty */
+} DStoreFound;
+
+/* One for each id, in their order; valid during the call only. */
+typedef void (*DStoreFindFn)(void *userdata, int error, const DStoreFound *found);
+
+typedef struct DStoreUsage {
+        uint64_t items, bytes;
+        uint64_t listed; /* items without a note */
+        uint64_t tombstones;
+} DStoreUsage;
+
+typedef void (*DStoreUsageFn)(void *userdata, int error, const DStoreUsage *usage);
+
 typedef struct DStoreOps {
         unsigned (*caps)(DStore *d);
         void (*rec_get)(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],
@@ -62,6 +140,40 @@ typedef struct DStoreOps {
         int (*watch)(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],
                 DStoreWatchFn fn, void *userdata, DStoreWatch **ret);
         void (*unwatch)(DStoreWatch *w);
+
+        /* DStoreSetResult. -ENOSPC where there is no room for anything new. */
+        void (*set_add)(DStore *d, const DStoreAdd *add, DStoreSetFn fn, void *userdata);
+
+        /* What is held and has no note. */
+        void (*set_list)(DStore *d, const uint8_t key[static SHA256_SIZE], const DStorePage *page,
+                DStoreListFn fn, void *userdata);
+        void (*set_find)(DStore *d, const uint8_t key[static SHA256_SIZE],
+                const uint8_t (*ids)[SHA256_SIZE], size_t n, DStoreFindFn fn, void *userdata);
+
+        /* Ends those that are held; the result is their number. */
+        void (*set_ack)(DStore *d, const uint8_t key[static SHA256_SIZE],
+                const uint8_t (*ids)[SHA256_SIZE], size_t n, DStoreSetFn fn, void *userdata);
+
+        /* NOTE takes the place of the blobs of those that are held: set_find() shows it to whoever
+         * added them, they are not listed any more, and their bytes are the note's. The result is
+         * their number. */
+        void (*set_note)(DStore *d, const uint8_t key[static SHA256_SIZE],
+                const uint8_t (*ids)[SHA256_SIZE], size_t n, Bytes note, DStoreSetFn fn,
+                void *userdata);
+
+        /* SET_OK, also where nothing is held, or SET_LOCKED. */
+        void (*set_withdraw)(DStore *d, const uint8_t key[static SHA256_SIZE],
+                const uint8_t id[static SHA256_SIZE], const uint8_t lock[static SHA256_SIZE],
+                DStoreSetFn fn, void *userdata);
+
+        /* Removes up to BUDGET items and tombstones whose time is over at NOW (realtime). The
+         * result is the time of the next, whether or not that is over as well, or 0 where there is
+         * none. Until it is removed, what is over counts but is not shown. */
+        void (*set_expire)(
+                DStore *d, uint64_t now, unsigned budget, DStoreSetFn fn, void *userdata);
+
+        /* KEY NULL: of all sets together. */
+        void (*set_usage)(DStore *d, const uint8_t *key, DStoreUsageFn fn, void *userdata);
 
         /* Completions for USERDATA will not come any more. */
         void (*forget)(DStore *d, void *userdata);

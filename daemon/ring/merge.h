@@ -20,6 +20,7 @@ typedef enum DirectoryKind {
         DIRECTORY_USER = 'u', /* account -> its newest record */
         DIRECTORY_PRESENCE = 'p', /* account -> where it is; soft */
         DIRECTORY_SEEN = 's', /* account -> when it was last online */
+        DIRECTORY_MAIL = 'm', /* account -> what waits for it: a set, which nothing joins */
 } DirectoryKind;
 
 typedef enum MergeResult {

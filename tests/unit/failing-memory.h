@@ -49,7 +49,7 @@ __attribute__((constructor)) static void memory_count_exactly(int argc, char **a
 }
 
 /* Bytes in use, whoever has asked for them; the same always where that cannot be known. */
-static size_t memory_used(void) {
+static _unused_ size_t memory_used(void) {
         struct mallinfo2 i = mallinfo2();
 
         return i.uordblks + i.hblkhd;
