@@ -163,8 +163,6 @@ TEST(content_of_each_kind) {
         Bytes message = item_of(&b);
 
         CHECK_EQ(map_try_with(message, 3, (Bytes){}, try_content), -EBADMSG);
-        CHECK_EQ(map_try_with(message, 1, LITERAL("\x00"), try_content), -EBADMSG);
-        CHECK_EQ(map_try_with(message, 1, LITERAL("\x04"), try_content), -EBADMSG);
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 Content want = small_receipt(), got;
                 _cleanup_(buffer_done) Buffer c = BUFFER_NULL;
@@ -178,6 +176,8 @@ TEST(content_of_each_kind) {
                 CHECK_EQ(got.presence_key.size, 0);
                 check_uint(item_of(&c), 1, i + 2);
                 check_map(item_of(&c), 0xff & ~CBOR_BIT(3), 0x17, try_content);
+                CHECK_EQ(map_try_with(item_of(&c), 1, LITERAL("\x00"), try_content), -EBADMSG);
+                CHECK_EQ(map_try_with(item_of(&c), 1, LITERAL("\x04"), try_content), -EBADMSG);
                 CHECK_EQ(
                         map_try_with(item_of(&c), 3, map_value(message, 3), try_content), -EBADMSG);
         }
