@@ -25,7 +25,7 @@ __attribute__((noreturn, unused)) static void check_other_text(
         const char *file, int line, const char *a, const char *x, const char *y) {
         char text[512];
 
-        snprintf(text, sizeof(text), "%s is '%s', expected '%s'", a, x ? x : "(null)", y);
+        snprintf(text, sizeof(text), "%s is '%.200s', expected '%.200s'", a, x ? x : "(null)", y);
         test_fail(file, line, text);
 }
 
