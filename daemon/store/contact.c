@@ -4,9 +4,8 @@
 
 #include <stdio.h>
 
-#include "util/text.h"
-
 #define SUFFIX_LENGTH 4 /* of name~XXXX */
+#define CANDIDATES_MAX 3 /* that an error names */
 
 static DbKey account_key(const uint8_t account[static KEY_SIZE]) {
         DbKey k = DB_KEY_NULL;
@@ -37,12 +36,16 @@ static DbKey claim_key(const char *name) {
 }
 
 /* Contact rows: u32 number, u8 flags, blob name, u64 epoch, u64 record seq, u64 last seen, blob
- * record */
+ * record, blob alias, blob rival. The first rows ended with the record. */
+
+static bool is_name_or_empty(Bytes name) {
+        return name.size == 0 || name_is_canonical(name.data, name.size);
+}
 
 static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
         RowReader row = row_begin(v);
+        Bytes name, alias = {}, rival = {};
         Contact c = {};
-        Bytes name;
         int r;
 
         memcpy(c.account, account, KEY_SIZE);
@@ -53,12 +56,26 @@ static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
         c.record_seq = row_u64(&row);
         c.last_seen = row_u64(&row);
         c.record = row_blob(&row);
+        if (row_has_more(&row)) {
+                alias = row_blob(&row);
+                rival = row_blob(&row);
+        }
         r = row_end(&row);
-        if (r < 0 || !name_is_canonical(name.data, name.size))
-                return r < 0 ? r : db_damaged(v.txn);
+        if (r < 0)
+                return r;
+        if (!is_name_or_empty(name) || (name.size == 0) != (c.record.size == 0) ||
+                !is_name_or_empty(alias) || (rival.size != 0 && rival.size != KEY_SIZE))
+                return db_damaged(v.txn);
         copy_bytes(c.name, name.data, name.size);
+        copy_bytes(c.alias, alias.data, alias.size);
+        copy_bytes(c.rival, rival.data, rival.size);
+        c.has_rival = rival.size > 0;
         *ret = c;
         return 1;
+}
+
+static Bytes name_bytes(const char *name) {
+        return (Bytes){.data = (const uint8_t *)name, .size = strlen(name)};
 }
 
 static int contact_write(Store *s, const Contact *c) {
@@ -67,11 +84,13 @@ static int contact_write(Store *s, const Contact *c) {
         row_start(&s->row);
         row_put_u32(&s->row, c->number);
         row_put_u8(&s->row, c->flags);
-        row_put_blob(&s->row, (Bytes){.data = (const uint8_t *)c->name, .size = strlen(c->name)});
+        row_put_blob(&s->row, name_bytes(c->name));
         row_put_u64(&s->row, c->epoch);
         row_put_u64(&s->row, c->record_seq);
         row_put_u64(&s->row, c->last_seen);
         row_put_blob(&s->row, c->record);
+        row_put_blob(&s->row, name_bytes(c->alias));
+        row_put_blob(&s->row, (Bytes){.data = c->rival, .size = c->has_rival ? KEY_SIZE : 0});
         return row_write(db_write(s->db), TABLE_ACCOUNT, &k, &s->row);
 }
 
@@ -138,15 +157,31 @@ static int name_owner(DbTxn *txn, const char *name, uint8_t ret[static KEY_SIZE]
         return r < 0 ? r : 1;
 }
 
-/* Nobody who has a plain name ever loses it to somebody else here. */
-static int name_give(Store *s, const Contact *c) {
+/* 1: NAME is C's, or may become so: no contact ever loses a plain name to somebody else, nor does
+ * anybody lose it to who is none. */
+static int name_is_free(DbTxn *txn, const char *name, const Contact *c) {
         uint8_t owner[KEY_SIZE];
-        DbKey k = name_key(c->name);
+        Contact has;
         int r;
 
-        r = name_owner(db_write(s->db), c->name, owner);
-        if (r != 0)
-                return r < 0 ? r : 0;
+        r = name_owner(txn, name, owner);
+        if (r <= 0 || key_equal(owner, c->account))
+                return r < 0 ? r : 1;
+        r = contact_get(txn, owner, &has);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        return c->flags & CONTACT_PINNED && !(has.flags & CONTACT_PINNED);
+}
+
+static int name_give(Store *s, const char *name, const Contact *c) {
+        DbKey k = name_key(name);
+        int r;
+
+        if (!name[0])
+                return 0;
+        r = name_is_free(db_write(s->db), name, c);
+        if (r <= 0)
+                return r;
         row_start(&s->row);
         row_put_bytes(&s->row, c->account, KEY_SIZE);
         return row_write(db_write(s->db), TABLE_NAME, &k, &s->row);
@@ -201,7 +236,7 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
         changed = contact_take_record(&c, record, record_outer);
         if (changed < 0)
                 return changed;
-        if (c.number == 0 && !(flags & CONTACT_PINNED) &&
+        if (c.number == 0 && !(flags & (CONTACT_PINNED | CONTACT_BLOCKED)) &&
                 db_count(db_write(s->db), TABLE_ACCOUNT) >= CONTACTS_MAX)
                 return -EUSERS;
         if (c.number == 0)
@@ -217,20 +252,44 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
         if (r >= 0)
                 r = contact_move_claim(s, &c, old_name);
         if (r >= 0 && (confirmed || flags & CONTACT_PINNED))
-                r = name_give(s, &c);
+                r = name_give(s, c.name, &c);
         return r < 0 ? r : contact_get(db_write(s->db), record->account, ret);
+}
+
+int contact_mark(Store *s, const uint8_t account[static KEY_SIZE], uint8_t flags) {
+        Contact c = {};
+        int r;
+
+        r = contact_set_flags(s, account, flags, 0);
+        if (r != -ENOENT)
+                return r;
+        memcpy(c.account, account, KEY_SIZE);
+        c.flags = flags;
+        r = store_check_room(s, STORE_PERCENT_OWN);
+        if (r >= 0)
+                r = contact_number(s, &c);
+        return r < 0 ? r : contact_write(s, &c);
+}
+
+static int name_take_back(Store *s, const char *name, const Contact *c) {
+        DbKey k = name_key(name);
+        uint8_t owner[KEY_SIZE];
+        int r;
+
+        r = name[0] ? name_owner(db_write(s->db), name, owner) : 0;
+        if (r <= 0 || !key_equal(owner, c->account))
+                return r < 0 ? r : 0;
+        return db_del(db_write(s->db), TABLE_NAME, &k);
 }
 
 int contact_forget(Store *s, const Contact *c) {
         DbKey account = account_key(c->account), number = number_key(c->number);
-        DbKey name = name_key(c->name);
-        uint8_t owner[KEY_SIZE];
         int r;
 
-        r = name_owner(db_write(s->db), c->name, owner);
-        if (r > 0 && key_equal(owner, c->account))
-                r = db_del(db_write(s->db), TABLE_NAME, &name);
+        r = name_take_back(s, c->name, c);
         if (r >= 0)
+                r = name_take_back(s, c->alias, c);
+        if (r >= 0 && c->name[0])
                 r = claim_set(s, c->name, c->account, false);
         if (r >= 0)
                 r = db_del(db_write(s->db), TABLE_ENDPOINT, &number);
@@ -253,6 +312,97 @@ int contact_set_flags(
         return contact_write(s, &c);
 }
 
+int contact_pin(Store *s, const uint8_t account[static KEY_SIZE]) {
+        Contact c;
+        int r;
+
+        r = contact_set_flags(s, account, CONTACT_PINNED, CONTACT_REQUEST);
+        if (r >= 0)
+                r = contact_get(db_write(s->db), account, &c);
+        return r < 0 ? r : name_give(s, c.name, &c);
+}
+
+/* C is as it was read: its record is in the map until something is written. */
+static int contact_set_alias(Store *s, Contact *c, const char *alias) {
+        char old[NAME_SIZE];
+        int r;
+
+        memcpy(old, c->alias, NAME_SIZE);
+        snprintf(c->alias, NAME_SIZE, "%s", alias);
+        r = contact_write(s, c);
+        if (r >= 0 && !streq(old, alias))
+                r = name_take_back(s, old, c);
+        return r < 0 ? r : name_give(s, alias, c);
+}
+
+int contact_unpin(Store *s, const uint8_t account[static KEY_SIZE]) {
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(s->db), account, &c);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        c.flags &= (uint8_t) ~(
+                CONTACT_PINNED | CONTACT_REQUEST | CONTACT_VERIFIED | CONTACT_KEY_CHANGED);
+        return contact_set_alias(s, &c, "");
+}
+
+int contact_rename(Store *s, const uint8_t account[static KEY_SIZE], const char *alias) {
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(s->db), account, &c);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        if (streq(alias, c.name))
+                alias = ""; /* which gives the name back, if it is free */
+        r = alias[0] ? name_is_free(db_write(s->db), alias, &c) : 1;
+        if (r <= 0)
+                return r < 0 ? r : -EEXIST;
+        return contact_set_alias(s, &c, alias);
+}
+
+/* The name is nobody's here so far, or its owner's no more: who is pinned gets it. */
+static int contact_confirm(Store *s, const char *name, const uint8_t *account) {
+        Contact c;
+        int r;
+
+        r = contact_get(db_write(s->db), account, &c);
+        if (r <= 0 || !(c.flags & CONTACT_PINNED) || !streq(c.name, name))
+                return r < 0 ? r : 0;
+        return name_give(s, name, &c);
+}
+
+int contact_hear_name(
+        Store *s, const char *name, const uint8_t account[static KEY_SIZE], Contact *ret) {
+        uint8_t owner[KEY_SIZE];
+        bool was_marked;
+        Contact c;
+        int r;
+
+        r = name_owner(db_write(s->db), name, owner);
+        if (r > 0)
+                r = contact_get(db_write(s->db), owner, &c);
+        if (r < 0)
+                return r;
+        if (r == 0 || !(c.flags & CONTACT_PINNED))
+                return contact_confirm(s, name, account);
+        was_marked = c.flags & CONTACT_KEY_CHANGED;
+        if (!streq(c.name, name) || (c.has_rival && key_equal(c.rival, account)))
+                return 0;
+        if (key_equal(owner, account) && !c.has_rival)
+                return 0;
+        c.has_rival = !key_equal(owner, account);
+        copy_bytes(c.rival, account, c.has_rival ? KEY_SIZE : 0);
+        c.flags &= (uint8_t)~CONTACT_KEY_CHANGED;
+        if (c.has_rival)
+                c.flags |= CONTACT_KEY_CHANGED;
+        r = contact_write(s, &c);
+        if (r < 0 || (!was_marked && !c.has_rival))
+                return r;
+        return contact_get(db_write(s->db), owner, ret);
+}
+
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime) {
         Contact c;
         int r;
@@ -268,24 +418,34 @@ const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHO
         char account[BASE32_KEY_SIZE + 1];
         uint8_t owner[KEY_SIZE];
 
-        if (name_owner(txn, c->name, owner) > 0 && key_equal(owner, c->account)) {
-                snprintf(buf, SHOWN_NAME_SIZE, "%s", c->name);
+        if (c->alias[0]) {
+                snprintf(buf, SHOWN_NAME_SIZE, "%s", c->alias);
                 return buf;
         }
         base32_encode_key(c->account, account);
-        snprintf(buf, SHOWN_NAME_SIZE, "%s~%.*s", c->name, SUFFIX_LENGTH, account);
+        if (!c->name[0])
+                snprintf(buf, SHOWN_NAME_SIZE, "@%s", account);
+        else if (name_owner(txn, c->name, owner) > 0 && key_equal(owner, c->account))
+                snprintf(buf, SHOWN_NAME_SIZE, "%s", c->name);
+        else
+                snprintf(buf, SHOWN_NAME_SIZE, "%s~%.*s", c->name, SUFFIX_LENGTH, account);
         return buf;
 }
 
-/* The one claim of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX (NULL:
- * any). */
-static int resolve_claims(
-        DbTxn *txn, const char *name, const char *suffix, uint8_t ret[static KEY_SIZE]) {
+/* Those who claim a name. */
+typedef struct Claims {
+        uint8_t account[CANDIDATES_MAX][KEY_SIZE];
+        size_t n; /* may be more than are kept */
+} Claims;
+
+/* Those of NAME whose account begins with the SUFFIX_LENGTH characters at SUFFIX ("": any). */
+static int claims_find(DbTxn *txn, const char *name, const char *suffix, Claims *ret) {
         DbKey prefix = claim_key(name);
         DbCursor cursor;
         DbValue k, v;
-        int r, n = 0;
+        int r;
 
+        ret->n = 0;
         r = db_cursor_open(txn, TABLE_CLAIM, &prefix, NULL, false, &cursor);
         if (r < 0)
                 return r;
@@ -295,34 +455,74 @@ static int resolve_claims(
                 if (k.size != prefix.size + KEY_SIZE)
                         continue;
                 base32_encode_key(k.data + prefix.size, text);
-                if (suffix && strncmp(text, suffix, SUFFIX_LENGTH) != 0)
+                if (strncmp(text, suffix, strlen(suffix)) != 0)
                         continue;
-                memcpy(ret, k.data + prefix.size, KEY_SIZE);
-                n++;
+                if (ret->n < CANDIDATES_MAX)
+                        memcpy(ret->account[ret->n], k.data + prefix.size, KEY_SIZE);
+                ret->n++;
         }
         db_cursor_close(&cursor);
-        return r < 0 ? r : n > 1 ? -ENOTUNIQ : n;
+        return r;
+}
+
+/* name or name~XXXX; SUFFIX is "" for the first. */
+static int split_name(
+        const char *text, char name[static NAME_SIZE], char suffix[static SUFFIX_LENGTH + 1]) {
+        const char *tilde = strchr(text, '~');
+        int r;
+
+        suffix[0] = 0;
+        r = name_fold(text, tilde ? (size_t)(tilde - text) : strlen(text), name);
+        if (r < 0 || !tilde)
+                return r;
+        if (strlen(tilde + 1) != SUFFIX_LENGTH)
+                return -EINVAL;
+        for (int i = 0; i <= SUFFIX_LENGTH; i++)
+                suffix[i] = ascii_lower(tilde[1 + i]);
+        return 0;
 }
 
 int contact_resolve(DbTxn *txn, const char *text, uint8_t ret_account[static KEY_SIZE]) {
-        const char *tilde = strchr(text, '~');
         char name[NAME_SIZE], suffix[SUFFIX_LENGTH + 1];
+        Claims claims;
         int r;
 
         if (text[0] == '@')
                 return base32_decode_key(text + 1, strlen(text + 1), ret_account) < 0 ? -EINVAL : 1;
-        r = name_fold(text, tilde ? (size_t)(tilde - text) : strlen(text), name);
+        r = split_name(text, name, suffix);
         if (r < 0)
                 return r;
-        if (tilde) {
-                if (strlen(tilde + 1) != SUFFIX_LENGTH)
-                        return -EINVAL;
-                for (int i = 0; i <= SUFFIX_LENGTH; i++)
-                        suffix[i] = ascii_lower(tilde[1 + i]);
-                return resolve_claims(txn, name, suffix, ret_account);
+        r = suffix[0] ? 0 : name_owner(txn, name, ret_account);
+        if (r != 0)
+                return r;
+        r = claims_find(txn, name, suffix, &claims);
+        if (r < 0 || claims.n == 0)
+                return r;
+        memcpy(ret_account, claims.account[0], KEY_SIZE);
+        return claims.n > 1 ? -ENOTUNIQ : 1;
+}
+
+const char *contact_candidates(DbTxn *txn, const char *text, char buf[static CANDIDATES_SIZE]) {
+        char name[NAME_SIZE], suffix[SUFFIX_LENGTH + 1], account[BASE32_KEY_SIZE + 1];
+        Claims claims;
+        size_t n = 0;
+
+        buf[0] = 0;
+        if (split_name(text, name, suffix) < 0 || claims_find(txn, name, suffix, &claims) < 0)
+                return buf;
+        for (size_t i = 0; i < MIN(claims.n, (size_t)CANDIDATES_MAX); i++) {
+                const char *comma = i > 0 ? ", " : "";
+
+                base32_encode_key(claims.account[i], account);
+                /* What a suffix does not tell apart, only the whole account does. */
+                if (suffix[0])
+                        snprintf(buf + n, CANDIDATES_SIZE - n, "%s@%s", comma, account);
+                else
+                        snprintf(buf + n, CANDIDATES_SIZE - n, "%s%s~%.*s", comma, name,
+                                SUFFIX_LENGTH, account);
+                n += strlen(buf + n);
         }
-        r = name_owner(txn, name, ret_account);
-        return r != 0 ? r : resolve_claims(txn, name, NULL, ret_account);
+        return buf;
 }
 
 int contact_each(DbTxn *txn, const uint8_t *after, ContactFn fn, void *userdata) {

@@ -5,11 +5,14 @@
  * Accounts that this one has to do with, and the names under which they are shown.
  *
  * A name is only a claim. It is shown plain for the one account that TABLE_NAME gives it to: the
- * one that was pinned by writing to it, or confirmed by a directory while nobody else had it. All
- * others show as name~XXXX, the first characters of the account.
+ * one that was pinned by writing to it, or confirmed by a directory while no contact had it. All
+ * others show as name~XXXX, the first characters of the account. An alias is the user's own name
+ * for somebody, and a row of TABLE_NAME as well. Who was only blocked by his account has no name,
+ * and shows as @ACCOUNT.
  */
 
 #include "store/store.h"
+#include "util/text.h"
 #include "wire/identity.h"
 
 typedef enum ContactFlags {
@@ -17,22 +20,33 @@ typedef enum ContactFlags {
         CONTACT_REQUEST = 2, /* has written to the user, who has not answered */
         CONTACT_BLOCKED = 4,
         CONTACT_VERIFIED = 8,
+        CONTACT_KEY_CHANGED = 16, /* a directory gives the name to `rival`, and the user does not
+                                     know better so far */
 } ContactFlags;
 
-/* Whoever connects leaves a row. With this many, only people that the user writes to are added. */
+/* Whoever connects leaves a row. With this many, only people that the user writes to, or blocks,
+ * are added. */
 #define CONTACTS_MAX 20000
 
-#define SHOWN_NAME_SIZE (NAME_SIZE + 8)
+#define SHOWN_NAME_SIZE (1 + BASE32_KEY_SIZE + 1)
 
 typedef struct Contact {
         uint8_t account[KEY_SIZE];
         uint32_t number;
         uint8_t flags;
-        char name[NAME_SIZE]; /* as last claimed */
+        char name[NAME_SIZE]; /* as last claimed; "" as long as there is no record */
+        char alias[NAME_SIZE]; /* or "" */
         uint64_t epoch, record_seq; /* highest seen: no rollback */
         uint64_t last_seen; /* µs, realtime */
         Bytes record; /* the newest, signed; in the map */
+        bool has_rival;
+        uint8_t rival[KEY_SIZE]; /* the account that a directory gives the name to instead */
 } Contact;
+
+/* The user has said that he wants to hear of it. */
+static inline bool contact_is_accepted(const Contact *c) {
+        return (c->flags & (CONTACT_PINNED | CONTACT_BLOCKED)) == CONTACT_PINNED;
+}
 
 /* 1 with the contact, 0 for an account that is not known. */
 int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret);
@@ -45,9 +59,29 @@ int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret);
 int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
         Contact *ret);
 
+/* Sets FLAGS of an account of which nothing need be known. */
+int contact_mark(Store *s, const uint8_t account[static KEY_SIZE], uint8_t flags);
+
 /* Removes a contact that nothing else refers to: nobody has written to it, nor it to the user. */
 int contact_forget(Store *s, const Contact *c);
 int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
+
+/* A contact from now on, by its plain name if no other contact has that. */
+int contact_pin(Store *s, const uint8_t account[static KEY_SIZE]);
+
+/* No contact any more, nor a request. The row stays, and what names it; the alias goes, and another
+ * may get the name. */
+int contact_unpin(Store *s, const uint8_t account[static KEY_SIZE]);
+
+/* ALIAS is canonical, or "" to take it back. -EEXIST: another contact has this name. */
+int contact_rename(Store *s, const uint8_t account[static KEY_SIZE], const char *alias);
+
+/* A directory says that NAME is ACCOUNT's. The contact that has the plain name keeps it, and is
+ * marked CONTACT_KEY_CHANGED when that is somebody else; the mark goes when the directory says what
+ * was pinned. 1 with the contact whose mark has changed, else 0. What the user has decided about a
+ * rival holds for this one. */
+int contact_hear_name(
+        Store *s, const char *name, const uint8_t account[static KEY_SIZE], Contact *ret);
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime);
 
 /* The name under which it is shown. */
@@ -56,6 +90,10 @@ const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHO
 /* What a user typed: name, name~XXXX or @ACCOUNT. 1 with the account (which may be unknown to this
  * store after '@'), 0: not known here; -EINVAL: not a name; -ENOTUNIQ: several claim it. */
 int contact_resolve(DbTxn *txn, const char *text, uint8_t ret_account[static KEY_SIZE]);
+
+/* For -ENOTUNIQ: some of those that TEXT can mean, as they may be typed, with ", " between them. */
+#define CANDIDATES_SIZE 192
+const char *contact_candidates(DbTxn *txn, const char *text, char buf[static CANDIDATES_SIZE]);
 
 /* One after the other in the order of their keys; AFTER may be NULL. True to go on. */
 typedef bool (*ContactFn)(void *userdata, DbTxn *txn, const Contact *c);

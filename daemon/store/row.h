@@ -37,6 +37,11 @@ Bytes row_blob(RowReader *r);
 Bytes row_rest(RowReader *r);
 int row_end(const RowReader *r);
 
+/* There is something that rows of an earlier form do not have. */
+static inline bool row_has_more(const RowReader *r) {
+        return r->error >= 0 && r->p < r->end;
+}
+
 /* Clears OUT and writes the head. */
 void row_start(Buffer *out);
 void row_put_u8(Buffer *out, uint8_t v);

@@ -190,6 +190,7 @@ TEST(a_name_is_shown_plain_for_who_was_there_first) {
         CHECK(learn(p->store, 7, "dave", 1, 1, 0, true, &first) > 0);
         CHECK_EQ(first.flags, CONTACT_REQUEST);
         CHECK_STR(shown(p, &first), "dave");
+        CHECK(learn(p->store, 7, "dave", 1, 1, CONTACT_PINNED, true, &first) > 0);
         CHECK(learn(p->store, 9, "dave", 1, 1, CONTACT_PINNED, true, &second) > 0);
         CHECK_STR(shown(p, &first), "dave");
         CHECK_STR(shown(p, &second), with_suffix("dave", &second));
@@ -630,6 +631,11 @@ static int read_as(Lab *lab, const Row *row, const uint8_t *value, size_t size) 
         return row->read(lab);
 }
 
+/* Rows of contacts that were written first had nothing behind the record: no alias, no rival. */
+static bool is_earlier_form(const Row *row, size_t missing) {
+        return row->table == TABLE_ACCOUNT && missing == 2 * sizeof(uint32_t);
+}
+
 static void check_truncated(Lab *lab, const Row *row) {
         _cleanup_(freep) uint8_t *good = NULL;
         size_t size;
@@ -637,7 +643,9 @@ static void check_truncated(Lab *lab, const Row *row) {
         good = row_copy(lab, row, &size);
         CHECK(row->read(lab) >= 0);
         for (size_t n = 0; n < size; n++)
-                if (n < ROW_HEAD_SIZE || !row->open_end)
+                if (is_earlier_form(row, size - n))
+                        CHECK(read_as(lab, row, good, n) >= 0);
+                else if (n < ROW_HEAD_SIZE || !row->open_end)
                         CHECK_EQ(read_as(lab, row, good, n), -EUCLEAN);
         if (!row->open_end)
                 CHECK_EQ(read_as(lab, row, good, size + 1), -EUCLEAN);
