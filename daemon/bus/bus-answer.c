@@ -49,11 +49,15 @@ void bus_dict_time(BusDict *d, const char *key, usec_t value) {
                 dict_basic(d, key, "t", &value);
 }
 
-void bus_dict_flag(BusDict *d, const char *key, bool value) {
-        static const int yes = 1;
+void bus_dict_bool(BusDict *d, const char *key, bool value) {
+        const int v = value;
 
+        dict_basic(d, key, "b", &v);
+}
+
+void bus_dict_flag(BusDict *d, const char *key, bool value) {
         if (value)
-                dict_basic(d, key, "b", &yes);
+                bus_dict_bool(d, key, true);
 }
 
 void bus_dict_number(BusDict *d, const char *key, unsigned value) {

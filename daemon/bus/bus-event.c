@@ -18,6 +18,10 @@ static void event_arguments(BusDict *d, const ChatEvent *e) {
         case CHAT_EVENT_MESSAGE:
                 message_arguments(d, e->message);
                 break;
+        case CHAT_EVENT_REQUEST:
+                bus_dict_string(d, "name", e->message->from);
+                bus_dict_string(d, "text", e->message->text);
+                break;
         case CHAT_EVENT_STATE:
                 bus_dict_string(d, "id", e->id);
                 bus_dict_string(d, "to", e->to);
@@ -40,8 +44,14 @@ static void event_details(BusDict *d, const ChatEvent *e) {
         bus_dict_time(d, "cursor", e->cursor);
         bus_dict_string(d, "reason", e->reason);
         bus_dict_flag(d, "request", e->request);
+        if (e->key) {
+                bus_dict_bool(d, "key-changed", e->key_changed);
+                bus_dict_string(d, "other-account", e->other_account);
+        }
         if (!m)
                 return;
+        if (e->kind == CHAT_EVENT_REQUEST)
+                bus_dict_string(d, "id", m->id);
         if (m->kind && !streq(m->kind, "text"))
                 bus_dict_string(d, "kind", m->kind);
         bus_message_details(d, m);
@@ -53,6 +63,7 @@ static const char *event_name(const ChatEvent *e) {
                 [CHAT_EVENT_MESSAGE] = "MessageReceived",
                 [CHAT_EVENT_STATE] = "MessageStateChanged",
                 [CHAT_EVENT_PEER] = "PeerChanged",
+                [CHAT_EVENT_REQUEST] = "RequestReceived",
         };
 
         return names[e->kind];
@@ -81,6 +92,8 @@ static int signal_append_message(sd_bus_message *s, const ChatMessage *m) {
 }
 
 static int signal_append(sd_bus_message *s, const ChatEvent *e) {
+        int r;
+
         switch (e->kind) {
         case CHAT_EVENT_MESSAGE:
                 return signal_append_message(s, e->message);
@@ -88,6 +101,9 @@ static int signal_append(sd_bus_message *s, const ChatEvent *e) {
                 return sd_bus_message_append(s, "sss", e->id, e->to, e->state);
         case CHAT_EVENT_PEER:
                 return sd_bus_message_append(s, "ss", e->name, e->presence);
+        case CHAT_EVENT_REQUEST:
+                r = sd_bus_message_append(s, "s", e->message->from);
+                return r < 0 ? r : append_text(s, e->message->text ?: "");
         default:
                 return -EINVAL; /* gaps are for those who ask */
         }
@@ -115,12 +131,13 @@ void bus_on_event(void *userdata, const ChatEvent *e) {
 
 /* Rows */
 
-#define EVENT_ENTRIES 8 /* beside those of a message */
+#define EVENT_ENTRIES 10 /* beside those of a message */
 
 static size_t event_size(const ChatEvent *e) {
         return (size_t)EVENT_ENTRIES * BUS_DICT_ENTRY_SIZE +
                 (e->message ? bus_message_size(e->message) : 0) + bus_string_size(e->id) +
-                bus_string_size(e->to) + bus_string_size(e->name) + bus_string_size(e->account);
+                bus_string_size(e->to) + bus_string_size(e->name) + bus_string_size(e->account) +
+                bus_string_size(e->other_account);
 }
 
 static bool on_event(void *userdata, const ChatEvent *e) {

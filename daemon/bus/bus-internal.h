@@ -54,6 +54,15 @@ void bus_drop_vtables(sd_bus_slot **slots);
 int bus_method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_ack_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* bus-contact.c */
+int bus_method_accept(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_add_contact(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_remove_contact(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_rename_contact(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_block(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_unblock(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int bus_method_list_requests(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* Answers NotSupported. */
 int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
@@ -97,7 +106,8 @@ typedef struct BusOption {
 int bus_options_read(sd_bus_message *m, const BusOption *options, sd_bus_error *error);
 
 /* Dictionaries: after the first failure the calls do nothing, and bus_dict_close() answers it. Keys
- * without a value (NULL, "", time 0, false) are left out; numbers and lists always have one. */
+ * without a value (NULL, "", time 0, a flag that is not set) are left out; numbers, bools and lists
+ * always have one. */
 
 typedef struct BusDict {
         sd_bus_message *m;
@@ -109,6 +119,7 @@ void bus_dict_string(BusDict *d, const char *key, const char *value);
 void bus_dict_strings(BusDict *d, const char *key, const char *const *values);
 void bus_dict_time(BusDict *d, const char *key, usec_t value);
 void bus_dict_flag(BusDict *d, const char *key, bool value);
+void bus_dict_bool(BusDict *d, const char *key, bool value);
 void bus_dict_number(BusDict *d, const char *key, unsigned value);
 void bus_dict_open_value(BusDict *d, const char *key, const char *type);
 void bus_dict_close_value(BusDict *d);
@@ -155,6 +166,11 @@ bool bus_list_takes(BusList *l, size_t size);
 /* Closes the list. MORE: chat has more rows. */
 int bus_list_end(BusList *l, bool more);
 void bus_list_done(BusList *l);
+
+/* The whole of a method that lists what is paged by `after` and `limit`. FN fills L in. */
+typedef int (*BusListFn)(
+        Chat *c, const char *after, unsigned limit, BusList *l, bool *ret_more, ChatError *error);
+int bus_list_answer(sd_bus_message *m, Bus *b, sd_bus_error *error, BusListFn fn);
 
 /* Open calls: the answer comes later, once. */
 

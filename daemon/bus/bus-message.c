@@ -203,12 +203,8 @@ static bool on_conversation(void *userdata, const ChatConversation *v) {
         return l->r >= 0;
 }
 
-/* Lists that are paged by `after` and `limit`. FN fills L in. */
-typedef int (*ListFn)(
-        Chat *c, const char *after, unsigned limit, BusList *l, bool *ret_more, ChatError *error);
-
 static int list_send(
-        Bus *b, sd_bus_message *call, ListFn fn, const char *after, unsigned limit, BusList *l) {
+        Bus *b, sd_bus_message *call, BusListFn fn, const char *after, unsigned limit, BusList *l) {
         ChatError refusal = {};
         bool more = false;
         int r;
@@ -223,7 +219,7 @@ static int list_send(
         return 1;
 }
 
-static int list_answer(sd_bus_message *m, Bus *b, sd_bus_error *error, ListFn fn) {
+int bus_list_answer(sd_bus_message *m, Bus *b, sd_bus_error *error, BusListFn fn) {
         const char *after = NULL;
         BusLimit limit = {};
         const BusOption options[] = {
@@ -254,7 +250,7 @@ static int list_conversations(
 }
 
 static int method_list_conversations(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return list_answer(m, userdata, error, list_conversations);
+        return bus_list_answer(m, userdata, error, list_conversations);
 }
 
 static bool on_waiting(void *userdata, const ChatMessage *m) {
@@ -272,7 +268,7 @@ static int list_outbox(
 }
 
 static int method_list_outbox(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return list_answer(m, userdata, error, list_outbox);
+        return bus_list_answer(m, userdata, error, list_outbox);
 }
 
 /* Methods that are about one message and answer nothing. */

@@ -102,12 +102,22 @@ void operation_await_commit(Operation *o) {
         operation_end(o, &e);
 }
 
+void operation_settle(Operation *o, int r, ChatError *error) {
+        if (r >= 0) {
+                operation_await_commit(o);
+                return;
+        }
+        if (r != -ECANCELED)
+                chat_storage_error(error, r);
+        operation_end(o, error);
+}
+
 /* Events from below */
 
 static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
         Chat *c = userdata;
 
-        if (k->flags & CONTACT_PINNED)
+        if (contact_is_accepted(k))
                 (void)directory_watch(c->parts.directory, k->account);
         objects_add(c, k);
         return true;
@@ -262,6 +272,7 @@ Chat *chat_free(Chat *c) {
         store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);
+        meetings_free_all(c);
         told_free_all(c);
         objects_clear(c);
         DL_FOREACH_SAFE (c->operations, o, tmp) {

@@ -114,7 +114,8 @@ typedef enum ChatEventKind {
         CHAT_EVENT_GAP, /* `lost` events up to `cursor` are not kept any more */
         CHAT_EVENT_MESSAGE, /* `message` was received; `request`: of somebody who is no contact */
         CHAT_EVENT_STATE, /* `id`, `to`, `account`, `state`, `reason` */
-        CHAT_EVENT_PEER, /* `name`, `account`, `presence` */
+        CHAT_EVENT_PEER, /* `name`, `account`, `presence`; and what of a contact's name, if `key` */
+        CHAT_EVENT_REQUEST, /* `message` is the first of somebody who is no contact */
 } ChatEventKind;
 
 typedef struct ChatEvent {
@@ -126,6 +127,9 @@ typedef struct ChatEvent {
         const char *id, *to, *state, *reason;
         const char *name, *presence;
         const char *account; /* of the other one, whatever the kind */
+        bool key; /* said because of `key_changed`, which has become true, or is no more */
+        bool key_changed; /* the name is given to another account, `other_account` */
+        const char *other_account; /* NULL unless key_changed */
         uint64_t lost;
 } ChatEvent;
 
@@ -170,6 +174,42 @@ typedef struct ChatListPeers {
 /* Asks the directory where there is one: FN may be called later, DONE always last. */
 void chat_list_peers(
         Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata);
+
+/* Contacts. Whoever is meant by NAME: a name, name~XXXX or @ACCOUNT. */
+
+/* A stranger becomes a contact. Of somebody whose name is given to another account now it says that
+ * the one that is known is meant. */
+void chat_accept(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
+
+/* Looks the name up if need be. AT: NULL, or HOST:PORT#ACCOUNT: who is there is asked, and has to
+ * be that account and claim that name. */
+void chat_add_contact(Chat *c, const char *name, const char *at, ChatDoneFn fn, void *userdata);
+
+/* ALIAS is shown from then on; "": the name again. */
+void chat_rename_contact(
+        Chat *c, const char *name, const char *alias, ChatDoneFn fn, void *userdata);
+
+/* A stranger again, and a request is declined; what was written stays. Refused while messages wait
+ * to be delivered. */
+void chat_remove_contact(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
+
+/* Nothing is taken from somebody who is blocked, and nothing brought to him. */
+void chat_block(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
+void chat_unblock(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
+
+/* Strangers who have written and wait for an answer. */
+typedef struct ChatRequest {
+        const char *name, *account;
+        const char *text; /* of their newest message */
+        usec_t received; /* it */
+        unsigned messages;
+} ChatRequest;
+
+typedef bool (*ChatRequestFn)(void *userdata, const ChatRequest *r);
+
+/* Newest first. AFTER: the name or account that a page ended on, or NULL. */
+int chat_list_requests(Chat *c, const char *after, unsigned limit, ChatRequestFn fn, void *userdata,
+        bool *ret_more, ChatError *error);
 
 /* People with an object of their own: while somebody is logged in, contacts, and those who have
  * written, as many as CHAT_REQUEST_OBJECTS_MAX. ACCOUNT is text. */

@@ -10,7 +10,7 @@
 typedef struct EventView {
         ChatEvent event;
         char id[UUID_TEXT_SIZE];
-        char account[BASE32_KEY_SIZE + 1];
+        char account[BASE32_KEY_SIZE + 1], other[BASE32_KEY_SIZE + 1];
         char name[SHOWN_NAME_SIZE];
         uint32_t feed; /* whose people the strings above name; 0: none */
         Contact peer; /* the other one in the conversation of that feed */
@@ -95,6 +95,10 @@ static int view_presence(DbTxn *txn, const EventRow *row, EventView *v) {
         v->event.name = contact_shown_name(txn, &peer, v->name);
         v->event.account = base32_encode_key(peer.account, v->account);
         v->event.presence = presence_name(row->presence);
+        v->event.key = row->kind == EVENT_KEY;
+        v->event.key_changed = row->key_changed;
+        if (row->key_changed)
+                v->event.other_account = base32_encode_key(row->other, v->other);
         return 1;
 }
 
@@ -104,11 +108,14 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 [EVENT_RECEIVED] = CHAT_EVENT_MESSAGE,
                 [EVENT_STATE] = CHAT_EVENT_STATE,
                 [EVENT_PRESENCE] = CHAT_EVENT_PEER,
+                [EVENT_REQUEST] = CHAT_EVENT_REQUEST,
+                [EVENT_KEY] = CHAT_EVENT_PEER,
         };
 
         v->event = (ChatEvent){.kind = kinds[row->kind], .cursor = row->cursor, .time = row->time};
         switch (row->kind) {
         case EVENT_RECEIVED:
+        case EVENT_REQUEST:
                 return view_received(c, txn, row, v);
         case EVENT_STATE:
                 return view_state(c, txn, row, v);

@@ -70,22 +70,39 @@ void objects_change(Chat *c, const uint8_t *account) {
                 object_tell(c, account, CHAT_OBJECT_CHANGED);
 }
 
+void objects_follow(Chat *c, const Contact *k) {
+        bool contact = k->flags & CONTACT_PINNED;
+        Object *o = object_find(c, k->account);
+
+        if (!account_is_active(c->parts.account))
+                return;
+        if (!o) {
+                objects_add(c, k);
+                return;
+        }
+        c->n_request_objects -= o->request;
+        o->request = !contact;
+        c->n_request_objects += o->request;
+        if (contact || k->flags & CONTACT_REQUEST) {
+                objects_change(c, k->account);
+                return;
+        }
+        c->n_request_objects -= o->request;
+        HASH_DEL(c->objects, o);
+        object_tell(c, k->account, CHAT_OBJECT_REMOVED);
+        free(o);
+}
+
 void objects_written_to(Chat *c, const uint8_t *account) {
         Object *o = object_find(c, account);
         DbTxn *txn;
         Contact k;
 
-        if ((o && !o->request) || !account_is_active(c->parts.account) ||
-                store_read_begin(c->parts.store, &txn) < 0)
+        if ((o && !o->request) || store_read_begin(c->parts.store, &txn) < 0)
                 return;
         if (contact_get(txn, account, &k) > 0)
-                objects_add(c, &k);
+                objects_follow(c, &k);
         store_read_end(txn);
-        if (!o)
-                return;
-        o->request = false;
-        c->n_request_objects--;
-        objects_change(c, account);
 }
 
 void objects_clear(Chat *c) {

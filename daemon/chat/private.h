@@ -19,6 +19,7 @@ typedef struct PeerList PeerList;
 typedef struct Told Told;
 typedef struct Object Object;
 typedef struct Seen Seen;
+typedef struct Meeting Meeting;
 
 /* Strings of a ChatPeer, which points into it. */
 typedef struct PeerView {
@@ -54,6 +55,7 @@ struct Chat {
         Operation *operations;
         Pending *pending;
         PeerList *peer_lists;
+        Meeting *meetings;
         Told *told;
         Seen *seen; /* not written so far */
         LoopTimer *seen_timer;
@@ -104,6 +106,25 @@ void chat_view_message(
  * error that is filled in. */
 int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error);
 
+/* The same in the batch, for changes: who is not known and oneself are errors as well. */
+int chat_find_known(Chat *c, const char *text, Contact *ret, ChatError *error);
+
+/* It is oneself, of whom there is no row. */
+bool chat_is_self(const Chat *c, const char *text);
+
+/* Asks the directory about TEXT, a name or @ACCOUNT. As directory_lookup(). */
+int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata);
+
+/* Why a look-up of TEXT has told nothing. */
+int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error);
+
+/* What follows from the flags of somebody whose row has changed in the batch: who is watched,
+ * trusted, or turned away, and has an object. Whatever else depends on who is a contact, or
+ * blocked, belongs there. */
+void contact_follow(Chat *c, const uint8_t *account);
+
+int contact_blocked_error(const char *name, ChatError *error);
+
 /* NULL when memory is short, which has been answered. */
 Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata);
 
@@ -111,6 +132,9 @@ Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata);
 void operation_end(Operation *o, const ChatError *error);
 /* Ends it with the batch that is open now. */
 void operation_await_commit(Operation *o);
+
+/* One of the two: R is that of what was done, and ERROR filled in where it is -ECANCELED. */
+void operation_settle(Operation *o, int r, ChatError *error);
 
 /* What a batch's error is called. */
 void chat_storage_error(ChatError *e, int error);
@@ -122,6 +146,9 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v);
 
 /* K has an object from now on, if it is somebody who should. Its row is on disk. */
 void objects_add(Chat *c, const Contact *k);
+
+/* K's flags are others in the batch, or will be when it is committed. */
+void objects_follow(Chat *c, const Contact *k);
 
 /* The user has written to somebody, who is a contact thereby, durably. */
 void objects_written_to(Chat *c, const uint8_t *account);
@@ -147,6 +174,7 @@ void told_note_seen(Chat *c);
 
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);
+void meetings_free_all(Chat *c);
 void peer_lists_free_all(Chat *c);
 void told_free_all(Chat *c);
 void peer_lists_forget(Chat *c, void *userdata);

@@ -44,30 +44,6 @@ void pending_forget(Chat *c, void *userdata) {
                         p->fn = NULL;
 }
 
-int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error) {
-        uint8_t account[KEY_SIZE];
-        char why[STORE_TEXT_SIZE];
-        int r;
-
-        if (text[0] == '#')
-                return chat_error(error, CODE_NOT_SUPPORTED, "Rooms are not built yet.");
-        r = contact_resolve(txn, text, account);
-        if (r > 0)
-                r = contact_get(txn, account, ret);
-        if (r == -EINVAL)
-                return chat_error(error, CODE_BAD_NAME,
-                        "A name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit; an "
-                        "account is @ and its 52 characters.");
-        if (r == -ENOTUNIQ)
-                return chat_error(error, CODE_AMBIGUOUS_NAME,
-                        "Several accounts claim the name %.40s: write to name~XXXX or @ACCOUNT, as "
-                        "chatc peers --all shows them.",
-                        text);
-        if (r < 0)
-                return chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why));
-        return r;
-}
-
 /* After the commit */
 
 static void on_committed(void *userdata, int error) {
@@ -152,8 +128,7 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
         int r;
 
         if (to->flags & CONTACT_BLOCKED)
-                return chat_error(
-                        error, CODE_BLOCKED, "You have blocked %s: chatc unblock first.", to->name);
+                return contact_blocked_error(p->to, error);
         r = expect_commit(c);
         if (r >= 0)
                 r = store_send(s, &m);
@@ -161,7 +136,7 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                 return refuse_id(error);
         again = r > 0;
         if (r >= 0 && !(to->flags & CONTACT_PINNED))
-                r = contact_set_flags(s, to->account, CONTACT_PINNED, CONTACT_REQUEST);
+                r = contact_pin(s, to->account);
         if (r < 0)
                 return chat_error(error, CODE_STORAGE, "The message was not kept. %s",
                         store_error_text(r, why));
@@ -199,19 +174,15 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
         Contact to;
         int r;
 
-        if (code == CODE_UNKNOWN_PEER)
-                return chat_error(e, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", p->to);
-        if (code == CODE_RATE_LIMITED)
-                return chat_error(
-                        e, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
         if (code != CODE_OK)
-                return chat_error(e, CODE_TRACKER_UNREACHABLE,
-                        "No tracker could say who %s is: %s. Nothing was kept.", p->to,
-                        directory_error(c->parts.directory));
+                return chat_lookup_error(c, p->to, code, e);
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
         if (id_is_of_another(c, p, record->account))
                 return refuse_id(e);
+        if (contact_get(store_write(c->parts.store), record->account, &to) > 0 &&
+                to.flags & CONTACT_BLOCKED)
+                return send_to(c, p, &to, e); /* which says so */
         r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
         if (r == -ESTALE)
                 return chat_error(e, CODE_KEY_CHANGED,
@@ -252,18 +223,6 @@ static Pending *pending_find(Chat *c, const char *to) {
         return NULL;
 }
 
-static int ask_directory(Chat *c, Pending *p) {
-        uint8_t account[KEY_SIZE];
-        char name[NAME_SIZE];
-
-        if (p->to[0] == '@') {
-                (void)base32_decode_key(p->to + 1, strlen(p->to + 1), account);
-                return directory_lookup(c->parts.directory, NULL, account, on_lookup, p);
-        }
-        (void)name_fold(p->to, strlen(p->to), name);
-        return directory_lookup(c->parts.directory, name, NULL, on_lookup, p);
-}
-
 static int look_up(Chat *c, const Pending *args, ChatError *error) {
         bool asked = pending_find(c, args->to) != NULL;
         int room = store_check_room(c->parts.store, STORE_PERCENT_OWN);
@@ -287,7 +246,7 @@ static int look_up(Chat *c, const Pending *args, ChatError *error) {
         *p = *args;
         p->text = strdup(args->text);
         DL_APPEND(c->pending, p);
-        if (p->text && (asked || ask_directory(c, p) >= 0))
+        if (p->text && (asked || chat_look_up(c, p->to, on_lookup, p) >= 0))
                 return 0;
         pending_free(p);
         return chat_error(error, CODE_TRACKER_UNREACHABLE,

@@ -86,6 +86,19 @@ static void confirming_drop(Delivery *d, const Link *l) {
                         confirming_end(c);
 }
 
+/* Ends P's link, and forgets him. */
+static void peer_turn_out(Peer *p, Code code, const char *text) {
+        Delivery *d = p->delivery;
+
+        if (p->link) {
+                confirming_drop(d, p->link);
+                link_close(p->link, code, text);
+        }
+        if (p->up)
+                d->callbacks->link_changed(d->userdata, p->account, false);
+        peer_forget(p);
+}
+
 /* A stranger whose row was in a failed batch has a number that somebody else will get: nothing may
  * go to him under it. */
 static void drop_unknown_peers(Delivery *d) {
@@ -99,13 +112,7 @@ static void drop_unknown_peers(Delivery *d) {
                         continue;
                 if (r < 0)
                         dialling_sweep_again(d); /* finds those of whom nothing can be found out */
-                if (p->link) {
-                        confirming_drop(d, p->link);
-                        link_close(p->link, CODE_PEER_STORAGE, "the account could not be stored");
-                }
-                if (p->up)
-                        d->callbacks->link_changed(d->userdata, p->account, false);
-                peer_forget(p);
+                peer_turn_out(p, CODE_PEER_STORAGE, "the account could not be stored");
         }
 }
 
@@ -482,6 +489,8 @@ static Peer *peer_remember(Delivery *d, const uint8_t *account, bool urgent) {
         int r;
 
         r = contact_get(store_write(d->store), account, &c);
+        if (r > 0 && c.flags & CONTACT_BLOCKED)
+                return NULL;
         if (r > 0)
                 r = outbox_next(store_write(d->store), c.number, (OutboxPosition){}, &row);
         if (r == 0)
@@ -527,6 +536,13 @@ void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
                 race_take_news(p);
         else
                 peer_want_link(p, true);
+}
+
+void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        Peer *p = peer_find(d, account);
+
+        if (p)
+                peer_turn_out(p, CODE_BLOCKED, "not wanted here");
 }
 
 unsigned delivery_count_links(const Delivery *d) {

@@ -45,7 +45,7 @@ void delivery_set_presence(Delivery *d, Bytes presence);
 /* A connection that was accepted; the transport is taken over. */
 void delivery_accept(Delivery *d, Transport *t);
 
-/* Committed rows for ACCOUNT have been added to the outbox. */
+/* Committed rows for ACCOUNT have been added to the outbox, or it has become a contact. */
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* Messages to ACCOUNT were given up, durably: it is told that they will not come. */
@@ -53,6 +53,10 @@ void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* ACCOUNT has been blocked: its link ends, and nobody dials it. What waits for it goes on waiting;
+ * delivery_wake() is for when it is blocked no more. */
+void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 unsigned delivery_count_links(const Delivery *d);
 bool delivery_has_link(const Delivery *d, const uint8_t account[static KEY_SIZE]);

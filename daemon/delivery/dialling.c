@@ -101,7 +101,7 @@ static Peer *sweep_next(Delivery *d, unsigned *steps) {
                 }
                 r = contact_get_by_number(txn, d->sweep.at, &c);
                 d->sweep.left_out |= r < 0;
-                if (r <= 0 || peer_find(d, c.account))
+                if (r <= 0 || c.flags & CONTACT_BLOCKED || peer_find(d, c.account))
                         continue;
                 p = peer_get(d, c.account, c.number);
                 if (p) {

@@ -28,26 +28,30 @@ static DbKey event_key(uint64_t cursor) {
 }
 
 /* Events: u8 kind, u64 time, then by kind: u32 feed, u64 seq, u8 request; u32 feed, u64 seq,
- * id, u8 state, u8 reason; u32 account, u8 presence */
+ * id, u8 state, u8 reason; u32 account, u8 presence; u32 feed, u64 seq; u32 account, u8 presence,
+ * u8 key changed, other account */
 
 static void event_put(Buffer *out, const EventRow *e) {
         row_start(out);
         row_put_u8(out, (uint8_t)e->kind);
         row_put_u64(out, e->time);
-        if (e->kind == EVENT_PRESENCE) {
+        if (e->kind == EVENT_PRESENCE || e->kind == EVENT_KEY) {
                 row_put_u32(out, e->account);
                 row_put_u8(out, (uint8_t)e->presence);
-                return;
+        } else {
+                row_put_u32(out, e->feed);
+                row_put_u64(out, e->seq);
         }
-        row_put_u32(out, e->feed);
-        row_put_u64(out, e->seq);
-        if (e->kind == EVENT_RECEIVED) {
+        if (e->kind == EVENT_KEY) {
+                row_put_u8(out, e->key_changed);
+                row_put_bytes(out, e->other, KEY_SIZE);
+        } else if (e->kind == EVENT_RECEIVED) {
                 row_put_u8(out, e->request);
-                return;
+        } else if (e->kind == EVENT_STATE) {
+                row_put_bytes(out, &e->id, sizeof(e->id));
+                row_put_u8(out, (uint8_t)e->state);
+                row_put_u8(out, (uint8_t)e->reason);
         }
-        row_put_bytes(out, &e->id, sizeof(e->id));
-        row_put_u8(out, (uint8_t)e->state);
-        row_put_u8(out, (uint8_t)e->reason);
 }
 
 /* 0 for a row of a newer version's, of a kind that is not known here. */
@@ -61,8 +65,17 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
         e.cursor = db_get_u64(k.data);
         switch (e.kind) {
         case EVENT_PRESENCE:
+        case EVENT_KEY:
                 e.account = row_u32(&row);
                 e.presence = (Presence)row_u8(&row);
+                if (e.kind == EVENT_PRESENCE)
+                        break;
+                e.key_changed = row_u8(&row);
+                row_bytes(&row, e.other, KEY_SIZE);
+                break;
+        case EVENT_REQUEST:
+                e.feed = row_u32(&row);
+                e.seq = row_u64(&row);
                 break;
         case EVENT_RECEIVED:
                 e.feed = row_u32(&row);

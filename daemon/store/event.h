@@ -27,6 +27,9 @@ typedef enum EventKind {
         EVENT_RECEIVED = 1, /* a message of somebody else's: feed, seq, request */
         EVENT_STATE = 2, /* a message has a new state: feed, seq, id, state, reason */
         EVENT_PRESENCE = 3, /* somebody's presence: account, presence */
+        EVENT_REQUEST = 4, /* the first message of somebody who is no contact: feed, seq */
+        EVENT_KEY = 5, /* somebody's name is, or is not any more, given to another account:
+                          account, presence, key_changed, other */
 } EventKind;
 
 /* As it is told; the order on the way to the recipient is that of protocol, except for the last
@@ -57,6 +60,8 @@ typedef struct EventRow {
         Code reason;
         uint32_t account; /* number */
         Presence presence;
+        bool key_changed;
+        uint8_t other[KEY_SIZE]; /* zeros unless key_changed */
 } EventRow;
 
 /* Adds E, whose cursor is given out here, and forgets the oldest where there are too many. */

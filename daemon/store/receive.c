@@ -157,6 +157,10 @@ static int foreign_entry_write(
                 r = id_write(s, e->from->number, &e->inner->id, &id);
         if (r >= 0)
                 r = event_add(s, &event);
+        if (r >= 0 && stranger && v->stranger_messages == 0) {
+                event.kind = EVENT_REQUEST;
+                r = event_add(s, &event);
+        }
         v->hlc = hlc_merge(v->hlc, e->inner->hlc, e->now);
         v->last_time = e->now;
         v->unread += (uint32_t)unread;

@@ -223,7 +223,7 @@ static int try_endpoints(const uint8_t *data, size_t size) {
 }
 
 static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
-        MUST(e->kind >= EVENT_RECEIVED && e->kind <= EVENT_PRESENCE);
+        MUST(e->kind >= EVENT_RECEIVED && e->kind <= EVENT_KEY);
         MUST(e->state < _MESSAGE_STATE_MAX && e->presence < _PRESENCE_MAX && e->reason < _CODE_MAX);
         return false;
 }

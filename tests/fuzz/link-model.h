@@ -129,6 +129,8 @@ static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 MUST(find_shown(&e->id));
                 return true;
         }
+        if (e->kind == EVENT_REQUEST)
+                return true; /* once more what has come */
         o = find_own(&e->id);
         MUST(e->kind == EVENT_STATE && o && o->feed == e->feed && o->seq == e->seq);
         if (e->state == MESSAGE_DELIVERED)

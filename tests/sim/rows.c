@@ -28,7 +28,7 @@ uint64_t event_digest(const ChatEvent *e) {
 
         d = digest_bytes(d, &e->kind, sizeof(e->kind));
         d = digest_bytes(d, &e->time, sizeof(e->time));
-        if (e->kind == CHAT_EVENT_MESSAGE) {
+        if (e->kind == CHAT_EVENT_MESSAGE || e->kind == CHAT_EVENT_REQUEST) {
                 d = digest_text(d, e->message->id);
                 d = digest_text(d, e->message->text);
                 d = digest_bytes(d, &e->message->sent, sizeof(usec_t));
@@ -36,6 +36,7 @@ uint64_t event_digest(const ChatEvent *e) {
         }
         if (e->kind == CHAT_EVENT_PEER) {
                 d = digest_text(d, e->account);
+                d = digest_text(d, e->other_account);
                 return digest_text(d, e->presence);
         }
         d = digest_text(d, e->id);
@@ -198,6 +199,28 @@ static void note_received(User *u, DbTxn *txn, const EventRow *row) {
         note_event(u, &e);
 }
 
+/* The first message of somebody who is no contact is told of once more. */
+static void note_request(User *u, DbTxn *txn, const EventRow *row) {
+        ChatMessage shown;
+        ChatEvent e = {.kind = CHAT_EVENT_REQUEST,
+                .cursor = row->cursor,
+                .time = row->time,
+                .message = &shown};
+        HistoryRow h = {};
+        Letter *l = NULL;
+
+        if (history_get(txn, row->feed, row->seq, &h) > 0)
+                l = letter_find(user_ledger(u), &h.inner.id);
+        if (!l || l->to != u || l->arrived != row->cursor - 1) {
+                FAIL(u, "forged", "has a request with nothing that came: event %llu",
+                        (unsigned long long)row->cursor);
+                return;
+        }
+        shown = (ChatMessage){
+                .id = l->id_text, .text = l->text, .sent = h.inner.sent, .received = row->time};
+        note_event(u, &e);
+}
+
 static void note_state(User *u, const EventRow *row) {
         Letter *l = letter_find(user_ledger(u), &row->id);
         ChatEvent e = {.kind = CHAT_EVENT_STATE,
@@ -221,7 +244,7 @@ static void note_state(User *u, const EventRow *row) {
 }
 
 static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
-        char account[BASE32_KEY_SIZE + 1];
+        char account[BASE32_KEY_SIZE + 1], rival[BASE32_KEY_SIZE + 1];
         ChatEvent e = {.kind = CHAT_EVENT_PEER,
                 .cursor = row->cursor,
                 .time = row->time,
@@ -236,7 +259,9 @@ static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
                 return;
         }
         other = ledger_find_user(user_ledger(u), k.account);
-        if (other)
+        if (row->key_changed)
+                e.other_account = base32_encode_key(row->other, rival);
+        if (other && row->kind == EVENT_PRESENCE)
                 presence_note(u, other, row->presence);
         base32_encode_key(k.account, account);
         note_event(u, &e);
@@ -252,7 +277,11 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
         case EVENT_STATE:
                 note_state(u, row);
                 break;
+        case EVENT_REQUEST:
+                note_request(u, txn, row);
+                break;
         case EVENT_PRESENCE:
+        case EVENT_KEY:
                 note_presence(u, txn, row);
                 break;
         }

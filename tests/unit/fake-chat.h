@@ -33,6 +33,9 @@ struct Chat {
         size_t n_messages, n_conversations;
         unsigned n_reads; /* of the history */
 
+        const ChatRequest *requests;
+        size_t n_requests;
+
         const ChatPeer *objects;
         size_t n_objects;
         const char *news; /* the property that has changed */
@@ -156,6 +159,56 @@ void chat_list_peers(
         snprintf(flags, sizeof(flags), "%d|%u", args->all, args->limit);
         fake_asked(c, "peers", args->after, flags, NULL);
         fake_open(c, (FakeCall){.peer = fn, .peers_done = done, .userdata = userdata});
+}
+
+static void fake_contact(Chat *c, const char *what, const char *name, const char *more,
+        ChatDoneFn fn, void *userdata) {
+        fake_asked(c, what, name, more, NULL);
+        if (c->refuse)
+                fn(userdata, &fake_refusal);
+        else
+                fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_accept(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "accept", name, NULL, fn, userdata);
+}
+
+void chat_add_contact(Chat *c, const char *name, const char *at, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "add", name, at, fn, userdata);
+}
+
+void chat_rename_contact(
+        Chat *c, const char *name, const char *alias, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "rename", name, alias, fn, userdata);
+}
+
+void chat_remove_contact(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "remove", name, NULL, fn, userdata);
+}
+
+void chat_block(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "block", name, NULL, fn, userdata);
+}
+
+void chat_unblock(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "unblock", name, NULL, fn, userdata);
+}
+
+int chat_list_requests(Chat *c, const char *after, unsigned limit, ChatRequestFn fn, void *userdata,
+        bool *ret_more, ChatError *error) {
+        fake_asked(c, "requests", after, NULL, NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        *ret_more = c->n_requests > limit;
+        for (size_t i = 0; i < MIN(c->n_requests, (size_t)limit); i++)
+                if (!fn(userdata, &c->requests[i])) {
+                        *ret_more = true;
+                        break;
+                }
+        return 0;
 }
 
 void chat_status(Chat *c, ChatStatus *ret) {

@@ -66,6 +66,8 @@ static bool stack_on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 stack_on_received(s, txn, e->feed, e->seq);
                 return true;
         }
+        if (e->kind == EVENT_REQUEST)
+                return true;
         CHECK_EQ(e->kind, EVENT_STATE);
         s->n_delivered += e->state == MESSAGE_DELIVERED;
         s->n_failed += e->state == MESSAGE_FAILED;

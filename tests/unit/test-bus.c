@@ -166,13 +166,6 @@ TEST(what_is_not_built_says_so) {
                 {"Search", "s"},
                 {"SetPresence", "ss"},
                 {"SetTyping", "sb"},
-                {"Accept", "s"},
-                {"AddContact", "s"},
-                {"RemoveContact", "s"},
-                {"Block", "s"},
-                {"Unblock", "s"},
-                {"RenameContact", "ss"},
-                {"ListRequests", ""},
                 {"Verify", "s"},
                 {"Ring", ""},
         };

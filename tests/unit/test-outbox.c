@@ -570,18 +570,55 @@ TEST(somebody_else_at_the_address_gets_nothing) {
         world_free(&w);
 }
 
-TEST(who_is_blocked_does_not_come_in) {
-        Contact c;
+TEST(who_is_blocked_is_turned_out_and_left_alone) {
+        const uint8_t *alice;
         Door door;
         World w;
 
         world_new(&w, CONTACT_PINNED);
-        c = stack_knows(&w.bob, &w.alice, CONTACT_BLOCKED);
-        CHECK(c.flags & CONTACT_BLOCKED);
-        door_open(&w, &w.alice, &door);
+        alice = person_account(&w.alice);
         (void)stack_send(&w.bob, &w.alice, "written before");
-        CHECK_EQ(door_greet(&w, &w.alice), CODE_BLOCKED);
+        (void)world_take_message(&w);
+        stack_knows(&w.bob, &w.alice, CONTACT_BLOCKED);
+        delivery_block(w.bob.delivery, alice);
+        SIM_UNTIL(&w.sim, far_has(&w.far, FRAME_BYE));
+        CHECK_EQ(far_bye(&w.far), CODE_BLOCKED);
+        CHECK_EQ(w.bob.n_down, 1);
+        door_open(&w, &w.alice, &door);
+        delivery_wake(w.bob.delivery, alice);
+        delivery_appeared(w.bob.delivery, alice);
+        delivery_stop(w.bob.delivery);
+        delivery_start(w.bob.delivery); /* and looks through the outbox */
+        sim_run(&w.sim, 2 * USEC_PER_HOUR);
+        CHECK_EQ(door.n, 0);
         CHECK_EQ(stack_count_outbox(&w.bob), 1);
+        CHECK_OK(contact_set_flags(w.bob.store, alice, 0, CONTACT_BLOCKED));
+        delivery_wake(w.bob.delivery, alice);
+        CHECK_EQ(door_greet(&w, &w.alice), CODE_OK);
+        (void)world_take_message(&w);
+        world_free(&w);
+}
+
+TEST(who_is_blocked_does_not_come_in) {
+        static const PipeOptions options = {.capacity = 1 << 20};
+        Transport *ends[2];
+        Hello h;
+        World w;
+        Pipe *p;
+
+        world_new(&w, CONTACT_PINNED);
+        far_free(&w.far);
+        stack_knows(&w.bob, &w.alice, CONTACT_BLOCKED);
+        w.alice.local.boot_nonce[0]++;
+        h = person_hello(&w.alice);
+        CHECK_OK(pipe_new(w.sim.loop, &options, ends, &p));
+        far_begin(&w.far, &w.alice, TLS_CLIENT, LINK_ALPN, ends[0]);
+        delivery_accept(w.bob.delivery, ends[1]);
+        far_send_hello(&w.far, &h);
+        SIM_UNTIL(&w.sim, far_has(&w.far, FRAME_BYE));
+        CHECK_EQ(far_bye(&w.far), CODE_BLOCKED);
+        CHECK_EQ(w.bob.n_up, 1);
+        pipe_unref(p);
         world_free(&w);
 }
 

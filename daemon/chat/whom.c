@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Whom the user means: what is known here, and what a directory says. */
+
+#include "chat/private.h"
+
+int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error) {
+        char why[STORE_TEXT_SIZE], candidates[CANDIDATES_SIZE];
+        uint8_t account[KEY_SIZE];
+        int r;
+
+        if (text[0] == '#')
+                return chat_error(error, CODE_NOT_SUPPORTED, "Rooms are not built yet.");
+        r = contact_resolve(txn, text, account);
+        if (r > 0)
+                r = contact_get(txn, account, ret);
+        if (r == -EINVAL)
+                return chat_error(error, CODE_BAD_NAME,
+                        "A name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit; an "
+                        "account is @ and its 52 characters.");
+        if (r == -ENOTUNIQ)
+                return chat_error(error, CODE_AMBIGUOUS_NAME,
+                        "Several accounts claim the name %.40s: say which one, %s (chatc peers "
+                        "--all shows them all).",
+                        text, contact_candidates(txn, text, candidates));
+        if (r < 0)
+                return chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why));
+        return r;
+}
+
+bool chat_is_self(const Chat *c, const char *text) {
+        const Identity *self = chat_self(c);
+        uint8_t account[KEY_SIZE];
+        char name[NAME_SIZE];
+
+        if (text[0] == '@')
+                return base32_decode_key(text + 1, strlen(text + 1), account) >= 0 &&
+                        key_equal(account, sign_key_public(&self->account));
+        return name_fold(text, strlen(text), name) >= 0 && streq(name, self->name);
+}
+
+int chat_find_known(Chat *c, const char *text, Contact *ret, ChatError *error) {
+        int r;
+
+        r = chat_find_contact(store_write(c->parts.store), text, ret, error);
+        if (r != 0)
+                return r;
+        if (chat_is_self(c, text))
+                return chat_error(error, CODE_INVALID_ARGS, "That is you yourself.");
+        return chat_error(error, CODE_UNKNOWN_PEER,
+                "Nobody known here is %.64s: chatc peers --all shows who is.", text);
+}
+
+int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata) {
+        uint8_t account[KEY_SIZE];
+        char name[NAME_SIZE];
+
+        if (text[0] == '@') {
+                (void)base32_decode_key(text + 1, strlen(text + 1), account);
+                return directory_lookup(c->parts.directory, NULL, account, fn, userdata);
+        }
+        (void)name_fold(text, strlen(text), name);
+        return directory_lookup(c->parts.directory, name, NULL, fn, userdata);
+}
+
+int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error) {
+        if (code == CODE_UNKNOWN_PEER)
+                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", text);
+        if (code == CODE_RATE_LIMITED)
+                return chat_error(
+                        error, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");
+        return chat_error(error, CODE_TRACKER_UNREACHABLE,
+                "No tracker could say who %s is: %s. Nothing was kept.", text,
+                directory_error(c->parts.directory));
+}
