@@ -125,7 +125,7 @@ int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus 
         r = sd_bus_attach_event(connection, event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)
                 return r;
-        chat_set_listener(chat, &listener, b);
+        chat_add_listener(chat, &listener, b);
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -166,7 +166,7 @@ Bus *bus_free(Bus *b) {
                 chat_forget(b->chat, o);
                 bus_op_drop(o);
         }
-        chat_set_listener(b->chat, NULL, NULL);
+        chat_remove_listener(b->chat, b);
         loop_timer_free(b->properties_timer);
         if (b->changes_timer)
                 bus_forget_changes(b);

@@ -2,6 +2,7 @@
 
 /* The parts put together: state, problems, events. */
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -35,13 +36,25 @@ const Identity *chat_self(const Chat *c) {
 }
 
 void chat_properties_changed(Chat *c, unsigned properties) {
-        if (c->listener)
-                c->listener->properties_changed(c->listener_userdata, properties);
+        for (size_t i = 0; i < c->n_listeners; i++)
+                c->listeners[i].listener->properties_changed(c->listeners[i].userdata, properties);
 }
 
-void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata) {
-        c->listener = listener;
-        c->listener_userdata = userdata;
+void chat_add_listener(Chat *c, const ChatListener *listener, void *userdata) {
+        assert(c->n_listeners < ELEMENTSOF(c->listeners));
+        c->listeners[c->n_listeners].listener = listener;
+        c->listeners[c->n_listeners++].userdata = userdata;
+}
+
+void chat_remove_listener(Chat *c, const void *userdata) {
+        for (size_t i = 0; i < c->n_listeners; i++)
+                if (c->listeners[i].userdata == userdata)
+                        c->listeners[i] = c->listeners[--c->n_listeners];
+}
+
+void chat_set_checks(Chat *c, ChatChecksFn checks, void *userdata) {
+        c->checks = checks;
+        c->checks_userdata = userdata;
 }
 
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text) {

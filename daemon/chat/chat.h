@@ -103,6 +103,14 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
 /* This message and all that are shown before it have been read. */
 void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
 
+/* For who announces messages: M is the last of somebody's that was, UNREAD how many there are. */
+typedef void (*ChatUnreadFn)(void *userdata, const ChatMessage *m, unsigned unread);
+
+/* Calls FN for the message ID of ACCOUNT's, which is text, and returns 1; 0 where it is not to be
+ * announced any more: it was read, answered or deleted, its author is blocked, or nobody is logged
+ * in. */
+int chat_look_unread(Chat *c, const char *account, const char *id, ChatUnreadFn fn, void *userdata);
+
 /* What has not been delivered, by recipient, oldest first. AFTER: the id that a page ended on. */
 int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error);
@@ -288,5 +296,8 @@ typedef struct ChatListener {
         void (*object_changed)(void *userdata, const char *account, ChatObjectChange change);
 } ChatListener;
 
-/* LISTENER must live as long as C does; NULL: nobody listens any more. */
-void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata);
+#define CHAT_LISTENERS_MAX 2
+
+/* LISTENER must live until it is removed; each has a USERDATA of its own. */
+void chat_add_listener(Chat *c, const ChatListener *listener, void *userdata);
+void chat_remove_listener(Chat *c, const void *userdata);

@@ -40,3 +40,7 @@ typedef enum ChatProblem {
 } ChatProblem;
 
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text);
+
+/* Who else has something to tell the doctor: one call of FN for each check. */
+typedef void (*ChatChecksFn)(void *userdata, ChatCheckFn fn, void *fn_userdata);
+void chat_set_checks(Chat *c, ChatChecksFn checks, void *userdata);

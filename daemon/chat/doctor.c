@@ -327,4 +327,6 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         say(&d, "mailbox", "off", NULL,
                 "Mailboxes for who is away are not built yet: messages wait on this device.");
         check_outbox(&d, &s);
+        if (c->checks)
+                c->checks(c->checks_userdata, fn, userdata);
 }

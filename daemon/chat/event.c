@@ -145,11 +145,12 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         t->states |= row->kind == EVENT_STATE;
         if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
                 delivery_gave_up(c->parts.delivery, t->view->peer.account);
-        if (!c->listener || view_event(c, txn, row, t->view) <= 0)
+        if (c->n_listeners == 0 || view_event(c, txn, row, t->view) <= 0)
                 return true;
         if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
                 objects_add(c, &t->view->peer);
-        c->listener->event(c->listener_userdata, &t->view->event);
+        for (size_t i = 0; i < c->n_listeners; i++)
+                c->listeners[i].listener->event(c->listeners[i].userdata, &t->view->event);
         return true;
 }
 

@@ -36,8 +36,8 @@ static void object_tell(Chat *c, const uint8_t *account, ChatObjectChange change
         char text[BASE32_KEY_SIZE + 1];
 
         base32_encode_key(account, text);
-        if (c->listener)
-                c->listener->object_changed(c->listener_userdata, text, change);
+        for (size_t i = 0; i < c->n_listeners; i++)
+                c->listeners[i].listener->object_changed(c->listeners[i].userdata, text, change);
 }
 
 /* NULL: there is one, or it is one of too many. */

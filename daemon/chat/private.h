@@ -49,9 +49,14 @@ typedef struct Accepted {
 
 struct Chat {
         ChatParts parts;
-        const ChatListener *listener;
-        void *listener_userdata;
-        uint64_t told_event; /* cursor of the last event the listener has heard of */
+        struct {
+                const ChatListener *listener;
+                void *userdata;
+        } listeners[CHAT_LISTENERS_MAX];
+        size_t n_listeners;
+        ChatChecksFn checks;
+        void *checks_userdata;
+        uint64_t told_event; /* cursor of the last event the listeners have heard of */
         Operation *operations;
         Pending *pending;
         PeerList *peer_lists;

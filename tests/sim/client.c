@@ -261,7 +261,7 @@ void user_read_on(User *u) {
 void client_started(User *u) {
         memset(u->others, 0, sizeof(u->others));
         u->n_unknown_objects = 0;
-        chat_set_listener(u->machine->parts->chat, &listener, u);
+        chat_add_listener(u->machine->parts->chat, &listener, u);
 }
 
 void client_registered(User *u) {

@@ -245,9 +245,13 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
                 fn(userdata, &c->checks[i]);
 }
 
-void chat_set_listener(Chat *c, const ChatListener *listener, void *userdata) {
+void chat_add_listener(Chat *c, const ChatListener *listener, void *userdata) {
         c->listener = listener;
         c->listener_userdata = userdata;
+}
+
+void chat_remove_listener(Chat *c, const void *userdata) {
+        c->listener = NULL;
 }
 
 int chat_list_events(Chat *c, const ChatListEvents *args, ChatEventFn fn, void *userdata,

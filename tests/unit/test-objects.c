@@ -62,7 +62,7 @@ TEST(contacts_and_who_wrote_have_objects_while_somebody_is_logged_in) {
         chat_lab_add_contact(&l, "dave", 0, dave);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
-        chat_set_listener(l.chat, &listener, &h);
+        chat_add_listener(l.chat, &listener, &h);
         CHECK_EQ(count_objects(&l), 2);
         CHECK_STR(chat_get_object(l.chat, bob)->name, "bob");
         CHECK(chat_get_object(l.chat, bob)->contact);
@@ -102,7 +102,7 @@ TEST(writing_makes_a_contact_and_an_object) {
         chat_lab_add_contact(&l, "carol", CONTACT_REQUEST, carol);
         CHECK_OK(store_commit(l.store));
         chat_lab_start(&l);
-        chat_set_listener(l.chat, &listener, &h);
+        chat_add_listener(l.chat, &listener, &h);
         send_to(&l, "bob");
         CHECK_EQ(h.added, 1);
         CHECK(chat_get_object(l.chat, bob)->contact);
