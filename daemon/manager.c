@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "announcing.h"
 #include "bus/bus.h"
 #include "events.h"
 #include "listening.h"
@@ -43,6 +44,7 @@ struct Manager {
         Bus *bus;
         Admission *admission;
         Listening *listening;
+        Announcing *announcing;
         Watchdog *watchdog;
         LoopTimer *status_timer;
         bool status_due; /* it is set */
@@ -251,6 +253,7 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         log_event(LOG_INFO, EVENT_STOPPED, account_fields(m, &f), "Stopping, %s queued", f.queued);
         (void)store_commit(m->store);
         manager_stop_listening(m);
+        announcing_stop(m->announcing);
         parts_stop(m->parts);
         if (net_finish(m->parts->net, FINISH_TIME, on_finished, m) < 0)
                 on_finished(m);
@@ -312,6 +315,7 @@ static void manager_apply_config(Manager *m) {
         account_set_heartbeat(m->parts->account, c->heartbeat.interval);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         listening_refresh(m->listening);
+        announcing_set(m->announcing, c->notify.enabled, c->notify.show_text);
 }
 
 /* A fresh struct, swapped in only when all of it is good. Links and sessions stay. */
@@ -478,6 +482,16 @@ static int manager_join_bus(Manager *m) {
         return 0;
 }
 
+static int manager_announce(Manager *m) {
+        int r;
+
+        r = announcing_new(m->event, m->loop, m->parts->chat, &m->announcing);
+        if (r < 0)
+                return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        announcing_set(m->announcing, m->config.notify.enabled, m->config.notify.show_text);
+        return 0;
+}
+
 static void log_started(const Manager *m) {
         AccountFields f;
         bool kept = account_exists(m->parts->account);
@@ -511,6 +525,8 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
                 r = manager_make_parts(m, args->state_dir);
         if (r >= 0)
                 r = manager_join_bus(m);
+        if (r >= 0)
+                r = manager_announce(m);
         if (r < 0)
                 return r;
         m->ready = true;
@@ -523,6 +539,7 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
+        announcing_free(m->announcing);
         bus_free(m->bus);
         listening_free(m->listening);
         parts_free(m->parts);

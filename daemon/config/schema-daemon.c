@@ -54,8 +54,8 @@ static const ConfigItem ITEMS[] = {
         ITEM_INT("limits.handshake", limits.handshake, "10", 0, UINT32_MAX,
                 .hint = "seconds, 0 = no limit"),
 
-        ITEM_BOOL("notify.enabled", notify.enabled, "true", UNBUILT),
-        ITEM_BOOL("notify.show-text", notify.show_text, "true", UNBUILT),
+        ITEM_BOOL("notify.enabled", notify.enabled, "true"),
+        ITEM_BOOL("notify.show-text", notify.show_text, "true"),
 
         ITEM_BOOL("node.enabled", node.enabled, "false", UNBUILT),
         ITEM_INT("node.port", node.port, "7425", 1, 65535, UNBUILT),

@@ -317,7 +317,8 @@ class User(Process):
         self.trackers = lab.tracker_addresses() if trackers is None else trackers
         self.configure(config or "")
         self.bus = Bus(lab, f"{name}.bus", env)
-        self.env = dict(env, DBUS_SESSION_BUS_ADDRESS=self.bus.address)
+        self.env = dict(env, DBUS_SESSION_BUS_ADDRESS=self.bus.address,
+                        DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={self.home}/run/system_bus_socket")
         self.events = []
         self.closed = ""                        # why the client lost the bus, if it did
         self.connection = connect(self.bus.address)

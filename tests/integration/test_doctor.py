@@ -9,7 +9,7 @@ import pytest
 from harness import P2PCHATD, wait_until
 
 ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
-         "trackers", "lan", "links", "mailbox", "outbox"]
+         "trackers", "lan", "links", "mailbox", "outbox", "notifications"]
 
 
 def checks(user, name):
@@ -31,7 +31,8 @@ def test_a_healthy_daemon(alice, bob):
     rows = alice.call("Doctor")
     assert [row["check"] for row in rows] == ORDER
     for row in rows:
-        assert row["state"] == ("off" if row["check"] in ("lan", "mailbox") else "ok"), row
+        assert row["state"] == ("off" if row["check"] in ("lan", "mailbox", "notifications")
+                                else "ok"), row
         assert row["text"].endswith("."), row
         assert "advice" not in row, row
     assert alice.trackers[0] in check(alice, "trackers")["text"]

@@ -19,6 +19,7 @@ COMMON = {
     "lib/systemd/catalog/p2pchatd.catalog": DATA,
     "libexec/p2pchatd": PROGRAM,
     "sbin/p2pchat-tracker": PROGRAM,
+    "share/applications/org.p2pchat.Chat.desktop": DATA,
     "share/bash-completion/completions/chatc": DATA,
     "share/dbus-1/interfaces/org.p2pchat.Chat1.Peer.xml": DATA,
     "share/dbus-1/interfaces/org.p2pchat.Chat1.Room.xml": DATA,

@@ -27,6 +27,11 @@ def test_the_metainfo_is_valid(box):
     assert not re.search("^[EW]:", said, re.MULTILINE), said
 
 
+def test_the_desktop_entry_is_valid(box):
+    assert box.run("desktop-file-validate",
+                   "/usr/share/applications/org.p2pchat.Chat.desktop").stdout == ""
+
+
 @pytest.mark.parametrize("name", MAN)
 def test_groff_has_no_warning_for(name, box, files):
     page = next(path for path in files if path.endswith(f"/{name}.gz"))

@@ -34,8 +34,8 @@ FULL = """
 systemd systemd-sysv libpam-systemd dbus dbus-user-session dbus-broker libglib2.0-bin
 python3 python3-gi python3-dbus python3-pytest python3-pytest-timeout
 iproute2 procps strace kmod
-build-essential fakeroot lintian appstream groff mandoc man-db autopkgtest patch xz-utils bzip2
-libasan8 libubsan1 debsums adduser
+build-essential fakeroot lintian appstream desktop-file-utils groff mandoc man-db autopkgtest patch xz-utils
+bzip2 libasan8 libubsan1 debsums adduser
 """.split()
 
 

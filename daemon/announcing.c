@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "announcing.h"
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+#include "chat/create.h"
+#include "system/notifier.h"
+#include "system/session-lock.h"
+
+/* Replies that are being accepted; each holds its text. */
+#define REPLIES_MAX 16
+
+/* More of a text is not shown. */
+#define TEXT_SIZE 1024
+
+typedef struct Reply {
+        Announcing *announcing;
+        char name[SHOWN_NAME_SIZE];
+        char message[UUID_TEXT_SIZE]; /* the one that was seen, or "" */
+        char *text;
+        struct Reply *prev, *next;
+} Reply;
+
+struct Announcing {
+        sd_event *event;
+        Chat *chat;
+        Notifier *notifier;
+        NotifierSettings settings;
+        SessionLock *lock; /* made when it is needed first */
+        bool stopped;
+        Reply *replies;
+        unsigned n_replies;
+        NotifierNews news; /* the last that was looked at, with its strings */
+        char from[SHOWN_NAME_SIZE], text[TEXT_SIZE];
+};
+
+/* What there is to say */
+
+static void on_unread(void *userdata, const ChatMessage *m, unsigned unread) {
+        Announcing *a = userdata;
+
+        snprintf(a->from, sizeof(a->from), "%s", m->from);
+        snprintf(a->text, sizeof(a->text), "%.*s", TEXT_SIZE - 1, m->text);
+        a->news = (NotifierNews){
+                .from = a->from, .text = streq(m->kind, "text") ? a->text : NULL, .unread = unread};
+}
+
+static bool look(void *userdata, const char *key, const char *message, NotifierNews *ret) {
+        Announcing *a = userdata;
+
+        if (chat_look_unread(a->chat, key, message, on_unread, a) <= 0)
+                return false;
+        *ret = a->news;
+        return true;
+}
+
+/* What the user does with it */
+
+static Reply *reply_free(Reply *r) {
+        DL_DELETE(r->announcing->replies, r);
+        r->announcing->n_replies--;
+        free(r->text);
+        free(r);
+        return NULL;
+}
+
+static void say_not_sent(Announcing *a, const char *name, const char *why, const char *text) {
+        char title[SHOWN_NAME_SIZE + 64], body[CHAT_ERROR_TEXT_SIZE + TEXT_SIZE];
+
+        snprintf(title, sizeof(title), "Your reply to %s was not sent", name);
+        snprintf(body, sizeof(body), "%s\n%.*s", why, TEXT_SIZE - 1, text);
+        notifier_say(a->notifier, title, body);
+}
+
+static void on_read(void *userdata, const ChatError *error) {
+        /* It stays unread, and announced, if it could not be noted. */
+}
+
+static void on_sent(void *userdata, const ChatError *error, const char *id) {
+        Reply *r = userdata;
+        Announcing *a = r->announcing;
+
+        if (error)
+                say_not_sent(a, r->name, error->text, r->text);
+        else if (r->message[0])
+                chat_mark_read(a->chat, r->message, on_read, a);
+        reply_free(r);
+}
+
+static Reply *reply_new(Announcing *a, const char *name, const char *message, const char *text) {
+        Reply *r = a->n_replies < REPLIES_MAX ? calloc(1, sizeof(*r)) : NULL;
+
+        if (!r)
+                return NULL;
+        r->text = strdup(text);
+        if (!r->text) {
+                free(r);
+                return NULL;
+        }
+        r->announcing = a;
+        snprintf(r->name, sizeof(r->name), "%s", name);
+        snprintf(r->message, sizeof(r->message), "%s", message);
+        DL_APPEND(a->replies, r);
+        a->n_replies++;
+        return r;
+}
+
+static void on_reply(void *userdata, const char *key, const char *message, const char *text) {
+        Announcing *a = userdata;
+        const ChatPeer *peer = chat_get_object(a->chat, key);
+        const char *name = peer ? peer->name : key;
+        char to[BASE32_KEY_SIZE + 2];
+        Reply *r;
+
+        r = reply_new(a, name, message, text);
+        if (!r) {
+                say_not_sent(a, name, "Too many replies at a time.", text);
+                return;
+        }
+        snprintf(to, sizeof(to), "@%.*s", BASE32_KEY_SIZE, key);
+        chat_send(a->chat, &(ChatSend){.to = to, .text = r->text}, on_sent, r);
+}
+
+static void on_marked(void *userdata, const char *key, const char *message) {
+        Announcing *a = userdata;
+
+        chat_mark_read(a->chat, message, on_read, a);
+}
+
+static const NotifierCallbacks notifier_callbacks = {
+        .look = look,
+        .reply = on_reply,
+        .read = on_marked,
+};
+
+/* What happens */
+
+static void on_event(void *userdata, const ChatEvent *e) {
+        Announcing *a = userdata;
+
+        if (a->stopped)
+                return;
+        if (e->kind == CHAT_EVENT_MESSAGE && !e->request)
+                notifier_announce(a->notifier, e->account, e->message->id);
+        else if (e->kind == CHAT_EVENT_STATE)
+                notifier_changed(a->notifier, e->account);
+}
+
+/* The user has answered by other means, or has logged out. */
+static void on_properties_changed(void *userdata, unsigned properties) {
+        Announcing *a = userdata;
+
+        if (properties & (CHAT_QUEUED | CHAT_ACCOUNT))
+                notifier_changed(a->notifier, NULL);
+}
+
+/* Somebody may be blocked, or have another name. */
+static void on_object_changed(void *userdata, const char *account, ChatObjectChange change) {
+        Announcing *a = userdata;
+
+        notifier_changed(a->notifier, account);
+}
+
+static const ChatListener listener = {
+        .event = on_event,
+        .properties_changed = on_properties_changed,
+        .object_changed = on_object_changed,
+};
+
+/* For the doctor */
+
+static void add_checks(void *userdata, ChatCheckFn fn, void *fn_userdata) {
+        static const char *const states[] = {
+                [NOTIFIER_OFF] = "off",
+                [NOTIFIER_ABSENT] = "off",
+                [NOTIFIER_FAILED] = "warning",
+                [NOTIFIER_WORKS] = "ok",
+        };
+        const Announcing *a = userdata;
+        char text[NOTIFIER_TEXT_SIZE];
+        NotifierState state = notifier_describe(a->notifier, text);
+
+        fn(fn_userdata,
+                &(ChatCheck){.check = "notifications",
+                        .state = states[state],
+                        .text = text,
+                        .advice = state == NOTIFIER_FAILED
+                                ? "Start the notification service of this desktop again."
+                                : NULL});
+}
+
+/* Putting it together */
+
+static void on_locked(void *userdata, bool locked) {
+        Announcing *a = userdata;
+
+        a->settings.locked = locked;
+        notifier_set(a->notifier, &a->settings);
+}
+
+void announcing_set(Announcing *a, bool enabled, bool show_text) {
+        a->settings.enabled = enabled;
+        a->settings.hide_text = !show_text;
+        if (enabled && !a->lock && session_lock_new(a->event, on_locked, a, &a->lock) >= 0)
+                a->settings.locked = session_lock_is_locked(a->lock);
+        notifier_set(a->notifier, &a->settings);
+}
+
+void announcing_stop(Announcing *a) {
+        a->stopped = true;
+        notifier_clear(a->notifier);
+}
+
+int announcing_new(sd_event *event, Loop *loop, Chat *chat, Announcing **ret) {
+        Announcing *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        a->event = event;
+        a->chat = chat;
+        r = notifier_new(event, loop, &a->settings, &notifier_callbacks, a, &a->notifier);
+        if (r < 0) {
+                free(a);
+                return r;
+        }
+        chat_add_listener(chat, &listener, a);
+        chat_set_checks(chat, add_checks, a);
+        *ret = a;
+        return 0;
+}
+
+Announcing *announcing_free(Announcing *a) {
+        Reply *r, *next;
+
+        if (!a)
+                return NULL;
+        chat_remove_listener(a->chat, a);
+        chat_set_checks(a->chat, NULL, NULL);
+        chat_forget(a->chat, a);
+        DL_FOREACH_SAFE (a->replies, r, next) {
+                chat_forget(a->chat, r);
+                reply_free(r);
+        }
+        session_lock_free(a->lock);
+        notifier_free(a->notifier);
+        free(a);
+        return NULL;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/* What the files of system/ share. */
+
+#include <systemd/sd-bus.h>
+
+#include "system/notice.h"
+#include "system/notifier.h"
+
+/* The base name of our .desktop file, by which a desktop knows name, settings and rights. */
+#define APPLICATION_ID "org.p2pchat.Chat"
+
+#define ACTION_READ "default"
+#define LABEL_READ "Mark as read"
+#define LABEL_REPLY "Reply"
+
+typedef enum ServiceKind {
+        SERVICE_DESKTOP, /* org.freedesktop.Notifications */
+        SERVICE_PORTAL, /* org.freedesktop.portal.Notification */
+        _SERVICE_MAX,
+        _SERVICE_NONE = _SERVICE_MAX,
+} ServiceKind;
+
+typedef enum ServiceState {
+        SERVICE_UNKNOWN, /* to be asked */
+        SERVICE_ASKED,
+        SERVICE_THERE,
+        SERVICE_ABSENT, /* nobody has the name, or can be started for it */
+        SERVICE_FAILED, /* does not answer, or with errors */
+} ServiceState;
+
+typedef struct Service {
+        ServiceState state;
+        char *owner; /* the unique name of who answered: nobody else is listened to */
+        bool start; /* a program was to be started for it */
+        bool actions, markup, reply;
+        char name[64], capabilities[256]; /* for the doctor */
+        char error[160];
+        sd_bus_slot *call;
+} Service;
+
+/* One notification. */
+typedef struct Item {
+        Notifier *notifier;
+        char key[NOTIFIER_KEY_SIZE];
+        char message[NOTIFIER_MESSAGE_SIZE];
+        char read[NOTIFIER_MESSAGE_SIZE]; /* the message that is on screen with its text */
+        char *title, *text; /* of what is said once; NULL: look() is asked */
+        bool fresh; /* to be shown, whether or not one is on screen */
+        bool dirty; /* what is on screen may not be what it should be */
+        bool gone; /* to be withdrawn as soon as it is known how */
+        ServiceKind shown; /* by whom */
+        uint32_t id; /* as SERVICE_DESKTOP has called it, 0: not on screen there */
+        sd_bus_slot *call; /* the answer is awaited */
+        struct Item *prev, *next; /* the last one that had news comes last */
+} Item;
+
+struct Notifier {
+        Loop *loop;
+        sd_event *event;
+        sd_bus *bus;
+        NotifierSettings settings;
+        const NotifierCallbacks *callbacks;
+        void *userdata;
+        Service services[_SERVICE_MAX];
+        usec_t retry; /* monotonic: not before this is asked again who failed */
+        Item *items;
+        unsigned n_items, n_said;
+        LoopTimer *timer;
+        usec_t last_round;
+        bool complained;
+};
+
+/* An item as it is to be shown now. */
+typedef struct Notice {
+        char title[NOTICE_TITLE_SIZE], body[NOTICE_BODY_SIZE], prompt[NOTICE_TITLE_SIZE + 16];
+        bool can_read, can_reply;
+} Notice;
+
+/* Each kind of service. ASK may START the program that has the name, and ends with service_there()
+ * or service_failed(); SHOW with item_shown() or item_failed(). CLOSE waits for nothing. */
+typedef struct ServiceOps {
+        const char *name; /* on the bus */
+        int (*watch)(Notifier *n);
+        int (*ask)(Notifier *n, bool start);
+        int (*show)(Notifier *n, Item *i, const Notice *notice);
+        void (*close)(Notifier *n, const Item *i);
+} ServiceOps;
+
+extern const ServiceOps service_desktop, service_portal;
+
+void service_there(Notifier *n, ServiceKind kind);
+void service_failed(Notifier *n, ServiceKind kind, const sd_bus_error *error);
+
+/* OWNER has answered; ABOUT are things that it says of itself. */
+int service_set_owner(Service *s, sd_bus_message *answer);
+void service_add_capability(Service *s, const char *capability);
+
+/* Whether M comes from who answered when it was asked what it can do. */
+bool service_sent(const Service *s, sd_bus_message *m);
+
+void item_shown(Item *i, ServiceKind kind, uint32_t id);
+void item_failed(Item *i, ServiceKind kind, const sd_bus_error *error);
+
+/* The user has dealt with it; what is said below may end the item. */
+void item_closed(Item *i);
+void item_replied(Item *i, const char *text);
+void item_marked_read(Item *i);
