@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "crypto/hash.h"
+#include "crypto/safety-number.h"
 #include "crypto/sign.h"
 
 static size_t unhex(const char *hex, uint8_t *ret, size_t max) {
@@ -325,4 +326,53 @@ TEST(hmac_is_that_of_rfc_4231) {
                         CHECK(memcmp(want, got, sizeof(got)) == 0);
                 }
         }
+}
+
+/* Those of libsignal's tests, which have a byte for the kind of key in front. */
+static const struct {
+        const char *id, *key, *half;
+} SIGNAL[] = {
+        {"+14152222222", "0506863bc66d02b40d27b8d49ca7c09e9239236f9d7d25d6fcca5ce13c7064d868",
+                "300354477692869396892869876765"},
+        {"+14153333333", "05f781b6fb32fed9ba1cf2de978d4d5da28dc34046ae814402b5c0dbd96fda907b",
+                "458257569162576843440918079131"},
+};
+
+TEST(half_a_safety_number_is_that_of_signal) {
+        CHECK_OK(crypto_init());
+        for (size_t i = 0; i < ELEMENTSOF(SIGNAL); i++) {
+                char got[SAFETY_NUMBER_HALF_SIZE + 1];
+                uint8_t key[33];
+
+                CHECK_EQ(unhex(SIGNAL[i].key, key, sizeof(key)), sizeof(key));
+                safety_number_half(
+                        text_bytes(SIGNAL[i].id), (Bytes){.data = key, .size = sizeof(key)}, got);
+                CHECK_STR(got, SIGNAL[i].half);
+        }
+}
+
+TEST(a_safety_number_is_the_same_at_both_ends_and_no_other_pair_has_it) {
+        static const uint8_t accounts[3][KEY_SIZE] = {{1}, {2}, {3}};
+        char numbers[3][SAFETY_NUMBER_SIZE + 1], halves[2][SAFETY_NUMBER_HALF_SIZE + 1];
+        bool swap;
+
+        CHECK_OK(crypto_init());
+        for (size_t i = 0; i < 3; i++) {
+                const uint8_t *a = accounts[i], *b = accounts[(i + 1) % 3];
+                char other[SAFETY_NUMBER_SIZE + 1];
+
+                safety_number(a, b, numbers[i]);
+                safety_number(b, a, other);
+                CHECK_STR(numbers[i], other);
+                CHECK_EQ(strspn(numbers[i], "0123456789"), SAFETY_NUMBER_SIZE);
+                for (size_t k = 0; k < i; k++)
+                        CHECK(!streq(numbers[k], numbers[i]));
+        }
+        /* The smaller half comes first. */
+        for (size_t i = 0; i < 2; i++)
+                safety_number_half((Bytes){.data = accounts[i], .size = KEY_SIZE},
+                        (Bytes){.data = accounts[i], .size = KEY_SIZE}, halves[i]);
+        swap = strcmp(halves[0], halves[1]) > 0;
+        CHECK(strncmp(numbers[0], halves[swap], SAFETY_NUMBER_HALF_SIZE) == 0);
+        CHECK_STR(numbers[0] + SAFETY_NUMBER_HALF_SIZE, halves[!swap]);
 }
