@@ -62,6 +62,8 @@ int bus_method_rename_contact(sd_bus_message *m, void *userdata, sd_bus_error *e
 int bus_method_block(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_unblock(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_list_requests(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* bus-verify.c */
+int bus_method_verify(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* Answers NotSupported. */
 int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error);

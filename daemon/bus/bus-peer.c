@@ -110,7 +110,7 @@ const sd_bus_vtable bus_peer_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListRequests", SD_BUS_ARGS("a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", requests), bus_method_list_requests, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("s", name, "a{sv}", options),
-                SD_BUS_RESULT("a{sv}", result), bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_RESULT("a{sv}", result), bus_method_verify, BUS_ANYBODY),
         SD_BUS_SIGNAL_WITH_ARGS(
                 "PeerChanged", SD_BUS_ARGS("s", name, "s", presence, "a{sv}", details), 0),
         SD_BUS_SIGNAL_WITH_ARGS(

@@ -218,6 +218,19 @@ typedef bool (*ChatRequestFn)(void *userdata, const ChatRequest *r);
 /* Newest first. AFTER: the name or account that a page ended on, or NULL. */
 int chat_list_requests(Chat *c, const char *after, unsigned limit, ChatRequestFn fn, void *userdata,
         bool *ret_more, ChatError *error);
+/* Safety numbers */
+
+typedef struct ChatVerification {
+        char safety_number[61]; /* digits; both sides see the same */
+        bool verified; /* the user has said that it was compared */
+} ChatVerification;
+
+/* Of somebody who is known here. Takes some ms. Negative with ERROR filled in. */
+int chat_verify(Chat *c, const char *name, ChatVerification *ret, ChatError *error);
+
+/* That it was compared, and was the same; or that this is not so any more. It is kept with the
+ * account: another one under the same name is not verified. */
+void chat_set_verified(Chat *c, const char *name, bool verified, ChatDoneFn fn, void *userdata);
 
 /* People with an object of their own: while somebody is logged in, contacts, and those who have
  * written, as many as CHAT_REQUEST_OBJECTS_MAX. ACCOUNT is text. */

@@ -2,7 +2,10 @@
 
 /* What the user makes of people who are known here. */
 
+#include <assert.h>
+
 #include "chat/private.h"
+#include "crypto/safety-number.h"
 
 void contact_follow(Chat *c, const uint8_t *account) {
         Directory *d = c->parts.directory;
@@ -41,7 +44,7 @@ static void change_contact(Chat *c, const char *name, const char *alias, ChangeF
                 return;
         r = chat_require_login(c, &e);
         if (r >= 0)
-                r = chat_find_known(c, name, &x.contact, &e);
+                r = chat_find_known(c, store_write(c->parts.store), name, &x.contact, &e);
         if (r >= 0)
                 r = change(&x, &e);
         if (r >= 0)
@@ -145,4 +148,41 @@ static int unblock(const Change *x, ChatError *error) {
 
 void chat_unblock(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
         change_contact(c, name, NULL, unblock, fn, userdata);
+}
+
+/* Safety numbers */
+
+int chat_verify(Chat *c, const char *name, ChatVerification *ret, ChatError *error) {
+        static_assert(sizeof(ret->safety_number) == SAFETY_NUMBER_SIZE + 1, "digits and a zero");
+        DbTxn *txn;
+        Contact k;
+        int r;
+
+        r = chat_require_login(c, error);
+        if (r < 0)
+                return r;
+        r = store_read_begin(c->parts.store, &txn);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return r;
+        }
+        r = chat_find_known(c, txn, name, &k, error);
+        store_read_end(txn);
+        if (r < 0)
+                return r;
+        safety_number(sign_key_public(&chat_self(c)->account), k.account, ret->safety_number);
+        ret->verified = k.flags & CONTACT_VERIFIED;
+        return 0;
+}
+
+static int set_verified(const Change *x, ChatError *error) {
+        return contact_set_flags(x->chat->parts.store, x->contact.account, CONTACT_VERIFIED, 0);
+}
+
+static int take_verified_back(const Change *x, ChatError *error) {
+        return contact_set_flags(x->chat->parts.store, x->contact.account, 0, CONTACT_VERIFIED);
+}
+
+void chat_set_verified(Chat *c, const char *name, bool verified, ChatDoneFn fn, void *userdata) {
+        change_contact(c, name, NULL, verified ? set_verified : take_verified_back, fn, userdata);
 }

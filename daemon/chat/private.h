@@ -111,8 +111,8 @@ void chat_view_message(
  * error that is filled in. */
 int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *error);
 
-/* The same in the batch, for changes: who is not known and oneself are errors as well. */
-int chat_find_known(Chat *c, const char *text, Contact *ret, ChatError *error);
+/* The same, but who is not known and oneself are errors as well. */
+int chat_find_known(Chat *c, DbTxn *txn, const char *text, Contact *ret, ChatError *error);
 
 /* It is oneself, of whom there is no row. */
 bool chat_is_self(const Chat *c, const char *text);

@@ -39,10 +39,10 @@ bool chat_is_self(const Chat *c, const char *text) {
         return name_fold(text, strlen(text), name) >= 0 && streq(name, self->name);
 }
 
-int chat_find_known(Chat *c, const char *text, Contact *ret, ChatError *error) {
+int chat_find_known(Chat *c, DbTxn *txn, const char *text, Contact *ret, ChatError *error) {
         int r;
 
-        r = chat_find_contact(store_write(c->parts.store), text, ret, error);
+        r = chat_find_contact(txn, text, ret, error);
         if (r != 0)
                 return r;
         if (chat_is_self(c, text))

@@ -19,7 +19,7 @@ static void on_answer(void *userdata, const ChatError *error) {
         snprintf(a->text, sizeof(a->text), "%s", error ? error->text : "");
 }
 
-static void on_id(void *userdata, const ChatError *error, const char *id) {
+static _unused_ void on_id(void *userdata, const ChatError *error, const char *id) {
         Answer *a = userdata;
 
         on_answer(a, error);

@@ -44,6 +44,8 @@ struct Chat {
         const ChatCheck *checks;
         size_t n_checks;
 
+        ChatVerification verification;
+
         const ChatEvent *events;
         size_t n_events;
         const ChatListener *listener;
@@ -209,6 +211,20 @@ int chat_list_requests(Chat *c, const char *after, unsigned limit, ChatRequestFn
                         break;
                 }
         return 0;
+}
+
+int chat_verify(Chat *c, const char *name, ChatVerification *ret, ChatError *error) {
+        fake_asked(c, "verify", name, NULL, NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        *ret = c->verification;
+        return 0;
+}
+
+void chat_set_verified(Chat *c, const char *name, bool verified, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "set-verified", name, verified ? "yes" : "no", fn, userdata);
 }
 
 void chat_status(Chat *c, ChatStatus *ret) {

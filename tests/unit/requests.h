@@ -89,10 +89,22 @@ static void ask_events(ChatLab *l, const char *id, Answer *a) {
         on_done(a, chat_list_events(l->chat, &args, on_event, NULL, &next, &e), &e);
 }
 
+static void ask_verify(ChatLab *l, const char *id, Answer *a) {
+        ChatVerification v;
+        ChatError e;
+
+        on_done(a, chat_verify(l->chat, "bob", &v, &e), &e);
+}
+
+static void ask_set_verified(ChatLab *l, const char *id, Answer *a) {
+        chat_set_verified(l->chat, "bob", true, on_answer, a);
+}
+
 typedef void (*AskFn)(ChatLab *l, const char *id, Answer *a);
 
 static const AskFn requests[] = {ask_send, ask_cancel, ask_mark_read, ask_ack_events, ask_logout,
-        ask_peers, ask_messages, ask_conversations, ask_outbox, ask_events};
+        ask_peers, ask_messages, ask_conversations, ask_outbox, ask_events, ask_verify,
+        ask_set_verified};
 
 /* The answer, which has to come, once. */
 static Answer ask(ChatLab *l, AskFn fn, const char *id) {

@@ -166,7 +166,6 @@ TEST(what_is_not_built_says_so) {
                 {"Search", "s"},
                 {"SetPresence", "ss"},
                 {"SetTyping", "sb"},
-                {"Verify", "s"},
                 {"Ring", ""},
         };
 
@@ -179,6 +178,94 @@ TEST(what_is_not_built_says_so) {
                 check_error(BUS_ERROR_PREFIX "NotSupported", table[i].member);
         }
         CHECK_EQ(f->chat.n_calls, 0);
+        tear_down();
+}
+
+/* Safety numbers */
+
+static const char DIGITS[] = "300354477692869396892869876765458257569162576843440918079131";
+
+static void set_up_number(bool verified) {
+        set_up();
+        f->chat.verification.verified = verified;
+        memcpy(f->chat.verification.safety_number, DIGITS, sizeof(DIGITS));
+}
+
+static const char *answer_key(const char *key) {
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        return find_key(f->reply, key);
+}
+
+/* What every code has in three of its corners. */
+static void check_finder(const uint8_t *modules, unsigned width, unsigned x, unsigned y) {
+        static const char *const rows[7] = {
+                "#######", "#     #", "# ### #", "# ### #", "# ### #", "#     #", "#######"};
+
+        for (unsigned i = 0; i < 7; i++)
+                for (unsigned k = 0; k < 7; k++)
+                        CHECK_EQ(modules[(y + i) * width + x + k], rows[i][k] == '#');
+}
+
+TEST(verify_answers_number_and_code) {
+        const uint8_t *qr;
+        const char *key;
+        size_t n;
+
+        set_up_number(false);
+        call_wait(CALL("Verify", "sa{sv}", "bob", 0));
+        CHECK_STR(f->chat.asked, "verify|bob|-|-");
+        CHECK_STR(answer_key("safety-number"), DIGITS);
+        CHECK_STR(answer_key("verified"), "false");
+        CHECK_STR(answer_key("qr"), "ay");
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        CHECK(sd_bus_message_enter_container(f->reply, 'a', "{sv}") > 0);
+        for (;;) {
+                CHECK(sd_bus_message_enter_container(f->reply, 'e', "sv") > 0);
+                CHECK(sd_bus_message_read(f->reply, "s", &key) > 0);
+                if (streq(key, "qr"))
+                        break;
+                CHECK(sd_bus_message_skip(f->reply, "v") >= 0);
+                CHECK(sd_bus_message_exit_container(f->reply) >= 0);
+        }
+        CHECK(sd_bus_message_enter_container(f->reply, 'v', "ay") > 0);
+        CHECK(sd_bus_message_read_array(f->reply, 'y', (const void **)&qr, &n) > 0);
+        CHECK_EQ(qr[0], 25);
+        CHECK_EQ(n, 1 + 25 * 25);
+        check_finder(qr + 1, 25, 0, 0);
+        check_finder(qr + 1, 25, 18, 0);
+        check_finder(qr + 1, 25, 0, 18);
+        tear_down();
+}
+
+TEST(what_was_compared_is_answered_when_it_is_kept) {
+        for (int confirm = 0; confirm < 2; confirm++) {
+                set_up_number(!confirm);
+                call_until_open(CALL("Verify", "sa{sv}", "bob", 1, "confirm", "b", confirm));
+                CHECK_STR(f->chat.asked,
+                        confirm ? "set-verified|bob|yes|-" : "set-verified|bob|no|-");
+                settle();
+                CHECK_EQ(f->n_replies, 0);
+                FakeCall c = take_open();
+                c.done(c.userdata, NULL);
+                settle();
+                CHECK_STR(answer_key("safety-number"), DIGITS);
+                CHECK_STR(answer_key("verified"), confirm ? "true" : "false");
+
+                call_until_open(CALL("Verify", "sa{sv}", "bob", 1, "confirm", "b", confirm));
+                c = take_open();
+                c.done(c.userdata, &(ChatError){"Storage", "The disk is full."});
+                settle();
+                check_error(BUS_ERROR_PREFIX "Storage", "The disk is full.");
+                tear_down();
+        }
+}
+
+TEST(nobody_unknown_is_verified) {
+        set_up_number(false);
+        f->chat.refuse = true;
+        call_wait(CALL("Verify", "sa{sv}", "bob", 1, "confirm", "b", 1));
+        check_error(BUS_ERROR_PREFIX "UnknownPeer", "Nobody");
+        CHECK_EQ(f->chat.n_open, 0);
         tear_down();
 }
 
