@@ -211,8 +211,8 @@ static int append_options(sd_bus_message *m, const Call *call) {
                         if (status > 0)
                                 return status;
                 }
-                if (o->boolean)
-                        r = sd_bus_message_append(m, "{sv}", o->key, "b", 1);
+                if (o->boolean || o->negative)
+                        r = sd_bus_message_append(m, "{sv}", o->key, "b", o->boolean);
                 if (r >= 0 && o->number > 0)
                         r = sd_bus_message_append(m, "{sv}", o->key, "u", o->number);
         }

@@ -27,6 +27,7 @@ typedef struct CallOption {
         const char *key;
         const char *string;
         bool boolean;
+        bool negative; /* a boolean, which is false */
         uint32_t number;
 } CallOption;
 

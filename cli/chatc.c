@@ -45,7 +45,7 @@ const Verb verbs[] = {
         {"remove", "NAME", "forget a contact", verb_call},
         {"block", "NAME", "drop everything from somebody", verb_call},
         {"unblock", "NAME", "undo block", verb_call},
-        {"verify", "NAME [--confirm]", "compare safety numbers", verb_call},
+        {"verify", "NAME [--confirm|--unconfirm]", "compare safety numbers", verb_verify},
         {"export", "[WITH] [FILE]", "history as signed JSON lines", verb_unsupported},
         {"import", "[--verify] FILE", "take an exported history in", verb_unsupported},
         {"ring", "[--format text|dot|json|svg]", "the ring as seen from here", verb_call},

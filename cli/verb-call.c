@@ -56,8 +56,6 @@ static const Method methods[] = {
         {"remove", "RemoveContact", .words = 1},
         {"block", "Block", .words = 1},
         {"unblock", "Unblock", .words = 1},
-        {"verify", "Verify", ANSWER_DICT, .words = 1,
-                .options = {{"--confirm", "confirm", .flag = true}}},
         {"ring", "Ring", ANSWER_DICT, .options = {{"--format", "format"}}},
 };
 

@@ -52,6 +52,8 @@ def variant(key, value):
         return GLib.Variant("a{sv}", dictionary(value))
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return GLib.Variant("aa{sv}", [dictionary(v) for v in value])
+    if isinstance(value, list) and value and isinstance(value[0], int):
+        return GLib.Variant("ay", value)
     if isinstance(value, list):
         return GLib.Variant("as", value)
     return GLib.Variant("s", value)

@@ -72,7 +72,8 @@ def test_version_and_help_need_no_bus(chatc):
     ["peers", "bob"], ["peers", "--all=1"], ["chats", "bob"], ["history"], ["history", "a", "b"],
     ["history", "a", "-n"], ["history", "a", "-n", "0"], ["history", "a", "-n", "-1"],
     ["history", "a", "-n", "5", "--all"], ["cancel"], ["create", "#a", "--private", "--hidden"],
-    ["rename", "a"], ["outbox", "bob"], ["cancel", "1", "2"], ["read"], ["doctor", "--all"],
+    ["rename", "a"], ["outbox", "bob"], ["cancel", "1", "2"], ["read"], ["doctor", "--all"], ["verify"],
+    ["verify", "bob", "--confirm", "--unconfirm"],
 ])
 def test_wrong_command_lines(chatc, mock_daemon, words):
     daemon = mock_daemon()
@@ -543,6 +544,58 @@ def test_doctor_finds_out_why_there_is_nobody_to_ask(chatc, private_bus):
     assert text[1].split()[:2] == ["daemon", "failed"]
 
 
+# Safety numbers
+
+GROUPS = [f"{n:05}" for n in range(1, 13)]
+QR = [3, 1, 0, 1, 0, 1, 0, 1, 1, 0]
+QR_LINES = ["    " + line for line in (
+    "███████████", "███████████", "████▄▀▄████", "████▄▄█████", "███████████", "███████████")]
+
+
+def verification(**more):
+    return {"Verify": {"safety-number": "".join(GROUPS), "verified": False, "qr": QR, **more}}
+
+
+def test_verify_prints_what_is_to_be_read_out(chatc, mock_daemon):
+    daemon = mock_daemon(answers=verification())
+    out = chatc("verify", "bob").stdout.decode()
+    assert [line.split() for line in out.splitlines()[:3]] == [GROUPS[:4], GROUPS[4:8], GROUPS[8:]]
+    assert "bob is not verified.\n" in out and "chatc verify bob --confirm" in out
+    assert not set(out) & set("█▀▄")
+    assert "--confirm" not in chatc("verify", "bob", "--quiet").stdout.decode()
+    assert lines(chatc("verify", "bob", "--json").stdout) == [verification()["Verify"]]
+    daemon.set(answers=verification(verified=True))
+    assert chatc("verify", "bob").stdout.endswith(b"\nbob is verified.\n")
+
+
+@pytest.mark.parametrize("words", [[], ["--no-color"]])
+def test_verify_draws_the_code_on_a_terminal(chatc, mock_daemon, words):
+    mock_daemon(answers=verification())
+    out, status = finish(*on_terminal(chatc, "verify", "bob", *words))
+    assert status == 0
+    out = out.decode().replace("\r\n", "\n")
+    if not words:
+        assert out.count("\x1b[97;40m") == out.count("\x1b[0m") == len(QR_LINES)
+        out = out.replace("\x1b[97;40m", "").replace("\x1b[0m", "")
+    assert "\n" + "\n".join(QR_LINES) + "\n" in out and "\x1b" not in out
+
+
+@pytest.mark.parametrize("qr", [[], [0], [3], QR[:-1], QR + [0], [178], "text", [True], {"a": 1}])
+def test_verify_draws_no_code_that_is_none(chatc, mock_daemon, qr):
+    mock_daemon(answers=verification(qr=qr))
+    out, status = finish(*on_terminal(chatc, "verify", "bob"))
+    assert status == 0 and b"is not verified" in out
+    assert not set(out.decode()) & set("█▀▄")
+
+
+def test_verify_lets_nothing_through_to_the_terminal(chatc, mock_daemon):
+    mock_daemon(answers={"Verify": {"safety-number": HOSTILE}})
+    out, status = finish(*on_terminal(chatc, "verify", HOSTILE, "--no-color"))
+    assert status == 0
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]",
+                         out.decode().replace("\r\n", "\n"))
+
+
 # The verbs that are one call
 
 @pytest.mark.parametrize("words, call", [
@@ -569,7 +622,9 @@ def test_doctor_finds_out_why_there_is_nobody_to_ask(chatc, private_bus):
     (["remove", "bob"], ["RemoveContact", ["bob", {}]]),
     (["block", "bob"], ["Block", ["bob", {}]]),
     (["unblock", "bob"], ["Unblock", ["bob", {}]]),
+    (["verify", "bob"], ["Verify", ["bob", {}]]),
     (["verify", "bob", "--confirm"], ["Verify", ["bob", {"confirm": True}]]),
+    (["verify", "bob", "--unconfirm"], ["Verify", ["bob", {"confirm": False}]]),
     (["ring", "--format", "dot"], ["Ring", [{"format": "dot"}]]),
     (["doctor"], ["Doctor", [{}]]),
 ])
