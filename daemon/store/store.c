@@ -36,6 +36,10 @@ static const char *const TABLES[] = {
         [TABLE_EVENT] = "event",
         [TABLE_VOID] = "void",
         [TABLE_CLIENT] = "client",
+        [TABLE_PREKEY] = "prekey",
+        [TABLE_MAIL] = "mail",
+        [TABLE_MAIL_OWED] = "mail-owed",
+        [TABLE_TOKEN] = "token",
         [_TABLE_MAX] = NULL,
 };
 

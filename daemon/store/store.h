@@ -37,6 +37,10 @@ enum {
         TABLE_EVENT, /* u64 cursor -> what has happened */
         TABLE_VOID, /* u32 feed, u8 reason -> ranges that will never come */
         TABLE_CLIENT, /* name -> cursor up to which it has acknowledged events */
+        TABLE_PREKEY, /* u64 id -> an own prekey, with its secret */
+        TABLE_MAIL, /* u32 recipient, u32 feed, u64 seq -> where its envelopes lie */
+        TABLE_MAIL_OWED, /* u32 account, u32 feed -> a receipt is to be sealed */
+        TABLE_TOKEN, /* u32 account -> what lets mail into its mailbox */
         _TABLE_MAX,
 };
 
