@@ -33,6 +33,7 @@ static void tracker_set_connected(Directory *d, Tracker *t, bool connected) {
         if (connected == t->connected)
                 return;
         t->connected = connected;
+        t->ready = false;
         t->announce_at = USEC_INFINITY; /* all is announced after connecting */
         t->refusal = CODE_OK;
         if (connected)
@@ -86,10 +87,18 @@ static void on_session_replaced(void *userdata, Session *s, Bytes outer) {
                 d->callbacks->record(d->userdata, &record, outer);
 }
 
+static void on_session_mail(void *userdata, Session *s) {
+        Directory *d = userdata;
+
+        if (d->callbacks->mail_waiting)
+                d->callbacks->mail_waiting(d->userdata, s);
+}
+
 static const SessionCallbacks session_callbacks = {
         .state = on_session_state,
         .presence = on_session_presence,
         .record = on_session_record,
+        .mail_waiting = on_session_mail,
         .replaced = on_session_replaced,
 };
 
@@ -202,6 +211,10 @@ const EndpointKey *directory_tracker(const Directory *d, size_t i) {
         return &d->trackers[i].address;
 }
 
+Session *directory_ready_session(const Directory *d, size_t i) {
+        return i < d->n && d->trackers[i].ready ? d->trackers[i].session : NULL;
+}
+
 Session *directory_connected_session(const Directory *d) {
         for (size_t i = 0; i < d->n; i++)
                 if (d->trackers[i].session &&
@@ -291,6 +304,16 @@ static void publish_to(Directory *d, Session *s, Bytes record) {
                 announce_again(d, s, CODE_TOO_MANY);
 }
 
+static void tracker_set_ready(Directory *d, Session *s) {
+        Tracker *t = tracker_of(d, s);
+
+        if (!t)
+                return;
+        t->ready = true;
+        if (d->callbacks->tracker_ready)
+                d->callbacks->tracker_ready(d->userdata, s);
+}
+
 /* A tracker that is new to this account takes its presence only once it has the name. */
 static void on_registered(void *userdata, Code code, const char *text, Frame *ok) {
         Session *s = userdata;
@@ -300,8 +323,10 @@ static void on_registered(void *userdata, Code code, const char *text, Frame *ok
                 d->callbacks->name_refused(d->userdata, code, text);
         else if (is_refused(code))
                 announce_again(d, s, code);
-        else if (d->claimed && session_state(s) == SESSION_CONNECTED)
+        else if (d->claimed && session_state(s) == SESSION_CONNECTED) {
                 publish_to(d, s, (Bytes){});
+                tracker_set_ready(d, s);
+        }
 }
 
 static void register_at(Directory *d, Session *s) {

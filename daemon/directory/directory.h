@@ -28,6 +28,11 @@ typedef struct DirectoryCallbacks {
         void (*presence)(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
                 usec_t last_seen, const PresenceRecord *p);
 
+        /* The tracker of this session has the account and its newest record: from now on it can be
+         * asked about mail. And: it has some for this account. Both may be NULL. */
+        void (*tracker_ready)(void *userdata, Session *s);
+        void (*mail_waiting)(void *userdata, Session *s);
+
         /* A tracker refused to register this account's name. */
         void (*name_refused)(void *userdata, Code code, const char *text);
 } DirectoryCallbacks;
@@ -48,6 +53,9 @@ const EndpointKey *directory_tracker(const Directory *d, size_t i);
 
 /* NULL while stopped. */
 const Session *directory_session(const Directory *d, size_t i);
+
+/* The same, and the tracker has the account; else NULL. */
+Session *directory_ready_session(const Directory *d, size_t i);
 
 /* One is connected. */
 bool directory_is_connected(const Directory *d);

@@ -12,6 +12,7 @@ typedef struct Tracker {
         Session *session;
         unsigned slot; /* for TRACKER_BIT(); kept for as long as it is in the list */
         bool connected; /* as was last told of the session */
+        bool ready; /* it has taken REGISTER over this session */
         Backoff refused; /* what was announced */
         usec_t announce_at; /* again; USEC_INFINITY */
         Code refusal; /* of what was announced last; CODE_OK: it was taken, or no answer yet */

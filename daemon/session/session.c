@@ -221,6 +221,41 @@ int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata
         return r < 0 ? r : request_send(s, watch_encode(conn_output(s->conn), id, w));
 }
 
+int session_deposit(Session *s, const Deposit *d, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, deposit_encode(conn_output(s->conn), id, d));
+}
+
+int session_collect(Session *s, const Collect *c, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, collect_encode(conn_output(s->conn), id, c));
+}
+
+int session_collected(Session *s, const Collected *c, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, collected_encode(conn_output(s->conn), id, c));
+}
+
+int session_mail_status(Session *s, const MailStatus *m, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, mail_status_encode(conn_output(s->conn), id, m));
+}
+
+int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, withdraw_encode(conn_output(s->conn), id, w));
+}
+
 void session_forget(Session *s, void *userdata) {
         Request *q;
 
@@ -338,11 +373,18 @@ static int take_bye(Session *s, Frame *f) {
 
 static int take_push(Session *s, Frame *f) {
         PresencePush p;
+        uint64_t items;
         Bytes record;
         int r;
 
         if (s->phase != PHASE_READY)
                 return -EPROTO;
+        if (f->type == FRAME_MAIL_WAITING) {
+                r = mail_waiting_decode(f, &items);
+                if (r >= 0 && items > 0 && s->callbacks->mail_waiting)
+                        s->callbacks->mail_waiting(s->userdata, s);
+                return r;
+        }
         if (f->type == FRAME_PRESENCE) {
                 r = presence_push_decode(f, &p);
                 if (r >= 0)
@@ -380,6 +422,7 @@ static int on_frame(void *userdata, Frame *f) {
                 return frame_decode_empty(f);
         case FRAME_PRESENCE:
         case FRAME_RECORD:
+        case FRAME_MAIL_WAITING:
         case FRAME_SESSION_REPLACED:
                 return take_push(s, f);
         default:

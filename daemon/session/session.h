@@ -9,7 +9,7 @@
 
 #include "net/greeting.h"
 #include "util/endpoint-key.h"
-#include "wire/tracker.h"
+#include "wire/mailbox.h"
 
 typedef enum SessionState {
         SESSION_CONNECTING,
@@ -28,6 +28,9 @@ typedef struct SessionCallbacks {
         void (*state)(void *userdata, Session *s);
         void (*presence)(void *userdata, Session *s, const PresencePush *p);
         void (*record)(void *userdata, Session *s, Bytes record);
+
+        /* There is mail to COLLECT. May be NULL. */
+        void (*mail_waiting)(void *userdata, Session *s);
 
         /* RECORD shows that another device is active now; not verified. */
         void (*replaced)(void *userdata, Session *s, Bytes record);
@@ -74,6 +77,11 @@ int session_publish(Session *s, const Publish *p, SessionAnswerFn fn, void *user
 int session_lookup(Session *s, const Lookup *l, SessionAnswerFn fn, void *userdata);
 int session_list_peers(Session *s, const ListPeers *l, SessionAnswerFn fn, void *userdata);
 int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata);
+int session_deposit(Session *s, const Deposit *d, SessionAnswerFn fn, void *userdata);
+int session_collect(Session *s, const Collect *c, SessionAnswerFn fn, void *userdata);
+int session_collected(Session *s, const Collected *c, SessionAnswerFn fn, void *userdata);
+int session_mail_status(Session *s, const MailStatus *m, SessionAnswerFn fn, void *userdata);
+int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *userdata);
 
 /* Answers for USERDATA will not be called any more. */
 void session_forget(Session *s, void *userdata);
