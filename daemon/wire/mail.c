@@ -2,6 +2,12 @@
 
 #include "wire/mail.h"
 
+#include <assert.h>
+
+#include "crypto/hpke.h"
+
+static_assert(MAIL_KEY_SIZE == HPKE_KEY_SIZE && MAIL_KEY_SIZE == HPKE_SEED_SIZE);
+
 static void read_version(CborReader *r) {
         if (cbor_read_uint(r) != MAIL_VERSION)
                 cbor_refuse(r);
@@ -145,6 +151,55 @@ int content_decode(Bytes in, Content *ret) {
                 return -EBADMSG;
         *ret = c;
         return 0;
+}
+
+/* Sealing */
+
+#define INFO_CONTEXT "p2pchat/1 mail" /* and a zero byte */
+#define INFO_SIZE (sizeof(INFO_CONTEXT) + KEY_SIZE + 2 + 8)
+
+/* Who reads, in which suite, by which key: an envelope that somebody has readdressed does not
+ * open. */
+static void make_info(
+        const uint8_t *account, uint64_t suite, uint64_t prekey, uint8_t ret[static INFO_SIZE]) {
+        uint8_t *p = ret + sizeof(INFO_CONTEXT);
+
+        memcpy(ret, INFO_CONTEXT, sizeof(INFO_CONTEXT));
+        memcpy(p, account, KEY_SIZE);
+        p += KEY_SIZE;
+        *p++ = (uint8_t)(suite >> 8);
+        *p++ = (uint8_t)suite;
+        for (int shift = 56; shift >= 0; shift -= 8)
+                *p++ = (uint8_t)(prekey >> shift);
+}
+
+int envelope_seal(Buffer *out, const uint8_t account[static KEY_SIZE], const Prekey *prekey,
+        Bytes plaintext, const uint8_t seed[static MAIL_KEY_SIZE]) {
+        _cleanup_(buffer_done) Buffer ciphertext = BUFFER_NULL;
+        Envelope e = {.suite = prekey->suite, .prekey = prekey->id};
+        uint8_t info[INFO_SIZE];
+        int r;
+
+        if (prekey->suite != MAIL_SUITE_HPKE || prekey->key.size != MAIL_KEY_SIZE)
+                return -EKEYREJECTED;
+        make_info(account, e.suite, e.prekey, info);
+        r = hpke_seal(prekey->key.data, seed, (Bytes){.data = info, .size = sizeof(info)},
+                (Bytes){}, plaintext, e.enc, &ciphertext);
+        if (r < 0)
+                return r;
+        e.ciphertext = buffer_bytes(&ciphertext);
+        return envelope_encode(out, &e);
+}
+
+int envelope_open(Buffer *out, const uint8_t account[static KEY_SIZE], const Envelope *e,
+        uint64_t suite, const uint8_t secret[static MAIL_KEY_SIZE]) {
+        uint8_t info[INFO_SIZE];
+
+        if (e->suite != suite || suite != MAIL_SUITE_HPKE)
+                return -EBADMSG;
+        make_info(account, e->suite, e->prekey, info);
+        return hpke_open(secret, e->enc, (Bytes){.data = info, .size = sizeof(info)}, (Bytes){},
+                e->ciphertext, out);
 }
 
 /* Objects of the recipient's account key */

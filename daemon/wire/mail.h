@@ -76,6 +76,15 @@ typedef struct Content {
 int content_encode(Buffer *out, const Content *c);
 int content_decode(Bytes in, Content *ret);
 
+/* Seals PLAINTEXT for ACCOUNT. SEED is fresh randomness. -EKEYREJECTED: not a usable key. */
+int envelope_seal(Buffer *out, const uint8_t account[static KEY_SIZE], const Prekey *prekey,
+        Bytes plaintext, const uint8_t seed[static MAIL_KEY_SIZE]);
+
+/* Appends the plaintext of an envelope to ACCOUNT, for the prekey of that id: SUITE is what it was
+ * made for. -EBADMSG: it does not open, or is in another suite. */
+int envelope_open(Buffer *out, const uint8_t account[static KEY_SIZE], const Envelope *e,
+        uint64_t suite, const uint8_t secret[static MAIL_KEY_SIZE]);
+
 #define PSEUDONYM_SIZE 16
 #define DEPOSIT_TOKEN_LIFETIME (180 * USEC_PER_DAY)
 
