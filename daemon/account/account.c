@@ -4,8 +4,15 @@
 
 #include <stdio.h>
 
+#include "crypto/hpke.h"
+#include "store/prekey.h"
+#include "wire/mail.h"
+
 /* Clocks that work differ by less. */
 #define CLOCK_WRONG USEC_PER_HOUR
+
+/* After a renewal that was not kept. */
+#define RENEWAL_RETRY USEC_PER_MINUTE
 
 typedef enum Operation {
         OPERATION_NONE,
@@ -23,7 +30,7 @@ struct Account {
         void *userdata;
         Identity identity;
         LocalIdentity local;
-        usec_t certified, recorded; /* when certificate and record were made, 0: there are none */
+        usec_t certified, recorded; /* when certificate and record were made; 0: they are to be */
         Endpoints endpoints;
         bool published;
         Buffer presence;
@@ -60,6 +67,38 @@ Bytes account_presence(const Account *a) {
         return buffer_bytes(&a->presence);
 }
 
+/* Prekeys */
+
+/* In the batch of the record that names it, which nobody sees before it is on disk. */
+static int make_prekey(Account *a, uint64_t last, PrekeyRow *ret) {
+        usec_t now = loop_realtime(a->loop);
+        uint8_t seed[HPKE_SEED_SIZE];
+
+        *ret = (PrekeyRow){
+                .id = MAX(last + 1, now / USEC_PER_MSEC), .suite = MAIL_SUITE_HPKE, .made = now};
+        loop_random(a->loop, seed, sizeof(seed));
+        hpke_key_derive(seed, ret->secret, ret->public);
+        explicit_bzero(seed, sizeof(seed));
+        return prekey_put(a->store, ret);
+}
+
+/* The one for a new record: a new one each time that it is renewed. */
+static int find_prekey(Account *a, PrekeyRow *ret) {
+        usec_t now = loop_realtime(a->loop);
+        PrekeyRow last = {};
+        int r;
+
+        r = prekey_newest(store_write(a->store), &last);
+        if (r < 0)
+                return r;
+        if (r == 0 || now < last.made || now - last.made >= PREKEY_ROTATION)
+                r = make_prekey(a, last.id, ret);
+        else
+                *ret = last;
+        explicit_bzero(&last, sizeof(last));
+        return MIN(r, 0);
+}
+
 /* Certificate and record */
 
 static int make_certificate(Account *a, usec_t now) {
@@ -89,9 +128,20 @@ static int make_record(Account *a, usec_t now) {
                 .seq = next_seq(i->record_seq, now),
                 .issued = now,
                 .expires = now + IDENTITY_LIFETIME,
+                .suites = {MAIL_SUITE_HPKE},
+                .n_suites = 1,
                 .listed = true};
+        PrekeyRow prekey;
         int r;
 
+        r = find_prekey(a, &prekey);
+        if (r < 0)
+                return r;
+        rec.prekeys[0] = (Prekey){.suite = prekey.suite,
+                .id = prekey.id,
+                .key = {.data = prekey.public, .size = sizeof(prekey.public)}};
+        rec.n_prekeys = 1;
+        explicit_bzero(prekey.secret, sizeof(prekey.secret));
         memcpy(rec.account, sign_key_public(&i->account), KEY_SIZE);
         memcpy(rec.name, i->name, NAME_SIZE);
         rec.certificate = buffer_bytes(&i->certificate);
@@ -109,7 +159,7 @@ static void account_set_local(Account *a) {
         a->local.certificate = buffer_bytes(&a->identity.certificate);
         a->local.record = buffer_bytes(&a->identity.record);
         a->certified = a->recorded = 0;
-        if (record_parse(a->local.record, &rec) >= 0) {
+        if (record_parse(a->local.record, &rec) >= 0 && rec.n_prekeys > 0) {
                 a->certified = rec.device.issued;
                 a->recorded = rec.issued;
         }
@@ -138,9 +188,21 @@ static bool account_is_due(const Account *a) {
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
 
-static void account_look_at_times(Account *a) {
-        if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0)
+/* What a directory hears of is on disk: the record's prekey is needed to open mail. */
+static void on_renewed(void *userdata, int error) {
+        Account *a = userdata;
+
+        if (error < 0) {
+                a->recorded = 0; /* due again */
+                loop_timer_set(a->renewal, loop_now(a->loop) + RENEWAL_RETRY);
+        } else if (account_is_active(a))
                 account_publish(a, &a->endpoints);
+}
+
+static void account_look_at_times(Account *a) {
+        if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0 &&
+                store_after_commit(a->store, on_renewed, a) < 0)
+                on_renewed(a, -ENOMEM);
 }
 
 /* The wall clock may step: looked at once a day, not trusted to be a week from now. */
@@ -483,8 +545,8 @@ void account_start(Account *a) {
         a->callbacks->use_tracker(a->userdata, a->identity.tracker);
         if (!account_is_active(a))
                 return;
-        if (account_is_due(a))
-                (void)account_renew(a);
+        if (account_is_due(a) && account_renew(a) >= 0)
+                (void)store_commit(a->store);
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
         a->callbacks->active(a->userdata, true);
 }
