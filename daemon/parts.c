@@ -74,6 +74,18 @@ static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], 
         chat_on_presence(p->chat, account, online, last_seen, presence);
 }
 
+static void on_tracker_ready(void *userdata, Session *s) {
+        const Parts *p = userdata;
+
+        delivery_tracker_ready(p->delivery, s);
+}
+
+static void on_mail_waiting(void *userdata, Session *s) {
+        const Parts *p = userdata;
+
+        delivery_mail_waiting(p->delivery, s);
+}
+
 static void on_name_refused(void *userdata, Code code, const char *text) {
         const Parts *p = userdata;
 
@@ -87,6 +99,8 @@ static const DirectoryCallbacks directory_callbacks = {
         .trackers_changed = on_trackers_changed,
         .record = on_record,
         .presence = on_presence,
+        .tracker_ready = on_tracker_ready,
+        .mail_waiting = on_mail_waiting,
         .name_refused = on_name_refused,
 };
 

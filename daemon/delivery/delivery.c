@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "delivery/private.h"
+#include "delivery/mail.h"
 
 #include <utlist.h>
 
@@ -142,6 +142,7 @@ static void on_batch(void *userdata, int error) {
         if (error < 0) {
                 drop_unknown_peers(d);
                 send_again_later(d);
+                mail_batch_failed(d->mail);
         }
 }
 
@@ -180,6 +181,11 @@ void peer_forget(Peer *p) {
         peer_free(p);
 }
 
+void peer_let_go(Peer *p) {
+        if (!p->link && p->state == PEER_IDLE && !p->unfinished && !peer_has_rows(p))
+                peer_forget(p);
+}
+
 /* P may be gone after this. */
 static void peer_link_lost(Peer *p) {
         Delivery *d = p->delivery;
@@ -197,9 +203,10 @@ static void peer_link_lost(Peer *p) {
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
-        if (peer_has_rows(p))
+        if (peer_has_rows(p)) {
+                mail_wake(d->mail, p->account, p->number);
                 peer_retry_later(p, USEC_INFINITY);
-        else
+        } else
                 peer_forget(p);
 }
 
@@ -217,10 +224,10 @@ static void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
         _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
-        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL, token = BUFFER_NULL;
         HelloOk ok = {.presence = buffer_bytes(&d->presence)};
 
-        if (!p || !rc) {
+        if (!p || !rc || mail_make_token(d, c, &token) < 0) {
                 link_turn_away(d, l, CODE_STORAGE, "out of memory");
                 return;
         }
@@ -236,6 +243,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         if (c->flags & CONTACT_PINNED)
                 link_trust(l);
         (void)directory_watch(d->directory, p->account);
+        ok.deposit_token = buffer_bytes(&token);
         inbox_greet(p, &ok, rc, &buf);
         link_confirm(l, &ok);
 }
@@ -312,6 +320,14 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
                 learn_and_welcome(d, l, &g->record, record, false);
 }
 
+static void take_token(Delivery *d, const Peer *p, Bytes token) {
+        Contact c;
+
+        if (token.size > 0 && contact_get(store_write(d->store), p->account, &c) > 0 &&
+                (c.flags & (CONTACT_PINNED | CONTACT_REQUEST)))
+                mail_take_token(d, &c, token);
+}
+
 static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         Delivery *d = userdata;
         Peer *p = link_userdata(l);
@@ -326,6 +342,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
                         d->directory, link_certificate(l), ok->presence, loop_realtime(d->loop));
         if (ok->receipt.size > 0)
                 (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
+        take_token(d, p, ok->deposit_token);
+        mail_peer_reached(d->mail, p);
         if (p->n_receipts > 0)
                 inbox_settle(p, 0);
         peer_reached(p);
@@ -419,6 +437,8 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
         if (r >= 0)
                 r = loop_timer_new(loop, outbox_on_turn, d, &d->turn_timer);
         if (r >= 0)
+                r = mail_new(d, &d->mail);
+        if (r >= 0)
                 r = loop_timer_new(loop, expiry_on_timer, d, &d->expiry_timer);
         if (r < 0) {
                 delivery_free(d);
@@ -434,6 +454,7 @@ void delivery_stop(Delivery *d) {
         d->started = false;
         while (d->confirming)
                 confirming_end(d->confirming);
+        mail_stop(d->mail);
         dialling_stop(d); /* before the links are gone that are being opened */
         loop_timer_set(d->expiry_timer, USEC_INFINITY);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
@@ -449,6 +470,7 @@ Delivery *delivery_free(Delivery *d) {
         store_forget(d->store, d);
         link_pool_free(d->links);
         dialling_free(d);
+        mail_free(d->mail);
         loop_timer_free(d->turn_timer);
         loop_timer_free(d->expiry_timer);
         buffer_done(&d->presence);
@@ -460,6 +482,7 @@ Delivery *delivery_free(Delivery *d) {
 void delivery_start(Delivery *d) {
         d->started = true;
         dialling_start(d);
+        mail_start(d->mail);
         loop_timer_set(d->expiry_timer, loop_now(d->loop));
 }
 
@@ -517,8 +540,18 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         if (p->link) {
                 link_trust(p->link); /* whom the user answers is a stranger no more */
                 outbox_pump(p);
-        } else
+        } else {
+                mail_wake(d->mail, p->account, p->number);
                 peer_want_link(p, false);
+        }
+}
+
+void delivery_tracker_ready(Delivery *d, Session *s) {
+        mail_tracker_ready(d->mail, s);
+}
+
+void delivery_mail_waiting(Delivery *d, Session *s) {
+        mail_waiting(d->mail, s);
 }
 
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Brings what is in the outbox to whom it is for, and takes in what others bring.
+ * Brings what is in the outbox to whom it is for, and takes in what others bring. For who is away
+ * it is sealed and left in a mailbox; it stays in the outbox all the same.
  *
  * Sending: each recipient with envelopes is a peer with a link, an attempt to get one, or a time of
  * the next attempt. What goes over a link is read from committed rows only, in feed order, in
@@ -26,6 +27,7 @@ typedef struct DeliveryCallbacks {
 typedef struct DeliverySettings {
         bool accept_all; /* strangers are contacts at once */
         unsigned handshake; /* s until HELLO; 0: no limit */
+        unsigned stamp_bits; /* of work for a stranger's mailbox */
 } DeliverySettings;
 
 int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const Identity *self,
@@ -50,6 +52,10 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* Messages to ACCOUNT were given up, durably: it is told that they will not come. */
 void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* The tracker of this session can be asked about mail; it has some for this account. */
+void delivery_tracker_ready(Delivery *d, Session *s);
+void delivery_mail_waiting(Delivery *d, Session *s);
 
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);

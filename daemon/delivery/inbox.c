@@ -124,6 +124,11 @@ static OwedReceipt *owe_receipt(Peer *p, uint32_t feed) {
         return &p->receipts[p->n_receipts++];
 }
 
+void inbox_owe_receipt(Peer *p, uint32_t feed) {
+        p->owes = true;
+        (void)owe_receipt(p, feed);
+}
+
 /* Where there is no memory, it is sent again over the next link. */
 static void owe_beyond(Peer *p, const ReceivedAt *at) {
         OwedReceipt *owed = owe_receipt(p, at->feed);

@@ -4,7 +4,7 @@
 
 #include <utlist.h>
 
-#include "delivery/private.h"
+#include "delivery/mail.h"
 
 /* Rows that one turn of one peer looks at, so that a million of them do not keep others waiting. */
 #define TURN_ROWS 256
@@ -342,6 +342,8 @@ static void take_receipt(Peer *p, Receipt *rc) {
         if (r >= 0)
                 r = store_take_receipt(
                         d->store, d->self, &peer, rc, loop_realtime(d->loop), on_delivered, p);
+        if (r >= 0)
+                mail_take_back(d->mail, p->account, p->number);
         if (r > 0) {
                 free(p->unfinished);
                 p->unfinished = rc;

@@ -53,6 +53,7 @@ typedef struct OwedReceipt {
 
 typedef struct Race Race;
 typedef struct Newcomers Newcomers;
+typedef struct Mail Mail;
 
 typedef struct Peer {
         Delivery *delivery;
@@ -122,6 +123,7 @@ struct Delivery {
         uint64_t awaited; /* the batch after which on_batch() will come */
         Confirming *confirming;
         Newcomers *newcomers; /* by address */
+        Mail *mail;
 
         /* Getting links */
         DeadList dead;
@@ -174,6 +176,9 @@ int inbox_take_message(Peer *p, Frame *f);
 void inbox_drop_held(Peer *p);
 void inbox_settle(Peer *p, int error);
 
+/* A receipt for what came by mail goes over the link after the batch, or with inbox_settle(). */
+void inbox_owe_receipt(Peer *p, uint32_t feed);
+
 /* P's link is gone: nothing is owed any more. */
 void inbox_drop_owed(Peer *p);
 void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf);
@@ -201,6 +206,9 @@ void peer_free(Peer *p);
 
 /* Nothing more is to be remembered of P. Nobody asks any more after strangers, who come and go. */
 void peer_forget(Peer *p);
+
+/* Forgets P if he was only needed for a moment. */
+void peer_let_go(Peer *p);
 bool peer_has_place(const Delivery *d, bool urgent);
 
 /* An attempt as soon as there is a place. */
@@ -242,6 +250,7 @@ bool race_link_gave_way(Peer *p, const Link *l);
 /* void.c */
 void voids_tell(Peer *p);
 int voids_take(Peer *p, Frame *f);
+int voids_take_object(Peer *p, Bytes outer, const uint8_t *device);
 
 /* expiry.c: messages whose time is over before they could be delivered */
 void expiry_look(Delivery *d);

@@ -3,7 +3,7 @@
 /* What was given up is said to whom it was for, at the start of each link and when it happens: so a
  * gap that will never be filled is none. */
 
-#include "delivery/private.h"
+#include "delivery/mail.h"
 
 static void send_void(void *userdata, const Void *v) {
         _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
@@ -28,25 +28,25 @@ void voids_tell(Peer *p) {
 
 void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
+        Contact c;
 
+        if (contact_get(store_write(d->store), account, &c) > 0)
+                mail_take_back(d->mail, account, c.number);
         if (!p || !p->up || p->gave_up)
                 return;
         p->gave_up = true; /* many at once are told together */
         outbox_take_turn(p);
 }
 
-int voids_take(Peer *p, Frame *f) {
+int voids_take_object(Peer *p, Bytes outer, const uint8_t *device) {
         Delivery *d = p->delivery;
         _cleanup_(freep) Void *v = malloc(sizeof(*v));
         Contact author = {.number = p->number};
-        Bytes outer, certificate;
         int r;
 
         if (!v)
                 return -ENOMEM;
-        r = void_frame_decode(f, &outer, &certificate);
-        if (r >= 0)
-                r = void_decode(outer, link_certificate(p->link)->device, v);
+        r = void_decode(outer, device, v);
         if (r < 0)
                 return r;
         if (!key_equal(v->author, p->account) ||
@@ -56,4 +56,12 @@ int voids_take(Peer *p, Frame *f) {
         if (r < 0)
                 delivery_store_failed(d, "What a peer has given up could not be kept", r);
         return 0;
+}
+
+int voids_take(Peer *p, Frame *f) {
+        Bytes outer, certificate;
+        int r;
+
+        r = void_frame_decode(f, &outer, &certificate);
+        return r < 0 ? r : voids_take_object(p, outer, link_certificate(p->link)->device);
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Fetching what was left for this account: page by page, each acknowledged after its commit. */
+
+#include "delivery/mail.h"
+
+/* After a batch that failed, or without room. */
+#define COLLECT_AGAIN USEC_PER_MINUTE
+
+#define COLLECT_PAGE 32
+
+struct MailCollector {
+        Mail *mail;
+        Session *session;
+        bool again; /* more has come meanwhile */
+        bool later; /* something of this page could not be kept */
+        Buffer after; /* where the next page begins */
+        uint8_t ids[COLLECT_MAX][SHA256_SIZE]; /* taken, of this page */
+        size_t n_ids;
+        Rekey rekey; /* for what could not be opened */
+        LoopTimer *timer;
+};
+
+static void collector_free(MailCollector *c) {
+        Mail *m = c->mail;
+
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                if (m->collectors[i] == c)
+                        m->collectors[i] = NULL;
+        store_forget(m->store, c);
+        loop_timer_free(c->timer);
+        buffer_done(&c->after);
+        free(c);
+}
+
+static void collect_page(MailCollector *c);
+
+/* Everybody's mailbox of this account is empty: what can be opened by old prekeys is here. */
+static void note_complete(Mail *m) {
+        const Directory *dir = m->delivery->directory;
+
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                if (!directory_ready_session(dir, i))
+                        return;
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                if (m->collectors[i])
+                        return;
+        if (prekeys_collected(m->store, loop_realtime(m->loop)) < 0)
+                log_debug("Old prekeys could not be looked through");
+}
+
+static void collect_end(MailCollector *c) {
+        Mail *m = c->mail;
+        bool later = c->later;
+
+        if (c->again) {
+                c->again = false;
+                buffer_clear(&c->after);
+                collect_page(c);
+                return;
+        }
+        collector_free(c);
+        if (!later)
+                note_complete(m);
+}
+
+static void collect_later(MailCollector *c) {
+        Loop *l = c->mail->loop;
+
+        c->later = c->again = false;
+        buffer_clear(&c->after);
+        loop_timer_set(c->timer, loop_now(l) + loop_jitter(l, COLLECT_AGAIN));
+}
+
+static void on_collected(void *userdata, Code code, const char *text, Frame *ok) {
+        MailCollector *c = userdata;
+
+        if (code == CODE_TRACKER_UNREACHABLE)
+                collector_free(c); /* another begins when it is back */
+        else if (code != CODE_OK || c->later)
+                collect_later(c);
+        else if (buffer_size(&c->after) > 0)
+                collect_page(c);
+        else
+                collect_end(c);
+}
+
+/* What could not be opened stays there, with a word for who sent it. */
+static int make_rekey(MailCollector *c, Buffer *out) {
+        Delivery *d = c->mail->delivery;
+        PrekeyRow newest;
+        int r;
+
+        if (c->rekey.n_items == 0)
+                return 0;
+        r = prekey_newest(store_write(d->store), &newest);
+        if (r <= 0)
+                return r;
+        memcpy(c->rekey.account, sign_key_public(&d->self->account), KEY_SIZE);
+        c->rekey.prekey = (Prekey){.suite = newest.suite,
+                .id = newest.id,
+                .key = {.data = newest.public, .size = sizeof(newest.public)}};
+        r = rekey_encode(out, &c->rekey, &d->self->account);
+        explicit_bzero(&newest, sizeof(newest));
+        return r;
+}
+
+static void page_done(MailCollector *c) {
+        _cleanup_(buffer_done) Buffer rekey = BUFFER_NULL;
+        Collected done = {.ids = {.data = c->ids[0], .size = c->n_ids * SHA256_SIZE}};
+
+        if (make_rekey(c, &rekey) < 0)
+                c->later = true;
+        done.rekey = buffer_bytes(&rekey);
+        if (done.ids.size == 0 && done.rekey.size == 0)
+                on_collected(c, CODE_OK, "", NULL);
+        else if (session_collected(c->session, &done, on_collected, c) < 0)
+                collect_later(c);
+}
+
+static void on_page_batch(void *userdata, int error) {
+        MailCollector *c = userdata;
+
+        if (error < 0) {
+                collect_later(c);
+                return;
+        }
+        mail_owed_kept(c->mail);
+        page_done(c);
+}
+
+static void take_item(MailCollector *c, Bytes envelope) {
+        uint8_t id[SHA256_SIZE];
+
+        envelope_id(envelope, id);
+        switch (mail_take(c->mail, envelope)) {
+        case MAIL_TAKEN:
+                memcpy(c->ids[c->n_ids++], id, SHA256_SIZE);
+                break;
+        case MAIL_UNOPENED:
+                if (c->rekey.n_items < REKEY_ITEMS_MAX)
+                        memcpy(c->rekey.items[c->rekey.n_items++], id, SHA256_SIZE);
+                break;
+        case MAIL_LATER:
+                c->later = true;
+                break;
+        }
+}
+
+static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
+        _cleanup_(freep) CollectAnswer *page = malloc(sizeof(*page));
+        MailCollector *c = userdata;
+
+        if (code == CODE_TRACKER_UNREACHABLE || code == CODE_NOT_SUPPORTED) {
+                collector_free(c); /* it has no mailboxes, or another begins when it is back */
+                return;
+        }
+        if (!page || code != CODE_OK || collect_answer_decode(ok, page) < 0) {
+                collect_later(c);
+                return;
+        }
+        c->n_ids = c->rekey.n_items = 0;
+        for (size_t i = 0; i < page->n_items; i++)
+                take_item(c, page->items[i].envelope);
+        buffer_clear(&c->after);
+        if (buffer_append(&c->after, page->after.data, page->after.size) < 0 ||
+                store_after_commit(c->mail->store, on_page_batch, c) < 0)
+                collect_later(c);
+}
+
+static void collect_page(MailCollector *c) {
+        Collect ask = {.after = buffer_bytes(&c->after), .limit = COLLECT_PAGE};
+
+        loop_timer_set(c->timer, USEC_INFINITY);
+        if (session_collect(c->session, &ask, on_page, c) < 0)
+                collect_later(c);
+}
+
+/* The session may have been ended while nothing was asked of it. */
+static bool session_is_there(const MailCollector *c) {
+        const Directory *dir = c->mail->delivery->directory;
+
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                if (directory_session(dir, i) == c->session)
+                        return true;
+        return false;
+}
+
+static void on_timer(void *userdata) {
+        MailCollector *c = userdata;
+
+        if (session_is_there(c) && session_state(c->session) == SESSION_CONNECTED)
+                collect_page(c);
+        else
+                collector_free(c);
+}
+
+static MailCollector *collector_new(Mail *m, Session *s) {
+        MailCollector *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return NULL;
+        c->mail = m;
+        c->session = s;
+        if (loop_timer_new(m->loop, on_timer, c, &c->timer) >= 0)
+                for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                        if (!m->collectors[i]) {
+                                m->collectors[i] = c;
+                                return c;
+                        }
+        loop_timer_free(c->timer);
+        free(c);
+        return NULL;
+}
+
+void mail_collect(Mail *m, Session *s) {
+        MailCollector *c = NULL;
+
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                if (m->collectors[i] && m->collectors[i]->session == s)
+                        c = m->collectors[i];
+        if (c) {
+                c->again = true;
+                return;
+        }
+        c = collector_new(m, s);
+        if (c)
+                collect_page(c);
+}
+
+void mail_collect_stop(Mail *m) {
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++) {
+                MailCollector *c = m->collectors[i];
+
+                if (!c)
+                        continue;
+                if (session_is_there(c))
+                        session_forget(c->session, c);
+                collector_free(c);
+        }
+}

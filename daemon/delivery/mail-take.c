@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Opening what was collected, and taking it as if a link had brought it. What is not wanted, or
+ * does not hold, is taken as well: nobody would do better with it later. */
+
+#include "delivery/mail.h"
+
+/* Messages */
+
+/* Whether CERTIFICATE may speak for an entry of FROM: the entry's device or a newer one, and not
+ * one that had been replaced when the entry was written. */
+static bool signer_is_good(
+        const Contact *from, const Inner *m, const Certificate *c, bool *ret_old) {
+        Record newest;
+
+        *ret_old = false;
+        if (!key_equal(c->account, m->account) || c->epoch < m->epoch || m->sent >= c->expires ||
+                (c->epoch == m->epoch && !key_equal(c->device, m->device)))
+                return false;
+        if (record_parse(from->record, &newest) < 0)
+                return false;
+        *ret_old = m->epoch < MAX(newest.epoch, c->epoch) ||
+                (m->epoch == newest.epoch && !key_equal(m->device, newest.device.device));
+        return !*ret_old || c->epoch > m->epoch || m->sent < newest.device.issued;
+}
+
+/* The row of who wrote M, made if need be by the record that came along. 1 or 0. */
+static int find_sender(Delivery *d, const Inner *m, const Content *content, Contact *ret) {
+        Record record;
+        int r;
+
+        if (content->record.size == 0 || record_decode(content->record, &record) < 0 ||
+                !key_equal(record.account, m->account))
+                return contact_get(store_write(d->store), m->account, ret);
+        r = contact_learn(d->store, &record, content->record,
+                d->settings.accept_all ? CONTACT_PINNED : 0, false, ret);
+        if (r == -ESTALE)
+                return contact_get(store_write(d->store), m->account, ret);
+        return r == -EUSERS ? 0 : r < 0 ? r : 1;
+}
+
+/* Said over the link if there is one, else by mail, after the commit. */
+static int owe_receipt(Mail *m, const Contact *to, uint32_t feed) {
+        Delivery *d = m->delivery;
+        Peer *p = peer_find(d, to->account);
+        uint64_t mark;
+        int r;
+
+        if (p && p->up) {
+                inbox_owe_receipt(p, feed);
+                return delivery_await_commit(d);
+        }
+        loop_random(m->loop, &mark, sizeof(mark));
+        r = mail_owe(m->store, to->number, feed, mark);
+        if (r >= 0)
+                mail_note_owed(m, to->account, to->number);
+        return r;
+}
+
+static int take_entry(Mail *m, const Content *content, const Inner *inner, const Contact *from,
+        const Certificate *signer, bool old) {
+        Delivery *d = m->delivery;
+        uint8_t hash[SHA256_SIZE];
+        NewEntry e = {.self = d->self,
+                .from = from,
+                .inner = inner,
+                .bytes = content->body,
+                .hash = hash,
+                .signature = {.data = content->signature, .size = SIGNATURE_SIZE},
+                .old_device = old,
+                .now = loop_realtime(m->loop)};
+        ReceivedAt at;
+        Received what;
+        int r;
+
+        sha256(content->body.data, content->body.size, hash);
+        r = entry_verify(signer->device, hash, content->signature);
+        if (r < 0)
+                return 0;
+        r = store_receive(m->store, &e, &what, &at);
+        if (r >= 0 && what == RECEIVED_NEW)
+                r = store_keep_certificate(m->store, signer, content->certificate);
+        if (r >= 0 && (what == RECEIVED_NEW || what == RECEIVED_AGAIN))
+                r = owe_receipt(m, from, at.feed);
+        return r;
+}
+
+/* Negative: it cannot be kept now. */
+static int take_message(Mail *m, const Content *content) {
+        Delivery *d = m->delivery;
+        uint8_t conversation[SHA256_SIZE];
+        Certificate signer;
+        Contact from;
+        Inner inner;
+        bool old;
+        int r;
+
+        if (inner_decode(content->body, &inner) < 0 ||
+                certificate_decode(content->certificate, &signer) < 0)
+                return 0;
+        conversation_direct(sign_key_public(&d->self->account), inner.account, conversation);
+        if (memcmp(conversation, inner.conversation, SHA256_SIZE) != 0)
+                return 0; /* written to somebody else, who has sealed it anew */
+        r = find_sender(d, &inner, content, &from);
+        if (r <= 0)
+                return r;
+        if ((from.flags & CONTACT_BLOCKED) || !signer_is_good(&from, &inner, &signer, &old))
+                return 0;
+        r = take_entry(m, content, &inner, &from, &signer, old);
+        if (r >= 0 && content->deposit_token.size > 0)
+                mail_take_token(d, &from, content->deposit_token);
+        return r;
+}
+
+/* Statements */
+
+/* The peer whom a statement is by; NULL where nobody is known. RET: its row. */
+static Peer *find_author(Mail *m, const Certificate *c, Contact *ret) {
+        int r = contact_get(store_write(m->store), c->account, ret);
+
+        if (r <= 0 || (ret->flags & CONTACT_BLOCKED) || ret->epoch > c->epoch)
+                return NULL;
+        return peer_get(m->delivery, c->account, ret->number);
+}
+
+static int take_statement(Mail *m, const Content *content) {
+        Certificate signer;
+        Contact from;
+        Peer *p;
+
+        if (certificate_decode(content->certificate, &signer) < 0 ||
+                !certificate_is_valid_at(&signer, loop_realtime(m->loop)))
+                return 0;
+        p = find_author(m, &signer, &from);
+        if (!p)
+                return 0;
+        if (content->kind == CONTENT_RECEIPT)
+                (void)outbox_take_receipt_object(p, content->body, signer.device);
+        else
+                (void)voids_take_object(p, content->body, signer.device);
+        if (content->deposit_token.size > 0)
+                mail_take_token(m->delivery, &from, content->deposit_token);
+        peer_let_go(p);
+        return 0;
+}
+
+/* Opening */
+
+static int open_envelope(Mail *m, Bytes bytes, Buffer *plain) {
+        const uint8_t *self = sign_key_public(&m->delivery->self->account);
+        PrekeyRow key;
+        Envelope e;
+        int r;
+
+        if (envelope_decode(bytes, &e) < 0)
+                return -EBADMSG;
+        r = prekey_get(store_write(m->store), e.prekey, &key);
+        if (r <= 0)
+                return r < 0 ? r : -ENOKEY;
+        r = envelope_open(plain, self, &e, key.suite, key.secret);
+        explicit_bzero(&key, sizeof(key));
+        return r;
+}
+
+MailTaken mail_take(Mail *m, Bytes envelope) {
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
+        Content content;
+        int r;
+
+        r = open_envelope(m, envelope, &plain);
+        if (r == -ENOKEY)
+                return MAIL_UNOPENED;
+        if (r == -EBADMSG || (r >= 0 && content_decode(buffer_bytes(&plain), &content) < 0)) {
+                log_debug("A piece of mail does not hold, and is dropped");
+                return MAIL_TAKEN;
+        }
+        if (r >= 0)
+                r = content.kind == CONTENT_MESSAGE ? take_message(m, &content)
+                                                    : take_statement(m, &content);
+        if (r < 0)
+                delivery_store_failed(m->delivery, "Mail could not be stored", r);
+        return r < 0 ? MAIL_LATER : MAIL_TAKEN;
+}
