@@ -43,6 +43,8 @@ static void event_details(BusDict *d, const ChatEvent *e) {
         bus_dict_string(d, "account", e->account);
         bus_dict_time(d, "cursor", e->cursor);
         bus_dict_string(d, "reason", e->reason);
+        if (e->state && streq(e->state, "stored"))
+                bus_dict_number(d, "replicas", e->replicas);
         bus_dict_flag(d, "request", e->request);
         if (e->key) {
                 bus_dict_bool(d, "key-changed", e->key_changed);

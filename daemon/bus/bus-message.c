@@ -65,11 +65,13 @@ static int message_append(sd_bus_message *reply, const ChatMessage *m) {
         bus_dict_string(&d, "kind", m->kind);
         bus_dict_string(&d, "state", m->state);
         bus_dict_string(&d, "reason", m->reason);
+        if (m->state && streq(m->state, "stored"))
+                bus_dict_number(&d, "replicas", m->replicas);
         bus_message_details(&d, m);
         return bus_dict_close(&d);
 }
 
-#define MESSAGE_ENTRIES 20
+#define MESSAGE_ENTRIES 21
 
 size_t bus_message_size(const ChatMessage *m) {
         return (size_t)MESSAGE_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(m->id) +

@@ -69,6 +69,7 @@ typedef struct ChatMessage {
         const char *reason; /* NULL unless failed or expired */
         const char *reply_to;
         usec_t sent, stored, received, expires;
+        unsigned replicas; /* mailboxes that have it, while it is `stored` */
         uint64_t gap_before; /* entries known to be missing before this one */
         bool late, clock_ahead, old_device;
 } ChatMessage;
@@ -121,7 +122,7 @@ void chat_cancel(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
 typedef enum ChatEventKind {
         CHAT_EVENT_GAP, /* `lost` events up to `cursor` are not kept any more */
         CHAT_EVENT_MESSAGE, /* `message` was received; `request`: of somebody who is no contact */
-        CHAT_EVENT_STATE, /* `id`, `to`, `account`, `state`, `reason` */
+        CHAT_EVENT_STATE, /* `id`, `to`, `account`, `state`, `reason`, `replicas` */
         CHAT_EVENT_PEER, /* `name`, `account`, `presence`; and what of a contact's name, if `key` */
         CHAT_EVENT_REQUEST, /* `message` is the first of somebody who is no contact */
 } ChatEventKind;
@@ -133,6 +134,7 @@ typedef struct ChatEvent {
         const ChatMessage *message;
         bool request;
         const char *id, *to, *state, *reason;
+        unsigned replicas; /* as now */
         const char *name, *presence;
         const char *account; /* of the other one, whatever the kind */
         bool key; /* said because of `key_changed`, which has become true, or is no more */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "chat/private.h"
+#include "store/mail.h"
 
 static const char *own_state(const HistoryRow *row) {
         static const char *const names[] = {
@@ -57,6 +58,14 @@ static void view_people(Chat *c, DbTxn *txn, const Contact *peer, MessageView *v
         v->peer = peer->number;
 }
 
+unsigned chat_count_replicas(DbTxn *txn, uint32_t recipient, uint32_t feed, uint64_t seq) {
+        MailItem item;
+
+        return mail_item_get(txn, recipient, (OutboxPosition){.feed = feed, .seq = seq}, &item) > 0
+                ? (unsigned)item.n_trackers
+                : 0;
+}
+
 void chat_view_message(
         Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v) {
         ChatMessage *m = &v->message;
@@ -81,6 +90,9 @@ void chat_view_message(
         if (row->own && !row->delivered &&
                 (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
                 m->reason = code_name(row->entry.reason);
+        if (row->own && streq(m->state, "stored"))
+                m->replicas = chat_count_replicas(
+                        txn, peer->number, row->entry.feed, row->entry.seq);
         view_text(row, v);
 }
 

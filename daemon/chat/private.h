@@ -103,6 +103,9 @@ typedef struct MessageView {
 /* For messages of one transaction; NULL when memory is short. */
 MessageView *message_view_new(void);
 
+/* Mailboxes that have an own message, as far as known. */
+unsigned chat_count_replicas(DbTxn *txn, uint32_t recipient, uint32_t feed, uint64_t seq);
+
 /* PEER is the other one of the conversation. */
 void chat_view_message(
         Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v);
