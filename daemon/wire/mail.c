@@ -6,7 +6,8 @@
 
 #include "crypto/hpke.h"
 
-static_assert(MAIL_KEY_SIZE == HPKE_KEY_SIZE && MAIL_KEY_SIZE == HPKE_SEED_SIZE);
+static_assert(
+        MAIL_KEY_SIZE == HPKE_KEY_SIZE && MAIL_KEY_SIZE == HPKE_SEED_SIZE, "as the suite says");
 
 static void read_version(CborReader *r) {
         if (cbor_read_uint(r) != MAIL_VERSION)
