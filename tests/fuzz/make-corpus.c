@@ -206,6 +206,7 @@ static void write_mail(Bytes envelope, Bytes certificate, Bytes record, Bytes to
                 };
 
         write_input("mail", "envelope", 0, envelope);
+        write_input("mail", "plaintext", 2, sample_text("what is sealed"));
         write_content("message", &message);
         write_content("receipt", &receipt);
 }
