@@ -18,6 +18,7 @@ import idle  # noqa: E402
 import instructions  # noqa: E402
 import messages  # noqa: E402
 import others  # noqa: E402
+import sealing  # noqa: E402
 import tracker  # noqa: E402
 
 ROWS = {
@@ -26,7 +27,7 @@ ROWS = {
     "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "connections": tracker.connections, "instructions": instructions.instructions,
-    "others": others.others,
+    "sealing": sealing.sealing, "others": others.others,
 }
 
 

@@ -8,6 +8,8 @@
  *   limits names DIRECTORY COUNT BATCH     the same, of the rows of a name at a tracker
  *   limits bus ADDRESS COUNT WINDOW ANSWER  calls of a service that only answers, with a text of
  *                                          ANSWER bytes; WINDOW in flight
+ *   limits agreements COUNT                a public key and a shared one of X25519, each time
+ *   limits hashes COUNT                    SHA-256 of the 88 bytes of a stamp
  *   limits idle ADDRESS                    initialises our libraries, owns a name, waits for the
  *                                          end of standard input
  */
@@ -19,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <libconfig.h>
 #include <lmdb.h>
@@ -298,6 +301,42 @@ static int run_bus(const char *address, size_t count, size_t window, size_t answ
         return 0;
 }
 
+static int run_agreements(size_t count) {
+        uint8_t secret[32] = {1}, public[32], shared[32];
+        uint64_t *took = calloc(count, sizeof(*took)), start;
+
+        if (!took)
+                bench_check(-ENOMEM, "calloc");
+        if (sodium_init() < 0)
+                bench_check(-EIO, "libsodium");
+        start = bench_now();
+        for (size_t i = 0; i < count; i++) {
+                uint64_t before = bench_now();
+
+                crypto_scalarmult_base(public, secret);
+                if (crypto_scalarmult(shared, secret, public) < 0)
+                        bench_check(-EIO, "crypto_scalarmult");
+                memcpy(secret, shared, sizeof(secret));
+                took[i] = bench_now() - before;
+        }
+        bench_print(took, count, bench_now() - start);
+        free(took);
+        return 0;
+}
+
+/* One measurement: reading the clock takes as long as a hash. */
+static int run_hashes(size_t count) {
+        uint64_t took, start = bench_now();
+        uint8_t input[88] = {};
+
+        for (size_t i = 0; i < count; i++)
+                if (gnutls_hash_fast(GNUTLS_DIG_SHA256, input, sizeof(input), input) < 0)
+                        bench_check(-EIO, "gnutls_hash_fast");
+        took = bench_now() - start;
+        printf("{\"n\": %zu, \"rate\": %.1f}\n", count, (double)count * 1e9 / (double)took);
+        return 0;
+}
+
 static int on_stdin(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         return sd_event_exit(sd_event_source_get_event(source), 0);
 }
@@ -326,9 +365,14 @@ int main(int argc, char **argv) {
         if (argc == 6 && strcmp(argv[1], "bus") == 0)
                 return run_bus(argv[2], bench_number(argv[3]), bench_number(argv[4]),
                         bench_number(argv[5]));
+        if (argc == 3 && strcmp(argv[1], "agreements") == 0)
+                return run_agreements(bench_number(argv[2]));
+        if (argc == 3 && strcmp(argv[1], "hashes") == 0)
+                return run_hashes(bench_number(argv[2]));
         if (argc == 3 && strcmp(argv[1], "idle") == 0)
                 return run_idle(argv[2]);
         fprintf(stderr, "usage: limits store|rows|names DIRECTORY COUNT BATCH | "
-                        "bus ADDRESS COUNT WINDOW ANSWER | idle ADDRESS\n");
+                        "bus ADDRESS COUNT WINDOW ANSWER | agreements|hashes COUNT | "
+                        "idle ADDRESS\n");
         return 2;
 }
