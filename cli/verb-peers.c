@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "cli/event.h"
 #include "cli/json.h"
 #include "cli/print.h"
 #include "cli/bus-signal.h"
@@ -40,6 +41,15 @@ static void print_peer(const Chatc *c, const Value *peer) {
                 fputs("  verified", stdout);
         if (value_bool(peer, "blocked"))
                 fputs("  blocked", stdout);
+        if (*value_string(peer, "claimed-name")) {
+                fputs("  registered as ", stdout);
+                print_safe(stdout, value_string(peer, "claimed-name"), NULL);
+        }
+        if (value_bool(peer, "key-changed")) {
+                fputs("  KEY CHANGED: the name belongs to @", stdout);
+                print_safe(stdout, value_string(peer, "other-account"), NULL);
+                fputs(" now", stdout);
+        }
         putchar('\n');
 }
 
@@ -68,6 +78,11 @@ static void on_peer_changed(const Value *args, void *userdata) {
                 json_member(&j, "presence", presence);
                 json_members(&j, args->items[2]);
                 json_end(&j);
+        } else if (value_get(args->items[2], "key-changed")) {
+                _cleanup_(event_freep) SignalEvent *e = event_from_signal("PeerChanged", args);
+
+                if (e)
+                        event_print(c, stdout, event_value(e));
         } else {
                 print_time(stdout, (usec_t)time(NULL) * USEC_PER_SEC);
                 fputs("  ", stdout);

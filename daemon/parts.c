@@ -86,6 +86,13 @@ static void on_mail_waiting(void *userdata, Session *s) {
         delivery_mail_waiting(p->delivery, s);
 }
 
+static void on_named(void *userdata, const char *name, const uint8_t account[static KEY_SIZE]) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_named(p->chat, name, account);
+}
+
 static void on_name_refused(void *userdata, Code code, const char *text) {
         const Parts *p = userdata;
 
@@ -101,6 +108,7 @@ static const DirectoryCallbacks directory_callbacks = {
         .presence = on_presence,
         .tracker_ready = on_tracker_ready,
         .mail_waiting = on_mail_waiting,
+        .named = on_named,
         .name_refused = on_name_refused,
 };
 

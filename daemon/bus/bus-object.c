@@ -147,6 +147,7 @@ static const sd_bus_vtable peer_vtable[] = {
         PEER_PROPERTY("Verified", "b", property_get_flag, verified),
         PEER_PROPERTY("Blocked", "b", property_get_flag, blocked),
         PEER_PROPERTY("Contact", "b", property_get_flag, contact),
+        PEER_PROPERTY("KeyChanged", "b", property_get_flag, key_changed),
         SD_BUS_VTABLE_END,
 };
 

@@ -4,12 +4,13 @@
 
 #include "bus/bus-internal.h"
 
-#define PEER_ENTRIES 12
+#define PEER_ENTRIES 15
 
 static size_t peer_size(const ChatPeer *p) {
         return (size_t)PEER_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(p->name) +
                 bus_string_size(p->account) + bus_string_size(p->presence) +
-                bus_string_size(p->note) + bus_strings_size(p->endpoints) +
+                bus_string_size(p->note) + bus_string_size(p->claimed_name) +
+                bus_string_size(p->other_account) + bus_strings_size(p->endpoints) +
                 bus_strings_size(p->via);
 }
 
@@ -33,6 +34,9 @@ static bool on_peer(void *userdata, const ChatPeer *p) {
         bus_dict_flag(&d, "verified", p->verified);
         bus_dict_flag(&d, "blocked", p->blocked);
         bus_dict_flag(&d, "contact", p->contact);
+        bus_dict_string(&d, "claimed-name", p->claimed_name);
+        bus_dict_flag(&d, "key-changed", p->key_changed);
+        bus_dict_string(&d, "other-account", p->other_account);
         l->r = bus_dict_close(&d);
         return l->r >= 0;
 }

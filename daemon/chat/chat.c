@@ -140,6 +140,7 @@ void chat_on_active(Chat *c, bool active) {
         DbTxn *txn;
 
         c->name_problem[0] = 0;
+        c->names.counted = false;
         told_note_seen(c);
         seen_save_all(c);
         told_free_all(c);
@@ -154,6 +155,7 @@ void chat_on_active(Chat *c, bool active) {
 }
 
 void chat_on_trackers_changed(Chat *c) {
+        names_on_trackers(c);
         chat_properties_changed(c, CHAT_TRACKERS | CHAT_STATE);
 }
 
@@ -190,6 +192,22 @@ static void add_problem(Chat *c, size_t *n, const char *text) {
         snprintf(c->problem_text[*n], PROBLEM_SIZE, "%.*s", PROBLEM_SIZE - 1, text);
         c->problems[*n] = text_clean(c->problem_text[*n]);
         (*n)++;
+}
+
+static void add_key_problem(Chat *c, size_t *n_problems) {
+        const char *first;
+        unsigned n = names_count_changed(c, &first);
+        char text[PROBLEM_SIZE], others[64] = "";
+
+        if (n == 0)
+                return;
+        if (n > 1)
+                snprintf(others, sizeof(others), " and those of %u other contacts are", n - 1);
+        snprintf(text, sizeof(text),
+                "The name of %s%s now given to another account: nothing is sent by it until you "
+                "decide, see chatc peers.",
+                first, n > 1 ? others : " is");
+        add_problem(c, n_problems, text);
 }
 
 static void fill_trackers(Chat *c, ChatStatus *s, size_t *n_problems) {
@@ -251,6 +269,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
                 if (c->set_problem[i][0])
                         c->problems[n++] = c->set_problem[i];
         add_problem(c, &n, c->name_problem);
+        add_key_problem(c, &n);
         c->problems[n] = NULL;
         *ret = s;
 }
@@ -265,7 +284,10 @@ int chat_new(const ChatParts *parts, Chat **ret) {
                 return -ENOMEM;
         c->parts = *parts;
         r = loop_timer_new(parts->loop, on_seen_timer, c, &c->seen_timer);
+        if (r >= 0)
+                r = loop_timer_new(parts->loop, names_on_timer, c, &c->names.timer);
         if (r < 0) {
+                loop_timer_free(c->seen_timer);
                 free(c);
                 return r;
         }
@@ -282,6 +304,8 @@ Chat *chat_free(Chat *c) {
         told_note_seen(c);
         seen_save_all(c);
         loop_timer_free(c->seen_timer);
+        loop_timer_free(c->names.timer);
+        directory_forget(c->parts.directory, c);
         store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);

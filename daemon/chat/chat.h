@@ -164,10 +164,12 @@ void chat_ack_events(Chat *c, const char *client, uint64_t cursor, ChatDoneFn fn
 
 typedef struct ChatPeer {
         const char *name, *account, *presence, *note;
+        const char *claimed_name; /* NULL, or what he calls himself where NAME is an alias */
+        const char *other_account; /* NULL, or whose his name is now, while `key_changed` */
         usec_t last_seen;
         const char *const *endpoints; /* NULL-terminated */
         const char *const *via;
-        bool verified, blocked, contact;
+        bool verified, blocked, contact, key_changed;
 } ChatPeer;
 
 /* True to go on. */
@@ -238,7 +240,7 @@ void chat_set_verified(Chat *c, const char *name, bool verified, ChatDoneFn fn, 
  * written, as many as CHAT_REQUEST_OBJECTS_MAX. ACCOUNT is text. */
 
 #define CHAT_REQUEST_OBJECTS_MAX 1000
-#define CHAT_OBJECT_NEWS_MAX 9
+#define CHAT_OBJECT_NEWS_MAX 10
 
 typedef enum ChatObjectChange {
         CHAT_OBJECT_ADDED,

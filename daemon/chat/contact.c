@@ -14,6 +14,7 @@ void contact_follow(Chat *c, const uint8_t *account) {
         if (contact_get(store_write(c->parts.store), account, &k) <= 0)
                 return;
         objects_follow(c, &k);
+        c->names.counted = false;
         if (contact_is_accepted(&k)) {
                 (void)directory_watch(d, account);
                 delivery_wake(c->parts.delivery, account);
@@ -66,6 +67,8 @@ static int accept_request(const Change *x, ChatError *error) {
                 return chat_error(error, CODE_INVALID_ARGS,
                         "%.64s has not written to you: chatc add makes somebody a contact.",
                         x->name);
+        if (k->flags & CONTACT_PINNED)
+                return contact_trust(x->chat, k);
         return contact_pin(x->chat->parts.store, k->account);
 }
 
@@ -175,8 +178,14 @@ int chat_verify(Chat *c, const char *name, ChatVerification *ret, ChatError *err
         return 0;
 }
 
+/* Who has compared numbers knows whom the name means. */
 static int set_verified(const Change *x, ChatError *error) {
-        return contact_set_flags(x->chat->parts.store, x->contact.account, CONTACT_VERIFIED, 0);
+        int r;
+
+        r = contact_trust(x->chat, &x->contact);
+        return r < 0
+                ? r
+                : contact_set_flags(x->chat->parts.store, x->contact.account, CONTACT_VERIFIED, 0);
 }
 
 static int take_verified_back(const Change *x, ChatError *error) {

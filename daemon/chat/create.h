@@ -23,6 +23,7 @@ Chat *chat_free(Chat *c);
 /* Callbacks of the parts, handed on by the manager. */
 void chat_on_active(Chat *c, bool active);
 void chat_on_trackers_changed(Chat *c);
+void chat_on_named(Chat *c, const char *name, const uint8_t account[static KEY_SIZE]);
 void chat_on_name_refused(Chat *c, Code code, const char *text);
 void chat_on_record(Chat *c, const Record *record, Bytes outer);
 void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool online,

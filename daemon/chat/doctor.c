@@ -265,6 +265,24 @@ static void check_links(const Doctor *d, const ChatStatus *s) {
                 say(d, "links", "ok", NULL, "%u open; others can connect to %s.", s->links, where);
 }
 
+static void check_contacts(const Doctor *d) {
+        const char *first;
+        unsigned n = d->active ? names_count_changed(d->chat, &first) : 0;
+
+        if (!d->active)
+                say(d, "contacts", "off", NULL, "Without an account there are no contacts.");
+        else if (n > 0)
+                say(d, "contacts", "failed",
+                        "Ask the person in another way, then: chatc accept NAME keeps the account "
+                        "that you know; chatc remove NAME and chatc add NAME take the other one.",
+                        "A tracker gives the %s of %u contact%s, %s%s, to another account.",
+                        n == 1 ? "name" : "names", n, PLURAL(n), first,
+                        n == 1 ? "" : " and others");
+        else
+                say(d, "contacts", "ok", NULL,
+                        "No tracker gives the name of a contact to another account.");
+}
+
 /* When the oldest message for RECIPIENT was written, 0 where that is not known. */
 static usec_t oldest_of(DbTxn *txn, uint32_t recipient) {
         HistoryRow message;
@@ -324,6 +342,7 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         check_trackers(&d, &s);
         say(&d, "lan", "off", NULL, "Finding people on the local network is not built yet.");
         check_links(&d, &s);
+        check_contacts(&d);
         say(&d, "mailbox", "off", NULL,
                 "Mailboxes for who is away are not built yet: messages wait on this device.");
         check_outbox(&d, &s);

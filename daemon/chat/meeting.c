@@ -127,6 +127,8 @@ static int meet(Chat *c, Operation *o, const char *name, bool block, ChatError *
                 return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", name);
         if (r > 0 && !block && k.flags & CONTACT_BLOCKED)
                 return contact_blocked_error(name, error);
+        if (r > 0 && !block && !exact && k.flags & CONTACT_KEY_CHANGED)
+                return key_changed_error(&k, name, error);
         if (r > 0 && (block || exact || k.flags & CONTACT_PINNED))
                 return take_known(c, &k, block);
         if (!block || name[0] != '@')

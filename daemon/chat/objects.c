@@ -14,6 +14,7 @@ typedef enum Property {
         PROPERTY_VERIFIED,
         PROPERTY_BLOCKED,
         PROPERTY_CONTACT,
+        PROPERTY_KEY_CHANGED,
         _PROPERTY_MAX,
 } Property;
 
@@ -191,6 +192,8 @@ static uint64_t digest_of(const ChatPeer *p, Property property) {
                 return p->verified;
         case PROPERTY_BLOCKED:
                 return p->blocked;
+        case PROPERTY_KEY_CHANGED:
+                return p->key_changed;
         default:
                 return p->contact;
         }
@@ -208,6 +211,7 @@ size_t chat_object_news(
                 [PROPERTY_VERIFIED] = "Verified",
                 [PROPERTY_BLOCKED] = "Blocked",
                 [PROPERTY_CONTACT] = "Contact",
+                [PROPERTY_KEY_CHANGED] = "KeyChanged",
         };
         Object *o = object_find_text(c, account);
         const ChatPeer *p = o ? chat_get_object(c, account) : NULL;

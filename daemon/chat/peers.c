@@ -16,6 +16,7 @@ struct PeerList {
         Chat *chat;
         bool all;
         char *after, *name;
+        char account[BASE32_KEY_SIZE + 1]; /* that NAME means, "" where it is not known here */
         unsigned limit;
         PeerView **views;
         size_t n, allocated, listed, pages;
@@ -98,7 +99,7 @@ static const KnownPresence *heard_presence(const Chat *c, const Contact *k) {
         return known && known->online ? known : NULL;
 }
 
-static Presence contact_presence(const Chat *c, const Contact *k) {
+Presence contact_presence(const Chat *c, const Contact *k) {
         const KnownPresence *heard = heard_presence(c, k);
 
         if (heard)
@@ -121,6 +122,13 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
                 .verified = k->flags & CONTACT_VERIFIED,
                 .last_seen = MAX(seen_last(c, k), known ? known->last_seen : 0)};
         contact_shown_name(txn, k, v->name);
+        if (k->alias[0]) {
+                memcpy(v->claimed, k->name, NAME_SIZE);
+                v->peer.claimed_name = v->claimed;
+        }
+        v->peer.key_changed = k->flags & CONTACT_KEY_CHANGED;
+        if (v->peer.key_changed)
+                v->peer.other_account = base32_encode_key(k->rival, v->other);
         base32_encode_key(k->account, v->account);
         v->peer.presence = presence_name(contact_presence(c, k));
         if (heard)
@@ -140,6 +148,8 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
 }
 
 static bool list_wants(const PeerList *l, const PeerView *v) {
+        if (l->account[0])
+                return streq(v->account, l->account);
         if (l->name)
                 return strcasecmp(v->name, l->name) == 0 ||
                         (l->name[0] == '@' && strcasecmp(v->account, l->name + 1) == 0);
@@ -162,6 +172,18 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
         return true;
 }
 
+/* A directory says that it is his; but here it may be somebody else's. */
+static void listed_name(Chat *c, const Record *record, PeerView *v) {
+        uint8_t owner[KEY_SIZE];
+        int r;
+
+        r = contact_resolve(store_write(c->parts.store), record->name, owner);
+        if (r == 0)
+                snprintf(v->name, sizeof(v->name), "%s", record->name);
+        else
+                snprintf(v->name, sizeof(v->name), "%s~%.4s", record->name, v->account);
+}
+
 /* People of the directory without a row here. */
 static void on_listed(void *userdata, const Record *record, const PresenceRecord *presence) {
         PeerList *l = userdata;
@@ -180,7 +202,7 @@ static void on_listed(void *userdata, const Record *record, const PresenceRecord
                         list_drop_last(l);
                         return;
                 }
-        snprintf(v->name, sizeof(v->name), "%s", record->name);
+        listed_name(l->chat, record, v);
         v->peer.presence = presence ? presence_name(presence->presence) : "offline";
         for (size_t i = 0; presence && i < presence->n_endpoints; i++)
                 view_add_endpoint(v, &n, (const char *)presence->endpoints[i].data,
@@ -262,6 +284,7 @@ static PeerList *list_new(
 
 void chat_list_peers(
         Chat *c, const ChatListPeers *args, ChatPeerFn fn, ChatPeersDoneFn done, void *userdata) {
+        uint8_t account[KEY_SIZE];
         ChatError e;
         PeerList *l;
         DbTxn *txn;
@@ -272,6 +295,8 @@ void chat_list_peers(
                 return;
         }
         l = list_new(c, args, fn, done, userdata);
+        if (l && l->name && contact_resolve(store_write(c->parts.store), l->name, account) > 0)
+                base32_encode_key(account, l->account);
         r = l ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
         if (r >= 0) {
                 r = contact_each(txn, NULL, on_contact, l);

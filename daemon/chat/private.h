@@ -8,7 +8,7 @@
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400
-#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 2 + _CHAT_PROBLEM_MAX)
+#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 3 + _CHAT_PROBLEM_MAX)
 
 /* An error of the configuration names file, line, key and what is allowed. */
 #define SET_PROBLEM_SIZE 1200
@@ -25,6 +25,7 @@ typedef struct Meeting Meeting;
 typedef struct PeerView {
         ChatPeer peer;
         char name[SHOWN_NAME_SIZE], account[BASE32_KEY_SIZE + 1], note[PRESENCE_NOTE_MAX + 1];
+        char claimed[NAME_SIZE], other[BASE32_KEY_SIZE + 1];
         char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
         const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
         const char *via[3];
@@ -64,6 +65,20 @@ struct Chat {
         Told *told;
         Seen *seen; /* not written so far */
         LoopTimer *seen_timer;
+
+        /* names.c */
+        struct {
+                LoopTimer *timer; /* the next round */
+                bool asking; /* a round is under way: */
+                unsigned open; /* questions, */
+                uint8_t after[KEY_SIZE]; /* and the contact that was asked about last */
+                usec_t done; /* the last round; 0: none so far */
+                bool connected; /* to the tracker with this key */
+                uint8_t tracker[KEY_SIZE];
+                bool counted;
+                unsigned changed; /* contacts whose name is given to another account, */
+                char first[SHOWN_NAME_SIZE]; /* and the first of them */
+        } names;
         Object *objects;
         unsigned n_request_objects;
         PeerView object_view; /* of chat_get_object() */
@@ -132,6 +147,21 @@ int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error);
 void contact_follow(Chat *c, const uint8_t *account);
 
 int contact_blocked_error(const char *name, ChatError *error);
+
+/* The user means the account that was pinned as K, whoever has the name at a directory. In the
+ * batch, and told with it. */
+int contact_trust(Chat *c, const Contact *k);
+
+/* NAME, as it was typed, is that of K, which is marked CONTACT_KEY_CHANGED. */
+int key_changed_error(const Contact *k, const char *name, ChatError *error);
+
+/* How many contacts are marked so, and what the first is called. */
+unsigned names_count_changed(Chat *c, const char **ret_first);
+
+void names_on_trackers(Chat *c);
+void names_on_timer(void *userdata);
+
+Presence contact_presence(const Chat *c, const Contact *k);
 
 /* NULL when memory is short, which has been answered. */
 Operation *operation_new(Chat *c, ChatDoneFn fn, void *userdata);

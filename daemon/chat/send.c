@@ -291,6 +291,18 @@ static int read_ids(Chat *c, const ChatSend *args, Pending *p, ChatError *error)
         return 0;
 }
 
+/* It can mean nobody else, whatever directories say. */
+static bool is_exact(const char *to) {
+        return to[0] == '@' || strchr(to, '~');
+}
+
+static bool is_repeated(Chat *c, const Pending *p) {
+        uint32_t feed;
+        uint64_t seq;
+
+        return store_find_id(store_write(c->parts.store), SELF_NUMBER, &p->id, &feed, &seq) > 0;
+}
+
 static int send_message(
         Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata, ChatError *error) {
         Pending p = {.chat = c,
@@ -319,6 +331,11 @@ static int send_message(
         r = chat_find_contact(store_write(c->parts.store), args->to, &to, error);
         if (r < 0)
                 return r;
+        if (r > 0 && to.has_rival && !is_exact(args->to)) {
+                if (to.flags & CONTACT_KEY_CHANGED && !is_repeated(c, &p))
+                        return key_changed_error(&to, args->to, error);
+                r = to.flags & CONTACT_PINNED; /* else another may be meant */
+        }
         return r > 0 ? send_to(c, &p, &to, error) : look_up(c, &p, error);
 }
 

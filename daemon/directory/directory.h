@@ -33,6 +33,10 @@ typedef struct DirectoryCallbacks {
         void (*tracker_ready)(void *userdata, Session *s);
         void (*mail_waiting)(void *userdata, Session *s);
 
+        /* A tracker has said whose a name is, to whoever asked. Before that one hears it. May be
+         * NULL. */
+        void (*named)(void *userdata, const char *name, const uint8_t account[static KEY_SIZE]);
+
         /* A tracker refused to register this account's name. */
         void (*name_refused)(void *userdata, Code code, const char *text);
 } DirectoryCallbacks;

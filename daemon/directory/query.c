@@ -109,6 +109,8 @@ static void take_lookup(Query *q, Code code, const char *text, Frame *ok) {
                 query_refuse(q, CODE_TRACKER_UNREACHABLE, "the tracker's answer does not hold");
                 return;
         }
+        if (q->name[0] && q->directory->callbacks->named)
+                q->directory->callbacks->named(q->directory->userdata, record.name, record.account);
         query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence),
                 (Bytes){});
 }

@@ -9,7 +9,7 @@ import pytest
 from harness import P2PCHATD, wait_until
 
 ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
-         "trackers", "lan", "links", "mailbox", "outbox", "notifications"]
+         "trackers", "lan", "links", "contacts", "mailbox", "outbox", "notifications"]
 
 
 def checks(user, name):

@@ -12,7 +12,7 @@ from harness import NAME, PATH, BusError, Gio, GLib, wait_until
 PEER = NAME + ".Peer"
 KEYS = {"Name": "name", "Account": "account", "Presence": "presence", "Note": "note",
         "LastSeen": "last-seen", "Endpoints": "endpoints", "Via": "via", "Verified": "verified",
-        "Blocked": "blocked", "Contact": "contact"}
+        "Blocked": "blocked", "Contact": "contact", "KeyChanged": "key-changed"}
 
 
 class Watcher:

@@ -257,3 +257,139 @@ TEST(a_name_of_several_is_answered_with_those_who_have_it) {
         CHECK(send_to(&l, "bob")); /* the one who is a contact now */
         chat_lab_free(&l);
 }
+
+/* Names that point elsewhere */
+
+static void confirm_numbers(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        chat_set_verified(c, name, true, fn, userdata);
+}
+
+typedef struct Heard {
+        unsigned changed, kept;
+        char other[BASE32_KEY_SIZE + 1];
+} Heard;
+
+static void on_event(void *userdata, const ChatEvent *e) {
+        Heard *h = userdata;
+
+        if (!e->key)
+                return;
+        CHECK_EQ(e->kind, CHAT_EVENT_PEER);
+        CHECK_STR(e->name, "bob");
+        CHECK(!e->key_changed == !e->other_account);
+        h->changed += e->key_changed;
+        h->kept += !e->key_changed;
+        if (e->other_account)
+                snprintf(h->other, sizeof(h->other), "%s", e->other_account);
+}
+
+static void on_properties_changed(void *userdata, unsigned properties) {
+}
+
+static void on_object_changed(void *userdata, const char *account, ChatObjectChange change) {
+}
+
+static const ChatListener listener = {
+        .event = on_event,
+        .properties_changed = on_properties_changed,
+        .object_changed = on_object_changed,
+};
+
+static unsigned count_problems(ChatLab *l) {
+        ChatStatus s;
+        unsigned n = 0;
+
+        chat_status(l->chat, &s);
+        while (s.problems[n])
+                n++;
+        return n;
+}
+
+TEST(a_name_that_points_elsewhere_is_told_and_decided_about) {
+        char bob[BASE32_KEY_SIZE + 2] = "@", text[64], other[BASE32_KEY_SIZE + 1];
+        uint8_t account[KEY_SIZE], rival[KEY_SIZE];
+        Heard h = {};
+        ChatLab l;
+
+        chat_lab_new(&l);
+        chat_lab_stop(&l);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, bob + 1);
+        CHECK_OK(store_commit(l.store));
+        chat_lab_start(&l);
+        CHECK_OK(base32_decode_key(bob + 1, BASE32_KEY_SIZE, account));
+        loop_random(l.sim.loop, rival, sizeof(rival));
+        base32_encode_key(rival, other);
+        chat_add_listener(l.chat, &listener, &h);
+        CHECK_EQ(count_problems(&l), 0);
+        chat_on_named(l.chat, "bob", rival);
+        sim_run(&l.sim, USEC_PER_SEC);
+        CHECK_EQ(h.changed, 1);
+        CHECK_STR(h.other, other);
+        CHECK_EQ(count_problems(&l), 1);
+        CHECK(chat_get_object(l.chat, bob + 1)->key_changed);
+        CHECK_STR(chat_get_object(l.chat, bob + 1)->other_account, other);
+        CHECK(!send_to(&l, "bob"));
+        CHECK_STR(answer.error.name, "KeyChanged");
+        CHECK(strstr(answer.error.text, other));
+        CHECK(!ask(&l, add_contact, "BOB"));
+        CHECK_STR(answer.error.name, "KeyChanged");
+        CHECK(send_to(&l, bob));
+        snprintf(text, sizeof(text), "bob~%.4s", bob + 1);
+        CHECK(send_to(&l, text));
+
+        CHECK(ask(&l, chat_accept, "bob"));
+        CHECK_EQ(h.kept, 1);
+        CHECK_EQ(count_problems(&l), 0);
+        CHECK(send_to(&l, "bob"));
+        chat_on_named(l.chat, "bob", rival); /* which is decided */
+        sim_run(&l.sim, USEC_PER_SEC);
+        CHECK_EQ(h.changed, 1);
+        rival[0]++;
+        chat_on_named(l.chat, "bob", rival);
+        chat_on_named(l.chat, "bob", account);
+        sim_run(&l.sim, USEC_PER_SEC);
+        CHECK_EQ(h.changed, 2);
+        CHECK_EQ(h.kept, 2);
+        rival[0]++;
+        chat_on_named(l.chat, "bob", rival);
+        CHECK(ask(&l, confirm_numbers, "bob"));
+        CHECK_EQ(h.changed, 3);
+        CHECK_EQ(h.kept, 3);
+        CHECK(send_to(&l, "bob"));
+        chat_lab_free(&l);
+}
+
+TEST(a_message_that_was_accepted_is_so_whatever_becomes_of_the_name) {
+        static const char id[] = "018f0000-0000-7000-8000-000000000001";
+        ChatSend args = {.to = "bob", .text = "hi", .id = id};
+        uint8_t rival[KEY_SIZE];
+        ChatLab l;
+
+        chat_lab_new(&l);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, NULL);
+        chat_send(l.chat, &args, on_id, NULL);
+        CHECK(settled(&l));
+        loop_random(l.sim.loop, rival, sizeof(rival));
+        chat_on_named(l.chat, "bob", rival);
+        chat_send(l.chat, &args, on_id, NULL);
+        CHECK(settled(&l));
+        CHECK(!send_to(&l, "bob"));
+        chat_lab_free(&l);
+}
+
+TEST(who_was_removed_has_no_right_to_a_name_that_became_anothers) {
+        uint8_t rival[KEY_SIZE];
+        ChatLab l;
+
+        chat_lab_new(&l);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, NULL);
+        loop_random(l.sim.loop, rival, sizeof(rival));
+        chat_on_named(l.chat, "bob", rival);
+        CHECK(ask(&l, chat_remove_contact, "bob"));
+        CHECK_EQ(count_problems(&l), 0);
+        CHECK(!send_to(&l, "bob"));
+        CHECK_STR(answer.error.name, "TrackerUnreachable");
+        CHECK(!ask(&l, add_contact, "bob"));
+        CHECK_STR(answer.error.name, "TrackerUnreachable");
+        chat_lab_free(&l);
+}

@@ -106,7 +106,7 @@ TEST(writing_makes_a_contact_and_an_object) {
         send_to(&l, "bob");
         CHECK_EQ(h.added, 1);
         CHECK(chat_get_object(l.chat, bob)->contact);
-        CHECK_EQ(chat_object_news(l.chat, carol, news), 9);
+        CHECK_EQ(chat_object_news(l.chat, carol, news), CHAT_OBJECT_NEWS_MAX);
         CHECK_EQ(chat_object_news(l.chat, carol, news), 0);
         CHECK(!news[0]);
         send_to(&l, "carol");
