@@ -302,7 +302,8 @@ static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
 static DeliverySettings delivery_settings(const DaemonConfig *c) {
         return (DeliverySettings){.accept_all = c->contacts.accept == CONFIG_ACCEPT_ALL,
                 .handshake = c->limits.handshake,
-                .stamp_bits = MAIL_STAMP_BITS};
+                .stamp_bits = MAIL_STAMP_BITS,
+                .say_read = c->receipts.read};
 }
 
 /* What holds from now on. */

@@ -155,6 +155,7 @@ static bool note_peer(void *userdata, DbTxn *txn, const Conversation *v) {
 }
 
 static int mark_read(Chat *c, const char *text, ChatError *error) {
+        bool tell = delivery_says_read(c->parts.delivery);
         usec_t now = loop_realtime(c->parts.loop);
         Store *s = c->parts.store;
         Reading v = {};
@@ -166,14 +167,14 @@ static int mark_read(Chat *c, const char *text, ChatError *error) {
                 r = parse_id(text, &v.id, error);
         if (r < 0)
                 return r;
-        r = store_mark_read(s, SELF_NUMBER, &v.id, now);
+        r = store_mark_read(s, SELF_NUMBER, &v.id, now, tell);
         found = r >= 0;
         if (r >= 0 || r == -ENOENT)
                 r = conversation_each(store_write(s), note_peer, &v);
         if (v.failed)
                 r = -ENOMEM;
         for (size_t i = 0; r >= 0 && i < v.n; i++) {
-                r = store_mark_read(s, v.peers[i], &v.id, now);
+                r = store_mark_read(s, v.peers[i], &v.id, now, tell);
                 found |= r >= 0;
         }
         free(v.peers);

@@ -40,7 +40,7 @@ static const ConfigItem ITEMS[] = {
         ITEM_ENUM("privacy.endpoints", privacy.endpoints, ConfigAudience, "\"all\"",
                 ENDPOINTS_NAMES, UNBUILT),
 
-        ITEM_BOOL("receipts.read", receipts.read, "true", UNBUILT),
+        ITEM_BOOL("receipts.read", receipts.read, "true"),
 
         ITEM_ENUM("handover", handover, ConfigHandover, "\"auto\"", HANDOVER_NAMES, UNBUILT),
 

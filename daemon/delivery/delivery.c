@@ -66,7 +66,7 @@ void peer_free(Peer *p) {
         window_done(&p->window);
         free(p->acks);
         free(p->receipts);
-        free(p->unfinished);
+        outbox_drop_unfinished(p);
         free(p);
 }
 
@@ -122,7 +122,7 @@ static void send_again_later(Delivery *d) {
         Peer *p, *tmp;
 
         HASH_ITER (hh, d->peers, p, tmp) {
-                p->unfinished = mfree(p->unfinished);
+                outbox_drop_unfinished(p);
                 if (p->link && link_is_open(p->link))
                         outbox_send_again(p, SEND_AGAIN_DELAY);
         }
@@ -136,7 +136,8 @@ static void on_batch(void *userdata, int error) {
         HASH_ITER (hh, d->peers, p, tmp) {
                 if (p->owes)
                         inbox_settle(p, error);
-                if (p->unfinished && error >= 0)
+                p->read &= error >= 0;
+                if (p->read || (peer_has_unfinished(p) && error >= 0))
                         outbox_take_turn(p);
         }
         if (error < 0) {
@@ -182,7 +183,8 @@ void peer_forget(Peer *p) {
 }
 
 void peer_let_go(Peer *p) {
-        if (!p->link && p->state == PEER_IDLE && !p->unfinished && !peer_has_rows(p))
+        if (!p->link && p->state == PEER_IDLE && !p->read && !peer_has_unfinished(p) &&
+                !peer_has_rows(p))
                 peer_forget(p);
 }
 
@@ -195,11 +197,11 @@ static void peer_link_lost(Peer *p) {
                 p->since = loop_now(d->loop);
         else if (p->dialled[0])
                 peer_endpoint_failed(p);
-        p->up = false;
+        p->up = p->read = false;
         p->link = NULL;
         inbox_drop_held(p);
         inbox_drop_owed(p);
-        p->unfinished = mfree(p->unfinished); /* the next link begins with one */
+        outbox_drop_unfinished(p); /* the next link begins with them */
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
@@ -223,11 +225,10 @@ static void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
 /* The other end is who it says and may come in. */
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
-        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
         _cleanup_(buffer_done) Buffer buf = BUFFER_NULL, token = BUFFER_NULL;
         HelloOk ok = {.presence = buffer_bytes(&d->presence)};
 
-        if (!p || !rc || mail_make_token(d, c, &token) < 0) {
+        if (!p || mail_make_token(d, c, &token) < 0) {
                 link_turn_away(d, l, CODE_STORAGE, "out of memory");
                 return;
         }
@@ -244,7 +245,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 link_trust(l);
         (void)directory_watch(d->directory, p->account);
         ok.deposit_token = buffer_bytes(&token);
-        inbox_greet(p, &ok, rc, &buf);
+        inbox_greet(p, &ok, &buf);
         link_confirm(l, &ok);
 }
 
@@ -353,6 +354,9 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         /* After the first messages, which make the feed known that it is about. */
         if (p->link == l)
                 voids_tell(p);
+        p->said_read = false;
+        if (p->link == l)
+                receipts_tell_read(p);
 }
 
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
@@ -487,8 +491,13 @@ void delivery_start(Delivery *d) {
 }
 
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings) {
+        Peer *p, *tmp;
+
         d->settings = *settings;
         link_pool_set_handshake(d->links, settings->handshake);
+        HASH_ITER (hh, d->peers, p, tmp)
+                if (p->up)
+                        peer_tell_read(p);
 }
 
 void delivery_set_presence(Delivery *d, Bytes presence) {
@@ -539,6 +548,7 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         p->since = loop_now(d->loop);
         if (p->link) {
                 link_trust(p->link); /* whom the user answers is a stranger no more */
+                peer_tell_read(p);
                 outbox_pump(p);
         } else {
                 mail_wake(d->mail, p->account, p->number);

@@ -28,6 +28,7 @@ typedef struct DeliverySettings {
         bool accept_all; /* strangers are contacts at once */
         unsigned handshake; /* s until HELLO; 0: no limit */
         unsigned stamp_bits; /* of work for a stranger's mailbox */
+        bool say_read; /* contacts learn what of theirs the user reads */
 } DeliverySettings;
 
 int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const Identity *self,
@@ -56,6 +57,12 @@ void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]);
 /* The tracker of this session can be asked about mail; it has some for this account. */
 void delivery_tracker_ready(Delivery *d, Session *s);
 void delivery_mail_waiting(Delivery *d, Session *s);
+
+/* Messages of ACCOUNT were read, durably, or it has become a contact, who may know what was. */
+void delivery_read(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* Whether contacts are to learn of what is read now. */
+bool delivery_says_read(const Delivery *d);
 
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);

@@ -311,7 +311,8 @@ static void send_receipts(Peer *p, const OwedReceipt *owed) {
 
         if (!rc || store_read_begin(d->store, &txn) < 0)
                 return;
-        r = store_make_receipt(txn, owed->feed, sign_key_public(&d->self->account), rc);
+        r = store_make_receipt(
+                txn, owed->feed, RECEIPT_DELIVERED, sign_key_public(&d->self->account), rc);
         store_read_end(txn);
         if (r <= 0)
                 return;
@@ -355,7 +356,7 @@ void inbox_settle(Peer *p, int error) {
 #define GREETING_RECEIPT_MAX 3072
 
 /* What is held of the other's feed, for HELLO_OK. BUF keeps the receipt's bytes. */
-void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
+void inbox_greet(Peer *p, HelloOk *ok, Buffer *buf) {
         Delivery *d = p->delivery;
         const Certificate *c = link_certificate(p->link);
         Conversation v;
@@ -373,10 +374,10 @@ void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf) {
                 ok->head = (FeedHead){.epoch = f.epoch, .seq = f.seq};
                 memcpy(ok->head.device, f.device, KEY_SIZE);
                 memcpy(ok->head.hash, f.hash, SHA256_SIZE);
-                r = store_make_receipt(txn, f.number, sign_key_public(&d->self->account), rc);
+                r = receipt_make(d, txn, f.number, RECEIPT_DELIVERED, buf);
         }
         store_read_end(txn);
-        if (r <= 0 || !ok->has_head || receipt_encode(buf, rc, &d->self->device) < 0)
+        if (r <= 0 || !ok->has_head)
                 return;
         if (buffer_size(buf) <= GREETING_RECEIPT_MAX)
                 ok->receipt = buffer_bytes(buf);

@@ -267,18 +267,13 @@ static usec_t expiry_of(const Mail *m, usec_t message) {
 static int seal_receipt(MailJob *j, DbTxn *txn) {
         Delivery *d = j->target->mail->delivery;
         _cleanup_(buffer_done) Buffer object = BUFFER_NULL;
-        _cleanup_(freep) Receipt *rc = malloc(sizeof(*rc));
         Content content = {.kind = CONTENT_RECEIPT};
         Contact to;
         int r;
 
-        if (!rc)
-                return -ENOMEM;
         r = get_recipient(txn, j->target, &to);
         if (r > 0)
-                r = store_make_receipt(txn, j->owed.feed, sign_key_public(&d->self->account), rc);
-        if (r > 0)
-                r = receipt_encode(&object, rc, &d->self->device) < 0 ? -ENOMEM : 1;
+                r = receipt_make(d, txn, j->owed.feed, RECEIPT_DELIVERED, &object);
         if (r <= 0)
                 return r;
         content.body = buffer_bytes(&object);

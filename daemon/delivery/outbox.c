@@ -345,8 +345,10 @@ static void take_receipt(Peer *p, Receipt *rc) {
         if (r >= 0)
                 mail_take_back(d->mail, p->account, p->number);
         if (r > 0) {
-                free(p->unfinished);
-                p->unfinished = rc;
+                Receipt **unfinished = &p->unfinished[rc->state == RECEIPT_READ];
+
+                free(*unfinished);
+                *unfinished = rc;
                 return;
         }
         free(rc);
@@ -356,6 +358,11 @@ static void take_receipt(Peer *p, Receipt *rc) {
                 log_debug("A receipt does not fit what was sent, and is ignored");
         else if (r < 0)
                 delivery_store_failed(d, "A receipt could not be kept", r);
+}
+
+void outbox_drop_unfinished(Peer *p) {
+        for (size_t i = 0; i < ELEMENTSOF(p->unfinished); i++)
+                p->unfinished[i] = mfree(p->unfinished[i]);
 }
 
 int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
@@ -391,9 +398,12 @@ void outbox_on_turn(void *userdata) {
         outbox_leave_turns(p);
         if (d->turns)
                 loop_timer_set(d->turn_timer, loop_now(d->loop));
-        if (p->unfinished)
-                take_receipt(p, TAKE_PTR(p->unfinished));
+        for (size_t i = 0; i < ELEMENTSOF(p->unfinished); i++)
+                if (p->unfinished[i])
+                        take_receipt(p, TAKE_PTR(p->unfinished[i]));
         if (p->gave_up)
                 voids_tell(p);
         outbox_pump(p);
+        if (p->read)
+                receipts_tell_read(p);
 }

@@ -95,7 +95,10 @@ typedef struct Peer {
         size_t n_receipts, allocated_receipts;
         bool owes;
         bool gave_up; /* something, and the peer is to be told */
-        Receipt *unfinished; /* a long one, of which the next batch takes more */
+        bool read; /* the same */
+        bool said_read; /* over this link, as much as was known then */
+        Receipt *unfinished
+                [2]; /* long ones, delivered and read, of which the next batch takes more */
         UT_hash_handle hh;
 } Peer;
 
@@ -181,7 +184,20 @@ void inbox_owe_receipt(Peer *p, uint32_t feed);
 
 /* P's link is gone: nothing is owed any more. */
 void inbox_drop_owed(Peer *p);
-void inbox_greet(Peer *p, HelloOk *ok, Receipt *rc, Buffer *buf);
+void inbox_greet(Peer *p, HelloOk *ok, Buffer *buf);
+
+/* receipt.c */
+
+/* What there is to say of FEED, as the signed object, for a frame or for mail. 1, or 0: nothing. */
+int receipt_make(
+        const Delivery *d, DbTxn *txn, uint32_t feed, ReceiptState state, Buffer *ret_object);
+
+/* Receipts of state read, if the peer may know, for all its feeds; without a link, one attempt to
+ * get one. P may be gone after this. */
+void receipts_tell_read(Peer *p);
+
+/* The same after the batch, in a turn of P's, unless it was told before. */
+void peer_tell_read(Peer *p);
 
 /* outbox.c */
 void outbox_pump(Peer *p);
@@ -191,10 +207,17 @@ bool peer_has_rows(Peer *p);
 /* Everything that was not acknowledged, in about WAIT from now. */
 void outbox_send_again(Peer *p, usec_t wait);
 
-/* P goes on, with what it sends or with a long receipt, in a turn of its own. */
+/* P goes on, with what it sends or says or with a long receipt, in a turn of its own. */
 void outbox_take_turn(Peer *p);
 void outbox_leave_turns(Peer *p);
 void outbox_on_turn(void *userdata);
+
+static inline bool peer_has_unfinished(const Peer *p) {
+        return p->unfinished[0] || p->unfinished[1];
+}
+
+/* Long receipts are forgotten, which come again. */
+void outbox_drop_unfinished(Peer *p);
 void outbox_link_lost(Peer *p);
 int outbox_take_ack(Peer *p, Frame *f);
 int outbox_take_nack(Peer *p, Frame *f);

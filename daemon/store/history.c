@@ -19,6 +19,8 @@ static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         }
         r = store_load_receipt(txn, feed, &c->reached);
         if (r >= 0)
+                r = store_load_read_receipt(txn, feed, &c->read);
+        if (r >= 0)
                 r = conversation_get(txn, c->feed.conversation, &conversation);
         if (r > 0)
                 c->peer = conversation.peer;
@@ -57,6 +59,7 @@ int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, 
                 if (r < 0)
                         return r;
                 h.delivered = r > 0;
+                h.read = h.delivered && ranges_have(&cache->read, seq);
         } else
                 h.read = ranges_have(&cache->reached, seq);
         if (!h.own && h.entry.flags & ENTRY_GAP) {

@@ -34,6 +34,7 @@ typedef struct FeedCache {
         Feed feed;
         uint32_t peer; /* own: the recipient */
         Ranges reached; /* own: delivered; others': read by the user */
+        Ranges read; /* own: read by the recipient */
 } FeedCache;
 
 /* One message, or one after the other. 1 or 0. */

@@ -110,10 +110,10 @@ int store_keep_certificate(Store *s, const Certificate *c, Bytes outer);
 int store_get_certificate(
         DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret);
 
-/* The cumulative receipt for a feed of somebody else's: the newest ranges of what is here. 1, or 0
- * where nothing has been received. */
-int store_make_receipt(
-        DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret);
+/* The cumulative receipt for a feed of somebody else's: the newest ranges of what is here, or of
+ * what has been read and its author may know. 1, or 0 where there is nothing to say. */
+int store_make_receipt(DbTxn *txn, uint32_t feed, ReceiptState state,
+        const uint8_t self[static KEY_SIZE], Receipt *ret);
 
 /* Called for each message that has been delivered. */
 typedef void (*DeliveredFn)(void *userdata, const Uuid *id);
@@ -122,7 +122,11 @@ typedef void (*DeliveredFn)(void *userdata, const Uuid *id);
  * was. An older entry has been delivered if it is not in the outbox and was not given up. */
 int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
 
-/* Entries that one call of store_take_receipt() takes as delivered. */
+/* What the recipient of an own feed has signed for as read, or what the author of a foreign one may
+ * know of that: the newest ranges of it, none where there is nothing. */
+int store_load_read_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
+
+/* Entries that one call of store_take_receipt() takes as delivered, and as read. */
 #define RECEIPT_ENTRIES_MAX 4096
 
 /* Of what has been given up and is older than the ranges that are kept, one call looks at so many
@@ -130,9 +134,10 @@ int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret);
 #define RECEIPT_OLD_MAX 1024
 
 /* Takes a receipt of PEER's for an own feed in: envelopes of what it says more than those before
- * go, and FN is called for each entry, given up or not. 1: there are further entries, which the
- * same receipt says again in another batch. -EBADMSG: it is not about an own feed of this
- * conversation, claims what was never written, or its hash is not that of the entry. */
+ * go, and FN is called for each entry, given up or not; what was read has been delivered. 1: there
+ * are further entries, which the same receipt says again in another batch. -EBADMSG: it is not
+ * about an own feed of this conversation, claims what was never written, or its hash is not that of
+ * the entry. */
 int store_take_receipt(Store *s, const Identity *self, const Contact *peer, const Receipt *rc,
         usec_t now, DeliveredFn fn, void *userdata);
 
@@ -153,9 +158,9 @@ int store_fail_message(Store *s, uint32_t recipient, const Failure *f);
 int store_cancel(Store *s, const Uuid *id, usec_t now);
 
 /* The message with this id of PEER's (a number; SELF_NUMBER) and all that are shown before it in
- * their conversation have been read. 1 when others' messages among them had not been; -ENOENT:
- * there is no such message. */
-int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now);
+ * their conversation have been read. TELL: receipts may say so. 1 when others' messages among them
+ * had not been; -ENOENT: there is no such message. */
+int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell);
 
 /* What the user has read of a foreign feed, holes included; no ranges where nothing was. */
 int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret);

@@ -6,10 +6,51 @@
 
 /* Receipts */
 
-int store_make_receipt(
-        DbTxn *txn, uint32_t feed, const uint8_t self[static KEY_SIZE], Receipt *ret) {
+static DbKey feed_row_key(uint32_t feed) {
+        DbKey k = DB_KEY_NULL;
+
+        db_key_u32(&k, feed);
+        return k;
+}
+
+int store_load_read_receipt(DbTxn *txn, uint32_t feed, Ranges *ret) {
+        DbKey k = feed_row_key(feed);
+
+        return ranges_load(txn, TABLE_READ_RECEIPT, &k, ret);
+}
+
+int read_receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
+        DbKey k = feed_row_key(feed);
+
+        return ranges_save(s, TABLE_READ_RECEIPT, &k, ranges);
+}
+
+/* What a receipt says of a feed: ranges and the hash of the last entry in them. */
+static int receipt_ranges(
+        DbTxn *txn, const Feed *f, ReceiptState state, Ranges *ret, uint8_t *ret_hash) {
+        Entry last;
+        int r;
+
+        if (state == RECEIPT_DELIVERED) {
+                *ret = f->have;
+                memcpy(ret_hash, f->have_hash, SHA256_SIZE);
+                return ret->n > 0;
+        }
+        r = store_load_read_receipt(txn, f->number, ret);
+        if (r < 0 || ret->n == 0)
+                return r < 0 ? r : 0;
+        r = entry_get(txn, f->number, ret->range[ret->n - 1].last, &last);
+        if (r > 0)
+                sha256(last.inner.data, last.inner.size, ret_hash);
+        return r;
+}
+
+int store_make_receipt(DbTxn *txn, uint32_t feed, ReceiptState state,
+        const uint8_t self[static KEY_SIZE], Receipt *ret) {
+        uint8_t hash[SHA256_SIZE];
         Conversation v;
         Contact author;
+        Ranges ranges;
         Feed f;
         int r;
 
@@ -18,14 +59,16 @@ int store_make_receipt(
                 r = conversation_get(txn, f.conversation, &v);
         if (r > 0)
                 r = contact_get_by_number(txn, f.account, &author);
-        if (r <= 0 || f.have.n == 0)
-                return r < 0 ? r : 0;
-        *ret = (Receipt){.epoch = f.epoch, .state = RECEIPT_DELIVERED, .n_ranges = f.have.n};
+        if (r > 0)
+                r = receipt_ranges(txn, &f, state, &ranges, hash);
+        if (r <= 0)
+                return r;
+        *ret = (Receipt){.epoch = f.epoch, .state = state, .n_ranges = ranges.n};
         memcpy(ret->conversation, v.hash, SHA256_SIZE);
         memcpy(ret->author, author.account, KEY_SIZE);
         memcpy(ret->device, f.device, KEY_SIZE);
-        memcpy(ret->ranges, f.have.range, f.have.n * sizeof(SeqRange));
-        memcpy(ret->hash, f.have_hash, SHA256_SIZE);
+        memcpy(ret->ranges, ranges.range, ranges.n * sizeof(SeqRange));
+        memcpy(ret->hash, hash, SHA256_SIZE);
         memcpy(ret->reader, self, KEY_SIZE);
         return 1;
 }
@@ -59,16 +102,14 @@ static int receipt_find_feed(
 }
 
 int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret) {
-        DbKey k = DB_KEY_NULL;
+        DbKey k = feed_row_key(feed);
 
-        db_key_u32(&k, feed);
         return ranges_load(txn, TABLE_RECEIPT, &k, ret);
 }
 
 static int receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
-        DbKey k = DB_KEY_NULL;
+        DbKey k = feed_row_key(feed);
 
-        db_key_u32(&k, feed);
         return ranges_save(s, TABLE_RECEIPT, &k, ranges);
 }
 
@@ -184,42 +225,82 @@ static int covered_take_old(Covered *c, SeqRange range, unsigned *left) {
 /* The entries of FIRST to LAST that are not in HAVE yet, at most *LEFT of them. What was taken is
  * added to HAVE. */
 static int covered_take_range(Covered *c, SeqRange range, Ranges *have, unsigned *left) {
-        uint64_t seq = range.first;
+        SeqRange part;
         int r = 0;
 
-        if (seq <= have->dropped) {
-                SeqRange old = {.first = seq, .last = MIN(range.last, have->dropped)};
+        if (range.first <= have->dropped) {
+                SeqRange old = {.first = range.first, .last = MIN(range.last, have->dropped)};
 
                 r = covered_take_old(c, old, left);
-                seq = old.last + 1;
+                range.first = old.last + 1;
         }
-        while (r >= 0 && *left > 0 && (seq = ranges_next_missing(have, seq)) <= range.last) {
-                uint64_t end = MIN(range.last, ranges_next_held(have, seq) - 1);
-                uint64_t first = seq;
-
-                end = MIN(end, seq + *left - 1);
-                *left -= (unsigned)(end - seq + 1);
-                if (c->next != seq)
-                        r = covered_seek(c, seq);
-                for (; r >= 0 && seq <= end; seq++)
+        while (r >= 0 && *left > 0 && (part = ranges_first_missing(have, range, *left)).first > 0) {
+                *left -= (unsigned)(part.last - part.first + 1);
+                if (c->next != part.first)
+                        r = covered_seek(c, part.first);
+                for (uint64_t seq = part.first; r >= 0 && seq <= part.last; seq++)
                         r = covered_take(c, seq);
                 if (r >= 0)
-                        (void)ranges_push(have, first, end);
+                        (void)ranges_push(have, part.first, part.last);
+                range.first = part.last + 1;
         }
         return r < 0 ? r : 0;
 }
 
-static int receipt_take_ranges(Covered *c, const Receipt *rc, Ranges *have, bool *ret_more) {
-        unsigned left = RECEIPT_ENTRIES_MAX;
+static int receipt_take_ranges(Covered *c, const Receipt *rc, Ranges *have, unsigned *left) {
         int r;
 
         db_key_u32(&c->prefix, c->feed);
         r = db_cursor_open(
                 db_write(c->store->db), TABLE_OUTBOX, &c->prefix, NULL, false, &c->cursor);
         for (size_t i = 0; r >= 0 && i < rc->n_ranges; i++)
-                r = covered_take_range(c, rc->ranges[i], have, &left);
+                r = covered_take_range(c, rc->ranges[i], have, left);
         db_cursor_close(&c->cursor);
-        *ret_more = left == 0;
+        return r;
+}
+
+/* Nothing is told of what was given up long ago, of which the receipt made nothing else. */
+static int read_take(Store *s, uint32_t feed, uint64_t seq, usec_t now) {
+        EventRow event = {
+                .kind = EVENT_STATE, .time = now, .feed = feed, .seq = seq, .state = MESSAGE_READ};
+        Inner m;
+        Entry e;
+        int r;
+
+        r = entry_get(db_write(s->db), feed, seq, &e);
+        if (r <= 0 || entry_is_given_up(&e))
+                return r;
+        if (inner_decode(e.inner, &m) < 0)
+                return db_damaged(db_write(s->db));
+        event.id = m.id;
+        return event_add(s, &event);
+}
+
+/* Entries that the receipt is the first to call read, at most *LEFT of them. Those that are older
+ * than the ranges that are kept stay as they are. */
+static int read_take_ranges(
+        Store *s, uint32_t feed, const Receipt *rc, usec_t now, unsigned *left) {
+        Ranges read, before;
+        SeqRange part;
+        int r;
+
+        r = store_load_read_receipt(db_write(s->db), feed, &before);
+        read = before;
+        for (size_t i = 0; r >= 0 && i < rc->n_ranges; i++) {
+                SeqRange range = rc->ranges[i];
+
+                range.first = MAX(range.first, read.dropped + 1);
+                while (r >= 0 && *left > 0 &&
+                        (part = ranges_first_missing(&read, range, *left)).first > 0) {
+                        *left -= (unsigned)(part.last - part.first + 1);
+                        for (uint64_t seq = part.first; r >= 0 && seq <= part.last; seq++)
+                                r = read_take(s, feed, seq, now);
+                        (void)ranges_push(&read, part.first, part.last);
+                        range.first = part.last + 1;
+                }
+        }
+        if (r >= 0 && !ranges_equal(&read, &before))
+                r = read_receipt_save(s, feed, &read);
         return r;
 }
 
@@ -232,8 +313,8 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
                 .next = UINT64_MAX,
                 .fn = fn,
                 .userdata = userdata};
+        unsigned left = RECEIPT_ENTRIES_MAX;
         Ranges have, before;
-        bool more;
         Feed f;
         int r;
 
@@ -245,10 +326,12 @@ int store_take_receipt(Store *s, const Identity *self, const Contact *peer, cons
         have = before;
         c.feed = f.number;
         db_key_u32(&c.prefix, peer->number);
-        r = receipt_take_ranges(&c, rc, &have, &more);
+        r = receipt_take_ranges(&c, rc, &have, &left);
         if (r >= 0 && !ranges_equal(&have, &before))
                 r = receipt_save(s, f.number, &have);
-        return r < 0 ? r : more;
+        if (r >= 0 && left > 0 && rc->state == RECEIPT_READ)
+                r = read_take_ranges(s, f.number, rc, now, &left);
+        return r < 0 ? r : left == 0;
 }
 
 /* The outbox: id, u64 expires */

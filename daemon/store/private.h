@@ -12,6 +12,8 @@ int entry_write(Store *s, const Entry *e);
 int ranges_load(DbTxn *txn, unsigned table, const DbKey *key, Ranges *ret);
 int ranges_save(Store *s, unsigned table, const DbKey *key, const Ranges *ranges);
 
+int read_receipt_save(Store *s, uint32_t feed, const Ranges *ranges);
+
 /* The own entry will not be sent any more. */
 int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason);
 

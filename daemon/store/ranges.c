@@ -104,6 +104,15 @@ uint64_t ranges_next_held(const Ranges *r, uint64_t seq) {
         return i == r->n ? UINT64_MAX : MAX(r->range[i].first, seq);
 }
 
+SeqRange ranges_first_missing(const Ranges *r, SeqRange all, uint64_t max) {
+        uint64_t first = ranges_next_missing(r, all.first), last;
+
+        if (first > all.last || first == UINT64_MAX)
+                return (SeqRange){};
+        last = MIN(all.last, ranges_next_held(r, first) - 1);
+        return (SeqRange){.first = first, .last = first + MIN(last - first, max - 1)};
+}
+
 uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) {
         size_t i = ranges_search(r, seq);
 

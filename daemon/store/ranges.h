@@ -39,6 +39,9 @@ void row_read_ranges(RowReader *row, Ranges *ret);
 uint64_t ranges_next_missing(const Ranges *r, uint64_t seq) _pure_;
 uint64_t ranges_next_held(const Ranges *r, uint64_t seq) _pure_;
 
+/* The first part of ALL that is missing, at most MAX (not 0) of it; {0, 0}: nothing is. */
+SeqRange ranges_first_missing(const Ranges *r, SeqRange all, uint64_t max) _pure_;
+
 /* Missing entries just before SEQ, which has not been dropped, back to the nearest one that is
  * there. */
 uint64_t ranges_gap_before(const Ranges *r, uint64_t seq) _pure_;

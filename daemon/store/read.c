@@ -3,7 +3,8 @@
 /*
  * What the user has read: ranges of each foreign feed, and the count of what is left. The ranges do
  * not tell what is here from what is not: usually it is one, from the first entry to the last that
- * has been read. What comes late into one is taken out of it, as nobody has seen it.
+ * has been read. What comes late into one is taken out of it, as nobody has seen it. What its
+ * author may know are ranges of their own: only what was here, and marked while he might know.
  */
 
 #include "store/private.h"
@@ -22,6 +23,7 @@ typedef struct Marking {
         Place upto;
         uint32_t marked_feed; /* with the message at the mark */
         usec_t now;
+        bool tell; /* the author may know */
         uint64_t n; /* newly read */
         uint32_t feed; /* where the last of them is */
         uint64_t seq;
@@ -106,9 +108,10 @@ static int find_last_before(const Marking *m, const Feed *f, uint64_t *ret) {
         return 0;
 }
 
-/* How many of FIRST to LAST are here. Where the feed keeps no ranges any more it is the rows that
- * are counted, each once in its life. */
-static int count_held(DbTxn *txn, const Feed *f, uint64_t first, uint64_t last, uint64_t *ret) {
+/* How many of FIRST to LAST are here, of which those with ranges are added to TOLD. Where the feed
+ * keeps no ranges any more it is the rows that are counted, each once in its life. */
+static int count_held(
+        DbTxn *txn, const Feed *f, uint64_t first, uint64_t last, Ranges *told, uint64_t *ret) {
         uint64_t n = 0;
         int r;
 
@@ -121,8 +124,10 @@ static int count_held(DbTxn *txn, const Feed *f, uint64_t first, uint64_t last, 
                 uint64_t from = MAX(first, f->have.range[i].first),
                          to = MIN(last, f->have.range[i].last);
 
-                if (from <= to)
-                        n += to - from + 1;
+                if (from > to)
+                        continue;
+                n += to - from + 1;
+                (void)ranges_push(told, from, to);
         }
         *ret = n;
         return 0;
@@ -130,19 +135,17 @@ static int count_held(DbTxn *txn, const Feed *f, uint64_t first, uint64_t last, 
 
 /* How many of the entries up to LAST are here and not in READ. */
 static int count_unread(
-        DbTxn *txn, const Feed *f, const Ranges *read, uint64_t last, uint64_t *ret) {
-        uint64_t seq = 1, end, n = 0, k;
+        DbTxn *txn, const Feed *f, const Ranges *read, uint64_t last, Ranges *told, uint64_t *ret) {
+        SeqRange all = {.first = 1, .last = last}, part;
+        uint64_t n = 0, k;
         int r;
 
-        while ((seq = ranges_next_missing(read, seq)) <= last) {
-                end = MIN(last, ranges_next_held(read, seq) - 1);
-                r = count_held(txn, f, seq, end, &k);
+        while ((part = ranges_first_missing(read, all, UINT64_MAX)).first > 0) {
+                r = count_held(txn, f, part.first, part.last, told, &k);
                 if (r < 0)
                         return r;
                 n += k;
-                if (end == last)
-                        break;
-                seq = end + 1;
+                all.first = part.last + 1;
         }
         *ret = n;
         return 0;
@@ -151,14 +154,16 @@ static int count_unread(
 static int mark_feed(void *userdata, DbTxn *txn, const Feed *f) {
         Marking *m = userdata;
         uint64_t last, n = 0;
-        Ranges read;
+        Ranges read, told;
         int r;
 
         r = find_last_before(m, f, &last);
         if (r >= 0)
                 r = store_load_read(txn, f->number, &read);
         if (r >= 0)
-                r = count_unread(txn, f, &read, last, &n);
+                r = store_load_read_receipt(txn, f->number, &told);
+        if (r >= 0)
+                r = count_unread(txn, f, &read, last, &told, &n);
         /* Only what comes late can use up the ranges. Without one this waits for a later mark. */
         if (r < 0 || n == 0 || ranges_add(&read, 1, last) < 0)
                 return r;
@@ -167,7 +172,8 @@ static int mark_feed(void *userdata, DbTxn *txn, const Feed *f) {
                 m->feed = f->number;
                 m->seq = last;
         }
-        return read_save(m->store, f->number, &read);
+        r = read_save(m->store, f->number, &read);
+        return r < 0 || !m->tell ? r : read_receipt_save(m->store, f->number, &told);
 }
 
 int read_add(Store *s, uint32_t feed, uint64_t seq) {
@@ -218,8 +224,8 @@ static int marking_finish(Marking *m, Conversation *v) {
         return r < 0 ? r : 1;
 }
 
-int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now) {
-        Marking m = {.store = s, .now = now};
+int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell) {
+        Marking m = {.store = s, .now = now, .tell = tell};
         DbTxn *txn = db_write(s->db);
         Conversation v;
         uint64_t seq;

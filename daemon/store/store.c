@@ -40,6 +40,7 @@ static const char *const TABLES[] = {
         [TABLE_MAIL] = "mail",
         [TABLE_MAIL_OWED] = "mail-owed",
         [TABLE_TOKEN] = "token",
+        [TABLE_READ_RECEIPT] = "read-receipt",
         [_TABLE_MAX] = NULL,
 };
 

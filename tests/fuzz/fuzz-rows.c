@@ -88,7 +88,7 @@ static void make_store(void) {
         receive_one(&b, &bob, 5, 4);
         receive_one(&k, &carol, 6, 1);
         MUST(store_cancel(store, &(Uuid){{3}}, now()) >= 0);
-        MUST(store_mark_read(store, b.number, &foreign_id, now()) >= 0);
+        MUST(store_mark_read(store, b.number, &foreign_id, now(), true) >= 0);
         MUST(store_set_endpoints(store, b.number, &endpoints) >= 0);
         MUST(event_client_ack(store, "client", EVENT_CURSOR_FIRST, now()) >= 0);
         MUST(certificate_decode(bob.local.certificate, &c) == 0);
@@ -195,7 +195,8 @@ static int on_feed(void *userdata, DbTxn *txn, const Feed *f) {
         Receipt rc;
         Ranges r;
 
-        check(store_make_receipt(txn, f->number, sign_key_public(&self.account), &rc));
+        check(store_make_receipt(
+                txn, f->number, RECEIPT_READ, sign_key_public(&self.account), &rc));
         check(store_load_receipt(txn, f->number, &r));
         check(store_load_read(txn, f->number, &r));
         check(store_gap_before(txn, f, 5, &gap));
@@ -287,7 +288,7 @@ static void write_some(void) {
                         .now = now()};
 
                 check(store_send(store, &m));
-                check(store_mark_read(store, c.number, &foreign_id, now()));
+                check(store_mark_read(store, c.number, &foreign_id, now(), true));
                 check(store_fail_message(store, c.number, &failure));
         }
         check(store_cancel(store, &id, now()));

@@ -157,7 +157,7 @@ static int try_feed(const uint8_t *data, size_t size) {
         if (r <= 0)
                 return r;
         check_ranges(&f.have);
-        (void)store_make_receipt(store_write(store), 2, account, &rc);
+        (void)store_make_receipt(store_write(store), 2, RECEIPT_READ, account, &rc);
         return feed_write(store, &f);
 }
 

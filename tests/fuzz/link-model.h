@@ -40,7 +40,7 @@ typedef struct Own {
         uint32_t feed;
         uint64_t seq;
         unsigned to;
-        bool received_for; /* somebody has signed for it */
+        bool received_for, read_for; /* somebody has signed for it */
         bool refused; /* for good, or taken back */
         usec_t expires;
         bool ended;
@@ -125,16 +125,18 @@ static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 s->shown = true;
                 return true;
         }
-        if (e->kind == EVENT_STATE && e->state == MESSAGE_READ) {
+        o = find_own(&e->id);
+        if (!o && e->kind == EVENT_STATE && e->state == MESSAGE_READ) {
                 MUST(find_shown(&e->id));
                 return true;
         }
         if (e->kind == EVENT_REQUEST)
                 return true; /* once more what has come */
-        o = find_own(&e->id);
         MUST(e->kind == EVENT_STATE && o && o->feed == e->feed && o->seq == e->seq);
         if (e->state == MESSAGE_DELIVERED)
                 MUST(o->received_for);
+        else if (e->state == MESSAGE_READ)
+                MUST(o->read_for && o->ended);
         else if (e->state == MESSAGE_FAILED)
                 MUST(o->refused);
         else

@@ -135,9 +135,12 @@ static Receipt script_receipt(Script *in, const Person *reader) {
 
 static void note_receipt(const Receipt *rc) {
         for (size_t i = 0; i < n_own; i++)
-                for (size_t k = 0; k < rc->n_ranges; k++)
-                        own[i].received_for |= own[i].seq >= rc->ranges[k].first &&
-                                own[i].seq <= rc->ranges[k].last;
+                for (size_t k = 0; k < rc->n_ranges; k++) {
+                        if (own[i].seq < rc->ranges[k].first || own[i].seq > rc->ranges[k].last)
+                                continue;
+                        own[i].received_for = true;
+                        own[i].read_for |= rc->state == RECEIPT_READ;
+                }
 }
 
 static void script_receipt_object(Script *in, const Person *who, Buffer *out) {

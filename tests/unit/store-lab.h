@@ -284,8 +284,13 @@ static inline Feed foreign_feed(const Person *p) {
 }
 
 /* Bob's for a feed of alice's. */
-static inline int make_receipt(const Lab *lab, uint32_t feed, Receipt *ret) {
+static inline int make_receipt_of(const Lab *lab, uint32_t feed, ReceiptState state, Receipt *ret) {
         const Person *bob = &lab->bob;
 
-        return store_make_receipt(txn_of(bob), feed, sign_key_public(&bob->self.account), ret);
+        return store_make_receipt(
+                txn_of(bob), feed, state, sign_key_public(&bob->self.account), ret);
+}
+
+static inline int make_receipt(const Lab *lab, uint32_t feed, Receipt *ret) {
+        return make_receipt_of(lab, feed, RECEIPT_DELIVERED, ret);
 }

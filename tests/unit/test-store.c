@@ -684,7 +684,8 @@ static void use_all(Lab *lab) {
         (void)store_fail_message(p->store, peer.number,
                 &(Failure){.id = &id, .state = ENTRY_FAILED, .reason = CODE_BLOCKED});
         (void)store_take_receipt(p->store, &p->self, &peer, &rc, NOW, no_matter, NULL);
-        (void)store_make_receipt(txn_of(p), 1, sign_key_public(&p->self.account), &rc);
+        (void)store_make_receipt(
+                txn_of(p), 1, RECEIPT_DELIVERED, sign_key_public(&p->self.account), &rc);
         (void)send_text(p, 2, "another", NOW);
 }
 
