@@ -89,10 +89,16 @@ static size_t find_trackers(const World *w, EndpointKey *ret) {
         return n;
 }
 
+bool machine_says_read(const Machine *m) {
+        return m->user && m->number % 3 != 2;
+}
+
 static int daemon_start(Machine *m) {
         PartsArgs args = {.loop = m->loop,
                 .heartbeat = HEARTBEAT,
-                .delivery = {.accept_all = true, .handshake = HANDSHAKE},
+                .delivery = {.accept_all = true,
+                        .handshake = HANDSHAKE,
+                        .say_read = machine_says_read(m)},
                 .state_dir = m->dir,
                 .sandbox = {"sandbox", "ok", "This is a simulation.", NULL},
                 .callbacks = &parts_callbacks,

@@ -25,10 +25,23 @@ typedef struct Shown {
         bool quiet;
 } Shown;
 
-static void check_own(User *u, const Letter *l, const ChatMessage *m) {
+/* It is said at once and over each link; who could not keep it then hears it over the next. */
+static bool is_known_as_read(const Letter *l) {
+        const User *u = l->from;
+
+        return l->read && machine_says_read(l->to->machine) && u->machine->failures == 0 &&
+                l->to->machine->failures == 0 &&
+                delivery_has_link(u->machine->parts->delivery, l->to->account);
+}
+
+static void check_own(const Shown *s, const Letter *l, const ChatMessage *m) {
+        User *u = s->user;
+
         if (!l->kept || !streq(m->state, message_state_name(l->state)))
                 FAIL(u, "state-order", "\"%s\" is shown as %s and is %s", l->text, m->state,
                         l->kept ? message_state_name(l->state) : "not kept");
+        else if (s->quiet && l->state != MESSAGE_READ && is_known_as_read(l))
+                FAIL(u, "read-not-told", "\"%s\" is shown as %s", l->text, m->state);
 }
 
 /* What has not come of those just before a message. */
@@ -94,7 +107,7 @@ static bool on_message(void *userdata, const ChatMessage *m) {
                 return false;
         }
         if (l->from == u)
-                check_own(u, l, m);
+                check_own(s, l, m);
         else
                 check_others(s, l, m);
         s->unread += streq(m->state, "received");

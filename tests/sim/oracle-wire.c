@@ -36,6 +36,10 @@ int __wrap_ack_encode(Buffer *out, const Uuid *ids, size_t n) {
         return __real_ack_encode(out, ids, n);
 }
 
+static bool is_true(const User *u, const Letter *l, ReceiptState state) {
+        return has_come(u, l) && (state == RECEIPT_DELIVERED || l->read);
+}
+
 /* What is known to be whole need not be looked at once more. */
 static void check_receipt(User *u, const Receipt *rc) {
         User *author = ledger_find_user(user_ledger(u), rc->author);
@@ -45,11 +49,15 @@ static void check_receipt(User *u, const Receipt *rc) {
                 FAIL(u, "forged", "signs for what nobody has written");
                 return;
         }
+        if (rc->state == RECEIPT_READ && !machine_says_read(u->machine))
+                FAIL(u, "read-not-allowed", "lets %s know", author->machine->name);
         for (size_t i = 0; i < rc->n_ranges; i++) {
-                uint64_t seq = MAX(rc->ranges[i].first, c->whole + 1);
+                uint64_t seq = rc->ranges[i].first;
 
+                if (rc->state == RECEIPT_DELIVERED)
+                        seq = MAX(seq, c->whole + 1);
                 for (; seq <= rc->ranges[i].last; seq++)
-                        if (seq > c->n || !has_come(u, c->letters[seq - 1])) {
+                        if (seq > c->n || !is_true(u, c->letters[seq - 1], rc->state)) {
                                 FAIL(u, "receipt-before-commit", "of %s, seq %llu",
                                         author->machine->name, (unsigned long long)seq);
                                 return;

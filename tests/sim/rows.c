@@ -143,6 +143,8 @@ static void take_state(User *u, Letter *l, const EventRow *row) {
         else if ((s == MESSAGE_DELIVERED || s == MESSAGE_READ) && l->arrived == 0)
                 FAIL(u, "ahead-of-truth", "\"%s\" is %s and has not arrived", l->text,
                         message_state_name(s));
+        else if (s == MESSAGE_READ && (!l->read || !machine_says_read(l->to->machine)))
+                FAIL(u, "ahead-of-truth", "\"%s\" is read, which its reader has not said", l->text);
         else if (s == MESSAGE_FAILED &&
                 (row->reason != CODE_CANCELLED || l->cancelling == CANCEL_NOT))
                 FAIL(u, "failed-wrongly", "\"%s\": %s", l->text, code_name(row->reason));
@@ -221,6 +223,18 @@ static void note_request(User *u, DbTxn *txn, const EventRow *row) {
         note_event(u, &e);
 }
 
+/* All that were here before that. */
+static void note_read(const Letter *upto, uint64_t cursor) {
+        Mail *m = mail_between(upto->from, upto->to);
+
+        for (size_t i = 0; i < m->n_sent; i++) {
+                Letter *l = m->sent[i];
+
+                l->read |= l->arrived > 0 && l->arrived < cursor &&
+                        letter_place(l) <= letter_place(upto);
+        }
+}
+
 static void note_state(User *u, const EventRow *row) {
         Letter *l = letter_find(user_ledger(u), &row->id);
         ChatEvent e = {.kind = CHAT_EVENT_STATE,
@@ -239,6 +253,8 @@ static void note_state(User *u, const EventRow *row) {
         else if (row->state != MESSAGE_READ ||
                 letter_place(mail_between(l->from, u)->read_asked) < letter_place(l))
                 FAIL(u, "state-order", "\"%s\" is %s, unasked", l->text, e.state);
+        else
+                note_read(l, row->cursor);
         e.id = l->id_text;
         note_event(u, &e);
 }

@@ -46,6 +46,7 @@ typedef struct Letter {
         uint64_t arrived; /* on the recipient's disk: the cursor of the event; 0: it is not */
         bool ahead; /* it is shown as one whose clock was ahead */
         bool seen; /* he has said that he has read it, and was answered */
+        bool read; /* so says an event on his disk */
 
         usec_t kept_at; /* world time; 0: nobody waits for it, see prompt.h */
         struct Letter *late_prev, *late_next;

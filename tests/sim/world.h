@@ -139,6 +139,9 @@ Machine *world_acting(void);
 /* A call of the world by M's program: false when it is dead, before this or by this. */
 bool machine_call(Machine *m);
 
+/* Its user lets others know what of theirs he has read; every third one does not like that. */
+bool machine_says_read(const Machine *m);
+
 /* What can happen to a machine. Trackers and daemons that cannot start try again, as their units
  * say; those that have died do not start by themselves. */
 void machine_start(Machine *m);
