@@ -80,6 +80,7 @@ int verb_send(Chatc *c, char **argv);
 int verb_peers(Chatc *c, char **argv);
 int verb_chats(Chatc *c, char **argv);
 int verb_history(Chatc *c, char **argv);
+int verb_read(Chatc *c, char **argv);
 int verb_outbox(Chatc *c, char **argv);
 int verb_watch(Chatc *c, char **argv);
 int verb_verify(Chatc *c, char **argv);

@@ -35,7 +35,6 @@ typedef struct Method {
 
 static const Method methods[] = {
         {"cancel", "Cancel", .words = 1},
-        {"read", "MarkRead", .words = 1},
         {"search", "Search", ANSWER_LIST, "id", 1, true, .options = {{"--with", "with"}}},
         {"rooms", "ListRooms", ANSWER_LIST, "room", .words_key = "words"},
         {"create", "CreateRoom", .words = 1,

@@ -146,6 +146,7 @@ static const struct {
         {"accept", "NAME", offer_requests},
         {"cancel", "ID", offer_outbox},
         {"history", "WITH", offer_conversations},
+        {"read", "WITH|ID", offer_conversations},
         {NULL, "NAME", offer_peers},
         {NULL, "TO", offer_recipients},
         {NULL, "WITH", offer_recipients},

@@ -490,6 +490,15 @@ def test_ids_that_are_refused(chatc, mock_daemon, verb, method, error, status):
     failed(chatc(verb, ID), status, error)
 
 
+def test_a_conversation_is_read_up_to_its_newest_message(chatc, mock_daemon):
+    daemon = mock_daemon(messages={"bob": messages(3)})
+    result = chatc("read", "bob")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert daemon.calls("MarkRead") == [["MarkRead", [messages(3)[-1]["id"], {}]]]
+    assert chatc("read", "carol").returncode == 0       # nothing there to be read
+    assert len(daemon.calls("MarkRead")) == 1
+
+
 # doctor
 
 CHECKS = [

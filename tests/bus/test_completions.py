@@ -156,6 +156,7 @@ def test_names_come_from_the_daemon(shell, mock_daemon):
     assert offered(shell, "chatc send bo") == ["bob", "bobby"]
     assert offered(shell, "chatc send --id x car") == ["carol.x"]
     assert offered(shell, "chatc history d") == ["dave"]
+    assert offered(shell, "chatc read d") == ["dave"]
     assert offered(shell, "chatc block bobb") == ["bobby"]
     assert offered(shell, "chatc cancel ") == IDS
 
@@ -174,7 +175,7 @@ def test_files(shell):
 
 def test_nothing_is_offered_where_nothing_is_known(shell, mock_daemon):
     daemon = mock_daemon(**SCENARIO)
-    for line in ("chatc read ", "chatc register ", "chatc watch --client ", "chatc send bob ",
+    for line in ("chatc register ", "chatc watch --client ", "chatc send bob ",
                  "chatc history bob -n ", "chatc nonsense ", "chatc send -- bob "):
         assert offered(shell, line) == [], line
     assert daemon.calls() == []
