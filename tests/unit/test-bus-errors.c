@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Each call of sd-bus that reads or makes a message fails in turn, as it does without memory: that
- * costs the answer at most, and neither the connection nor what comes after it. */
+/* Each call that reads or makes a message, or a part of one, fails in turn, as it does without
+ * memory: that costs the answer at most, and neither the connection nor what comes after it. */
 
 #include "bus-fixture.h"
 
 #include <stdarg.h>
+
+#include <qrencode.h>
 
 static struct {
         unsigned long calls, fail_at; /* counted from 1; 0: never */
@@ -35,6 +37,8 @@ MESSAGE_FUNCTION(sd_bus_message_new_signal,
         (b, m, path, interface, member))
 MESSAGE_FUNCTION(
         sd_bus_message_append_basic, (sd_bus_message * m, char type, const void *p), (m, type, p))
+MESSAGE_FUNCTION(sd_bus_message_append_array,
+        (sd_bus_message * m, char type, const void *p, size_t n), (m, type, p, n))
 MESSAGE_FUNCTION(sd_bus_message_append_strv, (sd_bus_message * m, char **l), (m, l))
 MESSAGE_FUNCTION(sd_bus_message_open_container,
         (sd_bus_message * m, char type, const char *contents), (m, type, contents))
@@ -47,6 +51,15 @@ MESSAGE_FUNCTION(sd_bus_message_peek_type, (sd_bus_message * m, char *type, cons
 MESSAGE_FUNCTION(sd_bus_message_read_basic, (sd_bus_message * m, char type, void *p), (m, type, p))
 MESSAGE_FUNCTION(sd_bus_message_skip, (sd_bus_message * m, const char *types), (m, types))
 MESSAGE_FUNCTION(sd_bus_send, (sd_bus * b, sd_bus_message *m, uint64_t *cookie), (b, m, cookie))
+
+QRcode *__real_QRcode_encodeString(
+        const char *s, int version, QRecLevel level, QRencodeMode hint, int cased);
+QRcode *__wrap_QRcode_encodeString(
+        const char *s, int version, QRecLevel level, QRencodeMode hint, int cased);
+QRcode *__wrap_QRcode_encodeString(
+        const char *s, int version, QRecLevel level, QRencodeMode hint, int cased) {
+        return message_fails() ? NULL : __real_QRcode_encodeString(s, version, level, hint, cased);
+}
 
 int __wrap_sd_bus_message_append(sd_bus_message *m, const char *types, ...);
 int __wrap_sd_bus_message_read(sd_bus_message *m, const char *types, ...);
@@ -128,6 +141,14 @@ static sd_bus_message *call_doctor(void) {
         return CALL("Doctor", "a{sv}", 0);
 }
 
+static sd_bus_message *call_verify(void) {
+        return CALL("Verify", "sa{sv}", "bob", 0);
+}
+
+static sd_bus_message *call_confirm(void) {
+        return CALL("Verify", "sa{sv}", "bob", 1, "confirm", "b", 1);
+}
+
 static sd_bus_message *call_create_room(void) {
         return CALL("CreateRoom", "sa{sv}", "#room", 0);
 }
@@ -189,6 +210,7 @@ static void fill_chat(void) {
         f->chat.n_conversations = 1;
         f->chat.checks = &check;
         f->chat.n_checks = 1;
+        memset(f->chat.verification.safety_number, '0', 60);
         f->chat.events = events;
         f->chat.n_events = ELEMENTSOF(events);
         f->chat.status.trackers = &tracker;
@@ -221,7 +243,7 @@ TEST(a_call_that_cannot_be_read_or_answered_costs_its_answer) {
         static sd_bus_message *(*const calls[])(void) = {call_register, call_login, call_logout,
                 call_send_message, call_list_messages, call_list_conversations, call_list_peers,
                 call_list_outbox, call_list_events, call_ack_events, call_mark_read, call_cancel,
-                call_status, call_doctor, call_create_room};
+                call_status, call_doctor, call_verify, call_confirm, call_create_room};
 
         set_up();
         fill_chat();
