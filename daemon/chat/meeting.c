@@ -15,6 +15,7 @@ struct Meeting {
         Chat *chat;
         Operation *operation;
         char name[128];
+        char at[ENDPOINT_SIZE]; /* where he is visited, or "" */
         bool block;
         Meeting *prev, *next;
 };
@@ -22,6 +23,7 @@ struct Meeting {
 static void meeting_free(Meeting *m) {
         DL_DELETE(m->chat->meetings, m);
         directory_forget(m->chat->parts.directory, m);
+        delivery_forget_visits(m->chat->parts.delivery, m);
         free(m);
 }
 
@@ -42,7 +44,12 @@ static int take_known(Chat *c, const Contact *k, bool block) {
                   : contact_pin(c->parts.store, k->account);
         if (r >= 0)
                 contact_follow(c, k->account);
-        return r;
+        return MIN(r, 0);
+}
+
+static int older_device_error(const Meeting *m, ChatError *error) {
+        return chat_error(error, CODE_KEY_CHANGED,
+                "What was said of %.40s is of an older device than was seen before.", m->name);
 }
 
 /* What a directory said. Who has written is known here, even where none knows him or answers; but
@@ -67,6 +74,8 @@ static int take_answer(Meeting *m, Code code, const Record *record, Bytes outer,
                 return contact_blocked_error(m->name, e);
         if (r >= 0)
                 r = contact_learn(s, record, outer, (uint8_t)flags_for(m->block), true, &k);
+        if (r == -ESTALE)
+                return older_device_error(m, e);
         if (r < 0)
                 return r;
         contact_follow(c, k.account);
@@ -87,28 +96,153 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
         operation_settle(o, r, &e);
 }
 
-/* 1: the answer comes later. */
-static int look_up(Chat *c, Operation *o, const char *name, bool block, ChatError *error) {
+/* NULL with ERROR filled in. */
+static Meeting *meeting_new(Chat *c, Operation *o, const char *name, ChatError *error) {
         Meeting *m, *other;
         unsigned n;
 
         DL_COUNT(c->meetings, other, n);
-        if (n >= MEETINGS_MAX)
-                return chat_error(error, CODE_TOO_MANY,
-                        "Too many names are being looked up: wait for answers.");
-        m = malloc(sizeof(*m));
-        if (!m)
-                return -ENOMEM;
-        *m = (Meeting){.chat = c, .operation = o, .block = block};
+        m = n < MEETINGS_MAX ? malloc(sizeof(*m)) : NULL;
+        if (!m) {
+                chat_error(error, CODE_TOO_MANY,
+                        "Too many people are being looked for: wait for answers.");
+                return NULL;
+        }
+        *m = (Meeting){.chat = c, .operation = o};
         snprintf(m->name, sizeof(m->name), "%s", name);
         DL_APPEND(c->meetings, m);
+        return m;
+}
+
+/* 1: the answer comes later. */
+static int look_up(Chat *c, Operation *o, const char *name, bool block, ChatError *error) {
+        Meeting *m = meeting_new(c, o, name, error);
+
+        if (!m)
+                return -ECANCELED;
+        m->block = block;
         if (chat_look_up(c, name, on_lookup, m) < 0)
                 on_lookup(m, CODE_TRACKER_UNREACHABLE, NULL, (Bytes){}, NULL);
         return 1;
 }
 
+/* Visiting */
+
+/* Who has proved to be the account claims this name, which is to be that of whom the user adds. */
+static int take_visited(Meeting *m, const Record *record, Bytes outer, ChatError *e) {
+        char name[NAME_SIZE], account[BASE32_KEY_SIZE + 1];
+        Contact k;
+        int r;
+
+        if (m->name[0] != '@' && name_fold(m->name, strlen(m->name), name) >= 0 &&
+                !streq(name, record->name))
+                return chat_error(e, CODE_UNKNOWN_PEER,
+                        "Who answers at %.80s is not %s but %s, @%s.", m->at, name, record->name,
+                        base32_encode_key(record->account, account));
+        r = contact_learn(m->chat->parts.store, record, outer, CONTACT_PINNED, false, &k);
+        if (r == -ESTALE)
+                return older_device_error(m, e);
+        if (r >= 0)
+                contact_follow(m->chat, record->account);
+        return r;
+}
+
+static int visit_error(const Meeting *m, Code code, const char *text, ChatError *e) {
+        if (code == CODE_KEY_CHANGED)
+                return chat_error(e, CODE_KEY_CHANGED,
+                        "Another account answers at %.80s: ask for the address again.", m->at);
+        return chat_error(e, code == CODE_TIMEOUT ? CODE_TIMEOUT : CODE_UNKNOWN_PEER,
+                "Nobody was reached at %.80s: %.120s. Nothing was kept.", m->at, text);
+}
+
+static bool on_visited(
+        void *userdata, Code code, const char *text, const Record *record, Bytes outer) {
+        Meeting *m = userdata;
+        Operation *o = m->operation;
+        ChatError e;
+        int r;
+
+        r = code == CODE_OK ? take_visited(m, record, outer, &e) : visit_error(m, code, text, &e);
+        meeting_free(m);
+        operation_settle(o, r, &e);
+        return r >= 0;
+}
+
+/* There is a link already, which has proved as much. */
+static int take_linked(Meeting *m, const Contact *k, ChatError *e) {
+        Record record;
+        int r;
+
+        r = record_parse(k->record, &record);
+        return r < 0 ? r : take_visited(m, &record, k->record, e);
+}
+
+static int parse_at(Chat *c, const char *at, EndpointKey *ret, ChatError *error) {
+        if (endpoint_key_parse(at, ret) < 0)
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "at is HOST:PORT#ACCOUNT, the account being its 52 characters.");
+        if (key_equal(ret->key, sign_key_public(&chat_self(c)->account)))
+                return chat_error(error, CODE_INVALID_ARGS, "That is you yourself.");
+        return 0;
+}
+
+/* Nobody else may be meant by the name. */
+static int check_name(Chat *c, const char *name, const uint8_t *account, ChatError *error) {
+        uint8_t meant[KEY_SIZE];
+        Contact k;
+        int r;
+
+        r = contact_resolve(store_write(c->parts.store), name, meant);
+        if (r == -EINVAL)
+                return chat_find_contact(store_write(c->parts.store), name, &k, error);
+        if (r <= 0 || key_equal(meant, account))
+                return 0;
+        if (name[0] == '@')
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "The account in at is another one than %s.", name);
+        r = contact_get(store_write(c->parts.store), meant, &k);
+        if (r > 0 && k.flags & CONTACT_PINNED)
+                return chat_error(error, CODE_NAME_TAKEN,
+                        "Another contact is called %s: rename or remove that one first.", name);
+        return MIN(r, 0);
+}
+
 /* 0: done with the batch; 1: the answer comes later. */
-static int meet(Chat *c, Operation *o, const char *name, bool block, ChatError *error) {
+static int visit(Chat *c, Operation *o, const char *name, const char *at, ChatError *error) {
+        EndpointKey to;
+        Meeting *m;
+        Contact k;
+        int r;
+
+        r = parse_at(c, at, &to, error);
+        if (r >= 0)
+                r = check_name(c, name, to.key, error);
+        if (r >= 0)
+                r = contact_get(store_write(c->parts.store), to.key, &k);
+        if (r < 0)
+                return r;
+        if (r > 0 && k.flags & CONTACT_BLOCKED)
+                return contact_blocked_error(name, error);
+        m = meeting_new(c, o, name, error);
+        if (!m)
+                return -ECANCELED;
+        endpoint_format(to.host, to.port, m->at);
+        if (r > 0 && delivery_has_link(c->parts.delivery, to.key)) {
+                r = take_linked(m, &k, error);
+                meeting_free(m);
+                return MIN(r, 0);
+        }
+        r = delivery_visit(c->parts.delivery, to.key, to.host, to.port, on_visited, m);
+        if (r < 0)
+                meeting_free(m);
+        return r < 0 ? r : 1;
+}
+
+/* Both */
+
+/* 0: done with the batch; 1: the answer comes later. */
+static int meet(
+        Chat *c, Operation *o, const char *name, const char *at, bool block, ChatError *error) {
         bool exact = name[0] == '@' || strchr(name, '~');
         uint8_t account[KEY_SIZE];
         Contact k;
@@ -117,6 +251,8 @@ static int meet(Chat *c, Operation *o, const char *name, bool block, ChatError *
         r = chat_require_login(c, error);
         if (r >= 0 && strlen(name) >= sizeof(((Meeting *)NULL)->name))
                 return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
+        if (r >= 0 && at)
+                return visit(c, o, name, at, error);
         if (r >= 0)
                 r = chat_find_contact(store_write(c->parts.store), name, &k, error);
         if (r < 0)
@@ -139,22 +275,23 @@ static int meet(Chat *c, Operation *o, const char *name, bool block, ChatError *
         return r;
 }
 
-static void begin(Chat *c, const char *name, bool block, ChatDoneFn fn, void *userdata) {
+static void begin(
+        Chat *c, const char *name, const char *at, bool block, ChatDoneFn fn, void *userdata) {
         Operation *o = operation_new(c, fn, userdata);
         ChatError e;
         int r;
 
         if (!o)
                 return;
-        r = meet(c, o, name, block, &e);
+        r = meet(c, o, name, at, block, &e);
         if (r <= 0)
                 operation_settle(o, r, &e);
 }
 
 void chat_add_contact(Chat *c, const char *name, const char *at, ChatDoneFn fn, void *userdata) {
-        begin(c, name, false, fn, userdata);
+        begin(c, name, at, false, fn, userdata);
 }
 
 void chat_block(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
-        begin(c, name, true, fn, userdata);
+        begin(c, name, NULL, true, fn, userdata);
 }

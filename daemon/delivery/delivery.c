@@ -314,8 +314,15 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
 
         if (p)
                 (void)race_won(p, l);
+        if (!visit_met(d, l, &g->record, record)) {
+                link_turn_away(d, l, CODE_OK, "not who was looked for");
+                return;
+        }
         r = contact_get(store_write(d->store), g->record.account, &c);
-        if (r > 0 && streq(contact_shown_name(store_write(d->store), &c, shown), g->record.name))
+        if (r > 0 &&
+                (c.flags & CONTACT_PINNED ||
+                        streq(contact_shown_name(store_write(d->store), &c, shown),
+                                g->record.name)))
                 learn_and_welcome(d, l, &g->record, record, false);
         else if (r < 0 || !confirm_name(d, l, &g->record))
                 learn_and_welcome(d, l, &g->record, record, false);
@@ -394,6 +401,7 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
         Peer *p = peer_find(d, link_account(l));
 
         confirming_drop(d, l);
+        visit_link_lost(d, l, code, text);
         if (!p)
                 return;
         log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
@@ -456,6 +464,7 @@ void delivery_stop(Delivery *d) {
         Peer *p, *tmp;
 
         d->started = false;
+        visits_end(d);
         while (d->confirming)
                 confirming_end(d->confirming);
         mail_stop(d->mail);

@@ -67,6 +67,17 @@ bool delivery_says_read(const Delivery *d);
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
+/* Dials HOST:PORT once, where ACCOUNT has to answer, known or not. FN is called once: with CODE_OK
+ * and the RECORD of who is there, and then says whether the link is to go on; or with what was
+ * wrong, CODE_KEY_CHANGED where somebody else answers. -ENOTCONN while not started. */
+typedef bool (*DeliveryVisitFn)(
+        void *userdata, Code code, const char *text, const Record *record, Bytes outer);
+int delivery_visit(Delivery *d, const uint8_t account[static KEY_SIZE], const char *host,
+        uint16_t port, DeliveryVisitFn fn, void *userdata);
+
+/* Those for USERDATA are given up, without a word. */
+void delivery_forget_visits(Delivery *d, void *userdata);
+
 /* ACCOUNT has been blocked: its link ends, and nobody dials it. What waits for it goes on waiting;
  * delivery_wake() is for when it is blocked no more. */
 void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]);

@@ -255,6 +255,8 @@ void peer_retry_later(Peer *p, usec_t blocked) {
 }
 
 static void endpoint_add(Endpoints *e, const char *text) {
+        if (!text[0])
+                return;
         for (size_t i = 0; i < e->n; i++)
                 if (streq(e->text[i], text))
                         return;

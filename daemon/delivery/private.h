@@ -53,6 +53,7 @@ typedef struct OwedReceipt {
 
 typedef struct Race Race;
 typedef struct Newcomers Newcomers;
+typedef struct Visit Visit;
 typedef struct Mail Mail;
 
 typedef struct Peer {
@@ -126,6 +127,7 @@ struct Delivery {
         uint64_t awaited; /* the batch after which on_batch() will come */
         Confirming *confirming;
         Newcomers *newcomers; /* by address */
+        Visit *visits;
         Mail *mail;
 
         /* Getting links */
@@ -269,6 +271,13 @@ bool race_link_lost(Peer *p, const Link *l, bool wrong);
 
 /* The same, but another link has won, so that the endpoint need not pause. */
 bool race_link_gave_way(Peer *p, const Link *l);
+
+/* visit.c */
+
+/* Who RECORD says is at the other end of L. False: it was a visit, and he is not wanted. */
+bool visit_met(Delivery *d, Link *l, const Record *record, Bytes outer);
+void visit_link_lost(Delivery *d, const Link *l, Code code, const char *text);
+void visits_end(Delivery *d);
 
 /* void.c */
 void voids_tell(Peer *p);

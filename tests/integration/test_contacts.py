@@ -158,6 +158,59 @@ def test_oneself_and_nobody_are_no_contacts(alice, bob):
         assert refused(alice, "RenameContact", "bob", alias) == name
 
 
+# somebody whose address one was told
+
+@pytest.fixture
+def no_tracker(lab, tracker):
+    """Alice and bob have accounts, never heard of each other, and now the tracker is gone."""
+    port = harness.free_port()
+    alice = lab.user("alice").join()
+    bob = lab.user("bob", f'listen = {{ address = "127.0.0.1"; port = {port}; }};').join()
+    tracker.stop()
+    return alice, bob, f"127.0.0.1:{port}#" + bob.property("Account")
+
+
+def test_adding_at_an_address_needs_no_tracker(no_tracker):
+    alice, bob, at = no_tracker
+    done = alice.chatc("add", "bob", "--at", at)
+    assert (done.rc, done.out) == (0, ""), done
+    assert alice.peer("bob")["contact"] is True
+    alice.exchange(bob)
+    assert alice.chatc("add", "bob", "--at", at).rc == 0
+    bob.exchange(alice, "hello")
+    for user in (alice, bob):
+        user.restart()
+    waiting = alice.send("bob", "you are still there?")
+    alice.wait_delivered("bob", [waiting])
+
+
+def test_who_is_at_the_address_has_to_be_the_one(lab, no_tracker):
+    alice, bob, at = no_tracker
+    where, _, key = at.partition("#")
+    with pytest.raises(BusError) as error:
+        call(alice, "AddContact", "carol", at=at)
+    assert error.value.name == "UnknownPeer" and "but bob" in error.value.message
+    assert alice.list("ListPeers") == [] and alice.chatc("add", "carol", "--at", at).rc == 5
+    assert refused(alice, "AddContact", "bob", at=f"{where}#{alice.property('Account')}") == \
+        "InvalidArgs"
+    other = "aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaa"
+    assert refused(alice, "AddContact", "bob", at=f"{where}#{other}") == "KeyChanged"
+    assert refused(alice, "AddContact", "@" + other, at=at) == "InvalidArgs"
+    assert refused(alice, "AddContact", "bob", at=f"127.0.0.1:1#{key}") == "UnknownPeer"
+    for text in ("", "127.0.0.1", where, "127.0.0.1#" + key, f"127.0.0.1:0#{key}", at + "a"):
+        assert refused(alice, "AddContact", "bob", at=text) == "InvalidArgs", text
+    assert refused(alice, "AddContact", "a b", at=at) == "BadName"
+    assert alice.list("ListPeers") == []
+
+    call(alice, "Block", "@" + key)
+    assert refused(alice, "AddContact", "bob", at=at) == "Blocked"
+    call(alice, "Unblock", "@" + key)
+    call(alice, "AddContact", "@" + key, at=at)
+    assert alice.peer("bob")["contact"] is True
+    call(alice, "RenameContact", "bob", "carol")
+    assert refused(alice, "AddContact", "carol", at=f"{where}#{other}") == "NameTaken"
+
+
 # blocks
 
 def test_a_block_ends_the_link_and_what_waits_goes_on_later(alice, bob):
