@@ -40,6 +40,8 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         bus_dict_string(&d, "fingerprint", s.fingerprint);
         bus_dict_string(&d, "state", s.state);
         bus_dict_number(&d, "queued", s.queued);
+        bus_dict_number(&d, "mail-stored", s.stored);
+        bus_dict_number(&d, "mail-owed", s.owed);
         bus_dict_number(&d, "links", s.links);
         bus_dict_open_value(&d, "trackers", "aa{sv}");
         if (d.r >= 0)

@@ -248,6 +248,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
         bool active = account_is_active(c->parts.account);
         ChatStatus s = {.state = chat_state(c), .problems = c->problems};
         char text[STORE_TEXT_SIZE];
+        DeliveryMail mail;
         StoreHealth health;
         size_t n = 0;
 
@@ -262,6 +263,9 @@ void chat_status(Chat *c, ChatStatus *ret) {
                 fill_trackers(c, &s, &n);
         }
         s.queued = count_queued(c);
+        delivery_get_mail(c->parts.delivery, &mail);
+        s.stored = (unsigned)MIN(mail.envelopes, (uint64_t)UINT32_MAX);
+        s.owed = (unsigned)MIN(mail.owed, (uint64_t)UINT32_MAX);
         s.links = delivery_count_links(c->parts.delivery);
         store_get_health(c->parts.store, &health);
         add_problem(c, &n, store_problem(&health, text) ?: "");

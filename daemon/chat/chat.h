@@ -270,6 +270,7 @@ typedef struct ChatStatus {
         const char *name, *account, *fingerprint; /* "" while logged out */
         const char *state; /* logged-out, connecting, online, offline, replaced */
         unsigned queued, links;
+        unsigned stored, owed; /* envelopes in mailboxes; receipts to be left in others' */
         const ChatTracker *trackers;
         size_t n_trackers;
         const char *const *problems; /* sentences, NULL-terminated */

@@ -283,6 +283,34 @@ static void check_contacts(const Doctor *d) {
                         "No tracker gives the name of a contact to another account.");
 }
 
+static void check_mailbox(const Doctor *d) {
+        DeliveryMail m;
+
+        delivery_get_mail(d->chat->parts.delivery, &m);
+        if (!d->active)
+                say(d, "mailbox", "off", NULL, "Without an account there is no mailbox.");
+        else if (m.trackers == 0)
+                say(d, "mailbox", "warning", NULL,
+                        "No tracker is connected: messages to people who are away wait on this "
+                        "device.");
+        else if (m.without == m.trackers)
+                say(d, "mailbox", "warning",
+                        "Ask who runs the tracker to set mailbox.enabled, or add another tracker.",
+                        "The tracker keeps no mail: messages to people who are away wait on this "
+                        "device.");
+        else if (m.refused != CODE_OK)
+                say(d, "mailbox", "warning", NULL,
+                        "The last message for somebody who is away was not taken (%s); it waits "
+                        "on this device and is tried again.",
+                        code_name(m.refused));
+        else
+                say(d, "mailbox", "ok", NULL,
+                        "%llu own %s in mailboxes; %llu %s to be left in others'.",
+                        (unsigned long long)m.envelopes,
+                        m.envelopes == 1 ? "message lies" : "messages lie",
+                        (unsigned long long)m.owed, m.owed == 1 ? "receipt is" : "receipts are");
+}
+
 /* When the oldest message for RECIPIENT was written, 0 where that is not known. */
 static usec_t oldest_of(DbTxn *txn, uint32_t recipient) {
         HistoryRow message;
@@ -343,8 +371,7 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         say(&d, "lan", "off", NULL, "Finding people on the local network is not built yet.");
         check_links(&d, &s);
         check_contacts(&d);
-        say(&d, "mailbox", "off", NULL,
-                "Mailboxes for who is away are not built yet: messages wait on this device.");
+        check_mailbox(&d);
         check_outbox(&d, &s);
         if (c->checks)
                 c->checks(c->checks_userdata, fn, userdata);

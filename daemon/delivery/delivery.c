@@ -597,6 +597,10 @@ void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]) {
                 peer_turn_out(p, CODE_BLOCKED, "not wanted here");
 }
 
+void delivery_get_mail(const Delivery *d, DeliveryMail *ret) {
+        mail_get(d->mail, ret);
+}
+
 unsigned delivery_count_links(const Delivery *d) {
         return link_pool_count_open(d->links);
 }

@@ -82,5 +82,16 @@ void delivery_forget_visits(Delivery *d, void *userdata);
  * delivery_wake() is for when it is blocked no more. */
 void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
+/* Sealed mail, for status and doctor. */
+typedef struct DeliveryMail {
+        unsigned trackers; /* that can be asked, */
+        unsigned without; /* of these, those that keep no mail */
+        uint64_t envelopes; /* of own messages, in mailboxes as far as known */
+        uint64_t owed; /* receipts to be sealed */
+        Code refused; /* why the last one was not taken; CODE_OK when it was */
+} DeliveryMail;
+
+void delivery_get_mail(const Delivery *d, DeliveryMail *ret);
+
 unsigned delivery_count_links(const Delivery *d);
 bool delivery_has_link(const Delivery *d, const uint8_t account[static KEY_SIZE]);

@@ -151,6 +151,8 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
         _cleanup_(freep) CollectAnswer *page = malloc(sizeof(*page));
         MailCollector *c = userdata;
 
+        if (code == CODE_OK || code == CODE_NOT_SUPPORTED)
+                mail_note_support(c->mail, c->session, code == CODE_OK);
         if (code == CODE_TRACKER_UNREACHABLE || code == CODE_NOT_SUPPORTED) {
                 collector_free(c); /* it has no mailboxes, or another begins when it is back */
                 return;

@@ -126,6 +126,7 @@ static void job_left(MailJob *j) {
                 on_message_left(j);
         else
                 on_receipt_left(j);
+        t->mail->refused = CODE_OK;
         t->renewed = false;
         mail_job_end(j);
         mail_target_again(t);
@@ -145,6 +146,7 @@ static void job_refused(MailJob *j) {
                 mail_target_again(t);
                 return;
         }
+        t->mail->refused = j->code;
         mail_target_later(t, j->retry_after);
         mail_job_end(j);
 }

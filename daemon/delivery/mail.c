@@ -312,6 +312,7 @@ void mail_tracker_ready(Mail *m, Session *s) {
 
         if (!m->started)
                 return;
+        mail_note_support(m, s, true); /* until it says otherwise */
         HASH_ITER (hh, m->targets, t, tmp)
                 if (t->due == USEC_INFINITY)
                         t->due = loop_now(m->loop);
@@ -323,6 +324,41 @@ void mail_tracker_ready(Mail *m, Session *s) {
 void mail_waiting(Mail *m, Session *s) {
         if (m->started)
                 mail_collect(m, s);
+}
+
+static bool keeps_no_mail(const Mail *m, const Session *s) {
+        for (size_t i = 0; i < ELEMENTSOF(m->without); i++)
+                if (m->without[i] == s)
+                        return true;
+        return false;
+}
+
+void mail_note_support(Mail *m, Session *s, bool supported) {
+        for (size_t i = 0; i < ELEMENTSOF(m->without); i++)
+                if (m->without[i] == s)
+                        m->without[i] = NULL;
+        for (size_t i = 0; !supported && i < ELEMENTSOF(m->without); i++)
+                if (!m->without[i]) {
+                        m->without[i] = s;
+                        return;
+                }
+}
+
+void mail_get(const Mail *m, DeliveryMail *ret) {
+        const Directory *dir = m->delivery->directory;
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+
+        *ret = (DeliveryMail){.refused = m->refused};
+        if (store_read_begin(m->store, &txn) >= 0) {
+                ret->envelopes = mail_count_items(txn);
+                ret->owed = mail_count_owed(txn);
+        }
+        for (size_t i = 0; i < directory_n_trackers(dir); i++) {
+                const Session *s = directory_ready_session(dir, i);
+
+                ret->trackers += s != NULL;
+                ret->without += s && keeps_no_mail(m, s);
+        }
 }
 
 void mail_start(Mail *m) {

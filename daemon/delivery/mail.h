@@ -109,6 +109,8 @@ struct Mail {
         LoopDefer *slice; /* a stamp is being made */
         MailJob *stamping;
         bool started, left_out;
+        Code refused; /* the last envelope; CODE_OK: it was taken */
+        Session *without[DIRECTORY_TRACKERS_MAX]; /* have said that they keep no mail */
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
 };
@@ -124,6 +126,8 @@ void mail_batch_failed(Mail *m);
 /* The tracker of S can be asked; it has mail for this account. */
 void mail_tracker_ready(Mail *m, Session *s);
 void mail_waiting(Mail *m, Session *s);
+
+void mail_get(const Mail *m, DeliveryMail *ret);
 
 /* Something is to be left for P, or is owed to him, and there is no link. */
 void mail_wake(Mail *m, const uint8_t *account, uint32_t number);
@@ -154,6 +158,9 @@ void mail_job_ask(MailJob *j, MailSendFn send);
 
 /* An answer to A came: false while others are awaited. */
 bool mail_job_answered(MailAsk *a, Code code);
+
+/* S has said whether it keeps mail. */
+void mail_note_support(Mail *m, Session *s, bool supported);
 
 /* mail-deposit.c: 1 when a job was begun, 0 when there is nothing to do, or an error */
 int mail_leave_receipt(MailTarget *t);

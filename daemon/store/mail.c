@@ -99,11 +99,14 @@ int store_mark_stored(Store *s, const MailItem *m, const Uuid *id, usec_t now) {
                 .seq = m->at.seq,
                 .id = *id,
                 .state = MESSAGE_STORED};
+        OutboxRow row;
         Entry e;
         int r;
 
         r = mail_item_put(s, m);
         if (r >= 0)
+                r = outbox_get(db_write(s->db), m->recipient, m->at, &row);
+        if (r > 0)
                 r = entry_get(db_write(s->db), m->at.feed, m->at.seq, &e);
         if (r <= 0 || e.state != ENTRY_QUEUED)
                 return r;
@@ -190,6 +193,14 @@ int mail_next_account(DbTxn *txn, uint32_t after, uint32_t *ret) {
         }
         *ret = first;
         return first < UINT32_MAX;
+}
+
+uint64_t mail_count_items(DbTxn *txn) {
+        return db_count(txn, TABLE_MAIL);
+}
+
+uint64_t mail_count_owed(DbTxn *txn) {
+        return db_count(txn, TABLE_MAIL_OWED);
 }
 
 /* Tokens */

@@ -33,8 +33,8 @@ int mail_item_get(DbTxn *txn, uint32_t recipient, OutboxPosition at, MailItem *r
 /* The first of a recipient's after AFTER ({0, 0}: the first). 1 or 0. */
 int mail_item_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, MailItem *ret);
 
-/* The envelope of M lies in mailboxes, durably there: the message is `stored`, if it was not, and
- * its sender's clients hear of it. */
+/* The envelope of M lies in mailboxes, durably there: the message is `stored`, if it was queued
+ * until now, and its sender's clients hear of it. */
 int store_mark_stored(Store *s, const MailItem *m, const Uuid *id, usec_t now);
 
 /* A receipt for FEED is owed to somebody who is away. What it says is made when it is sealed. MARK
@@ -54,6 +54,10 @@ int mail_owed_remove(Store *s, const MailOwed *o);
 
 /* The first account above AFTER with envelopes or something owed. 1 or 0. */
 int mail_next_account(DbTxn *txn, uint32_t after, uint32_t *ret);
+
+/* Rows of either kind. */
+uint64_t mail_count_items(DbTxn *txn);
+uint64_t mail_count_owed(DbTxn *txn);
 
 /* The token of a contact, a signed object; empty: none any more. store_get_token(): 1, with bytes
  * in the map, or 0. */

@@ -36,6 +36,7 @@ DEADLINE = 60 * under.SLOW                      # seconds; of a program that has
 NAME = "org.p2pchat.Chat1"
 PATH = "/org/p2pchat/Chat1"
 ERROR = NAME + ".Error."
+WAITING = ("queued", "stored")                  # not delivered, whether it lies in a mailbox or not
 DELIVERED = ("delivered", "read")
 
 ADDRESS = re.compile(r"[^\s:\[\]]+:\d+#[a-z2-7]{52}|\[[^\]\s]+\]:\d+#[a-z2-7]{52}")

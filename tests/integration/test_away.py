@@ -54,7 +54,8 @@ def test_messages_wait_for_bob_and_come_within_two_seconds_of_his_return(alice, 
     alice.exchange(bob)
     bob.stop()
     ids = [alice.send("bob", f"waiting {number}") for number in range(50)]
-    assert [row["state"] for row in alice.history("bob")[1:]] == ["queued"] * 50
+    states = [row["state"] for row in alice.history("bob")[1:]]
+    assert len(states) == 50 and set(states) <= set(harness.WAITING)
     assert alice.property("Queued") == 50
     alice.restart()
     assert alice.property("Queued") == 50
@@ -288,7 +289,7 @@ def test_what_cannot_be_delivered_in_time_expires_then(alice, bob):
         assert time.time() >= now + seconds     # not before
     states = {row["id"]: (row["state"], row.get("reason")) for row in alice.history("bob")}
     assert [states[i][0] for i in urgent] == ["expired", "expired"]
-    assert states[patient][0] == "queued"
+    assert states[patient][0] in harness.WAITING
     harness.wait_until(lambda: alice.property("Queued") == 1, what="the count without the expired")
     bob.start()
     wait_arrival(bob, [patient])

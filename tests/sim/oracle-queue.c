@@ -17,8 +17,8 @@ static bool on_waiting(void *userdata, const ChatMessage *m) {
         Waiting *v = userdata;
         const Letter *l = letter_find_text(user_ledger(v->user), m->id);
 
-        if (!l || l->from != v->user || !l->kept || l->state != MESSAGE_QUEUED ||
-                !streq(m->state, "queued") || !streq(m->text, l->text))
+        if (!l || l->from != v->user || !letter_waits(l) ||
+                !streq(m->state, message_state_name(l->state)) || !streq(m->text, l->text))
                 FAIL(v->user, "queue-true", "\"%s\" is listed as %s", m->text, m->state);
         memcpy(v->last, m->id, UUID_TEXT_SIZE);
         v->n++;

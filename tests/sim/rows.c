@@ -150,10 +150,12 @@ static void take_state(User *u, Letter *l, const EventRow *row) {
                 FAIL(u, "failed-wrongly", "\"%s\": %s", l->text, code_name(row->reason));
         else if (s == MESSAGE_EXPIRED && !may_expire(l))
                 FAIL(u, "expired-early", "\"%s\"", l->text);
-        u->n_queued -= l->state == MESSAGE_QUEUED;
+        u->n_queued -= letter_waits(l);
         l->given_up |= s == MESSAGE_FAILED || s == MESSAGE_EXPIRED;
-        prompt_done(user_ledger(u)->prompt, l);
         l->state = s;
+        u->n_queued += letter_waits(l);
+        if (!letter_waits(l))
+                prompt_done(user_ledger(u)->prompt, l);
 }
 
 /* Events */
@@ -356,7 +358,7 @@ void rows_check_start(User *u) {
                 const Mail *m = mail_between(u, w->machines[i]->user);
 
                 for (size_t k = 0; k < m->n_sent; k++)
-                        if (m->sent[k]->state == MESSAGE_QUEUED)
+                        if (letter_waits(m->sent[k]))
                                 check_is_there(u, txn, m->sent[k]);
         }
         store_read_end(txn);

@@ -115,7 +115,7 @@ struct User {
         uint64_t events; /* cursor of the last one */
         uint64_t *digests; /* of events, from EVENT_CURSOR_FIRST on */
         size_t allocated_digests;
-        uint64_t n_queued; /* own messages that are queued */
+        uint64_t n_queued; /* own messages that wait */
         usec_t latest; /* the latest that the wall clock has shown */
 };
 
@@ -149,6 +149,11 @@ static inline Chain *mail_chain(Mail *m, uint64_t epoch) {
 /* Which of a sender's messages to one person is how far behind; 0: none. */
 static inline uint64_t letter_place(const Letter *l) {
         return l ? l->epoch << 48 | l->seq : 0;
+}
+
+/* On its way, whether it lies in a mailbox meanwhile or not. */
+static inline bool letter_waits(const Letter *l) {
+        return l->kept && (l->state == MESSAGE_QUEUED || l->state == MESSAGE_STORED);
 }
 
 /* A disk that has failed is tried again now and then; until that goes well, nothing can be read. */

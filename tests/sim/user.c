@@ -187,7 +187,7 @@ static void on_cancelled(void *userdata, const ChatError *e) {
         if (!is_heard(u))
                 return;
         if (e && streq(e->name, "NotAllowed")) {
-                if (l->state == MESSAGE_QUEUED)
+                if (letter_waits(l))
                         FAIL(u, "cancel-refused", "\"%s\" waits: %s", l->text, e->text);
                 return;
         }
@@ -199,7 +199,7 @@ static void on_cancelled(void *userdata, const ChatError *e) {
                 return; /* that it was tried is enough */
         l->cancelling = CANCEL_DONE;
         TRACE(u, "has taken back \"%s\"", l->text);
-        if (l->state == MESSAGE_QUEUED)
+        if (letter_waits(l))
                 FAIL(u, "reply-before-commit", "\"%s\" is not taken back on disk", l->text);
 }
 
@@ -210,7 +210,7 @@ void user_cancel(User *u, User *to) {
         if (!u->running || !u->registered)
                 return;
         for (size_t i = 0; i < m->n_sent && !l; i++)
-                if (m->sent[i]->accepted && m->sent[i]->state == MESSAGE_QUEUED &&
+                if (m->sent[i]->accepted && letter_waits(m->sent[i]) &&
                         m->sent[i]->cancelling == CANCEL_NOT)
                         l = m->sent[i];
         if (!l)
