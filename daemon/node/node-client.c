@@ -44,6 +44,21 @@ static void client_request(Client *c, Frame *f) {
         case FRAME_WATCH:
                 client_watch(c, f);
                 return;
+        case FRAME_DEPOSIT:
+                client_deposit(c, f);
+                return;
+        case FRAME_COLLECT:
+                client_collect(c, f);
+                return;
+        case FRAME_COLLECTED:
+                client_collected(c, f);
+                return;
+        case FRAME_MAIL_STATUS:
+                client_mail_status(c, f);
+                return;
+        case FRAME_WITHDRAW:
+                client_withdraw(c, f);
+                return;
         default:
                 client_error(c, f->request, CODE_NOT_SUPPORTED,
                         "this tracker does not have that feature yet", 0);
@@ -162,6 +177,7 @@ Client *client_free(Client *c) {
         while (c->requests)
                 client_request_free(c->requests);
         client_unwatch(c);
+        client_forget_mail(c);
         if (c->person && c->person->client == c) {
                 person_offline(c->person);
                 c->person->client = NULL;

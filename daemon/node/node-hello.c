@@ -69,8 +69,10 @@ static void hello_accept(Client *c) {
         if (old)
                 hello_supersede(c, old);
         a->client = c;
-        if (hello_answer(c))
-                client_refresh(c);
+        if (!hello_answer(c))
+                return;
+        client_tell_mail(c);
+        client_refresh(c);
 }
 
 /* What the store has was verified when it came in: the same bytes need not be again. */

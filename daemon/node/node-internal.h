@@ -4,8 +4,9 @@
 /*
  * What the files of node/ share. One subject a file: sessions (node-client.c), HELLO
  * (node-hello.c), people in memory (node-person.c), presence and last-seen (node-presence.c),
- * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c) and
- * LIST_PEERS (node-list.c).
+ * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c),
+ * LIST_PEERS (node-list.c), what a recipient of mail asks (node-mail.c), what a sender asks
+ * (node-mail-deposit.c), and what is charged to addresses (node-prefix.c).
  */
 
 #include <utlist.h>
@@ -16,6 +17,7 @@
 #include "util/quota.h"
 #include "util/table.h"
 #include "wire/hello.h"
+#include "wire/mailbox.h"
 #include "wire/tracker.h"
 
 /* Of one session. Over FRAMES or BYTES it is not read until it has room again; what it asks beyond
@@ -29,8 +31,26 @@
 /* Of all sessions together: about 300 bytes each. */
 #define NODE_WATCHES_MAX (4 * 1024 * 1024)
 
-/* Addresses whose new names are counted. */
+/* Addresses to which something is charged. */
 #define NODE_PREFIXES_MAX 65536
+
+/* What sessions without a certificate ask about mail, of one address in an hour. */
+#define ANONYMOUS_MAIL_PER_HOUR 1000
+
+/* Of a mailbox: what strangers have in it together, and who shows a token. */
+#define MAIL_STRANGERS_ITEMS UINT64_C(32)
+#define MAIL_STRANGERS_BYTES(all) ((all) / 8)
+#define MAIL_CONTACT_SHARE(all) (((all) + 3) / 4)
+
+/* A sender's clock may be ahead. */
+#define MAIL_AHEAD USEC_PER_HOUR
+
+/* A recipient hears that there is mail as often, at most. */
+#define MAIL_TOLD_INTERVAL USEC_PER_SEC
+
+/* Items that are over go in steps of so many, all that end in a minute together. */
+#define MAIL_EXPIRE_BUDGET 100
+#define MAIL_EXPIRE_DELAY USEC_PER_MINUTE
 
 /* A last-seen time is on disk this much later, with all the others of that time in one commit. */
 #define SEEN_DELAY USEC_PER_MINUTE
@@ -79,6 +99,11 @@ struct Node {
 
         Person *unsaved; /* whose last-seen time is newer than on disk */
         LoopTimer *save;
+
+        Client *mailing; /* who will hear that there is mail, in the order of their times */
+        LoopTimer *mail_tell;
+        LoopTimer *mail_expire;
+        uint64_t mail_next; /* realtime, when the next item ends; 0: there is none */
 
         OnlineSlot *online; /* in order of their serials; some may be gone */
         size_t n_online_slots, allocated_online_slots;
@@ -146,6 +171,9 @@ struct Client {
         Watcher *pushes;
         bool is_pushing;
         Client *pushing_prev, *pushing_next;
+        usec_t mail_told; /* the last MAIL_WAITING */
+        usec_t mail_due; /* the next one; 0: none */
+        Client *mailing_prev, *mailing_next;
         Client *prev, *next;
 };
 
@@ -237,6 +265,9 @@ void client_drained(Client *c);
 /* What the store has answered. */
 void node_store_told(Node *n, NodeStoreUse use, int error);
 
+/* After a write. KEPT: something new was. Where nothing was, going well proves no room. */
+void node_write_told(Node *n, int error, bool kept);
+
 /* The record that a read has found: 1, 0 where there is none, or an error. Whoever runs the node
  * hears of that. */
 int node_record_read(Node *n, int error, Bytes blob, Record *ret);
@@ -245,8 +276,31 @@ int node_record_read(Node *n, int error, Bytes blob, Record *ret);
 void client_register(Client *c, Frame *f);
 void client_publish(Client *c, Frame *f);
 void client_refresh(Client *c); /* with the record of its HELLO */
+
+/* Addresses */
+typedef enum Charge {
+        CHARGE_CLAIM,
+        CHARGE_MAIL,
+        _CHARGE_MAX,
+} Charge;
+
+/* One unit of WHAT, to the address that the session comes from. PER_HOUR 0: no limit. */
+bool client_charge_address(Client *c, Charge what, unsigned per_hour);
 void node_prefixes_free(Node *n);
 
 /* Reading */
 void client_lookup(Client *c, Frame *f);
 void client_list(Client *c, Frame *f);
+
+/* Mail */
+void client_collect(Client *c, Frame *f);
+void client_collected(Client *c, Frame *f);
+void client_tell_mail(Client *c); /* if there is any */
+void client_forget_mail(Client *c);
+void node_tell_mail(Node *n); /* whoever is to hear of it by now */
+void node_expire_mail(Node *n);
+void node_mail_added(Node *n, const uint8_t account[static KEY_SIZE], uint64_t expires);
+void node_count_mail(Node *n);
+void client_deposit(Client *c, Frame *f);
+void client_mail_status(Client *c, Frame *f);
+void client_withdraw(Client *c, Frame *f);

@@ -7,64 +7,6 @@
 
 #include "node/node-internal.h"
 
-/* New names by address */
-
-struct Prefix {
-        uint8_t address[16];
-        Quota quota;
-        UT_hash_handle hh;
-};
-
-static void prefix_free(Node *n, Prefix *p) {
-        HASH_DEL(n->prefixes, p);
-        free(p);
-}
-
-void node_prefixes_free(Node *n) {
-        while (n->prefixes)
-                prefix_free(n, n->prefixes);
-}
-
-/* The table is in order of arrival: the oldest go when they owe nothing, or for want of room. */
-static void prefixes_trim(Node *n, usec_t now) {
-        while (n->prefixes &&
-                (quota_is_full(&n->prefixes->quota, now) ||
-                        HASH_COUNT(n->prefixes) >= NODE_PREFIXES_MAX))
-                prefix_free(n, n->prefixes);
-}
-
-/* Charges a new name to the address of the session. */
-static bool claim_charge(Client *c) {
-        unsigned limit = c->node->limits->registrations_per_hour;
-        usec_t now = loop_now(c->node->loop);
-        Node *n = c->node;
-        uint8_t address[16];
-        unsigned hash;
-        Prefix *p;
-
-        if (limit == 0)
-                return true;
-        sockaddr_prefix(conn_peer(c->conn), address);
-        hash = key_hash(&n->hash, address, sizeof(address));
-        HASH_FIND_BYHASHVALUE(hh, n->prefixes, address, sizeof(address), hash, p);
-        if (!p) {
-                prefixes_trim(n, now);
-                p = calloc(1, sizeof(*p));
-                if (!p)
-                        return false;
-                memcpy(p->address, address, sizeof(address));
-                p->quota = QUOTA_INIT(limit, USEC_PER_HOUR);
-                HASH_ADD_KEYPTR_BYHASHVALUE(
-                        hh, n->prefixes, p->address, sizeof(p->address), hash, p);
-                if (!TABLE_HAS(p)) {
-                        free(p);
-                        return false;
-                }
-        }
-        p->quota.burst = limit;
-        return quota_take(&p->quota, 1, now);
-}
-
 /* A record on its way into the store */
 
 typedef struct Intake {
@@ -116,6 +58,8 @@ static void intake_stored(Intake *in, const MergeResult *results) {
                         n->callbacks->registered(n->userdata, &in->record);
         }
         client_drop_record(in->request.client);
+        if (in->is_new)
+                client_tell_mail(in->request.client);
         client_request_ok(&in->request);
 }
 
@@ -123,7 +67,8 @@ static void on_intake_merged(void *userdata, int error, const MergeResult *resul
         Intake *in = userdata;
         Node *n = in->request.client->node;
 
-        node_store_told(n, NODE_STORE_WRITE, error);
+        node_write_told(
+                n, error, error >= 0 && (results[0] == MERGE_STORED || results[1] == MERGE_STORED));
         if (error < 0)
                 client_request_error(&in->request, CODE_STORAGE,
                         error == -ENOSPC ? "the tracker's disk is full; try again later"
@@ -156,7 +101,7 @@ static void intake_claim(Intake *in) {
         if (!in->claims)
                 client_request_error(&in->request, CODE_INVALID_ARGS,
                         "the name of the record is not registered for this account", 0);
-        else if (!claim_charge(c))
+        else if (!client_charge_address(c, CHARGE_CLAIM, limit))
                 intake_refuse(in, CODE_RATE_LIMITED, "too many new names came from this address",
                         MAX(3600 / limit, 1U));
         else

@@ -21,6 +21,14 @@ static void on_save(void *userdata) {
         node_save_seen(userdata, false);
 }
 
+static void on_mail_tell(void *userdata) {
+        node_tell_mail(userdata);
+}
+
+static void on_mail_expire(void *userdata) {
+        node_expire_mail(userdata);
+}
+
 int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limits, Node **ret) {
         Node *n = calloc(1, sizeof(*n));
         int r;
@@ -40,12 +48,17 @@ int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limi
                 r = loop_timer_new(n->loop, on_settle, n, &n->settle);
         if (r >= 0)
                 r = loop_timer_new(n->loop, on_save, n, &n->save);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_mail_tell, n, &n->mail_tell);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_mail_expire, n, &n->mail_expire);
         if (r < 0) {
                 node_free(n);
                 return r;
         }
         loop_timer_set(n->settle,
                 loop_now(n->loop) + SETTLE_HEARTBEATS * limits->heartbeat * USEC_PER_SEC);
+        loop_timer_set(n->mail_expire, loop_now(n->loop)); /* what ended while there was no node */
         *ret = n;
         return 0;
 }
@@ -63,6 +76,9 @@ Node *node_free(Node *n) {
         loop_timer_free(n->hold);
         loop_timer_free(n->settle);
         loop_timer_free(n->save);
+        loop_timer_free(n->mail_tell);
+        loop_timer_free(n->mail_expire);
+        n->store->ops->forget(n->store, n);
         tls_identity_free(n->tls);
         free(n->online);
         free(n);
@@ -83,6 +99,11 @@ void node_store_told(Node *n, NodeStoreUse use, int error) {
                 n->store_errors[use] = error;
         if (n->callbacks)
                 n->callbacks->store(n->userdata, use, error);
+}
+
+void node_write_told(Node *n, int error, bool kept) {
+        if (error < 0 || kept || n->store_errors[NODE_STORE_WRITE] != -ENOSPC)
+                node_store_told(n, NODE_STORE_WRITE, error);
 }
 
 int node_record_read(Node *n, int error, Bytes blob, Record *ret) {

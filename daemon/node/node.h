@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A directory node: sessions with clients, names, records, presence. It runs in p2pchat-tracker,
- * and later inside p2pchatd. The owner accepts connections and hands them over, with a store.
+ * A directory node: sessions with clients, names, records, presence, mailboxes. It runs in
+ * p2pchat-tracker, and later inside p2pchatd. The owner accepts connections and hands them over,
+ * with a store.
  */
 
 #include "net/conn.h"
@@ -16,6 +17,13 @@ typedef struct NodeLimits {
         unsigned heartbeat; /* s, offered to clients */
         unsigned handshake; /* s until HELLO; 0: no limit */
         unsigned registrations_per_hour; /* new names, and address; 0: no limit */
+
+        /* What is taken in for people who are away; what is there already is kept and given out
+         * in any case. */
+        bool mailbox;
+        unsigned mailbox_days; /* an item lasts at most */
+        uint64_t mailbox_items, mailbox_bytes; /* of one mailbox */
+        unsigned stamp_bits; /* that a stranger's stamp must have */
 } NodeLimits;
 
 typedef struct Node Node;
@@ -58,6 +66,7 @@ typedef struct NodeStats {
         unsigned sessions; /* that have said HELLO */
         unsigned online; /* accounts with presence */
         uint64_t registrations; /* new names since the start */
+        uint64_t mail_items, mail_bytes; /* in all mailboxes */
 } NodeStats;
 
 const NodeStats *node_stats(const Node *n);

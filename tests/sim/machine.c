@@ -8,6 +8,7 @@
 #include "loop-virtual.h"
 #include "user.h"
 #include "util/fs.h"
+#include "wire/mail.h"
 
 #define HEARTBEAT 30 /* s */
 #define HANDSHAKE 10 /* s */
@@ -324,7 +325,12 @@ int machine_new(World *w, MachineKind kind, const char *name, Machine **ret) {
                 .number = w->n_machines,
                 .limits = {.heartbeat = HEARTBEAT,
                         .handshake = HANDSHAKE,
-                        .registrations_per_hour = REGISTRATIONS}};
+                        .registrations_per_hour = REGISTRATIONS,
+                        .mailbox = true,
+                        .mailbox_days = 30,
+                        .mailbox_items = 1000,
+                        .mailbox_bytes = 8 << 20,
+                        .stamp_bits = MAIL_STAMP_BITS}};
         snprintf(m->name, sizeof(m->name), "%s", name);
         set_address(m, address);
         sign_key_generate(&m->key);

@@ -19,6 +19,7 @@
 #include "node/node.h"
 #include "util/log.h"
 #include "wire/hello.h"
+#include "wire/mailbox.h"
 #include "wire/tracker.h"
 
 /* No test should ever come near it. */
@@ -200,7 +201,7 @@ static _unused_ void lab_advance(Lab *lab, usec_t by) {
         LabTimer *t;
 
         lab->loop.ahead += by;
-        DL_FOREACH(lab->loop.timers, t)
+        DL_FOREACH (lab->loop.timers, t)
                 lab_timer_arm(t);
 }
 
@@ -210,6 +211,7 @@ typedef struct User {
         SignKey account, device;
         char name[NAME_SIZE];
         uint64_t epoch, seq;
+        uint64_t prekey; /* 0: none */
         bool listed;
         Visibility presence_visible;
         Buffer certificate, record;
@@ -239,6 +241,11 @@ static void user_sign(Lab *lab, User *u, usec_t lifetime) {
         memcpy(rec.account, c.account, KEY_SIZE);
         memcpy(rec.name, u->name, sizeof(rec.name));
         rec.certificate = buffer_view(&u->certificate);
+        if (u->prekey != 0) {
+                rec.suites[rec.n_suites++] = MAIL_SUITE_HPKE;
+                rec.prekeys[rec.n_prekeys++] =
+                        (Prekey){MAIL_SUITE_HPKE, u->prekey, {c.device, KEY_SIZE}};
+        }
         CHECK_OK(record_encode(&rec, &u->account, &u->record));
 }
 
@@ -392,7 +399,7 @@ static void caller_connect(Lab *lab, const SignKey *device, Caller *c) {
 static void caller_free(Caller *c) {
         Incoming *in, *tmp;
 
-        DL_FOREACH_SAFE(c->incoming, in, tmp) {
+        DL_FOREACH_SAFE (c->incoming, in, tmp) {
                 free(in->bytes);
                 free(in);
         }
@@ -437,7 +444,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
         Frame f;
 
         LAB_UNTIL(c->lab, ({
-                DL_FOREACH(c->incoming, in)
+                DL_FOREACH (c->incoming, in)
                         if (in->type == type)
                                 break;
                 in || c->is_closed;
@@ -455,7 +462,7 @@ static Frame caller_take(Caller *c, uint64_t type) {
 static bool caller_has(const Caller *c, uint64_t type) {
         Incoming *in;
 
-        DL_FOREACH(c->incoming, in)
+        DL_FOREACH (c->incoming, in)
                 if (in->type == type)
                         return true;
         return false;
@@ -533,8 +540,7 @@ static _unused_ Code caller_register(Caller *c, const User *u) {
 }
 
 static _unused_ Code caller_publish(Caller *c, User *u, Presence state) {
-        _cleanup_(buffer_done)
-        Buffer presence = user_presence(u, state);
+        _cleanup_(buffer_done) Buffer presence = user_presence(u, state);
         Publish p = {.presence = buffer_view(&presence)};
         Frame f;
 

@@ -41,7 +41,8 @@ static _unused_ void lab_reopen(Lab *lab) {
         lab_open(lab);
 }
 
-static _unused_ int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+static _unused_ int remove_entry(
+        const char *path, const struct stat *st, int flag, struct FTW *ftw) {
         return remove(path);
 }
 
@@ -83,7 +84,8 @@ static _unused_ uint64_t in_days(Lab *lab, unsigned days) {
 }
 
 /* Item ID of set KEY by BY, whose lock is its id and whose text is what its id says. */
-static _unused_ DStoreAdd addition(Lab *lab, uint8_t key, uint8_t id, uint8_t by, const char *text) {
+static _unused_ DStoreAdd addition(
+        Lab *lab, uint8_t key, uint8_t id, uint8_t by, const char *text) {
         DStoreAdd a = {.item = {.expires = in_days(lab, 30),
                                .blob = {(const uint8_t *)text, strlen(text)}},
                 .by = {by},
@@ -104,7 +106,8 @@ static _unused_ Done try_add(Lab *lab, const DStoreAdd *a) {
         return d;
 }
 
-static _unused_ DStoreSetResult add(Lab *lab, uint8_t key, uint8_t id, uint8_t by, const char *text) {
+static _unused_ DStoreSetResult add(
+        Lab *lab, uint8_t key, uint8_t id, uint8_t by, const char *text) {
         DStoreAdd a = addition(lab, key, id, by, text);
         Done d = try_add(lab, &a);
 
@@ -164,7 +167,7 @@ static _unused_ Done try_expire(Lab *lab, unsigned budget) {
 
 /* What a page says: "1:one 2:two", with " …" where there is more. */
 typedef struct Listed {
-        char text[4096];
+        char text[400];
         uint64_t after;
         bool more;
 } Listed;
@@ -185,7 +188,8 @@ static _unused_ void on_list(
         l->more = more;
 }
 
-static _unused_ Listed list_page(Lab *lab, uint8_t key, uint64_t after, size_t items, size_t bytes) {
+static _unused_ Listed list_page(
+        Lab *lab, uint8_t key, uint64_t after, size_t items, size_t bytes) {
         DStorePage page = {.after = after, .items = items, .bytes = bytes};
         Listed l = {.text = "not called"};
         uint8_t k[SHA256_SIZE];
