@@ -26,6 +26,7 @@
 #include "util/log.h"
 #include "util/notify.h"
 #include "util/watchdog.h"
+#include "wire/mail.h"
 
 #define PROGRAM "p2pchat-tracker"
 #define STATE_DIR_DEFAULT "/var/lib/p2pchat-tracker"
@@ -66,7 +67,7 @@ typedef struct Tracker {
         unsigned shown_connections;
         const char *shown_problem; /* of the directory */
         bool status_is_due; /* the timer is set */
-        char status[ENDPOINT_KEY_SIZE + 128];
+        char status[ENDPOINT_KEY_SIZE + 256];
         TrackerJournal journal;
         int log_level; /* of the start */
         char failure[CONFIG_ERROR_SIZE]; /* fail() */
@@ -264,10 +265,13 @@ static bool status_update(Tracker *t) {
         t->shown_problem = tracker_journal_problem(&t->journal);
         problem = t->shown_problem ?: t->refused ? "the new configuration was refused" : NULL;
         snprintf(text, sizeof(text),
-                "%s: %u connection%s, %u session%s, %u online, %llu new name%s%s%s%s", t->address,
-                connections, PLURAL(connections), s->sessions, PLURAL(s->sessions), s->online,
-                (unsigned long long)s->registrations, PLURAL(s->registrations), problem ? "; " : "",
-                problem ?: "", problem ? ", see the journal" : "");
+                "%s: %u connection%s, %u session%s, %u online, %llu message%s in mailboxes (%llu "
+                "bytes), %llu new name%s%s%s%s",
+                t->address, connections, PLURAL(connections), s->sessions, PLURAL(s->sessions),
+                s->online, (unsigned long long)s->mail_items, PLURAL(s->mail_items),
+                (unsigned long long)s->mail_bytes, (unsigned long long)s->registrations,
+                PLURAL(s->registrations), problem ? "; " : "", problem ?: "",
+                problem ? ", see the journal" : "");
         if (streq(text, t->status))
                 return false;
         memcpy(t->status, text, sizeof(text));
@@ -295,6 +299,8 @@ static void on_watch_status(void *userdata) {
         if (t->status_is_due ||
                 (s->sessions == t->shown.sessions && s->online == t->shown.online &&
                         s->registrations == t->shown.registrations &&
+                        s->mail_items == t->shown.mail_items &&
+                        s->mail_bytes == t->shown.mail_bytes &&
                         admission_count(t->admission) == t->shown_connections &&
                         tracker_journal_problem(&t->journal) == t->shown_problem))
                 return;
@@ -321,6 +327,11 @@ static void apply_limits(Tracker *t) {
                 .heartbeat = t->config.heartbeat.interval,
                 .handshake = t->config.limits.handshake,
                 .registrations_per_hour = t->config.limits.registrations_per_hour,
+                .mailbox = t->config.mailbox.enabled,
+                .mailbox_days = t->config.mailbox.days,
+                .mailbox_items = t->config.mailbox.max_items,
+                .mailbox_bytes = t->config.mailbox.max_bytes,
+                .stamp_bits = MAIL_STAMP_BITS,
         };
         admission_set_limits(
                 t->admission, t->config.limits.connections, t->config.limits.per_address);

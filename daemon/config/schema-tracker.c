@@ -17,11 +17,10 @@ static const ConfigItem ITEMS[] = {
 
         ITEM_INT("heartbeat.interval", heartbeat.interval, "30", 5, 3600, .hint = "seconds"),
 
-        ITEM_BOOL("mailbox.enabled", mailbox.enabled, "true", UNBUILT),
-        ITEM_INT("mailbox.max-items", mailbox.max_items, "1000", 1, 1000000, UNBUILT),
-        ITEM_SIZE(
-                "mailbox.max-bytes", mailbox.max_bytes, "\"8M\"", 1024, UINT64_C(1) << 40, UNBUILT),
-        ITEM_INT("mailbox.days", mailbox.days, "30", 1, 30, UNBUILT),
+        ITEM_BOOL("mailbox.enabled", mailbox.enabled, "true"),
+        ITEM_INT("mailbox.max-items", mailbox.max_items, "1000", 1, 1000000),
+        ITEM_SIZE("mailbox.max-bytes", mailbox.max_bytes, "\"8M\"", 1024, UINT64_C(1) << 40),
+        ITEM_INT("mailbox.days", mailbox.days, "30", 1, 30),
 
         ITEM_ENDPOINT_KEYS("ring.peers", ring.peers, "( )", 0, 64, UNBUILT),
         ITEM_INT("ring.replicas", ring.replicas, "3", 1, 8, UNBUILT),
