@@ -2,13 +2,16 @@
 
 /*
  * A directory node with four clients at a time, which ask it in any order for anything, with signed
- * objects of their own and of each other, while it is restarted and killed and time passes. Of what
- * was acknowledged a small model is kept: a name stays with whom it was given to, nobody's record
- * becomes older, what is told was signed, and every request has one answer.
+ * objects of their own and of each other, and leave mail, while it is restarted and killed and time
+ * passes. Of what was acknowledged a small model is kept: a name stays with whom it was given to,
+ * nobody's record becomes older, what is told was signed, mail that was taken in is there until it
+ * is taken out and then never again, and every request has one answer.
  */
 
+#include <limits.h>
+
 #include "store-dir.h"
-#include "tracker-model.h"
+#include "tracker-mail.h"
 
 #include "db/db.h"
 #include "node/node-internal.h"
@@ -27,8 +30,10 @@ typedef struct Asked {
         const Made *record; /* that came with it */
         unsigned name; /* of a LOOKUP; N_NAMES: by account */
         unsigned account;
+        unsigned letter; /* N_LETTERS: none */
         uint64_t limit;
         Known known; /* when it was asked */
+        MailKnown mail;
 } Asked;
 
 typedef struct Caller {
@@ -37,7 +42,7 @@ typedef struct Caller {
         bool scripted; /* nobody can tell what it has sent, or when it was answered */
         bool deaf; /* it does not read */
         bool wrong; /* its HELLO must be refused */
-        bool said_hello, open, heard_bye;
+        bool said_hello, said_mail, open, heard_bye;
         Asked asked[REQUESTS_MAX];
         size_t n_asked;
         bool watches[_ACCOUNT_MAX]; /* or did */
@@ -53,7 +58,8 @@ static DStore *store;
 static Node *node;
 static NodeLimits limits;
 static unsigned registered, n_costly;
-static bool damaged; /* the store is, by damage_row() */
+static bool damaged; /* the store is, by damage_row() or damage_mail() */
+static bool mail_altered; /* nobody can tell what was deposited, or taken */
 
 static Caller callers[CALLERS];
 static usec_t asked_at; /* when that was sent which is answered now, at the latest */
@@ -145,8 +151,33 @@ static void check_kept(const Made *m) {
         store->ops->rec_get(store, DIRECTORY_USER, key, on_kept, (void *)m);
 }
 
+/* COLLECTED and WITHDRAW */
+static void take_end(const Asked *a) {
+        if (a->letter == N_LETTERS || !a->mail.letters[a->letter].kept)
+                return;
+        MUST(letter_on_disk(store, a->letter) != ITEM_HELD ||
+                now() >= mail.letters[a->letter].expires);
+        mail.letters[a->letter].ended = true;
+}
+
 static void take_ok(Caller *c, const Asked *a, Frame *f) {
+        if (mail_altered && a->type >= FRAME_DEPOSIT)
+                return;
         switch (a->type) {
+        case FRAME_DEPOSIT:
+                check_deposit(store, a->letter, f);
+                return;
+        case FRAME_COLLECT:
+                MUST(c->device != NOBODY);
+                check_collect(DEVICES[c->device].account, &a->mail, f);
+                return;
+        case FRAME_MAIL_STATUS:
+                check_status(a->letter, &a->mail, f);
+                return;
+        case FRAME_COLLECTED:
+        case FRAME_WITHDRAW:
+                take_end(a);
+                break;
         case FRAME_LOOKUP:
                 take_lookup(c, a, f);
                 return;
@@ -174,7 +205,7 @@ static void take_error(const Asked *a, Frame *f) {
         MUST(refusal_decode(f, &x) == 0 && x.code < _CODE_MAX);
         MUST(x.code != CODE_STORAGE || fuzz_failed());
         MUST(x.code != CODE_NAME_TAKEN || a->type == FRAME_REGISTER || a->type == FRAME_PUBLISH);
-        if (x.code != CODE_UNKNOWN_PEER)
+        if (x.code != CODE_UNKNOWN_PEER || a->type == FRAME_DEPOSIT)
                 return;
         MUST(a->type == FRAME_LOOKUP);
         if (a->name == N_NAMES) {
@@ -228,9 +259,15 @@ static void take_presence_push(Caller *c, Frame *f) {
 static void take_push(Caller *c, Frame *f) {
         const Made *m;
         Bytes record;
+        uint64_t n;
 
         if (damaged)
                 return;
+        if (f->type == FRAME_MAIL_WAITING) {
+                MUST(mail_waiting_decode(f, &n) == 0 && n > 0 && n <= MAILBOX_ITEMS);
+                MUST(c->device != NOBODY);
+                return;
+        }
         if (f->type == FRAME_PRESENCE) {
                 take_presence_push(c, f);
                 return;
@@ -273,6 +310,7 @@ static void take_frame(Caller *c, Frame *f) {
                 break;
         case FRAME_PRESENCE:
         case FRAME_RECORD:
+        case FRAME_MAIL_WAITING:
         case FRAME_SESSION_REPLACED:
                 take_push(c, f);
                 break;
@@ -372,6 +410,7 @@ static void check_store(void) {
 
         if (damaged)
                 return;
+        check_mailboxes(store);
         MUST(store->ops->range_scan(store, s.kind, NULL, on_row, &s) == 0);
         s.kind = DIRECTORY_NAME;
         MUST(store->ops->range_scan(store, s.kind, NULL, on_row, &s) == 0);
@@ -416,6 +455,40 @@ static void damage_row(Script *in) {
         damaged = true;
 }
 
+/* The same for a row of a mailbox: a byte of it is another one, or it is shorter or gone. */
+static void damage_mail(Script *in) {
+        static const char *const tables[] = {"entry", "item", "note", "due", "usage", NULL};
+        uint8_t which = script_u8(in), how = script_u8(in), row[MAIL_ENVELOPE_MAX];
+        unsigned table = which % 5, skip = which / 5 % 8;
+        DbValue key, value;
+        DbKey k = DB_KEY_NULL;
+        DbCursor c;
+        DbTxn *txn;
+        Db *db;
+
+        MUST(db_open(dir.path, &(DbOptions){.tables = tables, .map_size = 1 << 22, .loop = loop},
+                     &db) == 0);
+        txn = db_write(db);
+        MUST(db_cursor_open(txn, table, &DB_KEY_NULL, NULL, false, &c) == 0);
+        while (db_cursor_next(&c, &key, &value) > 0 && skip-- > 0)
+                ;
+        if (skip == UINT_MAX && value.size <= sizeof(row)) {
+                copy_bytes(row, value.data, value.size);
+                db_key_bytes(&k, key.data, key.size);
+                db_cursor_close(&c);
+                if (how < 0x80 && value.size > 0) {
+                        row[how % value.size] ^= script_u8(in) | 1;
+                        MUST(db_put(txn, table, &k, row, value.size) == 0);
+                } else if (how < 0xc0)
+                        MUST(db_put(txn, table, &k, row, how % (value.size + 1)) == 0);
+                else
+                        MUST(db_del(txn, table, &k) == 1);
+                damaged = true;
+        } else
+                db_cursor_close(&c);
+        db_close(db);
+}
+
 /* All that was not committed is lost, and what was is not. */
 static void node_restart(Script *in, uint8_t how) {
         if (how & 0x10)
@@ -425,6 +498,8 @@ static void node_restart(Script *in, uint8_t how) {
                 store_image_put(&dir, &killed);
         if (how & 0x20)
                 damage_row(in);
+        if (how & 0x40)
+                damage_mail(in);
         node_start();
         check_store();
 }
@@ -476,7 +551,8 @@ static void say_hello(Script *in, Caller *c) {
 static Asked *ask(Caller *c, uint64_t type) {
         Asked *a = &c->asked[c->n_asked++];
 
-        *a = (Asked){.type = type, .name = N_NAMES, .known = known};
+        *a = (Asked){
+                .type = type, .name = N_NAMES, .letter = N_LETTERS, .known = known, .mail = mail};
         return a;
 }
 
@@ -558,6 +634,26 @@ static void say_watch(Script *in, Caller *c) {
         MUST(watch_encode(&c->end.out, c->n_asked, &w) == 0);
 }
 
+static void say_mail(Script *in, Caller *c) {
+        static const FrameType types[] = {FRAME_DEPOSIT, FRAME_DEPOSIT, FRAME_COLLECT,
+                FRAME_COLLECTED, FRAME_MAIL_STATUS, FRAME_WITHDRAW};
+        FrameType type = types[script_u8(in) % ELEMENTSOF(types)];
+        Buffer *out = &c->end.out;
+        Asked *a = ask(c, type);
+
+        c->said_mail = true;
+        if (type == FRAME_DEPOSIT)
+                a->letter = write_deposit(in, out, c->n_asked);
+        else if (type == FRAME_COLLECT)
+                write_collect(in, out, c->n_asked);
+        else if (type == FRAME_COLLECTED)
+                a->letter = write_collected(in, c->device, out, c->n_asked);
+        else if (type == FRAME_MAIL_STATUS)
+                a->letter = write_status(in, out, c->n_asked);
+        else
+                a->letter = write_withdraw(in, out, c->n_asked);
+}
+
 static void say_frame(Script *in, Caller *c) {
         uint8_t type = script_u8(in);
         Bytes body;
@@ -583,9 +679,12 @@ static void speak(Script *in, Caller *c, unsigned op) {
                 return;
         if (op <= ELEMENTSOF(requests))
                 requests[op - 1](in, c);
+        else if (op == 12)
+                say_mail(in, c);
         else if (op == 7)
                 say_frame(in, c);
         else {
+                mail_altered |= c->said_mail;
                 c->scripted = true;
                 script_alter(in, &c->end.out, c->end.out.begin);
         }
@@ -600,6 +699,7 @@ static void step(Script *in) {
                 caller_connect(in, c);
                 break;
         case 1 ... 8:
+        case 12:
                 speak(in, c, op & 0x0f);
                 break;
         case 9:
@@ -633,6 +733,7 @@ static void check_end(void) {
                 caller_close(&callers[i]);
         pass_time(GONE_TIME + SEEN_DELAY);
         MUST(!node->clients && !node->watchers && !node->people && !node->pushing && !node->held);
+        MUST(!node->mailing);
         MUST(node->stats.sessions == 0 && node->stats.online == 0 && node->n_watchers == 0);
         MUST(node->stats.registrations <= registered);
 }
@@ -642,6 +743,7 @@ static void run_begin(Script *in) {
                 log_set_level(LOG_ERR);
                 store_dir_make(&dir, ".");
                 make_people();
+                make_letters();
                 MUST(loop_virtual_new(1, &loop) == 0 && net_new(loop, &net) == 0);
                 node_start();
                 node_stop();
@@ -650,12 +752,18 @@ static void run_begin(Script *in) {
                 store_image_take(&dir, &empty);
         }
         store_image_put(&dir, &empty);
-        damaged = false;
+        damaged = mail_altered = false;
         n_made = registered = n_costly = 0;
         known = (Known){.owner = {-1, -1, -1, -1}};
         memset(gone_at, 0, sizeof(gone_at));
-        limits = (NodeLimits){
-                .heartbeat = 30, .handshake = 10, .registrations_per_hour = script_u8(in) & 3};
+        mail_forget();
+        limits = (NodeLimits){.heartbeat = 30,
+                .handshake = 10,
+                .registrations_per_hour = script_u8(in) & 3,
+                .mailbox = true,
+                .mailbox_days = 30,
+                .mailbox_items = MAILBOX_ITEMS,
+                .mailbox_bytes = MAILBOX_BYTES};
         MUST(loop_virtual_new(1, &loop) == 0 && net_new(loop, &net) == 0);
         node_start();
 }

@@ -149,6 +149,8 @@ static const Made *script_record(Script *in, unsigned own) {
                 .expires = script_expires(how),
                 .listed = how & 4,
                 .presence = (how >> 3 & 3) % _VISIBILITY_MAX,
+                .prekeys = {{1, seq % 8 == 7 ? 8 : 7, sample_text(SAMPLE_PREKEY)}},
+                .n_prekeys = seq % 8 != 6,
                 .certificate = sample_bytes(&certificates[device])};
         Made *m = made_new(device);
 
