@@ -82,6 +82,7 @@ int verb_chats(Chatc *c, char **argv);
 int verb_history(Chatc *c, char **argv);
 int verb_read(Chatc *c, char **argv);
 int verb_outbox(Chatc *c, char **argv);
+int verb_requests(Chatc *c, char **argv);
 int verb_watch(Chatc *c, char **argv);
 int verb_verify(Chatc *c, char **argv);
 int verb_doctor(Chatc *c, char **argv);

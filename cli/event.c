@@ -59,13 +59,13 @@ static void print_state(const Chatc *c, FILE *f, const Value *event) {
 static void print_peer(const Chatc *c, FILE *f, const Value *event) {
         print_name(c, f, event, "name");
         if (value_bool(event, "key-changed")) {
-                fputs(" is NOT the account of that name any more: it belongs to @", f);
+                fputs(": KEY CHANGED, the name belongs to @", f);
                 print_safe(f, value_string(event, "other-account"), NULL);
-                fputs(" now; nothing is sent by the name until you decide", f);
+                fputs(" now; nothing is sent by it until you decide", f);
                 return;
         }
         if (value_get(event, "key-changed")) {
-                fputs(" may be written to by name again", f);
+                fputs(" is who the name means: messages are sent by it again", f);
                 return;
         }
         fputs(" is ", f);

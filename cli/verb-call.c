@@ -48,7 +48,6 @@ static const Method methods[] = {
         {"role", "SetRole", .words = 3},
         {"invite", "Invite", .words = 2},
         {"kick", "Kick", .words = 2},
-        {"requests", "ListRequests", ANSWER_LIST, "name"},
         {"accept", "Accept", .words = 1},
         {"add", "AddContact", .words = 1, .options = {{"--at", "at"}}},
         {"rename", "RenameContact", .words = 2},

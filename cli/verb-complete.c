@@ -26,6 +26,7 @@ typedef struct Completion {
         const char *word; /* what is typed of the value */
         Span before; /* "--option=", which stands before it */
         const char *name_key, *note_key;
+        const char *flag; /* what an item has to have; NULL: nothing */
         bool (*accepts)(const char *name);
 } Completion;
 
@@ -71,7 +72,7 @@ static int on_item(Chatc *c, const Value *item, void *userdata) {
         const Completion *k = userdata;
         const char *name = value_string(item, k->name_key);
 
-        if (k->accepts(name))
+        if (k->accepts(name) && (!k->flag || value_bool(item, k->flag)))
                 offer_text(k, name, value_string(item, k->note_key));
         return 0;
 }
@@ -79,7 +80,7 @@ static int on_item(Chatc *c, const Value *item, void *userdata) {
 static void offer_list(Completion *k, const char *method, const char *name_key,
         const char *note_key, bool (*accepts)(const char *)) {
         Call call = {.method = method,
-                .options = {{"limit", .number = NAMES_MAX}},
+                .options = {{"limit", .number = NAMES_MAX}, {"all", .boolean = k->flag}},
                 .quiet = true,
                 .attached = true,
                 .timeout = CALL_LIMIT};
@@ -97,6 +98,12 @@ static void offer_list(Completion *k, const char *method, const char *name_key,
 
 static void offer_peers(Completion *k) {
         offer_list(k, "ListPeers", "name", "presence", is_name);
+}
+
+/* Nobody else can be unblocked, and they are no contacts perhaps. */
+static void offer_blocked(Completion *k) {
+        k->flag = "blocked";
+        offer_peers(k);
 }
 
 static void offer_rooms(Completion *k) {
@@ -144,6 +151,8 @@ static const struct {
         {"login", "NAME", offer_nothing},
         {"watch", "NAME", offer_nothing},
         {"accept", "NAME", offer_requests},
+        {"unblock", "NAME", offer_blocked},
+        {"add", "HOST:PORT#key", offer_nothing},
         {"cancel", "ID", offer_outbox},
         {"history", "WITH", offer_conversations},
         {"read", "WITH|ID", offer_conversations},

@@ -649,6 +649,25 @@ def test_verbs_that_are_one_call(chatc, mock_daemon, words, call):
     failed(chatc(*words), 1, "NotSupported")
 
 
+def test_requests_are_lines_that_harm_nobody(chatc, mock_daemon):
+    rows = [{"name": "eve", "account": "e" * 52, "text": HOSTILE, "received": TIME, "messages": 2},
+            {"name": "mallory~mmmm", "account": "m" * 52, "messages": 0}]
+    mock_daemon(answers={"ListRequests": rows})
+    out = chatc("requests").stdout.decode().splitlines()
+    assert len(out) == 2 and "\x1b" not in "".join(out)
+    assert out[0].startswith("eve ") and "2 messages" in out[0]
+    assert out[1].startswith("mallory~mmmm ") and "0 messages" in out[1]
+    assert lines(chatc("requests", "--json").stdout) == [{**rows[0], "received": TIME_TEXT}, rows[1]]
+
+
+def test_a_changed_key_is_loud(chatc, mock_daemon):
+    mock_daemon(peers=[{"name": "uncle", "account": "b" * 52, "presence": "offline",
+                        "contact": True, "claimed-name": "bob", "key-changed": True,
+                        "other-account": "o" * 52}])
+    line = chatc("peers").stdout.decode()
+    assert "registered as bob" in line and "KEY CHANGED" in line and "@" + "o" * 52 in line
+
+
 @pytest.mark.parametrize("words", [
     ["passwd"], ["delete-account"], ["chat", "bob"], ["export", "bob"],
     ["import", "--verify", "file"]])

@@ -22,11 +22,13 @@ HOSTILE = ["$(touch pwned)", "`touch pwned`", "x;touch pwned", "a b", "-rf", "--
            "bob\ttouch", ":files", "&", "(x)", "<y", "{a,b}"]
 SCENARIO = {
     "peers": [{"name": n, "presence": "online $(touch pwned) \x1b[2J"}
-              for n in ["bob", "bobby", "carol.x", *HOSTILE]],
+              for n in ["bob", "bobby", "carol.x", *HOSTILE]] +
+             [{"name": n, "blocked": True} for n in ["mallory", *HOSTILE]],
     "conversations": [{"with": n} for n in ["bob", "dave", "#room", *HOSTILE]],
     "outbox": [{"id": i, "to": "bob\n\x1b[2J"} for i in [*IDS, "1; touch pwned", *HOSTILE]],
     "answers": {"ListRooms": [{"room": n, "topic": "t"} for n in ["#room", "#room-2", *HOSTILE,
-                                                                  "#$(touch pwned)"]]},
+                                                                  "#$(touch pwned)"]],
+                "ListRequests": [{"name": n, "text": "hi"} for n in ["eve", *HOSTILE]]},
 }
 ROOMS = ["#room", "#room-2"]
 
@@ -158,12 +160,14 @@ def test_names_come_from_the_daemon(shell, mock_daemon):
     assert offered(shell, "chatc history d") == ["dave"]
     assert offered(shell, "chatc read d") == ["dave"]
     assert offered(shell, "chatc block bobb") == ["bobby"]
+    assert offered(shell, "chatc unblock ") == ["mallory"]
+    assert offered(shell, "chatc accept ") == ["eve"]
     assert offered(shell, "chatc cancel ") == IDS
 
 
 def test_names_are_words_and_nothing_else(shell, mock_daemon):
     mock_daemon(**SCENARIO)
-    assert offered(shell, "chatc send ") == sorted(["bob", "bobby", "carol.x", *ROOMS])
+    assert offered(shell, "chatc send ") == sorted(["bob", "bobby", "carol.x", "mallory", *ROOMS])
     assert offered(shell, "chatc history ") == sorted(["bob", "dave", "#room"])
     assert offered(shell, "chatc leave ") == ROOMS
     assert offered(shell, "chatc leave \\#room-") == ["#room-2"]

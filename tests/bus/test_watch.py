@@ -343,6 +343,9 @@ def test_one_line_for_each_event(mock_daemon, watch):
         {"event": "PeerChanged", "name": "bob", "presence": "away", "account": "b" * 52},
         {"event": "RoomChanged", "room": "#room", "change": "joined", "name": "bob"},
         {"event": "RequestReceived", "name": "eve", "text": "hi"},
+        {"event": "PeerChanged", "name": "eve", "presence": "offline", "key-changed": True,
+         "other-account": "oooo"},
+        {"event": "PeerChanged", "name": "eve", "presence": "offline", "key-changed": False},
         {"event": "SessionReplaced"},
         {"event": "Unheard", "of": "it"},
     ]
@@ -358,8 +361,11 @@ def test_one_line_for_each_event(mock_daemon, watch):
         WHEN + "bob is away",
         WHEN + "#room: joined bob",
         WHEN + "eve wants to write to you: hi",
+        WHEN + "eve: KEY CHANGED, the name belongs to @oooo now; nothing is sent by it until you "
+        "decide",
+        WHEN + "eve is who the name means: messages are sent by it again",
         WHEN + "the account is used on another device now",
-        WHEN + f"event Unheard  of it  cursor 20  time {WHEN.strip()}"]
+        WHEN + f"event Unheard  of it  cursor 22  time {WHEN.strip()}"]
     running = watch("--json", "--since", "0")
     shown = [json.loads(running.line()) for _ in events]
     assert shown == [{k: v for k, v in {**e, "cursor": str(e["cursor"]), "time": TIME_TEXT,
