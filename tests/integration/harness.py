@@ -115,16 +115,23 @@ def wait_progress(done, measure, stall=60, what="progress"):
     wait_until(check, timeout=3600, what=what)
 
 
+PORTS = []                                      # sockets that keep others away from our ports
+
+
 def free_port():
-    """A port no connection gets by chance: below the range the kernel hands out."""
+    """A port no connection gets by chance, as it is below the range the kernel hands out, and no
+    other test: while this process lives it has a name that says so, whoever listens there or not."""
     while True:
         port = random.SystemRandom().randrange(10000, 30000)
-        with socket.socket() as probe:
-            try:
+        ours = socket.socket(socket.AF_UNIX)
+        try:
+            ours.bind(f"\0p2pchat-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+            PORTS.append(ours)
+            return port
+        except OSError:
+            ours.close()
 
 
 def to_variant(value):
@@ -218,6 +225,15 @@ class Process:
         if not self.running():
             raise AssertionError(f"{self.name} ended with {self.popen.returncode}:\n{self.log()}")
         return "READY=1" in self.read_notify()
+
+    def reload(self):
+        """SIGHUP; returns what it told the service manager until it was ready again."""
+        self.read_notify()
+        self.said = ""
+        self.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: "READY=1" in self.read_notify(), what=f"{self.name} has reloaded")
+        assert self.running(), self.log()
+        return self.said
 
     def wait_exit(self, timeout=60):
         wait_until(lambda: not self.running(), timeout, f"end of {self.name}")
@@ -367,6 +383,7 @@ class User(Process):
         self.events.append(Event(time.monotonic(), name, args.unpack()))
 
     def signals(self, name, predicate=lambda *args: True, since=0):
+        """Those that have come; settle() before, where one that is on its way would matter."""
         return [e for e in self.events[since:] if e.name == name and predicate(*e.args)]
 
     def wait_signal(self, name, predicate=lambda *args: True, since=0, timeout=60):
@@ -383,8 +400,18 @@ class User(Process):
 
         return wait_until(look, timeout, f"{self.name} sees {name}")
 
-    def mark(self):
+    def settle(self):
+        """Until all that the daemon has told so far is in events: its answer comes after that. Of
+        one that has ended the bus has read everything when it gives up its name."""
+        if self.running():
+            self.call("Ping", "", interface="org.freedesktop.DBus.Peer")
+        else:
+            wait_until(lambda: not self.owns_name(), what=f"{self.name} has left the bus")
         wait_until(lambda: not GLib.MainContext.default().pending())
+
+    def mark(self):
+        """Where in events begins what is told from now on."""
+        self.settle()
         return len(self.events)
 
     # calls

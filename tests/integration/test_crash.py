@@ -44,6 +44,7 @@ def check_both_have(alice, bob, ids):
 
 
 def told(user, ids):
+    user.settle()
     return [e.args[0] for e in user.signals("MessageReceived") if e.args[0] in ids]
 
 

@@ -169,4 +169,5 @@ def test_a_short_cut_is_nothing(place):
     assert links(place.alice) == links(place.bob) == 1
     place.network.plug(2)
     place.alice.wait_delivered("bob", [sent])
+    place.bob.settle()
     assert not place.bob.signals("PeerChanged", since=mark)

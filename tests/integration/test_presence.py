@@ -9,6 +9,7 @@ from harness import free_port, wait_until
 
 
 def presences(user, name, since=0):
+    user.settle()
     return [e.args[1] for e in user.signals("PeerChanged", lambda who, *_: who == name, since)]
 
 

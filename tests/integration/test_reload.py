@@ -33,18 +33,12 @@ def sockets(process):
 
 
 def reload(process):
-    """SIGHUP, and what it told the service manager until it was ready again."""
-    process.read_notify()
-    process.said = ""
+    """With what systemd wants to hear of it."""
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    process.popen.send_signal(signal.SIGHUP)
-    wait_until(lambda: "READY=1" in process.read_notify(), what=f"{process.name} has reloaded")
-    said = process.said
+    said = process.reload()
     begin = re.search(r"^RELOADING=1\nMONOTONIC_USEC=(\d+)$", said, re.MULTILINE)
     assert begin and said.index("RELOADING=1") < said.index("READY=1"), said
     assert now <= int(begin.group(1)) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    assert process.running()
-    return said
 
 
 def listening(user):
@@ -55,6 +49,7 @@ def listening(user):
 
 
 def no_peer_change(user, since):
+    user.settle()
     assert user.signals("PeerChanged", since=since) == []
 
 
@@ -174,8 +169,8 @@ def test_without_a_file_the_defaults_hold(lab, tracker, bob):
 
 def test_a_port_that_is_taken_changes_nothing(alice, bob):
     port = listening(alice)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        other = taken.getsockname()[1]
+    other = free_port()
+    with socket.create_server(("127.0.0.1", other)):
         alice.configure(listen(other) + '\ncontacts = { accept = "ask"; };')
         reload(alice)
         refused(alice, other, "in use")

@@ -36,6 +36,7 @@ def busiest_second(times):
 
 
 def shown_gone(user, others):
+    user.settle()
     return [event for event in user.events if event.name == "PeerChanged"
             and event.args[0] in others and event.args[1] == "offline"]
 
