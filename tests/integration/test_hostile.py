@@ -20,18 +20,21 @@ LIMITS = "limits = { connections = 1000; per-address = %d; handshake = %d; %s};"
 class Door:
     """A listening port, and somebody who can tell whether all is well behind it."""
 
-    def __init__(self, lab, kind, per_address=0, handshake=600):
-        daemon = LIMITS % (per_address, handshake, "")
-        tracker = LIMITS % (per_address, handshake, "registrations-per-hour = 0; ")
+    def __init__(self, lab, kind, per_address=0):
         self.lab = lab
-        self.tracker = lab.tracker(config=tracker if kind == "tracker" else "")
-        self.alice, self.bob = (lab.user(name, daemon if kind == "daemon" else "").join()
-                                for name in ("alice", "bob"))
+        self.tracker = lab.tracker()
+        self.alice, self.bob = lab.users("alice", "bob")
         self.alice.exchange(self.bob)
         self.process = self.tracker if kind == "tracker" else self.bob
-        self.kind = kind
         self.pid = self.process.pid
         self.port, = kernel.listening_ports(self.pid)
+        self.limit(per_address=per_address)
+
+    def limit(self, per_address=0, handshake=600):
+        """Those who come from now on."""
+        more = "registrations-per-hour = 0; " if self.process is self.tracker else ""
+        self.process.configure(LIMITS % (per_address, handshake, more))
+        self.process.reload()
 
     def knock(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -116,20 +119,22 @@ def test_a_stream_without_end_takes_no_memory(lab, kind):
 
 
 def test_who_says_nothing_is_sent_away(lab, kind):
-    door = Door(lab, kind, handshake=1)
+    door = Door(lab, kind)
+    door.limit(handshake=1)
+    start = time.monotonic()
     silent = door.knock()
     half = door.knock()
     half.sendall(b"\x16\x03\x01")
-    start = time.monotonic()
     wait_closed([silent, half], 2)
-    assert time.monotonic() - start > 0.5, "it had its second"
+    assert time.monotonic() - start > 0.9, "it had its second"
+    door.limit()                                # which is little for friends on a busy machine
     door.check_service()
 
 
-@pytest.mark.skipif(under.in_valgrind(), reason="a second is too short for an honest hello")
 def test_who_dribbles_is_sent_away_too(lab, kind):
     """Each byte is progress, the hello is what counts."""
-    door = Door(lab, kind, handshake=1)
+    door = Door(lab, kind)
+    door.limit(handshake=1)
     connection = door.knock()
     hello = client_hello(b"\x03\x03" + bytes(16000))
     state = [0, 0.0]
@@ -150,6 +155,7 @@ def test_who_dribbles_is_sent_away_too(lab, kind):
 
     harness.wait_until(dribble, 60, "the connection is closed")
     assert state[0] < len(hello)
+    door.limit()
     door.check_service()
 
 
@@ -160,7 +166,9 @@ def test_a_crowd_from_one_address_is_limited(lab, kind):
     assert left <= 8
     door.alice.exchange(door.bob, "not disturbed")
     for connection in crowd:
-        connection.close()
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+    wait_closed(crowd, len(crowd))              # so that their places are free
     door.check_service()
 
 
