@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import P2PCHATD, wait_until
+from harness import P2PCHATD, free_port, wait_until
 
 ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
          "trackers", "lan", "links", "contacts", "mailbox", "outbox", "notifications"]
@@ -31,9 +31,11 @@ def test_a_healthy_daemon(alice, bob):
     rows = alice.call("Doctor")
     assert [row["check"] for row in rows] == ORDER
     for row in rows:
+        assert row["text"].endswith("."), row
+        if row["check"] == "store" and "slowest commit took" in row["text"]:
+            continue                            # which may have been long: others use the disk too
         assert row["state"] == ("off" if row["check"] in ("lan", "mailbox", "notifications")
                                 else "ok"), row
-        assert row["text"].endswith("."), row
         assert "advice" not in row, row
     assert alice.trackers[0] in check(alice, "trackers")["text"]
     assert "0600" in check(alice, "key")["text"]
@@ -95,8 +97,8 @@ def test_no_tracker_at_all(lab, tracker, alice):
 
 
 def test_a_port_that_is_taken(lab, tracker):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         alice = lab.user("alice", f'listen = {{ address = "127.0.0.1"; port = {port}; }};').join()
         row = check(alice, "links")
         assert row["state"] == "failed" and str(port) in row["text"], row
