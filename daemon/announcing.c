@@ -138,6 +138,15 @@ static const NotifierCallbacks notifier_callbacks = {
 
 /* What happens */
 
+/* Every client says it, and not only to who looks. */
+static void say_changed(Announcing *a, const char *name) {
+        char title[SHOWN_NAME_SIZE + 64];
+
+        snprintf(title, sizeof(title), "%s is not the account of that name any more", name);
+        notifier_say(a->notifier, title,
+                "Another account has the name now. Nothing is sent by the name until you decide.");
+}
+
 static void on_event(void *userdata, const ChatEvent *e) {
         Announcing *a = userdata;
 
@@ -147,6 +156,8 @@ static void on_event(void *userdata, const ChatEvent *e) {
                 notifier_announce(a->notifier, e->account, e->message->id);
         else if (e->kind == CHAT_EVENT_STATE)
                 notifier_changed(a->notifier, e->account);
+        else if (e->kind == CHAT_EVENT_PEER && e->key_changed)
+                say_changed(a, e->name);
 }
 
 /* The user has answered by other means, or has logged out. */

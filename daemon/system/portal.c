@@ -156,7 +156,7 @@ static int on_added(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (sd_bus_message_is_method_error(m, NULL))
                 item_failed(i, SERVICE_PORTAL, sd_bus_message_get_error(m));
         else
-                item_shown(i, SERVICE_PORTAL, 0);
+                item_shown(i, SERVICE_PORTAL, 1); /* it knows the key only */
         return 0;
 }
 
@@ -209,8 +209,9 @@ static int show(Notifier *n, Item *i, const Notice *notice) {
 static void withdraw(Notifier *n, const Item *i) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-        if (sd_bus_message_new_method_call(
-                    n->bus, &m, NAME, PATH, INTERFACE, "RemoveNotification") < 0 ||
+        if (i->id == 0 ||
+                sd_bus_message_new_method_call(
+                        n->bus, &m, NAME, PATH, INTERFACE, "RemoveNotification") < 0 ||
                 sd_bus_message_set_expect_reply(m, false) < 0 ||
                 sd_bus_message_set_auto_start(m, false) < 0 ||
                 sd_bus_message_append(m, "s", i->key) < 0)
@@ -222,7 +223,7 @@ static void withdraw(Notifier *n, const Item *i) {
 
 static Item *find(Notifier *n, const char *key) {
         for (Item *i = n->items; i; i = i->next)
-                if (i->shown == SERVICE_PORTAL && streq(i->key, key))
+                if (i->shown == SERVICE_PORTAL && i->id != 0 && streq(i->key, key))
                         return i;
         return NULL;
 }

@@ -45,13 +45,14 @@ typedef struct Item {
         Notifier *notifier;
         char key[NOTIFIER_KEY_SIZE];
         char message[NOTIFIER_MESSAGE_SIZE];
-        char read[NOTIFIER_MESSAGE_SIZE]; /* the message that is on screen with its text */
+        char readable[NOTIFIER_MESSAGE_SIZE]; /* the one that was given away with its text, or "" */
+        char read[NOTIFIER_MESSAGE_SIZE]; /* the one that is on screen so: what the user can mean */
         char *title, *text; /* of what is said once; NULL: look() is asked */
         bool fresh; /* to be shown, whether or not one is on screen */
         bool dirty; /* what is on screen may not be what it should be */
         bool gone; /* to be withdrawn as soon as it is known how */
         ServiceKind shown; /* by whom */
-        uint32_t id; /* as SERVICE_DESKTOP has called it, 0: not on screen there */
+        uint32_t id; /* by which they know it, 0: not on screen, as far as is known */
         sd_bus_slot *call; /* the answer is awaited */
         struct Item *prev, *next; /* the last one that had news comes last */
 } Item;
@@ -66,7 +67,7 @@ struct Notifier {
         Service services[_SERVICE_MAX];
         usec_t retry; /* monotonic: not before this is asked again who failed */
         Item *items;
-        unsigned n_items, n_said;
+        unsigned n_items, n_said, last_said;
         LoopTimer *timer;
         usec_t last_round;
         bool complained;
@@ -89,21 +90,41 @@ typedef struct ServiceOps {
 } ServiceOps;
 
 extern const ServiceOps service_desktop, service_portal;
+extern const ServiceOps *const service_ops[_SERVICE_MAX];
+
+/* Negative errno are logged. */
+void services_connect(Notifier *n);
+void services_disconnect(Notifier *n);
+
+/* Who was absent or failed may be asked again, if that was long enough ago. */
+void services_retry(Notifier *n);
+
+/* By whom notifications are shown now; _SERVICE_NONE: nobody, as far as is known. */
+ServiceKind service_choose(const Notifier *n);
+
+/* Unless it was asked before. START: the program may be started for it. */
+void service_ask(Notifier *n, ServiceKind kind, bool start);
 
 void service_there(Notifier *n, ServiceKind kind);
 void service_failed(Notifier *n, ServiceKind kind, const sd_bus_error *error);
 
-/* OWNER has answered; ABOUT are things that it says of itself. */
+/* Who has sent ANSWER is listened to. */
 int service_set_owner(Service *s, sd_bus_message *answer);
 void service_add_capability(Service *s, const char *capability);
 
 /* Whether M comes from who answered when it was asked what it can do. */
 bool service_sent(const Service *s, sd_bus_message *m);
 
+/* A round comes soon. */
+void notifier_arm(Notifier *n);
+
 void item_shown(Item *i, ServiceKind kind, uint32_t id);
 void item_failed(Item *i, ServiceKind kind, const sd_bus_error *error);
 
-/* The user has dealt with it; what is said below may end the item. */
+/* The service has gone. As with the others below, the item may be no more then. */
+void item_lost(Item *i);
+
+/* What the user did. */
 void item_closed(Item *i);
 void item_replied(Item *i, const char *text);
 void item_marked_read(Item *i);

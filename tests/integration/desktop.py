@@ -42,6 +42,9 @@ LOGIN_XML = """<node><interface name="org.freedesktop.login1.User">
 <interface name="org.freedesktop.login1.Session">
 <property name="LockedHint" type="b" access="read"/></interface></node>"""
 
+GET_XML = f"""<node><interface name="{PROPERTIES}"><method name="Get"><arg type="s" direction="in"/>
+<arg type="s" direction="in"/><arg type="v" direction="out"/></method></interface></node>"""
+
 
 class Shown(typing.NamedTuple):
     """A notification; one of the portal's has a text as its id."""
@@ -211,13 +214,16 @@ class Portal(Service):
 class Login(Service):
     """logind, with one session of the user."""
 
-    def __init__(self, bus, uid, locked=False, display=True):
+    def __init__(self, bus, uid, locked=False, display=True, hangs=False):
         super().__init__(bus, LOGIN)
         self.locked = locked
         self.display = display
         self.user_path = f"/org/freedesktop/login1/user/_{uid}"
         self.session_path = "/org/freedesktop/login1/session/_32"
-        self.export(self.user_path, LOGIN_XML, None, self.on_get)
+        if hangs:
+            self.export(self.user_path, GET_XML, lambda *_: None)
+        else:
+            self.export(self.user_path, LOGIN_XML, None, self.on_get)
         self.export(self.session_path, LOGIN_XML, None, self.on_get)
         self.own()
 

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notifications on the desktop: what is shown, when it goes, and what the user does with it."""
+import os
+import subprocess
+
 import pytest
+from gi.repository import Gio, GLib
 
 import desktop
-from harness import wait_until
+from harness import Bus, Process, wait_until
 from test_reload import reload
 
 
@@ -18,6 +22,11 @@ def say(sender, text, to="alice"):
     number = sender.send(to, text)
     sender.wait_delivered(to, [number])
     return number
+
+
+def notifications(user):
+    """What the doctor says of them."""
+    return next(row for row in user.call("Doctor") if row["check"] == "notifications")
 
 
 def unread(user, other):
@@ -72,6 +81,18 @@ def test_clicking_on_it_is_reading(alice, bob, screen):
     screen.act(shown.id)
     screen.wait()
     assert unread(alice, "bob") == 0
+
+
+def test_a_click_is_for_what_is_on_screen(alice, bob, screen):
+    say(bob, "one")
+    shown, = screen.wait(("bob", "one"))
+    asked = screen.asked
+    screen.does = "hangs"
+    say(bob, "two")
+    wait_until(lambda: screen.asked > asked, what="the next is on its way")
+    screen.act(shown.id)
+    alice.wait_signal("MessageStateChanged", lambda _id, _to, state, _more: state == "read")
+    assert unread(alice, "bob") == 1
 
 
 def test_goes_with_the_daemon_and_with_the_account(alice, bob, screen):
@@ -203,6 +224,143 @@ def test_who_is_not_the_server_is_not_listened_to(alice, bob, kde):
     other.close()
 
 
+# The portal
+
+
+def reply_parameters(text, *before):
+    return [*before, GLib.Variant("a{sv}", {"activation-token": GLib.Variant("s", "t")}),
+            GLib.Variant("s", text)]
+
+
+@pytest.mark.parametrize("with_desktop", [False, True], ids=["alone", "beside"])
+def test_the_portal_where_only_it_lets_one_reply(alice, bob, with_desktop):
+    screen = desktop.Desktop(alice) if with_desktop else None
+    portal = desktop.Portal(alice)
+    wait_until(lambda: portal.registered == ["org.p2pchat.Chat"], what="it is asked")
+    say(bob, "<dinner?>")
+    shown, = portal.wait(("bob", "<dinner?>"))
+    assert shown.actions == {"reply": ("Reply", "im.reply-with-text")}
+    assert shown.hints["default-action"] == "default"
+    assert shown.hints["category"] == "im.received"
+    portal.act(shown.id, "reply", reply_parameters("at eight"))
+    bob.wait_signal("MessageReceived", lambda _id, _who, _room, text, _more: text == "at eight")
+    portal.wait()
+    assert unread(alice, "bob") == 0
+    say(bob, "or nine?")
+    say(bob, "ten")
+    shown, = portal.wait(("bob (2 unread)", "ten"))
+    # With a place for the target that was not given.
+    portal.act(shown.id, "reply", reply_parameters("ten", GLib.Variant("av", [])))
+    bob.wait_signal("MessageReceived", lambda _id, _who, _room, text, _more: text == "ten")
+    portal.wait()
+    assert not screen or screen.said == []
+    portal.close()
+    say(bob, "without it")
+    if screen:
+        screen.wait(("bob", "without it"))
+        screen.close()
+
+
+def test_an_old_portal_is_for_where_there_is_nothing_else(alice, bob):
+    portal = desktop.Portal(alice, version=1, registry=False)
+    say(bob, "one")
+    shown, = portal.wait(("bob", "one"))
+    assert shown.actions == {} and "category" not in shown.hints
+    say(bob, "two")
+    screen = desktop.Desktop(alice)
+    wait_until(lambda: "mock" in notifications(alice)["text"], what="it is asked")
+    say(bob, "three")
+    screen.wait(("bob (3 unread)", "three"))
+    portal.wait()
+    portal.close()
+    screen.close()
+
+
+def test_what_a_portal_may_not_do(alice, bob):
+    portal, other = desktop.Portal(alice), desktop.Service(alice.bus, "org.example.Other")
+    say(bob, "one")
+    shown, = portal.wait(("bob", "one"))
+    other.emit(desktop.PORTAL_PATH, desktop.PORTAL_INTERFACE, "ActionInvoked",
+               GLib.Variant("(ssav)", (shown.id, "reply", reply_parameters("never said"))),
+               portal.sender)
+    portal.act("somebody", "reply", reply_parameters("to nobody"))
+    portal.act(shown.id, "reply", [])
+    portal.act(shown.id, "reply", [GLib.Variant("u", 7), GLib.Variant("(s)", ("x",))])
+    portal.act(shown.id, "format", reply_parameters("the disk"))
+    portal.act(shown.id, "default", [])
+    portal.wait()
+    assert unread(alice, "bob") == 0
+    assert [m["text"] for m in alice.history("bob")] == ["one"]
+    portal.close()
+    other.close()
+
+
+# A locked session
+
+
+@pytest.fixture(name="machine")
+def machine_fixture(lab, tracker):
+    """The system bus of the machine of eve, who is not there yet."""
+    eve = lab.user("eve")
+    bus = lab.add(Bus(lab, "machine", lab.base_env()))
+    eve.env["DBUS_SYSTEM_BUS_ADDRESS"] = bus.address
+    return eve, bus
+
+
+def test_no_texts_while_the_session_is_locked(machine, bob):
+    eve, bus = machine
+    login = desktop.Login(bus, os.getuid())
+    eve.join()
+    screen = desktop.Desktop(eve, [*desktop.CAPABILITIES, "inline-reply"])
+    say(bob, "secret", to="eve")
+    shown, = screen.wait(("bob", "secret"))
+    login.lock()
+    hidden, = screen.wait(("bob", "New message"))
+    assert hidden.id == shown.id == hidden.replaced and hidden.actions == {}
+    screen.signal("NotificationReplied", "(us)", hidden.id, "by somebody else")
+    screen.signal("ActionInvoked", "(us)", hidden.id, "default")
+    screen.wait(("bob", "New message"), ("Your reply was not sent", ""))
+    say(bob, "another", to="eve")
+    screen.wait(("bob (2 unread)", "New messages"), ("Your reply was not sent", ""))
+    assert "another" not in [shown.body for shown in screen.said]
+    assert "without texts, because the session is locked" in notifications(eve)["text"]
+    login.lock(False)
+    screen.wait(("bob (2 unread)", "another"), ("Your reply was not sent", "The session is locked."))
+    assert [m["text"] for m in eve.history("bob")] == ["secret", "another"]
+    screen.close()
+
+
+def test_a_session_that_comes_and_goes(machine, bob):
+    eve, bus = machine
+    login = desktop.Login(bus, os.getuid(), locked=True, display=False)
+    eve.join()
+    screen = desktop.Desktop(eve)
+    say(bob, "no session", to="eve")
+    screen.wait(("bob", "no session"))
+    login.set_display(True)
+    screen.wait(("bob", "New message"))
+    login.close()                               # as when it is started again
+    screen.wait(("bob", "no session"))
+    login = desktop.Login(bus, os.getuid(), locked=True)
+    screen.wait(("bob", "New message"))
+    bus.stop()
+    screen.wait(("bob", "no session"))
+    assert eve.status()["state"] == "online"
+    screen.close()
+
+
+def test_nothing_is_shown_before_logind_has_answered(machine, bob):
+    eve, bus = machine
+    login = desktop.Login(bus, os.getuid(), hangs=True)
+    eve.join()
+    screen = desktop.Desktop(eve)
+    say(bob, "early", to="eve")
+    screen.wait(("bob", "New message"))
+    login.close()
+    screen.wait(("bob", "early"))
+    screen.close()
+
+
 # Servers that are not there, and bad ones
 
 
@@ -253,7 +411,7 @@ def test_a_server_that_hangs_later(alice, bob, screen):
 
 def test_doctor(alice, bob):
     def check():
-        return next(row for row in alice.call("Doctor") if row["check"] == "notifications")
+        return notifications(alice)
 
     assert check()["state"] == "off" and "Nothing that shows notifications" in check()["text"]
     bad = desktop.Desktop(alice, does="fails")
@@ -269,3 +427,80 @@ def test_doctor(alice, bob):
     reload(alice)
     wait_until(lambda: (check()["state"], check()["text"]) == ("off", "notify.enabled is false."))
     screen.close()
+
+
+# A real one
+
+
+class Dunst(Process):
+    """Debian's dunst on a display of its own; it has no reply, but all that goes before."""
+
+    def __init__(self, lab, user):
+        super().__init__(lab.directory, "dunst", user.env)
+        self.user = user
+        self.display = None
+
+    def start(self):
+        if not self.display:
+            self.display = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "Xvfb", "-displayfd", "1", "-nolisten", "tcp",
+                 "-screen", "0", "640x480x24"],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            self.env = dict(self.env, DISPLAY=f":{self.display.stdout.readline().strip()}")
+        config = self.directory / "dunstrc"
+        config.write_text("[global]\nmarkup = full\n[urgency_normal]\ntimeout = 0\n")
+        self.launch(["dunst", "-config", config], wait=False)
+        wait_until(lambda: notifications(self.user)["text"].startswith("dunst "), what="dunst")
+        return self
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self):
+        super().close()
+        self.display.terminate()
+        self.display.wait()
+
+    def call(self, method, interface="org.dunstproject.cmd0", signature="()", *args):
+        return self.user.connection.call_sync(
+            desktop.DESKTOP, desktop.DESKTOP_PATH, interface, method, GLib.Variant(signature, args),
+            None, Gio.DBusCallFlags.NO_AUTO_START, -1, None).unpack()
+
+    def count(self):
+        return self.call("Get", desktop.PROPERTIES, "(ss)", "org.dunstproject.cmd0",
+                         "displayedLength")[0]
+
+    def wait_count(self, number):
+        wait_until(lambda: self.count() == number, what=f"{number} on the screen")
+
+    def history(self):
+        """Of those that were closed, the last one first."""
+        return self.call("NotificationListHistory")[0]
+
+
+def test_dunst(lab, alice, bob):
+    dunst = lab.add(Dunst(lab, alice)).start()
+    first = say(bob, "<b>dinner</b> & more?")
+    dunst.wait_count(1)
+    alice.call("MarkRead", "sa{sv}", first, {})
+    dunst.wait_count(0)
+    last = dunst.history()[0]
+    assert (last["appname"], last["summary"], last["category"]) == ("p2pchat", "bob", "im.received")
+    assert "body-markup" in notifications(alice)["text"]
+    assert last["body"] == "&lt;b&gt;dinner&lt;/b&gt; &amp; more?"
+    for text in "at eight", "or nine":
+        say(bob, text)
+    wait_until(lambda: unread(alice, "bob") == 2)
+    dunst.wait_count(1)
+    dunst.restart()
+    dunst.wait_count(1)
+    dunst.call("NotificationCloseLast")
+    dunst.wait_count(0)
+    assert dunst.history()[0]["summary"] == "bob (2 unread)"
+    assert unread(alice, "bob") == 2
+    say(bob, "or ten")
+    dunst.wait_count(1)
+    dunst.call("NotificationAction", "org.dunstproject.cmd0", "(u)", 0)
+    wait_until(lambda: unread(alice, "bob") == 0, what="it is read")
+    dunst.wait_count(0)
