@@ -149,6 +149,28 @@ def test_everything_works_inside(couple):
     exchange(alice, bob, "after a restart")
 
 
+def test_the_lock_of_the_session_is_seen(box, couple):
+    """logind is asked from inside, about a session that is there for it alone."""
+    alice = couple[0]
+
+    def said():
+        return re.search("^.*notifications.*$", alice.chatc("doctor"), re.MULTILINE)[0]
+
+    assert "locked" not in said()
+    box.run("systemd-run", "--unit=display", "--property=PAMName=login", "--property=User=alice",
+            "--setenv=XDG_SESSION_TYPE=x11", "--setenv=XDG_SESSION_CLASS=user", "sleep", "infinity")
+    session = boot.wait_until(lambda: box.run(
+        "loginctl", "show-user", "alice", "--property=Display", "--value").stdout.strip(), "a session")
+    path = box.run("busctl", "call", "org.freedesktop.login1", "/org/freedesktop/login1",
+                   "org.freedesktop.login1.Manager", "GetSession", "s", session).stdout.split('"')[1]
+    for locked in "true", "false", "true":
+        box.run("busctl", "call", "org.freedesktop.login1", path, "org.freedesktop.login1.Session",
+                "SetLockedHint", "b", locked)
+        boot.wait_until(lambda: ("locked" in said()) == (locked == "true"), f"locked: {locked}")
+    box.systemctl("stop", "display")
+    boot.wait_until(lambda: "locked" not in said(), "the end of the session")
+
+
 # Core dumps
 
 
