@@ -222,7 +222,7 @@ void announcing_set(Announcing *a, bool enabled, bool show_text) {
 
 void announcing_stop(Announcing *a) {
         a->stopped = true;
-        notifier_clear(a->notifier);
+        notifier_stop(a->notifier);
 }
 
 int announcing_new(sd_event *event, Loop *loop, Chat *chat, Announcing **ret) {

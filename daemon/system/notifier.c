@@ -262,11 +262,18 @@ void notifier_say(Notifier *n, const char *title, const char *text) {
         notifier_arm(n);
 }
 
-void notifier_clear(Notifier *n) {
+static void notifier_clear(Notifier *n) {
         Item *i, *next;
 
         DL_FOREACH_SAFE (n->items, i, next)
                 item_end(i);
+}
+
+/* With the loop the connection would end at once. */
+void notifier_stop(Notifier *n) {
+        notifier_clear(n);
+        if (n->bus)
+                (void)sd_bus_detach_event(n->bus);
 }
 
 void notifier_set(Notifier *n, const NotifierSettings *s) {
@@ -306,10 +313,23 @@ int notifier_new(sd_event *event, Loop *loop, const NotifierSettings *s,
         return 0;
 }
 
+/* What is left are items on their way: they can be withdrawn when it is known how. */
+static void await_calls(Notifier *n) {
+        usec_t now = loop_clock(n->loop), end = now + NOTIFIER_LAST;
+        int r = 0;
+
+        for (; n->items && r >= 0 && now < end; now = loop_clock(n->loop)) {
+                r = sd_bus_process(n->bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(n->bus, end - now);
+        }
+}
+
 Notifier *notifier_free(Notifier *n) {
         if (!n)
                 return NULL;
-        notifier_clear(n);
+        notifier_stop(n);
+        await_calls(n);
         while (n->items)
                 item_free(n->items);
         services_disconnect(n);

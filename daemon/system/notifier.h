@@ -62,7 +62,9 @@ typedef struct NotifierCallbacks {
 int notifier_new(sd_event *event, Loop *loop, const NotifierSettings *s,
         const NotifierCallbacks *callbacks, void *userdata, Notifier **ret);
 
-/* What is on screen is withdrawn. */
+/* For what is only on its way to the screen the end waits, for this time at most. */
+#define NOTIFIER_LAST (2 * USEC_PER_SEC)
+
 Notifier *notifier_free(Notifier *n);
 
 /* What is on screen is shown as it is to be from now on. */
@@ -77,8 +79,8 @@ void notifier_changed(Notifier *n, const char *key);
 /* Something that has to be told once, such as an answer that was not sent. The texts are copied. */
 void notifier_say(Notifier *n, const char *title, const char *text);
 
-/* Withdraws all. */
-void notifier_clear(Notifier *n);
+/* Withdraws all, for the end of the loop: nothing else may be asked for any more. */
+void notifier_stop(Notifier *n);
 
 typedef enum NotifierState {
         NOTIFIER_OFF, /* not enabled */

@@ -87,7 +87,7 @@ class Service:
 
 
 class Desktop(Service):
-    """org.freedesktop.Notifications. DOES: "works", "hangs" or "fails"."""
+    """org.freedesktop.Notifications. DOES: "works", "hangs", "fails", or "holds" its answers."""
 
     def __init__(self, user, capabilities=CAPABILITIES, does="works", own=True):
         super().__init__(user.bus, DESKTOP)
@@ -97,6 +97,7 @@ class Desktop(Service):
         self.screen = {}                        # id: what is shown now
         self.said = []                          # all that was ever shown, in its order
         self.asked = 0
+        self.held = []
         self.last_id = 6
         self.export(DESKTOP_PATH, DESKTOP_XML, self.on_call)
         if own:
@@ -110,7 +111,18 @@ class Desktop(Service):
         if self.does == "fails":
             call.return_dbus_error("org.example.Error.Busy", "the secret of the day")
             return
-        call.return_value(getattr(self, method)(*parameters.unpack()))
+        answer = getattr(self, method)(*parameters.unpack())
+        if self.does == "holds" and method == "Notify":
+            self.held.append((call, answer))
+        else:
+            call.return_value(answer)
+
+    def release(self):
+        """Answers what was held."""
+        for call, answer in self.held:
+            call.return_value(answer)
+        self.held.clear()
+        self.connection.flush_sync(None)
 
     def GetCapabilities(self):                  # noqa: N802
         return GLib.Variant("(as)", (self.capabilities,))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notifications on the desktop: what is shown, when it goes, and what the user does with it."""
 import os
+import signal
 import subprocess
 
 import pytest
@@ -105,6 +106,18 @@ def test_goes_with_the_daemon_and_with_the_account(alice, bob, screen):
     say(bob, "two")
     screen.wait(("bob (2 unread)", "two"))
     alice.stop()
+    screen.wait()
+
+
+def test_what_is_on_its_way_at_the_end_goes_too(alice, bob, screen):
+    screen.does = "holds"
+    say(bob, "one")
+    wait_until(lambda: screen.held, what="it is on its way")
+    alice.popen.send_signal(signal.SIGTERM)
+    wait_until(lambda: bob.status()["links"] == 0, what="the end of her links")
+    screen.release()
+    assert alice.wait_exit() == 0
+    assert [shown.body for shown in screen.said] == ["one"]
     screen.wait()
 
 
