@@ -96,30 +96,32 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
         operation_settle(o, r, &e);
 }
 
-/* NULL with ERROR filled in. */
-static Meeting *meeting_new(Chat *c, Operation *o, const char *name, ChatError *error) {
+static int meeting_new(Chat *c, Operation *o, const char *name, Meeting **ret, ChatError *error) {
         Meeting *m, *other;
         unsigned n;
 
         DL_COUNT(c->meetings, other, n);
-        m = n < MEETINGS_MAX ? malloc(sizeof(*m)) : NULL;
-        if (!m) {
-                chat_error(error, CODE_TOO_MANY,
+        if (n >= MEETINGS_MAX)
+                return chat_error(error, CODE_TOO_MANY,
                         "Too many people are being looked for: wait for answers.");
-                return NULL;
-        }
+        m = malloc(sizeof(*m));
+        if (!m)
+                return -ENOMEM;
         *m = (Meeting){.chat = c, .operation = o};
         snprintf(m->name, sizeof(m->name), "%s", name);
         DL_APPEND(c->meetings, m);
-        return m;
+        *ret = m;
+        return 0;
 }
 
 /* 1: the answer comes later. */
 static int look_up(Chat *c, Operation *o, const char *name, bool block, ChatError *error) {
-        Meeting *m = meeting_new(c, o, name, error);
+        Meeting *m;
+        int r;
 
-        if (!m)
-                return -ECANCELED;
+        r = meeting_new(c, o, name, &m, error);
+        if (r < 0)
+                return r;
         m->block = block;
         if (chat_look_up(c, name, on_lookup, m) < 0)
                 on_lookup(m, CODE_TRACKER_UNREACHABLE, NULL, (Bytes){}, NULL);
@@ -211,6 +213,7 @@ static int check_name(Chat *c, const char *name, const uint8_t *account, ChatErr
 static int visit(Chat *c, Operation *o, const char *name, const char *at, ChatError *error) {
         EndpointKey to;
         Meeting *m;
+        bool known;
         Contact k;
         int r;
 
@@ -223,11 +226,12 @@ static int visit(Chat *c, Operation *o, const char *name, const char *at, ChatEr
                 return r;
         if (r > 0 && k.flags & CONTACT_BLOCKED)
                 return contact_blocked_error(name, error);
-        m = meeting_new(c, o, name, error);
-        if (!m)
-                return -ECANCELED;
+        known = r > 0;
+        r = meeting_new(c, o, name, &m, error);
+        if (r < 0)
+                return r;
         endpoint_format(to.host, to.port, m->at);
-        if (r > 0 && delivery_has_link(c->parts.delivery, to.key)) {
+        if (known && delivery_has_link(c->parts.delivery, to.key)) {
                 r = take_linked(m, &k, error);
                 meeting_free(m);
                 return MIN(r, 0);

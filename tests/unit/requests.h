@@ -100,11 +100,44 @@ static void ask_set_verified(ChatLab *l, const char *id, Answer *a) {
         chat_set_verified(l->chat, "bob", true, on_answer, a);
 }
 
+static bool on_request(void *userdata, const ChatRequest *r) {
+        return true;
+}
+
+static void ask_requests(ChatLab *l, const char *id, Answer *a) {
+        ChatError e;
+        bool more;
+
+        on_done(a, chat_list_requests(l->chat, NULL, 10, on_request, NULL, &more, &e), &e);
+}
+
+static void ask_accept(ChatLab *l, const char *id, Answer *a) {
+        chat_accept(l->chat, "bob", on_answer, a);
+}
+
+static void ask_add_contact(ChatLab *l, const char *id, Answer *a) {
+        chat_add_contact(l->chat, "bob", NULL, on_answer, a);
+}
+
+static void ask_rename_contact(ChatLab *l, const char *id, Answer *a) {
+        chat_rename_contact(l->chat, "bob", "robert", on_answer, a);
+}
+
+/* Of nobody known. */
+static void ask_block(ChatLab *l, const char *id, Answer *a) {
+        chat_block(l->chat, "@aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaa", on_answer, a);
+}
+
+static void ask_unblock(ChatLab *l, const char *id, Answer *a) {
+        chat_unblock(l->chat, "bob", on_answer, a);
+}
+
 typedef void (*AskFn)(ChatLab *l, const char *id, Answer *a);
 
 static const AskFn requests[] = {ask_send, ask_cancel, ask_mark_read, ask_ack_events, ask_logout,
         ask_peers, ask_messages, ask_conversations, ask_outbox, ask_events, ask_verify,
-        ask_set_verified};
+        ask_set_verified, ask_requests, ask_accept, ask_add_contact, ask_rename_contact, ask_block,
+        ask_unblock};
 
 /* The answer, which has to come, once. */
 static Answer ask(ChatLab *l, AskFn fn, const char *id) {
