@@ -4,38 +4,20 @@
 
 #include "bus/bus-internal.h"
 
-/* Calls of one name, without options. */
-typedef void (*ContactFn)(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
-
-static int contact_call(sd_bus_message *m, Bus *b, sd_bus_error *error, ContactFn fn) {
-        const char *name;
-        BusOp *o;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &name);
-        if (r < 0)
-                return r;
-        r = bus_op_open(b, m, error, &o);
-        if (r < 0)
-                return r;
-        fn(b->chat, name, bus_op_done, o);
-        return 1;
-}
-
 int bus_method_accept(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return contact_call(m, userdata, error, chat_accept);
+        return bus_op_call(m, userdata, error, chat_accept);
 }
 
 int bus_method_remove_contact(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return contact_call(m, userdata, error, chat_remove_contact);
+        return bus_op_call(m, userdata, error, chat_remove_contact);
 }
 
 int bus_method_block(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return contact_call(m, userdata, error, chat_block);
+        return bus_op_call(m, userdata, error, chat_block);
 }
 
 int bus_method_unblock(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return contact_call(m, userdata, error, chat_unblock);
+        return bus_op_call(m, userdata, error, chat_unblock);
 }
 
 int bus_method_add_contact(sd_bus_message *m, void *userdata, sd_bus_error *error) {

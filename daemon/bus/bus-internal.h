@@ -195,6 +195,10 @@ void bus_op_fail(BusOp *o, int r);
 /* A ChatDoneFn: an empty answer, or the error. */
 void bus_op_done(void *userdata, const ChatError *error);
 
+/* The whole of a method that takes one string, without options, and answers nothing. */
+typedef void (*BusStringFn)(Chat *c, const char *s, ChatDoneFn done, void *userdata);
+int bus_op_call(sd_bus_message *m, Bus *b, sd_bus_error *error, BusStringFn fn);
+
 /* Frees it without an answer. */
 void bus_op_drop(BusOp *o);
 

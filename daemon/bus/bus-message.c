@@ -273,29 +273,12 @@ static int method_list_outbox(sd_bus_message *m, void *userdata, sd_bus_error *e
         return bus_list_answer(m, userdata, error, list_outbox);
 }
 
-/* Methods that are about one message and answer nothing. */
-static int call_with_id(sd_bus_message *m, Bus *b, sd_bus_error *error,
-        void (*fn)(Chat *c, const char *id, ChatDoneFn done, void *userdata)) {
-        const char *id;
-        BusOp *o;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &id);
-        if (r < 0)
-                return r;
-        r = bus_op_open(b, m, error, &o);
-        if (r < 0)
-                return r;
-        fn(b->chat, id, bus_op_done, o);
-        return 1;
-}
-
 static int method_mark_read(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return call_with_id(m, userdata, error, chat_mark_read);
+        return bus_op_call(m, userdata, error, chat_mark_read);
 }
 
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return call_with_id(m, userdata, error, chat_cancel);
+        return bus_op_call(m, userdata, error, chat_cancel);
 }
 
 const sd_bus_vtable bus_message_vtable[] = {
