@@ -403,7 +403,8 @@ def test_a_server_that_does_not_work(alice, bob, does):
         say(bob, f"more {number}")
         assert alice.status()["state"] == "online"
     assert bad.asked <= 2
-    assert alice.log().count("Notifications:") == (does == "fails")
+    # How long it hangs is seen 25 s later, which is not waited for but may be over.
+    assert alice.log().count("Notifications:") in ([1] if does == "fails" else [0, 1])
     assert "secret" not in alice.log()
     bad.close()
     good = desktop.Desktop(alice)
