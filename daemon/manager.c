@@ -306,6 +306,20 @@ static DeliverySettings delivery_settings(const DaemonConfig *c) {
                 .say_read = c->receipts.read};
 }
 
+static void manager_set_privacy(Manager *m) {
+        static const Visibility audiences[] = {
+                [CONFIG_AUDIENCE_ALL] = VISIBLE_ALL,
+                [CONFIG_AUDIENCE_CONTACTS] = VISIBLE_CONTACTS,
+                [CONFIG_AUDIENCE_NOBODY] = VISIBLE_NOBODY,
+        };
+        const struct ConfigPrivacy *p = &m->config.privacy;
+
+        account_set_privacy(m->parts->account,
+                &(AccountPrivacy){.listed = p->listed,
+                        .presence = audiences[p->presence],
+                        .endpoints = audiences[p->endpoints]});
+}
+
 /* What holds from now on. */
 static void manager_apply_config(Manager *m) {
         const DaemonConfig *c = &m->config;
@@ -315,6 +329,7 @@ static void manager_apply_config(Manager *m) {
         delivery_set_settings(m->parts->delivery, &delivery);
         store_set_max_size(m->store, c->storage.max_size);
         account_set_heartbeat(m->parts->account, c->heartbeat.interval);
+        manager_set_privacy(m);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         listening_refresh(m->listening);
         announcing_set(m->announcing, c->notify.enabled, c->notify.show_text);
@@ -463,6 +478,7 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                 r = watchdog_new(m->loop, &m->watchdog);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        manager_set_privacy(m);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         return 0;
 }

@@ -31,8 +31,9 @@ struct Account {
         Identity identity;
         LocalIdentity local;
         usec_t certified, recorded; /* when certificate and record were made; 0: they are to be */
+        AccountPrivacy privacy, stated; /* as it is to be, and as the record says */
         Endpoints endpoints;
-        bool published;
+        bool started, published;
         Buffer presence;
         LoopTimer *renewal;
 
@@ -130,7 +131,9 @@ static int make_record(Account *a, usec_t now) {
                 .expires = now + IDENTITY_LIFETIME,
                 .suites = {MAIL_SUITE_HPKE},
                 .n_suites = 1,
-                .listed = true};
+                .listed = a->privacy.listed,
+                .presence = a->privacy.presence,
+                .endpoints = a->privacy.endpoints};
         PrekeyRow prekey;
         int r;
 
@@ -162,6 +165,8 @@ static void account_set_local(Account *a) {
         if (record_parse(a->local.record, &rec) >= 0 && rec.n_prekeys > 0) {
                 a->certified = rec.device.issued;
                 a->recorded = rec.issued;
+                a->stated = (AccountPrivacy){
+                        .listed = rec.listed, .presence = rec.presence, .endpoints = rec.endpoints};
         }
 }
 
@@ -178,12 +183,16 @@ static int account_renew(Account *a) {
         return r;
 }
 
+static bool same_privacy(const AccountPrivacy *a, const AccountPrivacy *b) {
+        return a->listed == b->listed && a->presence == b->presence && a->endpoints == b->endpoints;
+}
+
 /* What is of the future was made while the clock was wrong, and no tracker takes it for as long as
  * the clock was ahead; or the clock is wrong now, and trackers take what was made before. */
 static bool account_is_due(const Account *a) {
         usec_t now = loop_realtime(a->loop);
 
-        return now >= a->certified + IDENTITY_RENEWAL ||
+        return now >= a->certified + IDENTITY_RENEWAL || !same_privacy(&a->privacy, &a->stated) ||
                 (directory_is_refused(a->directory) &&
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
@@ -203,6 +212,12 @@ static void account_look_at_times(Account *a) {
         if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0 &&
                 store_after_commit(a->store, on_renewed, a) < 0)
                 on_renewed(a, -ENOMEM);
+}
+
+void account_set_privacy(Account *a, const AccountPrivacy *p) {
+        a->privacy = *p;
+        if (a->started)
+                account_look_at_times(a);
 }
 
 /* The wall clock may step: looked at once a day, not trusted to be a week from now. */
@@ -498,7 +513,11 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
 
         if (!a)
                 return -ENOMEM;
-        *a = (Account){.store = store, .loop = loop, .callbacks = callbacks, .userdata = userdata};
+        *a = (Account){.store = store,
+                .loop = loop,
+                .callbacks = callbacks,
+                .userdata = userdata,
+                .privacy = {.listed = true}};
         r = account_load(a);
         if (r >= 0)
                 r = loop_timer_new(loop, on_deadline, a, &a->deadline);
@@ -542,6 +561,7 @@ void account_set_directory(Account *a, Directory *d) {
 }
 
 void account_start(Account *a) {
+        a->started = true;
         a->callbacks->use_tracker(a->userdata, a->identity.tracker);
         if (!account_is_active(a))
                 return;

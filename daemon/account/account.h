@@ -41,6 +41,15 @@ const Identity *account_identity(const Account *a);
 bool account_exists(const Account *a);
 bool account_is_active(const Account *a);
 
+/* Who may know what, as the record says it; a new one is made when that changes. Until this is
+ * called: everybody, everything. */
+typedef struct AccountPrivacy {
+        bool listed;
+        Visibility presence, endpoints;
+} AccountPrivacy;
+
+void account_set_privacy(Account *a, const AccountPrivacy *p);
+
 /* Offered from now on, in s. */
 void account_set_heartbeat(Account *a, uint32_t heartbeat);
 

@@ -34,9 +34,8 @@ static const ConfigItem ITEMS[] = {
 
         ITEM_ENUM("contacts.accept", contacts.accept, ConfigAccept, "\"ask\"", ACCEPT_NAMES),
 
-        ITEM_BOOL("privacy.listed", privacy.listed, "true", UNBUILT),
-        ITEM_ENUM("privacy.presence", privacy.presence, ConfigAudience, "\"all\"", PRESENCE_NAMES,
-                UNBUILT),
+        ITEM_BOOL("privacy.listed", privacy.listed, "true"),
+        ITEM_ENUM("privacy.presence", privacy.presence, ConfigAudience, "\"all\"", PRESENCE_NAMES),
         ITEM_ENUM("privacy.endpoints", privacy.endpoints, ConfigAudience, "\"all\"",
                 ENDPOINTS_NAMES, UNBUILT),
 

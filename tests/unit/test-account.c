@@ -179,3 +179,36 @@ TEST(presence_goes_on_where_it_was_though_the_clock_goes_back) {
         CHECK(presence_seq(&lab) > seq);
         chat_lab_free(&lab);
 }
+
+static void set_privacy(ChatLab *l, bool listed, Visibility presence, Visibility endpoints) {
+        account_set_privacy(l->parts->account,
+                &(AccountPrivacy){.listed = listed, .presence = presence, .endpoints = endpoints});
+        sim_run(&l->sim, USEC_PER_SEC);
+}
+
+TEST(a_change_of_privacy_makes_a_new_record_and_nothing_else_does) {
+        ChatLab lab;
+        Record r;
+        uint64_t seq;
+
+        chat_lab_new(&lab);
+        r = record_of(&lab);
+        CHECK(r.listed && r.presence == VISIBLE_ALL && r.endpoints == VISIBLE_ALL);
+        seq = r.seq;
+        set_privacy(&lab, true, VISIBLE_ALL, VISIBLE_ALL);
+        CHECK_EQ(record_of(&lab).seq, seq);
+        set_privacy(&lab, false, VISIBLE_NOBODY, VISIBLE_CONTACTS);
+        r = record_of(&lab);
+        CHECK(!r.listed && r.presence == VISIBLE_NOBODY && r.endpoints == VISIBLE_CONTACTS);
+        CHECK(r.seq > seq);
+        seq = r.seq;
+        set_privacy(&lab, false, VISIBLE_NOBODY, VISIBLE_CONTACTS);
+        CHECK_EQ(record_of(&lab).seq, seq);
+
+        /* What the record on disk says is not what is configured at the next start. */
+        chat_lab_stop(&lab);
+        chat_lab_start(&lab);
+        r = record_of(&lab);
+        CHECK(r.listed && r.presence == VISIBLE_ALL && r.endpoints == VISIBLE_ALL && r.seq > seq);
+        chat_lab_free(&lab);
+}
