@@ -131,7 +131,7 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
         Chat *c = userdata;
 
         if (contact_is_accepted(k))
-                (void)directory_watch(c->parts.directory, k->account);
+                contact_watch(c, txn, k);
         objects_add(c, k);
         return true;
 }

@@ -7,6 +7,14 @@
 #include "chat/private.h"
 #include "crypto/safety-number.h"
 
+void contact_watch(Chat *c, DbTxn *txn, const Contact *k) {
+        Directory *d = c->parts.directory;
+        Bytes token;
+
+        if (directory_watch(d, k->account) >= 0 && store_get_token(txn, k->number, &token) > 0)
+                directory_set_token(d, k->account, token);
+}
+
 void contact_follow(Chat *c, const uint8_t *account) {
         Directory *d = c->parts.directory;
         Contact k;
@@ -16,7 +24,7 @@ void contact_follow(Chat *c, const uint8_t *account) {
         objects_follow(c, &k);
         c->names.counted = false;
         if (contact_is_accepted(&k)) {
-                (void)directory_watch(d, account);
+                contact_watch(c, store_write(c->parts.store), &k);
                 delivery_wake(c->parts.delivery, account);
         } else if (k.flags & CONTACT_BLOCKED) {
                 delivery_block(c->parts.delivery, account);

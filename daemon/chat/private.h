@@ -5,6 +5,7 @@
 
 #include "chat/create.h"
 #include "store/history.h"
+#include "store/mail.h"
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400
@@ -140,6 +141,9 @@ int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata
 
 /* Why a look-up of TEXT has told nothing. */
 int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error);
+
+/* K is watched from now on, as a contact of his who can prove it. */
+void contact_watch(Chat *c, DbTxn *txn, const Contact *k);
 
 /* What follows from the flags of somebody whose row has changed in the batch: who is watched,
  * trusted, or turned away, and has an object. Whatever else depends on who is a contact, or

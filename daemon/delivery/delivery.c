@@ -177,8 +177,10 @@ void peer_forget(Peer *p) {
         if (r == 0 || (r > 0 && !(c.flags & CONTACT_PINNED)))
                 directory_unwatch(d->directory, p->account);
         if (r > 0 && c.flags == 0 &&
-                conversation_find(store_write(d->store), p->conversation, &v) == 0)
+                conversation_find(store_write(d->store), p->conversation, &v) == 0) {
+                (void)store_set_token(d->store, c.number, (Bytes){});
                 (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
+        }
         peer_free(p);
 }
 
@@ -331,8 +333,7 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
 static void take_token(Delivery *d, const Peer *p, Bytes token) {
         Contact c;
 
-        if (token.size > 0 && contact_get(store_write(d->store), p->account, &c) > 0 &&
-                (c.flags & (CONTACT_PINNED | CONTACT_REQUEST)))
+        if (token.size > 0 && contact_get(store_write(d->store), p->account, &c) > 0)
                 mail_take_token(d, &c, token);
 }
 

@@ -43,7 +43,8 @@ void mail_take_token(Delivery *d, const Contact *c, Bytes token) {
 
         if (deposit_token_decode(token, &t) < 0 || !key_equal(t.account, c->account))
                 return; /* good for nothing, and nothing depends on it */
-        (void)store_set_token(d->store, c->number, token);
+        if (store_set_token(d->store, c->number, token) >= 0)
+                directory_set_token(d->directory, c->account, token);
 }
 
 /* Sealing */

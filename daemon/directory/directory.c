@@ -73,6 +73,8 @@ static void on_session_record(void *userdata, Session *s, Bytes outer) {
         if (!w)
                 return;
         watched_take_device(w, record.epoch, record.device.device);
+        if (record.presence == VISIBLE_CONTACTS)
+                watched_show_token(d, w);
         d->callbacks->record(d->userdata, &record, outer);
 }
 
@@ -408,7 +410,7 @@ Directory *directory_free(Directory *d) {
         loop_timer_free(d->announce);
         HASH_ITER (hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);
-                free(w);
+                watched_free(w);
         }
         buffer_done(&d->presence);
         free(d);

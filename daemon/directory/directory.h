@@ -112,6 +112,10 @@ int directory_list(Directory *d, bool online, Bytes after, DirectoryPeerFn fn, D
 
 /* Tells of an account's record and presence from now on. */
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]);
+
+/* What proves to trackers that this is a contact of a watched account, who may see what only
+ * contacts may. Copied; empty: nothing does. */
+void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], Bytes token);
 void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */

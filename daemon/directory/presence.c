@@ -37,6 +37,27 @@ static void session_watch_accounts(Directory *d, Session *s, const uint8_t *acco
                 d->watch_again = true;
 }
 
+static void session_show_tokens(Directory *d, Session *s, Watch *w) {
+        if (w->n_tokens > 0 && session_watch(s, w, on_watched, d) == -EBUSY)
+                d->watch_again = true;
+        w->n_tokens = 0;
+}
+
+static void session_show_all_tokens(Directory *d, Session *s) {
+        Watch watch = {};
+        Watched *w, *tmp;
+
+        if (!session_has_feature(s, FEATURE_CONTACT_TOKENS))
+                return;
+        HASH_ITER (hh, d->watched, w, tmp) {
+                if (buffer_size(&w->token) > 0)
+                        watch.tokens[watch.n_tokens++] = buffer_bytes(&w->token);
+                if (watch.n_tokens == WATCH_TOKENS_MAX)
+                        session_show_tokens(d, s, &watch);
+        }
+        session_show_tokens(d, s, &watch);
+}
+
 void session_watch_all(Directory *d, Session *s) {
         uint8_t(*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
         Watched *w, *tmp;
@@ -52,6 +73,7 @@ void session_watch_all(Directory *d, Session *s) {
                 }
         }
         session_watch_accounts(d, s, accounts[0], n);
+        session_show_all_tokens(d, s);
         free(accounts);
 }
 
@@ -99,7 +121,33 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
                         session_state(d->trackers[i].session) == SESSION_CONNECTED)
                         (void)session_watch(d->trackers[i].session, &remove, NULL, NULL);
         HASH_DEL(d->watched, w);
+        watched_free(w);
+}
+
+void watched_free(Watched *w) {
+        buffer_done(&w->token);
         free(w);
+}
+
+void watched_show_token(Directory *d, const Watched *w) {
+        for (size_t i = 0; i < d->n && buffer_size(&w->token) > 0; i++) {
+                Watch watch = {.tokens = {buffer_bytes(&w->token)}, .n_tokens = 1};
+                Session *s = d->trackers[i].session;
+
+                if (s && session_state(s) == SESSION_CONNECTED &&
+                        session_has_feature(s, FEATURE_CONTACT_TOKENS))
+                        session_show_tokens(d, s, &watch);
+        }
+}
+
+void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], Bytes token) {
+        Watched *w = watched_find(d, account);
+
+        if (!w || bytes_equal(buffer_bytes(&w->token), token))
+                return;
+        buffer_clear(&w->token);
+        if (buffer_append(&w->token, token.data, token.size) >= 0)
+                watched_show_token(d, w);
 }
 
 /* Which device speaks for an account is the account's own word: a record or a certificate. */

@@ -34,6 +34,7 @@ typedef struct Watched {
         usec_t until;
         bool renewed; /* `until` was put off since the last loss */
         KnownPresence known;
+        Buffer token; /* of this account; empty: none */
         UT_hash_handle hh;
 } Watched;
 
@@ -74,8 +75,12 @@ struct Directory {
 Session *directory_connected_session(const Directory *d);
 
 Watched *watched_find(const Directory *d, const uint8_t *account);
+void watched_free(Watched *w);
 void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device);
 void session_watch_all(Directory *d, Session *s);
+
+/* W's token, to all trackers that take one. */
+void watched_show_token(Directory *d, const Watched *w);
 
 /* A tracker was lost, is back, or says something. */
 void presence_session_lost(Directory *d, const Tracker *t);

@@ -126,11 +126,14 @@ static void on_lookup(void *userdata, Code code, const char *text, Frame *ok) {
 
 /* With as many open as a session takes, a question waits for an answer to another. */
 static int query_look_up(Query *q, Session *s) {
+        const Watched *w = q->name[0] ? NULL : watched_find(q->directory, q->account);
         Lookup l = {};
         int r;
 
         memcpy(l.name, q->name, NAME_SIZE);
         memcpy(l.account, q->account, KEY_SIZE);
+        if (w && session_has_feature(s, FEATURE_CONTACT_TOKENS))
+                l.token = buffer_bytes(&w->token);
         r = session_lookup(s, &l, on_lookup, q);
         q->waiting = r == -EBUSY;
         return r;

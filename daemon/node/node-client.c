@@ -160,6 +160,7 @@ void client_new(Node *n, Transport *t) {
         }
         c->node = n;
         c->pings = KEEPALIVE_PINGS;
+        c->tokens = QUOTA_INIT(CLIENT_TOKENS, CLIENT_TOKENS_INTERVAL);
         DL_APPEND(n->clients, c);
         if (conn_new(n->net, t, n->tls, TLS_SERVER, NODE_ALPN, &client_callbacks, c, &c->conn) <
                 0) {

@@ -28,6 +28,8 @@ static bool hello_answer(Client *c) {
                 .versions = {PROTOCOL_VERSION},
                 .n_versions = 1,
                 .heartbeat = n->limits->heartbeat,
+                .features = {FEATURE_CONTACT_TOKENS},
+                .n_features = 1,
                 .time = loop_realtime(n->loop),
         };
         int r;

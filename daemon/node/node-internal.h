@@ -28,6 +28,10 @@
 #define CLIENT_REQUESTS_MAX 64
 #define CLIENT_WATCHES_MAX 10000
 
+/* Signatures on tokens are looked at as often as each watched account needs it once. */
+#define CLIENT_TOKENS CLIENT_WATCHES_MAX
+#define CLIENT_TOKENS_INTERVAL (100 * USEC_PER_SEC)
+
 /* Of all sessions together: about 300 bytes each. */
 #define NODE_WATCHES_MAX (4 * 1024 * 1024)
 
@@ -125,7 +129,8 @@ struct Person {
         DStoreWatch *watch;
 
         /* What the newest record says. */
-        bool registered, visible, listed;
+        bool registered, listed;
+        Visibility audience; /* of its presence */
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
 
@@ -157,7 +162,7 @@ struct Client {
         ClientState state;
         LoopTimer *timer; /* until HELLO its deadline, then the keep-alive */
         Keepalive keepalive;
-        Quota pings;
+        Quota pings, tokens;
         uint8_t key[KEY_SIZE]; /* the device's, proved by TLS */
         uint32_t heartbeat; /* s, of the client's HELLO */
         Person *person; /* NULL: it did not say who it is */
@@ -193,9 +198,14 @@ static inline Bytes person_presence(const Person *a) {
         return (Bytes){.data = a->presence, .size = a->presence_size};
 }
 
-/* Online as far as others may know. */
-static inline bool person_is_shown(const Person *a) {
-        return a->presence && a->visible;
+/* A contact, or somebody else, may know whether it is online, and when it was. */
+static inline bool is_audience(Visibility audience, bool contact) {
+        return audience == VISIBLE_ALL || (audience == VISIBLE_CONTACTS && contact);
+}
+
+/* Online as far as those may know. */
+static inline bool person_is_shown(const Person *a, bool contact) {
+        return a->presence && a->registered && is_audience(a->audience, contact);
 }
 
 /* Sessions. After client_bye() and client_free() there is no session any more. */
@@ -287,6 +297,11 @@ typedef enum Charge {
 /* One unit of WHAT, to the address that the session comes from. PER_HOUR 0: no limit. */
 bool client_charge_address(Client *c, Charge what, unsigned per_hour);
 void node_prefixes_free(Node *n);
+
+/* Whether TOKEN is ACCOUNT's word that this client is a contact of his, and until when (realtime).
+ * 1, 0, or -EBUSY: it has shown too many of them. */
+int client_check_token(
+        Client *c, Bytes token, const uint8_t account[static KEY_SIZE], usec_t *ret_until);
 
 /* Reading */
 void client_lookup(Client *c, Frame *f);

@@ -3,11 +3,14 @@
 /* LOOKUP: a name leads to the account that claims it, an account to its newest record. */
 
 #include "node/node-internal.h"
+#include "wire/mail.h"
 
 typedef struct Find {
         ClientRequest request;
         char name[NAME_SIZE]; /* empty: by account */
         uint8_t account[KEY_SIZE];
+        bool has_token;
+        uint8_t contact_of[KEY_SIZE]; /* whose token was shown */
         uint8_t *record; /* while the store is asked for the time */
         size_t record_size;
 } Find;
@@ -64,6 +67,10 @@ static void find_last_seen(Find *x, Bytes record) {
         n->store->ops->rec_get(n->store, DIRECTORY_SEEN, key, on_find_seen, x);
 }
 
+static bool find_may_see(const Find *x, const Record *rec) {
+        return is_audience(rec->presence, x->has_token && key_equal(x->contact_of, x->account));
+}
+
 static void on_find_user(void *userdata, int error, Bytes blob) {
         Find *x = userdata;
         Node *n = x->request.client->node;
@@ -76,10 +83,12 @@ static void on_find_user(void *userdata, int error, Bytes blob) {
         else if (r == 0 || rec.expires <= loop_realtime(n->loop) ||
                 (x->name[0] && !streq(rec.name, x->name)))
                 find_unknown(x);
-        else if (rec.presence == VISIBLE_ALL && !person_find(n, x->account))
-                find_last_seen(x, blob);
+        else if (!find_may_see(x, &rec))
+                find_answer(x, blob, false, 0);
+        else if (person_find(n, x->account))
+                find_answer(x, blob, true, 0);
         else
-                find_answer(x, blob, rec.presence == VISIBLE_ALL, 0);
+                find_last_seen(x, blob);
 }
 
 static void find_user(Find *x) {
@@ -109,6 +118,9 @@ static void on_find_name(void *userdata, int error, Bytes blob) {
 void client_lookup(Client *c, Frame *f) {
         Node *n = c->node;
         uint8_t key[SHA256_SIZE];
+        DepositToken token;
+        usec_t until;
+        int contact = 0;
         Lookup l;
         Find *x;
 
@@ -120,10 +132,19 @@ void client_lookup(Client *c, Frame *f) {
                 client_error(c, f->request, CODE_RATE_LIMITED, "read the answers first", 1);
                 return;
         }
+        if (deposit_token_parse(l.token, &token) >= 0)
+                contact = client_check_token(c, l.token, token.account, &until);
+        if (contact < 0) {
+                client_error(c, f->request, CODE_RATE_LIMITED, "too many tokens were shown", 1);
+                return;
+        }
         x = client_request_new(c, f->request, sizeof(*x));
         if (!x)
                 return;
         x->request.clear = find_clear;
+        x->has_token = contact > 0;
+        if (contact > 0)
+                memcpy(x->contact_of, token.account, KEY_SIZE);
         memcpy(x->name, l.name, sizeof(x->name));
         memcpy(x->account, l.account, KEY_SIZE);
         if (!x->name[0]) {

@@ -6,7 +6,7 @@
 
 static void person_read(Person *a, const Record *rec) {
         a->registered = true;
-        a->visible = rec->presence == VISIBLE_ALL;
+        a->audience = rec->presence;
         a->listed = rec->listed;
         a->epoch = rec->epoch;
         memcpy(a->device, rec->device.device, KEY_SIZE);

@@ -127,7 +127,7 @@ void person_offline(Person *a) {
         a->presence = mfree(a->presence);
         a->presence_size = 0;
         a->last_seen = loop_realtime(a->node->loop);
-        if (a->visible)
+        if (a->registered && a->audience != VISIBLE_NOBODY)
                 seen_mark(a);
         person_changed(a, PUSH_PRESENCE);
 }

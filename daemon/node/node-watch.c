@@ -7,6 +7,7 @@
  */
 
 #include "node/node-internal.h"
+#include "wire/mail.h"
 
 /* What the client has been told since it watches. */
 typedef enum Told {
@@ -29,6 +30,7 @@ struct Watcher {
         bool is_asking; /* the store, for the record */
         bool knows_record; /* it was pushed, or is being asked for */
         bool is_unread; /* it could not be read */
+        usec_t contact_until; /* realtime; by the token that was shown */
         Watcher *client_prev, *client_next;
         Watcher *person_prev, *person_next;
         Watcher *queue_prev, *queue_next;
@@ -42,6 +44,14 @@ static Watcher *watcher_find(Client *c, Person *a) {
 
         HASH_FIND_BYHASHVALUE(hh, c->node->watchers, &key, sizeof(key), hash, w);
         return w;
+}
+
+static bool watcher_is_contact(const Watcher *w) {
+        return w->contact_until > loop_realtime(w->key.client->node->loop);
+}
+
+static bool watcher_is_shown(const Watcher *w) {
+        return person_is_shown(w->key.person, watcher_is_contact(w));
 }
 
 static void client_stop_pushing(Client *c) {
@@ -165,7 +175,7 @@ static void push_record(Watcher *w) {
 static bool push_is_due(const Watcher *w) {
         const Person *a = w->key.person;
 
-        if (person_is_shown(a) || w->told == TOLD_ONLINE)
+        if (watcher_is_shown(w) || w->told == TOLD_ONLINE)
                 return true;
         return w->told == TOLD_NOTHING && a->registered && a->node->settled;
 }
@@ -173,7 +183,7 @@ static bool push_is_due(const Watcher *w) {
 static void push_presence(Watcher *w) {
         Person *a = w->key.person;
         Client *c = w->key.client;
-        PresencePush p = {.online = person_is_shown(a)};
+        PresencePush p = {.online = watcher_is_shown(w)};
 
         if (!push_is_due(w))
                 return;
@@ -181,7 +191,7 @@ static void push_presence(Watcher *w) {
         if (p.online) {
                 p.presence = person_presence(a);
                 p.last_seen = loop_realtime(a->node->loop);
-        } else if (a->visible)
+        } else if (a->registered && is_audience(a->audience, watcher_is_contact(w)))
                 p.last_seen = a->last_seen;
         w->told = p.online ? TOLD_ONLINE : TOLD_OFFLINE;
         client_queued(c, presence_push_encode(conn_output(c->conn), &p));
@@ -199,7 +209,7 @@ static bool client_push(Client *c) {
                 w->pending = 0;
                 /* Which device speaks for somebody is in the record: without it the presence is
                  * worth nothing to the client. */
-                if (what & PUSH_RECORD || (person_is_shown(w->key.person) && !w->knows_record))
+                if (what & PUSH_RECORD || (watcher_is_shown(w) && !w->knows_record))
                         push_record(w);
                 if (what & PUSH_PRESENCE)
                         push_presence(w);
@@ -285,7 +295,7 @@ static int watch_add(Client *c, const uint8_t key[static KEY_SIZE]) {
         c->n_watchers++;
         DL_APPEND2(a->watchers, w, person_prev, person_next);
         a->n_watchers++;
-        watcher_push(w, person_is_shown(a) ? PUSH_RECORD | PUSH_PRESENCE : PUSH_PRESENCE);
+        watcher_push(w, watcher_is_shown(w) ? PUSH_RECORD | PUSH_PRESENCE : PUSH_PRESENCE);
         return 0;
 }
 
@@ -295,6 +305,29 @@ static void watch_remove(Client *c, const uint8_t key[static KEY_SIZE]) {
 
         if (w)
                 watcher_free(w);
+}
+
+/* Where everybody or nobody may see it, being a contact makes no difference. Whoever watches hears
+ * of a record that says otherwise, and shows his token again. */
+static int watch_show_token(Client *c, Bytes token) {
+        DepositToken t;
+        usec_t until;
+        Watcher *w;
+        Person *a;
+        int r;
+
+        if (deposit_token_parse(token, &t) < 0)
+                return 0;
+        a = person_find(c->node, t.account);
+        w = a ? watcher_find(c, a) : NULL;
+        if (!w || a->audience != VISIBLE_CONTACTS)
+                return 0;
+        r = client_check_token(c, token, t.account, &until);
+        if (r <= 0)
+                return r;
+        w->contact_until = MAX(w->contact_until, until);
+        watcher_push(w, PUSH_PRESENCE);
+        return 0;
 }
 
 static bool watch_has_room(const Client *c, size_t n) {
@@ -319,7 +352,11 @@ void client_watch(Client *c, Frame *f) {
         }
         for (size_t i = 0; i < watch.add.size && r >= 0; i += KEY_SIZE)
                 r = watch_add(c, watch.add.data + i);
-        if (r < 0)
+        for (size_t i = 0; i < watch.n_tokens && r >= 0; i++)
+                r = watch_show_token(c, watch.tokens[i]);
+        if (r == -EBUSY)
+                client_error(c, f->request, CODE_RATE_LIMITED, "too many tokens were shown", 10);
+        else if (r < 0)
                 client_error(c, f->request, CODE_STORAGE, "the tracker is out of memory", 1);
         else
                 client_ok(c, f->request);

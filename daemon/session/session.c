@@ -49,6 +49,8 @@ struct Session {
         Connect *connect;
         Conn *conn;
         bool has_hello;
+        uint16_t features[HELLO_FEATURES_MAX]; /* of HELLO */
+        size_t n_features;
         LoopTimer *timer; /* next attempt, hand-shake, keepalive: by phase */
         LoopTimer *request_timer;
         Backoff backoff;
@@ -214,6 +216,13 @@ int session_list_peers(Session *s, const ListPeers *l, SessionAnswerFn fn, void 
         return r < 0 ? r : request_send(s, list_peers_encode(conn_output(s->conn), id, l));
 }
 
+bool session_has_feature(const Session *s, uint16_t feature) {
+        for (size_t i = 0; i < s->n_features; i++)
+                if (s->features[i] == feature)
+                        return true;
+        return false;
+}
+
 int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata) {
         uint64_t id;
         int r = request_new(s, fn, userdata, &id);
@@ -331,6 +340,8 @@ static int take_hello(Session *s, Frame *f) {
         }
         s->has_hello = true;
         s->offered = h.heartbeat;
+        s->n_features = h.n_features;
+        memcpy(s->features, h.features, sizeof(s->features));
         return 0;
 }
 

@@ -53,6 +53,9 @@ const char *session_state_name(const Session *s);
 /* Why it is not connected, a sentence; "" when it is. */
 const char *session_error(const Session *s);
 
+/* The tracker has said in HELLO that it knows this. */
+bool session_has_feature(const Session *s, uint16_t feature);
+
 /* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
  * back. */
 void session_wake(Session *s);

@@ -23,6 +23,7 @@
 #define HEARTBEAT_MAX 3600
 #define BOOT_NONCE_SIZE 16
 #define DEPOSIT_TOKEN_MAX 512
+#define FEATURE_CONTACT_TOKENS 1 /* of a tracker: WATCH and LOOKUP take tokens */
 #define PRESENCE_KEY_MAX 64
 
 typedef struct Hello {

@@ -230,20 +230,19 @@ int deposit_token_encode(Buffer *out, const DepositToken *t, const SignKey *acco
         return signed_encode(out, SIGN_DEPOSIT, buffer_bytes(&body), account, NULL);
 }
 
-int deposit_token_decode(Bytes outer, DepositToken *ret) {
+static int token_parse_signed(Bytes outer, Signed *s, DepositToken *ret) {
         DepositToken t = {};
         CborReader r;
         uint64_t key;
         CborMap m;
-        Signed s;
         int e;
 
         if (outer.size > DEPOSIT_TOKEN_MAX)
                 return -EBADMSG;
-        e = signed_decode(outer, &s);
+        e = signed_decode(outer, s);
         if (e < 0)
                 return e;
-        r = cbor_reader(s.body.data, s.body.size);
+        r = cbor_reader(s->body.data, s->body.size);
         cbor_read_map(&r, &m);
         while (cbor_map_next(&r, &m, &key))
                 if (key == 0)
@@ -257,6 +256,24 @@ int deposit_token_decode(Bytes outer, DepositToken *ret) {
                 else
                         cbor_unknown_key(&r, key);
         e = cbor_finish(&r, &m, 0xf);
+        if (e < 0)
+                return e;
+        *ret = t;
+        return 0;
+}
+
+int deposit_token_parse(Bytes outer, DepositToken *ret) {
+        Signed s;
+
+        return token_parse_signed(outer, &s, ret);
+}
+
+int deposit_token_decode(Bytes outer, DepositToken *ret) {
+        DepositToken t;
+        Signed s;
+        int e;
+
+        e = token_parse_signed(outer, &s, &t);
         if (e >= 0)
                 e = verify_body(&s, SIGN_DEPOSIT, t.account);
         if (e < 0)

@@ -97,6 +97,9 @@ typedef struct DepositToken {
 int deposit_token_encode(Buffer *out, const DepositToken *t, const SignKey *account);
 int deposit_token_decode(Bytes outer, DepositToken *ret);
 
+/* Form only: whose it would be, before the signature is worth looking at. */
+int deposit_token_parse(Bytes outer, DepositToken *ret);
+
 #define REKEY_ITEMS_MAX 64
 #define REKEY_MAX 4096
 

@@ -60,6 +60,7 @@ int lookup_encode(Buffer *out, uint64_t request, const Lookup *l) {
                 cbor_pair_text(&w, 3, l->name);
         else
                 cbor_pair_bytes(&w, 4, l->account, KEY_SIZE);
+        cbor_pair_some(&w, 5, l->token);
         return frame_end(&w);
 }
 
@@ -80,6 +81,9 @@ int lookup_decode(Frame *f, Lookup *ret) {
                         break;
                 case 4:
                         cbor_read_fixed(&f->reader, l.account, KEY_SIZE);
+                        break;
+                case 5:
+                        l.token = cbor_read_some(&f->reader, DEPOSIT_TOKEN_MAX);
                         break;
                 default:
                         cbor_unknown_key(&f->reader, key);
@@ -218,7 +222,21 @@ int watch_encode(Buffer *out, uint64_t request, const Watch *watch) {
 
         accounts_write(&w, 3, watch->add);
         accounts_write(&w, 4, watch->remove);
+        if (watch->n_tokens > 0) {
+                cbor_key(&w, 5);
+                cbor_put_array(&w, watch->n_tokens);
+        }
+        for (size_t i = 0; i < watch->n_tokens; i++)
+                cbor_put_bytes(&w, watch->tokens[i].data, watch->tokens[i].size);
         return frame_end(&w);
+}
+
+static void tokens_read(CborReader *r, Watch *w) {
+        w->n_tokens = cbor_read_array(r, WATCH_TOKENS_MAX);
+        if (w->n_tokens == 0)
+                cbor_refuse(r);
+        for (size_t i = 0; i < w->n_tokens; i++)
+                w->tokens[i] = cbor_read_some(r, DEPOSIT_TOKEN_MAX);
 }
 
 static Bytes accounts_read(CborReader *r, uint8_t (*buf)[KEY_SIZE]) {
@@ -241,6 +259,8 @@ int watch_decode(Frame *f, uint8_t (*buf)[KEY_SIZE], Watch *ret) {
                         w.add = accounts_read(&f->reader, buf);
                 else if (key == 4)
                         w.remove = accounts_read(&f->reader, buf + WATCH_ACCOUNTS_MAX);
+                else if (key == 5)
+                        tokens_read(&f->reader, &w);
                 else
                         cbor_unknown_key(&f->reader, key);
         e = frame_close(f, 0);

@@ -8,15 +8,17 @@
  *
  * REGISTER    {3 record}                       -> OK {}
  * PUBLISH     {3 presence, 4 record}           -> OK {}               (either may be absent)
- * LOOKUP      {3 name | 4 account}             -> OK {3 record, 4 presence, 5 last-seen}
+ * LOOKUP      {3 name | 4 account, 5 token}    -> OK {3 record, 4 presence, 5 last-seen}
  * LIST_PEERS  {3 after, 4 limit, 5 online}     -> OK {3 [{0 record, 1 presence}], 4 after}
- * WATCH       {3 [accounts], 4 [accounts]}     -> OK {}               (add, remove)
+ * WATCH       {3 [accounts], 4 [accounts], 5 [tokens]}  -> OK {}      (add, remove)
  * push PRESENCE {3 account, 4 online, 5 last-seen, 6 presence}
  * push RECORD   {3 record}
+ *
+ * A token is a deposit token (wire/mail.h): who has one of somebody's is a contact, and learns the
+ * presence that is for contacts. Only for trackers with FEATURE_CONTACT_TOKENS.
  */
 
-#include "wire/frame.h"
-#include "wire/identity.h"
+#include "wire/hello.h"
 
 /* REGISTER and push RECORD. */
 int record_frame_encode(Buffer *out, FrameType type, uint64_t request, Bytes record);
@@ -33,6 +35,7 @@ int publish_decode(Frame *f, Publish *ret);
 typedef struct Lookup {
         char name[NAME_SIZE];
         uint8_t account[KEY_SIZE];
+        Bytes token; /* of the account that is looked for; or empty */
 } Lookup;
 
 int lookup_encode(Buffer *out, uint64_t request, const Lookup *l);
@@ -73,8 +76,12 @@ int list_peers_answer_decode(Frame *f, ListPeersAnswer *ret);
 
 #define WATCH_ACCOUNTS_MAX 1000 /* in either list; two full ones are over the frame's cap */
 
+#define WATCH_TOKENS_MAX 64
+
 typedef struct Watch {
         Bytes add, remove; /* accounts one after the other */
+        Bytes tokens[WATCH_TOKENS_MAX]; /* of accounts that are watched, these or others */
+        size_t n_tokens;
 } Watch;
 
 int watch_encode(Buffer *out, uint64_t request, const Watch *w);

@@ -44,6 +44,38 @@ def test_who_is_not_listed_is_found_by_name(lab, alice):
     assert not listed(carol, "bob", all=True), "it is in the record, and the record is kept"
 
 
+def check_contacts_only(lab, alice, bob):
+    """Alice is a contact of bob's; carol is not, and asks whomever she can."""
+    carol = lab.user("carol").join()
+    assert not listed(carol, "bob") and listed(carol, "bob", all=True)
+    wait_presence(alice, "bob", "online")
+    assert presence(carol, "bob") == "not shown"
+    wait_until(lambda: "tracker" in alice.peer("bob")["via"], what="the tracker says it")
+    seen = alice.mark()
+    bob.kill()
+    alice.wait_signal("PeerChanged", lambda n, p, *_: (n, p) == ("bob", "offline"), seen)
+    bob.start()
+    bob.wait_state("online")
+    wait_presence(alice, "bob", "online")
+    alice.restart()
+    wait_presence(alice, "bob", "online")
+    assert not carol.signals("PeerChanged", lambda n, *_: n == "bob")
+
+
+def test_contacts_see_who_hides_from_others(lab, alice):
+    bob = lab.user("bob", config=privacy(presence="contacts")).join()
+    bob.exchange(alice)
+    check_contacts_only(lab, alice, bob)
+
+
+def test_hiding_from_others_can_begin_later(lab, alice):
+    bob = lab.user("bob").join()
+    bob.exchange(alice)
+    wait_presence(alice, "bob", "online")
+    change(bob, presence="contacts")
+    check_contacts_only(lab, alice, bob)
+
+
 def test_nobody_sees_who_hides(lab, alice):
     bob = lab.user("bob").join()
     alice.exchange(bob)

@@ -248,6 +248,35 @@ TEST(watch) {
         CHECK_EQ(watch_decode(&f, buf, &got), -EBADMSG);
 }
 
+/* They are looked at later, and may be anything of that size. */
+TEST(tokens) {
+        static uint8_t token[DEPOSIT_TOKEN_MAX + 1], buf[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL, over = BUFFER_NULL, l = BUFFER_NULL;
+        Bytes most = {.data = token, .size = DEPOSIT_TOKEN_MAX};
+        Lookup lookup = {.account = {1}, .token = most}, got_lookup;
+        Watch x = {.n_tokens = WATCH_TOKENS_MAX}, got;
+        Frame f;
+
+        for (size_t i = 0; i < WATCH_TOKENS_MAX; i++)
+                x.tokens[i] = most;
+        CHECK_OK(watch_encode(&b, 8, &x));
+        check_frame(&b, KEY(5), 0);
+        open_frame(&b, FRAME_WATCH, 8, &f);
+        CHECK_OK(watch_decode(&f, buf, &got));
+        CHECK_EQ(got.n_tokens, WATCH_TOKENS_MAX);
+        CHECK(bytes_equal(got.tokens[WATCH_TOKENS_MAX - 1], most));
+        CHECK(map_try_with(body_of(&b), 5, LITERAL("\x80"), try_body) < 0);
+        x.tokens[0].size++;
+        CHECK_OK(watch_encode(&over, 8, &x));
+        open_frame(&over, FRAME_WATCH, 8, &f);
+        CHECK_EQ(watch_decode(&f, buf, &got), -EBADMSG);
+
+        CHECK_OK(lookup_encode(&l, 8, &lookup));
+        open_frame(&l, FRAME_LOOKUP, 8, &f);
+        CHECK_OK(lookup_decode(&f, &got_lookup));
+        CHECK(bytes_equal(got_lookup.token, most));
+}
+
 TEST(presence_push) {
         _cleanup_(buffer_done) Buffer p = sample_presence_object(1), b = BUFFER_NULL;
         PresencePush x = {
