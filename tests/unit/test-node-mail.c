@@ -77,7 +77,7 @@ TEST(a_second_depositor_changes_nothing) {
         CHECK_EQ(deposit(&m.sender, &m.letter), CODE_OK);
         other = m.letter;
         other.secret[0] ^= 1;
-        other.deposit.expires = loop_realtime(&m.lab.loop.loop) + USEC_PER_SEC;
+        other.deposit.expires = loop_realtime(&m.lab.loop.loop) + USEC_PER_MINUTE;
         sha256(other.secret, sizeof(other.secret), other.deposit.withdraw_hash);
         CHECK_EQ(deposit(&m.sender, &other), CODE_OK);
         CHECK_EQ(withdraw(&m.sender, &other, 0), CODE_NOT_ALLOWED);
@@ -287,17 +287,25 @@ TEST(an_item_whose_key_is_lost_waits_for_its_sender) {
 /* Being told */
 
 TEST(a_recipient_is_told_at_once_and_then_once_a_second) {
+        uint64_t said = 0, times = 0;
+        usec_t start;
         Mail m;
 
         mail_new(&m);
+        start = loop_now(&m.lab.loop.loop);
         for (unsigned i = 0; i < 10; i++) {
                 CHECK_EQ(deposit_stamped(&m.lab, &m.sender, &m.bob, 10 + i), CODE_OK);
                 caller_sync(&m.recipient);
+                for (; caller_has(&m.recipient, FRAME_MAIL_WAITING); times++)
+                        said = caller_take_waiting(&m.recipient);
+                CHECK(i > 0 || said == 1);
         }
-        CHECK_EQ(caller_take_waiting(&m.recipient), 1);
-        CHECK(!caller_has(&m.recipient, FRAME_MAIL_WAITING));
+        /* Stamps take their time. */
+        CHECK(times <= 1 + (loop_now(&m.lab.loop.loop) - start) / USEC_PER_SEC);
         lab_advance(&m.lab, USEC_PER_SEC);
-        CHECK_EQ(caller_take_waiting(&m.recipient), 10);
+        while (said < 10)
+                said = caller_take_waiting(&m.recipient);
+        CHECK_EQ(said, 10);
         caller_sync(&m.recipient);
         CHECK(!caller_has(&m.recipient, FRAME_MAIL_WAITING));
         mail_free(&m);
