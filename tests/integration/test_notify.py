@@ -9,6 +9,7 @@ from gi.repository import Gio, GLib
 
 import desktop
 from harness import Bus, Process, wait_until
+from test_contacts import use_tracker
 from test_reload import reload
 
 
@@ -64,6 +65,22 @@ def test_goes_when_it_was_read_or_answered_elsewhere(alice, bob, screen):
     assert unread(alice, "bob") == 1
     say(bob, "five")
     screen.wait(("bob (2 unread)", "five"))
+
+
+def test_goes_when_its_sender_is_blocked(alice, bob, screen):
+    say(bob, "one")
+    screen.wait(("bob", "one"))
+    alice.call("Block", "sa{sv}", "bob", {})
+    screen.wait()
+
+
+def test_a_name_that_becomes_another_account_is_told(lab, alice, bob, screen):
+    alice.exchange(bob)
+    liar = lab.tracker("liar")
+    lab.user("other", trackers=[liar.address()]).join("bob")
+    use_tracker(alice, liar)
+    screen.wait(("bob is not the account of that name any more",
+                 "Another account has the name now. Nothing is sent by the name until you decide."))
 
 
 def test_closing_it_is_not_reading(alice, bob, screen):
@@ -392,6 +409,25 @@ def test_what_is_unread_when_a_server_comes(lab, alice, bob):
     assert shown.replaced == 0
     again.close()
     assert "otification" not in alice.log()
+
+
+def test_a_program_is_started_by_the_first_message_only(lab, tracker, bob):
+    eve, starts = lab.user("eve"), lab.directory / "starts"
+    (eve.bus.home / "services/notifications.service").write_text(
+        f"[D-BUS Service]\nName={desktop.DESKTOP}\nExec=/bin/sh -c 'echo again >> {starts}'\n")
+    eve.bus.popen.send_signal(signal.SIGHUP)
+    eve.join()
+    assert notifications(eve)["state"] == "off"
+    assert not starts.exists()
+    say(bob, "one", to="eve")
+    wait_until(starts.exists, what="the attempt")
+    for text in "two", "three":
+        say(bob, text, to="eve")
+    screen = desktop.Desktop(eve)
+    screen.wait(("bob (3 unread)", "three"))
+    assert starts.read_text() == "again\n"
+    assert "otification" not in eve.log()
+    screen.close()
 
 
 @pytest.mark.parametrize("does", ["hangs", "fails"])
