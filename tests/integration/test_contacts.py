@@ -5,7 +5,7 @@ import signal
 import pytest
 
 import harness
-from harness import BusError, wait_until
+from harness import BusError, Gio, GLib, wait_until
 
 ASK = 'contacts = { accept = "ask"; };'
 
@@ -213,6 +213,15 @@ def test_who_is_at_the_address_has_to_be_the_one(lab, no_tracker):
 
 # blocks
 
+def turned_away(user):
+    """Waits until the user has come to somebody who has blocked him."""
+    user.connection.call_sync(
+        harness.NAME, "/org/freedesktop/LogControl1", "org.freedesktop.DBus.Properties", "Set",
+        GLib.Variant("(ssv)", ("org.freedesktop.LogControl1", "LogLevel",
+                               GLib.Variant("s", "debug"))), None, Gio.DBusCallFlags.NONE, -1, None)
+    wait_until(lambda: "A link ended: Blocked" in user.log(), what="the link is refused")
+
+
 def test_a_block_ends_the_link_and_what_waits_goes_on_later(alice, bob):
     alice.exchange(bob)
     bob.exchange(alice)
@@ -226,6 +235,7 @@ def test_a_block_ends_the_link_and_what_waits_goes_on_later(alice, bob):
     assert done.rc == 1 and "chatc: Blocked: " in done.err
     assert known(alice, "bob")["blocked"] is True
     assert peer_object(alice, bob)["Blocked"] is True
+    turned_away(bob)
     alice.restart().wait_state("online")
     assert alice.property("Queued") == 0
     assert bob.property("Queued") == 1 and len(alice.history("bob")) == 2
@@ -253,7 +263,7 @@ def test_who_was_never_seen_is_blocked_by_his_account(lab, asking):
     call(alice, "Block", account(bob))
     assert known(alice, account(bob))["blocked"] is True
     waiting = bob.send("alice", "hi")
-    bob.restart().wait_state("online")
+    turned_away(bob)
     carol = lab.user("carol").join()
     carol.exchange(alice)                       # alice is there, and takes what others send
     assert bob.property("Queued") == 1 and alice.history(account(bob)) == []
