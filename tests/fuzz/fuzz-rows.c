@@ -250,6 +250,7 @@ static void look_at_outbox(DbTxn *txn) {
 
 static void read_all(DbTxn *txn) {
         uint8_t account[KEY_SIZE];
+        char candidates[CANDIDATES_SIZE];
         EventBounds bounds;
         uint64_t cursor;
         Bytes b;
@@ -261,8 +262,22 @@ static void read_all(DbTxn *txn) {
         check(event_client_get(txn, "client", &cursor));
         check(contact_resolve(txn, "bob", account));
         check(contact_resolve(txn, "carol~aaaa", account));
+        MUST(strlen(contact_candidates(txn, "bob", candidates)) < CANDIDATES_SIZE);
         check(store_get_certificate(txn, sign_key_public(&bob.device), 1, &b));
         look_at_outbox(txn);
+}
+
+static void write_contacts(void) {
+        Contact c;
+
+        check(contact_hear_name(store, "bob", person_account(&carol), &c));
+        check(contact_hear_name(store, "bob", person_account(&bob), &c));
+        check(contact_rename(store, person_account(&bob), "robert"));
+        check(contact_unpin(store, person_account(&bob)));
+        check(contact_pin(store, person_account(&carol)));
+        check(contact_mark(store, (const uint8_t[KEY_SIZE]){7}, CONTACT_BLOCKED));
+        if (contact_get(store_write(store), person_account(&carol), &c) > 0)
+                check(contact_forget(store, &c));
 }
 
 static void write_some(void) {
@@ -295,6 +310,7 @@ static void write_some(void) {
         check(outbox_first_to_expire(store, &row));
         check(contact_set_flags(store, person_account(&carol), CONTACT_PINNED, CONTACT_REQUEST));
         check(contact_set_last_seen(store, person_account(&carol), UINT64_MAX));
+        write_contacts();
 }
 
 static void use_store(void) {
