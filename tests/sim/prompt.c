@@ -77,18 +77,31 @@ static usec_t calm_at(const Machine *m, usec_t time) {
 
 /* Messages */
 
+static bool is_blocked(const Letter *l) {
+        return mail_between(l->from, l->to)->blocked || mail_between(l->to, l->from)->blocked;
+}
+
+/* Who was turned away comes again in his own time, as after anything that was wrong. */
+static usec_t unblocked_at(const Letter *l) {
+        usec_t at = later(
+                mail_between(l->from, l->to)->unblocked, mail_between(l->to, l->from)->unblocked);
+
+        return at > 0 ? usec_add(at, CALM) : 0;
+}
+
 static usec_t due(const World *w, const Letter *l) {
         const Machine *from = l->from->machine, *to = l->to->machine;
         usec_t trackers, all, others;
 
-        if (!from->running || !to->running)
+        if (!from->running || !to->running || is_blocked(l))
                 return USEC_INFINITY; /* most wait for that, and nothing else is to be looked at */
         trackers = trackers_calm_since(w);
         others = later(usec_add(trackers, CALM_ENOUGH), calm_at(to, CALM_ENOUGH));
-        if (machine_calm_since(from) <= from->started && others <= from->started)
+        if (unblocked_at(l) < from->started && machine_calm_since(from) <= from->started &&
+                others <= from->started)
                 return later(from->started, l->kept_at) + SOON_AFTER_START;
         all = later(usec_add(trackers, CALM), later(calm_at(to, CALM), calm_at(from, CALM)));
-        return usec_add(later(all, l->kept_at), SOON);
+        return usec_add(later(later(all, unblocked_at(l)), l->kept_at), SOON);
 }
 
 static void look_at(World *w, const Letter *l) {

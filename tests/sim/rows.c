@@ -190,7 +190,9 @@ static void note_received(User *u, DbTxn *txn, const EventRow *row) {
                         (unsigned long long)row->cursor);
                 return;
         }
-        if (l->arrived > 0)
+        if (mail_between(l->from, u)->blocked)
+                FAIL(u, "blocked-heard", "\"%s\" has come of who is blocked", l->text);
+        else if (l->arrived > 0)
                 FAIL(u, "shown-twice", "\"%s\" has come again", l->text);
         else if (!l->kept)
                 FAIL(u, "frame-before-commit", "\"%s\" is not on its sender's disk", l->text);

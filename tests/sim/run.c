@@ -146,6 +146,10 @@ static void perform_by_user(const Action *a, Machine *m, User *other) {
         case VERB_CATCH_UP:
                 user_read_on(m->user);
                 break;
+        case VERB_BLOCK:
+        case VERB_UNBLOCK:
+                user_block(m->user, other, a->verb == VERB_BLOCK);
+                break;
         default:
                 assert(false);
         }
@@ -257,7 +261,7 @@ static void perform(Run *run, const Action *a) {
         Machine *m = w->machines[a->a], *other = w->machines[a->b];
 
         switch (a->verb) {
-        case VERB_SEND ... VERB_CATCH_UP:
+        case VERB_SEND ... VERB_UNBLOCK:
                 perform_by_user(a, m, other->user);
                 break;
         case VERB_OLD_START:

@@ -21,6 +21,8 @@ static const struct {
         [VERB_LISTEN] = {"A listens"},
         [VERB_DEAFEN] = {"A stops listening"},
         [VERB_CATCH_UP] = {"A catches up"},
+        [VERB_BLOCK] = {"A blocks B"},
+        [VERB_UNBLOCK] = {"A unblocks B"},
         [VERB_START] = {"X starts"},
         [VERB_STOP] = {"X stops"},
         [VERB_KILL] = {"X is killed[ at call N]", 0},

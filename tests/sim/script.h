@@ -36,6 +36,8 @@ typedef enum Verb {
         VERB_LISTEN,
         VERB_DEAFEN,
         VERB_CATCH_UP,
+        VERB_BLOCK,
+        VERB_UNBLOCK,
         VERB_START,
         VERB_STOP,
         VERB_KILL,

@@ -77,6 +77,11 @@ typedef struct Mail {
         const Letter *read_wanted, *read_asked, *read_done;
         uint64_t events_when_asked; /* what came later may be unread */
         bool read_waiting;
+
+        /* Whether the recipient blocks the sender: wants to, has asked for it, was answered. */
+        bool block_wanted, block_asked, blocked;
+        bool block_waiting;
+        usec_t unblocked; /* world time; 0: never */
 } Mail;
 
 struct User {

@@ -220,6 +220,46 @@ void user_cancel(User *u, User *to) {
         chat_cancel(u->machine->parts->chat, l->id_text, on_cancelled, l);
 }
 
+/* Blocking */
+
+static void on_blocked(void *userdata, const ChatError *e) {
+        Mail *m = userdata;
+        User *u = m->to;
+
+        if (!is_heard(u))
+                return;
+        m->block_waiting = false;
+        if (!take_answer(u, m->block_asked ? "Block" : "Unblock", e))
+                return;
+        if (m->blocked && !m->block_asked)
+                m->unblocked = u->machine->world->now;
+        m->blocked = m->block_asked;
+        TRACE(u, "%s %s", m->blocked ? "has blocked" : "hears again", m->from->machine->name);
+}
+
+/* Again until the program has said that it is so. */
+static void set_block(Mail *m) {
+        Chat *chat = m->to->machine->parts->chat;
+        const char *name = m->from->machine->name;
+
+        if (m->block_waiting || m->blocked == m->block_wanted)
+                return;
+        m->block_waiting = true;
+        m->block_asked = m->block_wanted;
+        if (m->block_asked)
+                chat_block(chat, name, on_blocked, m);
+        else
+                chat_unblock(chat, name, on_blocked, m);
+}
+
+void user_block(User *u, User *whom, bool block) {
+        Mail *m = mail_between(whom, u);
+
+        m->block_wanted = block;
+        if (u->running && u->registered)
+                set_block(m);
+}
+
 /* The program comes and goes */
 
 static void on_again(void *userdata) {
@@ -238,8 +278,10 @@ static void on_again(void *userdata) {
         DL_FOREACH_SAFE (u->open, l, tmp)
                 if (!l->waiting)
                         send_letter(u, l);
-        for (unsigned i = 0; i < w->n_users; i++)
+        for (unsigned i = 0; i < w->n_users; i++) {
                 mark_read(mail_between(w->machines[i]->user, u));
+                set_block(mail_between(w->machines[i]->user, u));
+        }
 }
 
 void user_started(User *u) {
@@ -259,8 +301,11 @@ void user_ended(User *u) {
         loop_timer_set(u->again, USEC_INFINITY);
         DL_FOREACH (u->open, l)
                 l->waiting = false;
-        for (unsigned i = 0; i < w->n_users; i++)
-                mail_between(w->machines[i]->user, u)->read_waiting = false;
+        for (unsigned i = 0; i < w->n_users; i++) {
+                Mail *m = mail_between(w->machines[i]->user, u);
+
+                m->read_waiting = m->block_waiting = false;
+        }
         client_ended(u);
         presence_ended(u);
 }
@@ -273,7 +318,7 @@ bool user_is_content(const User *u) {
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Mail *m = mail_between(w->machines[i]->user, u);
 
-                if (m->read_done != m->read_wanted)
+                if (m->read_done != m->read_wanted || m->blocked != m->block_wanted)
                         return false;
         }
         return true;

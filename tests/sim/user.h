@@ -30,6 +30,7 @@ void user_send(User *u, User *to);
 void user_mark_read(User *u, User *from); /* all that has come of him */
 void user_cancel(User *u, User *to); /* the oldest message that is not delivered */
 void user_listen(User *u, bool on); /* the client that hears signals; it reads on when it is back */
+void user_block(User *u, User *whom, bool block);
 void user_read_on(User *u); /* the client that only reads events, and acknowledges them */
 
 /* Nothing that he wants is left to ask or to be answered. */

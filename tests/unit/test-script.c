@@ -20,6 +20,8 @@ static const char every_phrase[] =
             "1s alice listens\n"
             "1s alice stops listening\n"
             "1s alice catches up\n"
+            "1s alice blocks bob\n"
+            "1s alice unblocks bob\n"
             "1m alice stops\n"
             "1m0.25s alice is killed\n"
             "1m1s alice is killed at call 17\n"
