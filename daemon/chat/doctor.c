@@ -293,11 +293,11 @@ static void check_mailbox(const Doctor *d) {
                 say(d, "mailbox", "warning", NULL,
                         "No tracker is connected: messages to people who are away wait on this "
                         "device.");
-        else if (m.without == m.trackers)
+        else if (m.refused == CODE_NOT_SUPPORTED)
                 say(d, "mailbox", "warning",
                         "Ask who runs the tracker to set mailbox.enabled, or add another tracker.",
-                        "The tracker keeps no mail: messages to people who are away wait on this "
-                        "device.");
+                        "The tracker keeps no mail, or none for the last one who was away: "
+                        "messages wait on this device.");
         else if (m.refused != CODE_OK)
                 say(d, "mailbox", "warning", NULL,
                         "The last message for somebody who is away was not taken (%s); it waits "

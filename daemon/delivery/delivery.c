@@ -544,6 +544,14 @@ static Peer *peer_remember(Delivery *d, const uint8_t *account, bool urgent) {
         return p;
 }
 
+/* For somebody who is not kept in memory there is still the mail. */
+static void seal_later(Delivery *d, const uint8_t *account) {
+        Contact c;
+
+        if (contact_get(store_write(d->store), account, &c) > 0)
+                mail_wake(d->mail, account, c.number);
+}
+
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
@@ -552,8 +560,10 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         expiry_look(d);
         if (!p)
                 p = peer_remember(d, account, false);
-        if (!p)
+        if (!p) {
+                seal_later(d, account);
                 return;
+        }
         p->pending = true;
         p->since = loop_now(d->loop);
         if (p->link) {

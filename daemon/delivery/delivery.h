@@ -84,8 +84,7 @@ void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* Sealed mail, for status and doctor. */
 typedef struct DeliveryMail {
-        unsigned trackers; /* that can be asked, */
-        unsigned without; /* of these, those that keep no mail */
+        unsigned trackers; /* that can be asked */
         uint64_t envelopes; /* of own messages, in mailboxes as far as known */
         uint64_t owed; /* receipts to be sealed */
         Code refused; /* why the last one was not taken; CODE_OK when it was */

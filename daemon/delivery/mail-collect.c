@@ -2,6 +2,8 @@
 
 /* Fetching what was left for this account: page by page, each acknowledged after its commit. */
 
+#include <utlist.h>
+
 #include "delivery/mail.h"
 
 /* After a batch that failed, or without room. */
@@ -14,6 +16,8 @@ struct MailCollector {
         Session *session;
         bool again; /* more has come meanwhile */
         bool later; /* something of this page could not be kept */
+        bool confirming; /* nor before it is known whose name it is; `waits` for that */
+        bool waits;
         Buffer after; /* where the next page begins */
         uint8_t ids[COLLECT_MAX][SHA256_SIZE]; /* taken, of this page */
         size_t n_ids;
@@ -45,6 +49,7 @@ static void note_complete(Mail *m) {
         for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
                 if (m->collectors[i])
                         return;
+        mail_senders_free(m); /* whose mail has gone meanwhile */
         if (prekeys_collected(m->store, loop_realtime(m->loop)) < 0)
                 log_debug("Old prekeys could not be looked through");
 }
@@ -67,9 +72,32 @@ static void collect_end(MailCollector *c) {
 static void collect_later(MailCollector *c) {
         Loop *l = c->mail->loop;
 
-        c->later = c->again = false;
+        c->later = c->again = c->confirming = c->waits = false;
         buffer_clear(&c->after);
         loop_timer_set(c->timer, loop_now(l) + loop_jitter(l, COLLECT_AGAIN));
+}
+
+static void page_again(MailCollector *c) {
+        c->waits = c->confirming = false;
+        buffer_clear(&c->after);
+        collect_page(c);
+}
+
+void mail_senders_known(Mail *m) {
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                if (m->collectors[i] && m->collectors[i]->waits)
+                        loop_timer_set(m->collectors[i]->timer, loop_now(m->loop));
+}
+
+/* Until the answers are there, which may be so already. */
+static void wait_for_names(MailCollector *c) {
+        const MailSender *s;
+
+        c->waits = true;
+        DL_FOREACH (c->mail->senders, s)
+                if (!s->answered)
+                        return;
+        mail_senders_known(c->mail);
 }
 
 static void on_collected(void *userdata, Code code, const char *text, Frame *ok) {
@@ -79,6 +107,8 @@ static void on_collected(void *userdata, Code code, const char *text, Frame *ok)
                 collector_free(c); /* another begins when it is back */
         else if (code != CODE_OK || c->later)
                 collect_later(c);
+        else if (c->confirming)
+                wait_for_names(c);
         else if (buffer_size(&c->after) > 0)
                 collect_page(c);
         else
@@ -144,6 +174,9 @@ static void take_item(MailCollector *c, Bytes envelope) {
         case MAIL_LATER:
                 c->later = true;
                 break;
+        case MAIL_CONFIRMING:
+                c->confirming = true;
+                break;
         }
 }
 
@@ -151,8 +184,6 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
         _cleanup_(freep) CollectAnswer *page = malloc(sizeof(*page));
         MailCollector *c = userdata;
 
-        if (code == CODE_OK || code == CODE_NOT_SUPPORTED)
-                mail_note_support(c->mail, c->session, code == CODE_OK);
         if (code == CODE_TRACKER_UNREACHABLE || code == CODE_NOT_SUPPORTED) {
                 collector_free(c); /* it has no mailboxes, or another begins when it is back */
                 return;
@@ -192,7 +223,7 @@ static void on_timer(void *userdata) {
         MailCollector *c = userdata;
 
         if (session_is_there(c) && session_state(c->session) == SESSION_CONNECTED)
-                collect_page(c);
+                page_again(c);
         else
                 collector_free(c);
 }

@@ -3,7 +3,73 @@
 /* Opening what was collected, and taking it as if a link had brought it. What is not wanted, or
  * does not hold, is taken as well: nobody would do better with it later. */
 
+#include <utlist.h>
+
 #include "delivery/mail.h"
+
+/* Names */
+
+static void sender_free(MailSender *s) {
+        Mail *m = s->mail;
+
+        directory_forget(m->delivery->directory, s);
+        DL_DELETE(m->senders, s);
+        m->n_senders--;
+        free(s);
+}
+
+void mail_senders_free(Mail *m) {
+        while (m->senders)
+                sender_free(m->senders);
+}
+
+static void on_confirmed(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        MailSender *s = userdata, *other;
+        Mail *m = s->mail;
+
+        s->answered = true;
+        s->confirmed = code == CODE_OK && key_equal(record->account, s->account);
+        DL_FOREACH (m->senders, other)
+                if (!other->answered)
+                        return;
+        mail_senders_known(m);
+}
+
+static MailSender *sender_ask(Mail *m, const Record *record) {
+        MailSender *s = m->n_senders < MAIL_SENDERS_MAX ? calloc(1, sizeof(*s)) : NULL;
+
+        if (!s)
+                return NULL;
+        s->mail = m;
+        memcpy(s->account, record->account, KEY_SIZE);
+        DL_APPEND(m->senders, s);
+        m->n_senders++;
+        if (directory_lookup(m->delivery->directory, record->name, NULL, on_confirmed, s) >= 0)
+                return s;
+        sender_free(s);
+        return NULL;
+}
+
+/* The name of somebody who is not known here is confirmed before his first message is shown, as it
+ * is on a link. -EINPROGRESS: later. Where nobody can be asked it is not confirmed. */
+static int confirm_name(Mail *m, const Record *record, bool *ret) {
+        MailSender *s;
+
+        *ret = false;
+        DL_FOREACH (m->senders, s)
+                if (key_equal(s->account, record->account))
+                        break;
+        if (!s)
+                s = sender_ask(m, record);
+        if (!s)
+                return 0;
+        if (!s->answered)
+                return -EINPROGRESS;
+        *ret = s->confirmed;
+        sender_free(s);
+        return 0;
+}
 
 /* Messages */
 
@@ -25,15 +91,22 @@ static bool signer_is_good(
 }
 
 /* The row of who wrote M, made if need be by the record that came along. 1 or 0. */
-static int find_sender(Delivery *d, const Inner *m, const Content *content, Contact *ret) {
+static int find_sender(Mail *mail, const Inner *m, const Content *content, Contact *ret) {
+        Delivery *d = mail->delivery;
+        bool confirmed = false;
         Record record;
         int r;
 
-        if (content->record.size == 0 || record_decode(content->record, &record) < 0 ||
+        r = contact_get(store_write(d->store), m->account, ret);
+        if (r < 0 || content->record.size == 0 || record_decode(content->record, &record) < 0 ||
                 !key_equal(record.account, m->account))
-                return contact_get(store_write(d->store), m->account, ret);
+                return r;
+        if (r == 0)
+                r = confirm_name(mail, &record, &confirmed);
+        if (r < 0)
+                return r;
         r = contact_learn(d->store, &record, content->record,
-                d->settings.accept_all ? CONTACT_PINNED : 0, false, ret);
+                d->settings.accept_all ? CONTACT_PINNED : 0, confirmed, ret);
         if (r == -ESTALE)
                 return contact_get(store_write(d->store), m->account, ret);
         return r == -EUSERS ? 0 : r < 0 ? r : 1;
@@ -101,7 +174,7 @@ static int take_message(Mail *m, const Content *content) {
         conversation_direct(sign_key_public(&d->self->account), inner.account, conversation);
         if (memcmp(conversation, inner.conversation, SHA256_SIZE) != 0)
                 return 0; /* written to somebody else, who has sealed it anew */
-        r = find_sender(d, &inner, content, &from);
+        r = find_sender(m, &inner, content, &from);
         if (r <= 0)
                 return r;
         if ((from.flags & CONTACT_BLOCKED) || !signer_is_good(&from, &inner, &signer, &old))
@@ -177,6 +250,8 @@ MailTaken mail_take(Mail *m, Bytes envelope) {
         if (r >= 0)
                 r = content.kind == CONTENT_MESSAGE ? take_message(m, &content)
                                                     : take_statement(m, &content);
+        if (r == -EINPROGRESS)
+                return MAIL_CONFIRMING;
         if (r < 0)
                 delivery_store_failed(m->delivery, "Mail could not be stored", r);
         return r < 0 ? MAIL_LATER : MAIL_TAKEN;

@@ -312,7 +312,6 @@ void mail_tracker_ready(Mail *m, Session *s) {
 
         if (!m->started)
                 return;
-        mail_note_support(m, s, true); /* until it says otherwise */
         HASH_ITER (hh, m->targets, t, tmp)
                 if (t->due == USEC_INFINITY)
                         t->due = loop_now(m->loop);
@@ -326,24 +325,6 @@ void mail_waiting(Mail *m, Session *s) {
                 mail_collect(m, s);
 }
 
-static bool keeps_no_mail(const Mail *m, const Session *s) {
-        for (size_t i = 0; i < ELEMENTSOF(m->without); i++)
-                if (m->without[i] == s)
-                        return true;
-        return false;
-}
-
-void mail_note_support(Mail *m, Session *s, bool supported) {
-        for (size_t i = 0; i < ELEMENTSOF(m->without); i++)
-                if (m->without[i] == s)
-                        m->without[i] = NULL;
-        for (size_t i = 0; !supported && i < ELEMENTSOF(m->without); i++)
-                if (!m->without[i]) {
-                        m->without[i] = s;
-                        return;
-                }
-}
-
 void mail_get(const Mail *m, DeliveryMail *ret) {
         const Directory *dir = m->delivery->directory;
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
@@ -353,12 +334,8 @@ void mail_get(const Mail *m, DeliveryMail *ret) {
                 ret->envelopes = mail_count_items(txn);
                 ret->owed = mail_count_owed(txn);
         }
-        for (size_t i = 0; i < directory_n_trackers(dir); i++) {
-                const Session *s = directory_ready_session(dir, i);
-
-                ret->trackers += s != NULL;
-                ret->without += s && keeps_no_mail(m, s);
-        }
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                ret->trackers += directory_ready_session(dir, i) != NULL;
 }
 
 void mail_start(Mail *m) {
@@ -371,6 +348,7 @@ void mail_stop(Mail *m) {
 
         m->started = false;
         mail_collect_stop(m);
+        mail_senders_free(m);
         HASH_ITER (hh, m->targets, t, tmp) {
                 if (t->job)
                         job_free(t->job);

@@ -99,6 +99,16 @@ struct MailTarget {
         UT_hash_handle hh;
 };
 
+/* Somebody who was not known and has left mail: is the name his? */
+typedef struct MailSender {
+        Mail *mail;
+        uint8_t account[KEY_SIZE];
+        bool answered, confirmed;
+        struct MailSender *prev, *next;
+} MailSender;
+
+#define MAIL_SENDERS_MAX 64 /* who are asked about at once; the others show as name~XXXX */
+
 struct Mail {
         Delivery *delivery;
         Loop *loop;
@@ -110,9 +120,10 @@ struct Mail {
         MailJob *stamping;
         bool started, left_out;
         Code refused; /* the last envelope; CODE_OK: it was taken */
-        Session *without[DIRECTORY_TRACKERS_MAX]; /* have said that they keep no mail */
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
+        MailSender *senders;
+        unsigned n_senders;
 };
 
 int mail_new(Delivery *d, Mail **ret);
@@ -159,9 +170,6 @@ void mail_job_ask(MailJob *j, MailSendFn send);
 /* An answer to A came: false while others are awaited. */
 bool mail_job_answered(MailAsk *a, Code code);
 
-/* S has said whether it keeps mail. */
-void mail_note_support(Mail *m, Session *s, bool supported);
-
 /* mail-deposit.c: 1 when a job was begun, 0 when there is nothing to do, or an error */
 int mail_leave_receipt(MailTarget *t);
 int mail_leave_message(MailTarget *t);
@@ -174,12 +182,15 @@ int mail_withdraw(MailTarget *t);
 /* mail-collect.c */
 void mail_collect(Mail *m, Session *s);
 void mail_collect_stop(Mail *m);
+void mail_senders_known(Mail *m); /* all of whom the directory was asked */
 
 /* mail-take.c: what became of one item */
 typedef enum MailTaken {
         MAIL_TAKEN, /* in the batch, or not wanted: COLLECTED after the commit */
         MAIL_UNOPENED, /* sealed to a prekey that is not known here */
         MAIL_LATER, /* it cannot be kept now */
+        MAIL_CONFIRMING, /* nor before the directory has said whose name it is */
 } MailTaken;
 
 MailTaken mail_take(Mail *m, Bytes envelope);
+void mail_senders_free(Mail *m);
