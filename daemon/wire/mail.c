@@ -29,6 +29,8 @@ int envelope_encode(Buffer *out, const Envelope *e) {
         return w.error;
 }
 
+/* Nothing covers the map around the ciphertext: with a key that may be ignored anybody could make
+ * many items of one. */
 int envelope_decode(Bytes in, Envelope *ret) {
         CborReader r = cbor_reader(in.data, in.size);
         Envelope e = {};
@@ -57,7 +59,7 @@ int envelope_decode(Bytes in, Envelope *ret) {
                         e.ciphertext = cbor_read_bytes(&r, MAIL_ENVELOPE_MAX);
                         break;
                 default:
-                        cbor_unknown_key(&r, key);
+                        cbor_refuse(&r);
                 }
         error = cbor_finish(&r, &m, 0x1f);
         if (error < 0)

@@ -28,7 +28,10 @@ TEST(envelope) {
         check_uint(body, 2, want.prekey);
         check_bytes(body, 3, want.enc, 32);
         check_bytes(body, 4, want.ciphertext.data, want.ciphertext.size);
-        check_map(body, 0x1f, 0x1f, try_envelope);
+        for (uint64_t key = 0; key < 70; key++) /* all of these, and no others */
+                CHECK_EQ(map_try_with(
+                                 body, key, key < 5 ? (Bytes){} : LITERAL("\x00"), try_envelope),
+                        -EBADMSG);
         CHECK_EQ(map_try_with(body, 0, LITERAL("\x02"), try_envelope), -EBADMSG);
         check_map_size(body, 3, 32, 32, try_envelope);
         /* A suite that is not known here is the reader's business. */
