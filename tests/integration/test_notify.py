@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 from gi.repository import Gio, GLib
@@ -411,34 +412,57 @@ def test_what_is_unread_when_a_server_comes(lab, alice, bob):
     assert "otification" not in alice.log()
 
 
+class Patience:
+    """Who failed is left alone for half a minute, however many rounds there are."""
+
+    def __init__(self):
+        self.begin = time.monotonic()
+
+    def attempts(self):
+        return 1 + int((time.monotonic() - self.begin) / 30)
+
+    @staticmethod
+    def wait_round():
+        end = time.monotonic() + 1.1            # NOTIFIER_INTERVAL
+        wait_until(lambda: time.monotonic() > end)
+
+
 def test_a_program_is_started_by_the_first_message_only(lab, tracker, bob):
     eve, starts = lab.user("eve"), lab.directory / "starts"
     (eve.bus.home / "services/notifications.service").write_text(
-        f"[D-BUS Service]\nName={desktop.DESKTOP}\nExec=/bin/sh -c 'echo again >> {starts}'\n")
+        f"[D-BUS Service]\nName={desktop.DESKTOP}\n"
+        f"Exec=/bin/sh -c 'echo again >> {starts}; exit 1'\n")
     eve.bus.popen.send_signal(signal.SIGHUP)
     eve.join()
     assert notifications(eve)["state"] == "off"
     assert not starts.exists()
+    patience = Patience()
     say(bob, "one", to="eve")
     wait_until(starts.exists, what="the attempt")
     for text in "two", "three":
+        patience.wait_round()
         say(bob, text, to="eve")
+    patience.wait_round()
+    assert len(starts.read_text().splitlines()) <= patience.attempts()
     screen = desktop.Desktop(eve)
     screen.wait(("bob (3 unread)", "three"))
-    assert starts.read_text() == "again\n"
     assert "otification" not in eve.log()
     screen.close()
 
 
 @pytest.mark.parametrize("does", ["hangs", "fails"])
 def test_a_server_that_does_not_work(alice, bob, does):
+    patience = Patience()
     bad = desktop.Desktop(alice, does=does)
     say(bob, "one")
     wait_until(lambda: bad.asked > 0, what="it is asked")
     for number in range(20):
         say(bob, f"more {number}")
         assert alice.status()["state"] == "online"
-    assert bad.asked <= 2
+        if number % 5 == 0:
+            patience.wait_round()
+    # Once when it came, which is before there was anything to show.
+    assert bad.asked <= 1 + patience.attempts()
     # How long it hangs is seen 25 s later, which is not waited for but may be over.
     assert alice.log().count("Notifications:") in ([1] if does == "fails" else [0, 1])
     assert "secret" not in alice.log()
