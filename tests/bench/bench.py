@@ -26,6 +26,7 @@ ROWS = {
     "idle": idle.idle, "start": idle.start, "million": messages.million,
     "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
+    "mailboxes": tracker.mailboxes,
     "connections": tracker.connections, "instructions": instructions.instructions,
     "sealing": sealing.sealing, "others": others.others,
 }

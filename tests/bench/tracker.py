@@ -9,10 +9,12 @@ import json
 import os
 import pathlib
 import resource
+import statistics
 import subprocess
 
 import kernel
-from measure import TOOLS, commits_of, few, report, run, store_limit
+from measure import TOOLS, commits_of, disk_size, few, report, run, store_limit
+from postman import Postman
 
 CONFIG = """limits = { registrations-per-hour = 0; per-address = 0; };
 heartbeat = { interval = 3600; };"""            # none but those that are measured
@@ -145,3 +147,54 @@ def connections(lab):
            **{"rate-of-the-last": steps[-1]["rate"], "cpu-us-of-the-first": steps[0]["cpu-us"],
               "cpu-us-of-the-last": steps[-1]["cpu-us"],
               "KiB-each": memory / alive / 1024, **more})
+
+
+LETTER = 1024                                   # bytes of what is sealed
+LETTERS = 1800                                  # of one session at once, below its limit
+
+
+def mailboxes(lab):
+    """Each sender has a recipient, and a session of his own, which may ask 2000 times at once."""
+    pairs = few(8, 1)
+    server = lab.tracker(config="""limits = { registrations-per-hour = 0; };
+mailbox = { max-items = 100000; max-bytes = "1G"; };""")
+    with contextlib.ExitStack() as stack:
+        def people(name):
+            return [stack.enter_context(contextlib.closing(Postman(server, f"{name}{i}")))
+                    for i in range(pairs)]
+
+        recipients, senders = people("recipient"), people("sender")
+        for one in recipients:
+            one.register()
+        memory, disk, commits = (kernel.anonymous_memory(server.pid), disk_size(server),
+                                 commits_of(server))
+        cpu = cpu_us(server.pid)
+        done = [sender.ask("deposit", to.name, 1, 0, LETTERS, LETTER)
+                for sender, to in zip(senders, recipients)]
+        count = sum(one["ok"] for one in done)
+        assert count == pairs * LETTERS
+        report("mail-deposits", statistics.median(one["rate"] for one in done), "1/s", count,
+               done[0]["p50"], done[0]["p99"],
+               **{"is": "durable, 48 in flight in one session, with a token",
+                  "cpu-us": (cpu_us(server.pid) - cpu) / count,
+                  "deposits-per-commit": count / max(commits_of(server) - commits, 1)})
+        report("mail-memory", (kernel.anonymous_memory(server.pid) - memory) / count, "B/item",
+               count, at_most=64, **{"disk-bytes": (disk_size(server) - disk) / count,
+                                     "is": f"of {LETTER} bytes that are sealed"})
+        senders[0].ask("close")
+        senders[0].ask("open")
+        senders[0].ask("window", 1)
+        alone = senders[0].ask("deposit", recipients[0].name, 2, LETTERS, few(500, 50), LETTER)
+        report("mail-deposit-alone", alone["p50"], "ms", alone["ok"], alone["p50"], alone["p99"],
+               **{"is": "one at a time, each with its commit"})
+        cpu = cpu_us(server.pid)
+        taken = [one.ask("collect") for one in recipients]
+        count = sum(len(one["numbers"]) for one in taken)
+        report("mail-collects", statistics.median(one["rate"] for one in taken), "items/s", count,
+               **{"is": "page by page, of up to 64", "cpu-us": (cpu_us(server.pid) - cpu) / count})
+        cpu = cpu_us(server.pid)
+        done = [one.ask("collected", one.name, 0, LETTERS, LETTER) for one in recipients]
+        report("mail-removals", statistics.median(one["rate"] for one in done), "1/s",
+               pairs * LETTERS, done[0]["p50"], done[0]["p99"],
+               **{"is": "durable, one item a request, 48 in flight",
+                  "cpu-us": (cpu_us(server.pid) - cpu) / (pairs * LETTERS)})

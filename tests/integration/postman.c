@@ -20,7 +20,7 @@
  *   collect                        the numbers of all that is there
  *   close
  *
- * Up to WINDOW requests are awaited at a time.
+ *   window N                       so many requests are awaited at a time, 48 where not said
  */
 
 #include <stdio.h>
@@ -36,7 +36,6 @@
 #include "people.h"
 #include "wire/mailbox.h"
 
-#define WINDOW 48
 #define PREKEY 7
 #define NUMBERS_MAX 100000
 #define REASONS_MAX 8
@@ -70,6 +69,7 @@ static Identity self;
 static LocalIdentity local;
 static Conn *conn;
 static bool is_open, is_closed;
+static unsigned window = 48;
 static Round round_now;
 
 static void key_of(const char *name, const char *what, SignKey *ret) {
@@ -206,7 +206,7 @@ static void round_ask(unsigned i) {
 }
 
 static void round_go_on(void) {
-        while (round_now.next < round_now.n && round_now.busy < WINDOW && !is_closed) {
+        while (round_now.next < round_now.n && round_now.busy < window && !is_closed) {
                 round_now.busy++;
                 round_ask(round_now.next);
                 round_now.next++;
@@ -394,13 +394,17 @@ static void run_register(void) {
 }
 
 static void run_collect(void) {
+        uint64_t start = bench_now();
+
         round_now = (Round){.type = FRAME_COLLECT};
         printf("{\"numbers\": [");
         collect_page((Bytes){});
         while (round_now.busy > 0 && !is_closed)
                 bench_check(sd_event_run(event, UINT64_MAX), "loop");
-        printf("], \"closed\": %s, \"reason\": \"%s\"}\n", is_closed ? "true" : "false",
-                round_now.n_reasons > 0 ? round_now.reasons[0].name : "");
+        printf("], \"closed\": %s, \"reason\": \"%s\", \"rate\": %.1f}\n",
+                is_closed ? "true" : "false",
+                round_now.n_reasons > 0 ? round_now.reasons[0].name : "",
+                (double)round_now.ok * 1e9 / (double)(bench_now() - start));
 }
 
 static void run_letters(const char *line) {
@@ -434,7 +438,9 @@ static void run_command(const char *line) {
         else if (streq(line, "close\n")) {
                 session_close();
                 printf("{}\n");
-        } else
+        } else if (sscanf(line, "window %u", &window) == 1)
+                printf("{}\n");
+        else
                 run_letters(line);
 }
 
