@@ -214,7 +214,7 @@ static void on_timer(void *userdata) {
 void notifier_announce(Notifier *n, const char *key, const char *message) {
         Item *i;
 
-        if (!n->bus)
+        if (!n->bus || !n->settings.enabled)
                 return;
         i = item_find(n, key);
         if (i) {
@@ -246,7 +246,7 @@ void notifier_changed(Notifier *n, const char *key) {
 }
 
 void notifier_say(Notifier *n, const char *title, const char *text) {
-        Item *i = n->bus ? item_new(n, true) : NULL;
+        Item *i = n->bus && n->settings.enabled ? item_new(n, true) : NULL;
 
         if (!i)
                 return;
@@ -280,12 +280,9 @@ void notifier_set(Notifier *n, const NotifierSettings *s) {
         bool was = n->settings.enabled;
 
         n->settings = *s;
-        if (was && !s->enabled) {
-                notifier_clear(n);
-                while (n->items)
-                        item_free(n->items);
-                services_disconnect(n);
-        } else if (!was && s->enabled)
+        if (was && !s->enabled)
+                notifier_clear(n); /* the connection stays for what is on its way */
+        else if (s->enabled && !n->bus)
                 services_connect(n);
         notifier_changed(n, NULL);
         if (n->items) /* a text goes from a locked screen at once */

@@ -191,6 +191,17 @@ def test_hidden_texts_and_none_at_all(alice, bob, screen):
     assert "unheard" not in [shown.body for shown in screen.said]
 
 
+def test_what_is_on_its_way_when_they_are_turned_off_goes_too(alice, bob, screen):
+    screen.does = "holds"
+    say(bob, "one")
+    wait_until(lambda: screen.held, what="it is on its way")
+    alice.configure("notify = { enabled = false; };")
+    reload(alice)
+    screen.release()
+    screen.wait()
+    assert [shown.body for shown in screen.said] == ["one"]
+
+
 # Answers
 
 
