@@ -155,6 +155,8 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
                 return true;
         if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
                 objects_add(c, &t->view->peer);
+        if (row->kind == EVENT_REQUEST)
+                names_confirm(c, txn, &t->view->peer);
         for (size_t i = 0; i < c->n_listeners; i++)
                 c->listeners[i].listener->event(c->listeners[i].userdata, &t->view->event);
         return true;

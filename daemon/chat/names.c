@@ -38,6 +38,8 @@ void chat_on_named(Chat *c, const char *name, const uint8_t account[static KEY_S
 
         if (contact_hear_name(c->parts.store, name, account, &k) > 0)
                 tell_key(c, &k);
+        else
+                objects_change(c, account); /* may be shown without a suffix now */
 }
 
 int contact_trust(Chat *c, const Contact *k) {
@@ -60,6 +62,13 @@ int key_changed_error(const Contact *k, const char *name, ChatError *error) {
                 "The name %.40s is another account's now, @%s. Nothing was kept. To go on with who "
                 "had it: chatc accept %.40s; to take the other one: chatc remove, then chatc add.",
                 name, base32_encode_key(k->rival, rival), name);
+}
+
+void names_confirm(Chat *c, DbTxn *txn, const Contact *k) {
+        char shown[SHOWN_NAME_SIZE];
+
+        if (!streq(contact_shown_name(txn, k, shown), k->name))
+                (void)directory_lookup(c->parts.directory, k->name, NULL, NULL, NULL);
 }
 
 static bool count_changed(void *userdata, DbTxn *txn, const Contact *k) {

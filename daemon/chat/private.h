@@ -162,6 +162,9 @@ int key_changed_error(const Contact *k, const char *name, ChatError *error);
 /* How many contacts are marked so, and what the first is called. */
 unsigned names_count_changed(Chat *c, const char **ret_first);
 
+/* K has written for the first time, perhaps without a link over which his name was confirmed. */
+void names_confirm(Chat *c, DbTxn *txn, const Contact *k);
+
 void names_on_trackers(Chat *c);
 void names_on_timer(void *userdata);
 

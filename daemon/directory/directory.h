@@ -96,9 +96,9 @@ int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata);
 typedef void (*DirectoryLookupFn)(void *userdata, Code code, const Record *record, Bytes outer,
         const PresenceRecord *presence);
 
-/* By name, or by account where NAME is NULL. The answer comes later, once. Without a session the
- * trackers are tried once more, and the question waits for that, 5 s at most; -ENOTCONN when there
- * is none to try. */
+/* By name, or by account where NAME is NULL; FN may be NULL where `named` is enough. The answer
+ * comes later, once. Without a session the trackers are tried once more, and the question waits for
+ * that, 5 s at most; -ENOTCONN when there is none to try. */
 int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
         void *userdata);
 

@@ -362,13 +362,14 @@ int contact_rename(Store *s, const uint8_t account[static KEY_SIZE], const char 
         return contact_set_alias(s, &c, alias);
 }
 
-/* The name is nobody's here so far, or its owner's no more: who is pinned gets it. */
+/* The name is nobody's here so far, or that of no contact: a contact gets it, and so does who has
+ * written where nobody has it. */
 static int contact_confirm(Store *s, const char *name, const uint8_t *account) {
         Contact c;
         int r;
 
         r = contact_get(db_write(s->db), account, &c);
-        if (r <= 0 || !(c.flags & CONTACT_PINNED) || !streq(c.name, name))
+        if (r <= 0 || !(c.flags & (CONTACT_PINNED | CONTACT_REQUEST)) || !streq(c.name, name))
                 return r < 0 ? r : 0;
         return name_give(s, name, &c);
 }

@@ -77,6 +77,19 @@ def test_a_stranger_is_a_request_until_accepted(asking):
     assert [e["text"] for e in events if e["event"] == "RequestReceived"] == ["hi"]
 
 
+def test_a_stranger_who_left_a_message_goes_by_his_name(asking):
+    """Nobody has proved over a link who he is; what a tracker says of his name is asked for."""
+    alice, bob = asking
+    alice.stop()
+    sent = bob.send("alice", "hi")
+    wait_until(lambda: bob.history("alice")[0]["state"] == "stored", what="it is in the mailbox")
+    bob.stop()
+    alice.start()
+    wait_until(lambda: [r["name"] for r in alice.list("ListRequests")] == ["bob"],
+               what="the request of bob")
+    assert alice.history("bob")[0]["id"] == sent
+
+
 def test_answering_accepts(asking):
     alice, bob = asking
     bob.wait_delivered("alice", [bob.send("alice", "hi")])

@@ -229,6 +229,12 @@ TEST(only_the_plain_name_of_a_contact_can_point_elsewhere) {
         CHECK_OK(contact_set_flags(p->store, c.account, CONTACT_PINNED, 0));
         CHECK_EQ(hear(p, "carol", 13, &c), 0);
         CHECK_STR(shown(p, 13), "carol"); /* confirmed */
+        CHECK(learn(p->store, 15, "frank", 1, 1, CONTACT_REQUEST, false, &c) > 0);
+        CHECK(learn(p->store, 17, "frank", 1, 1, CONTACT_REQUEST, false, &c) > 0);
+        CHECK_EQ(hear(p, "frank", 17, &c), 0);
+        CHECK_STR(shown(p, 17), "frank");
+        CHECK_EQ(hear(p, "frank", 15, &c), 0); /* who has written was first */
+        CHECK_STR(shown(p, 15), suffixed("frank", 15));
         lab_free(&lab);
 }
 
