@@ -10,6 +10,7 @@ import pytest
 import harness
 from postman import Postman
 from small_disk import SmallDisk
+from strace import KillAt
 
 SIZE = 400
 
@@ -128,6 +129,25 @@ def test_a_tracker_that_is_killed_has_what_it_has_acknowledged(lab, people, numb
     print(f"{left['ok']} deposits and {taken['ok']} removals were acknowledged when it was killed")
     assert sender.ask("deposit", "bob", 1, 0, 1500, SIZE)["ok"] == 1500
     assert len(bob.collect()) == 1500 + len(others), "each is there once"
+
+
+def test_a_tracker_that_is_killed_inside_a_commit_has_promised_nothing(lab, people):
+    tracker = lab.tracker()
+    bob, sender = recipient(people, tracker), stranger(people, tracker)
+    with KillAt(tracker, "fdatasync"):
+        sender.start("deposit", "bob", 1, 0, 10, SIZE)
+    done = sender.answer()
+    assert done["closed"] and done["ok"] == 0
+    tracker.start()
+    assert bob.ask("open")["open"] and sender.ask("open-anonymous")["open"]
+    assert sender.ask("deposit", "bob", 1, 0, 10, SIZE)["ok"] == 10
+    with KillAt(tracker, "fdatasync"):
+        bob.start("collected", "bob", 0, 10, SIZE)
+    done = bob.answer()
+    assert done["closed"] and done["ok"] == 0
+    tracker.start()
+    assert bob.ask("open")["open"]
+    assert bob.collect() == [*range(10)]
 
 
 @root_only
