@@ -103,6 +103,11 @@ static void describe(const Item *i, const NotifierNews *news, const Service *s, 
         snprintf(ret->prompt, sizeof(ret->prompt), "Reply to %s", i->text ? "" : news->from);
 }
 
+static bool is_same(const Notice *a, const Notice *b) {
+        return streq(a->title, b->title) && streq(a->body, b->body) && a->can_read == b->can_read &&
+                a->can_reply == b->can_reply;
+}
+
 /* 0: there is nothing to be said of it any more. */
 static int item_look(const Item *i, NotifierNews *ret) {
         const Notifier *n = i->notifier;
@@ -126,10 +131,14 @@ static void item_update(Item *i, ServiceKind kind) {
         if (i->shown != kind)
                 item_withdraw(i);
         describe(i, &news, &n->services[kind], &notice);
+        i->dirty = false;
+        if (!i->fresh && i->shown == kind && is_same(&notice, &i->notice))
+                return; /* to show it again would call for the user's attention */
+        i->notice = notice;
         snprintf(i->readable, sizeof(i->readable), "%s", notice.can_read ? i->message : "");
         i->shown = kind;
-        i->fresh = i->dirty = false;
-        r = service_ops[kind]->show(n, i, &notice);
+        i->fresh = false;
+        r = service_ops[kind]->show(n, i, &i->notice);
         if (r < 0)
                 item_failed(i, kind, &SD_BUS_ERROR_MAKE_CONST(SD_BUS_ERROR_FAILED, strerror(-r)));
 }

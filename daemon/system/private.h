@@ -40,6 +40,12 @@ typedef struct Service {
         sd_bus_slot *call;
 } Service;
 
+/* What a notification says and offers. */
+typedef struct Notice {
+        char title[NOTICE_TITLE_SIZE], body[NOTICE_BODY_SIZE], prompt[NOTICE_TITLE_SIZE + 16];
+        bool can_read, can_reply;
+} Notice;
+
 /* One notification. */
 typedef struct Item {
         Notifier *notifier;
@@ -48,6 +54,7 @@ typedef struct Item {
         char readable[NOTIFIER_MESSAGE_SIZE]; /* the one that was given away with its text, or "" */
         char read[NOTIFIER_MESSAGE_SIZE]; /* the one that is on screen so: what the user can mean */
         char *title, *text; /* of what is said once; NULL: look() is asked */
+        Notice notice; /* as it was given away last */
         bool fresh; /* to be shown, whether or not one is on screen */
         bool dirty; /* what is on screen may not be what it should be */
         bool gone; /* to be withdrawn as soon as it is known how */
@@ -72,12 +79,6 @@ struct Notifier {
         usec_t last_round;
         bool complained;
 };
-
-/* An item as it is to be shown now. */
-typedef struct Notice {
-        char title[NOTICE_TITLE_SIZE], body[NOTICE_BODY_SIZE], prompt[NOTICE_TITLE_SIZE + 16];
-        bool can_read, can_reply;
-} Notice;
 
 /* Each kind of service. ASK may START the program that has the name, and ends with service_there()
  * or service_failed(); SHOW with item_shown() or item_failed(). CLOSE waits for nothing. */

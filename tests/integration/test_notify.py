@@ -36,6 +36,21 @@ def unread(user, other):
     return next(row["unread"] for row in user.list("ListConversations") if row["with"] == other)
 
 
+class Patience:
+    """Who failed is left alone for half a minute, however many rounds there are."""
+
+    def __init__(self):
+        self.begin = time.monotonic()
+
+    def attempts(self):
+        return 1 + int((time.monotonic() - self.begin) / 30)
+
+    @staticmethod
+    def wait_round():
+        end = time.monotonic() + 1.1            # NOTIFIER_INTERVAL
+        wait_until(lambda: time.monotonic() > end)
+
+
 def test_one_for_each_conversation(lab, alice, bob, screen):
     carol = lab.user("carol").join()
     say(bob, "first")
@@ -100,6 +115,18 @@ def test_clicking_on_it_is_reading(alice, bob, screen):
     screen.act(shown.id)
     screen.wait()
     assert unread(alice, "bob") == 0
+
+
+def test_it_is_shown_once(lab, alice, bob, screen):
+    carol = lab.user("carol").join()
+    say(bob, "one")
+    screen.wait(("bob", "one"))
+    for text in "a", "b", "c":
+        alice.exchange(carol, text)
+        Patience.wait_round()
+    say(carol, "hello")
+    screen.wait(("bob", "one"), ("carol", "hello"))
+    assert [shown.body for shown in screen.said] == ["one", "hello"]
 
 
 def test_a_click_is_for_what_is_on_screen(alice, bob, screen):
@@ -421,21 +448,6 @@ def test_what_is_unread_when_a_server_comes(lab, alice, bob):
     assert shown.replaced == 0
     again.close()
     assert "otification" not in alice.log()
-
-
-class Patience:
-    """Who failed is left alone for half a minute, however many rounds there are."""
-
-    def __init__(self):
-        self.begin = time.monotonic()
-
-    def attempts(self):
-        return 1 + int((time.monotonic() - self.begin) / 30)
-
-    @staticmethod
-    def wait_round():
-        end = time.monotonic() + 1.1            # NOTIFIER_INTERVAL
-        wait_until(lambda: time.monotonic() > end)
 
 
 def test_a_program_is_started_by_the_first_message_only(lab, tracker, bob):
