@@ -144,7 +144,8 @@ static void on_batch(void *userdata, int error) {
                 drop_unknown_peers(d);
                 send_again_later(d);
                 mail_batch_failed(d->mail);
-        }
+        } else
+                mail_owed_kept(d->mail);
 }
 
 int delivery_await_commit(Delivery *d) {

@@ -155,7 +155,6 @@ static void on_page_batch(void *userdata, int error) {
                 collect_later(c);
                 return;
         }
-        mail_owed_kept(c->mail);
         page_done(c);
 }
 

@@ -276,12 +276,24 @@ static int seal_receipt(MailJob *j, DbTxn *txn) {
 
         r = get_recipient(txn, j->target, &to);
         if (r > 0)
-                r = receipt_make(d, txn, j->owed.feed, RECEIPT_DELIVERED, &object);
+                r = receipt_make(d, txn, j->owed.feed, j->owed.state, &object);
         if (r <= 0)
                 return r;
         content.body = buffer_bytes(&object);
         j->item.expires = expiry_of(d->mail, UINT64_MAX);
         return seal(j, txn, &to, &content);
+}
+
+/* What was to be told of reading before the user has forbidden it is not. */
+static int next_owed(MailTarget *t, DbTxn *txn, MailOwed *ret) {
+        const Delivery *d = t->mail->delivery;
+        int r;
+
+        *ret = (MailOwed){.account = t->number};
+        while ((r = mail_owed_next(txn, ret, ret)) > 0 && ret->state == RECEIPT_READ &&
+                !d->settings.say_read)
+                (void)mail_owed_remove(t->mail->store, ret);
+        return r;
 }
 
 int mail_leave_receipt(MailTarget *t) {
@@ -292,7 +304,7 @@ int mail_leave_receipt(MailTarget *t) {
 
         r = store_read_begin(t->mail->store, &txn);
         if (r >= 0)
-                r = mail_owed_next(txn, t->number, 0, &owed);
+                r = next_owed(t, txn, &owed);
         if (r <= 0)
                 return r;
         j = mail_job_new(t, JOB_RECEIPT);

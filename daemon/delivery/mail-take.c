@@ -116,18 +116,12 @@ static int find_sender(Mail *mail, const Inner *m, const Content *content, Conta
 static int owe_receipt(Mail *m, const Contact *to, uint32_t feed) {
         Delivery *d = m->delivery;
         Peer *p = peer_find(d, to->account);
-        uint64_t mark;
-        int r;
 
         if (p && p->up) {
                 inbox_owe_receipt(p, feed);
                 return delivery_await_commit(d);
         }
-        loop_random(m->loop, &mark, sizeof(mark));
-        r = mail_owe(m->store, to->number, feed, mark);
-        if (r >= 0)
-                mail_note_owed(m, to->account, to->number);
-        return r;
+        return mail_owe_receipt(m, to, feed, RECEIPT_DELIVERED);
 }
 
 static int take_entry(Mail *m, const Content *content, const Inner *inner, const Contact *from,

@@ -273,16 +273,54 @@ void mail_take_back(Mail *m, const uint8_t *account, uint32_t number) {
         target_by(t, 0);
 }
 
-void mail_note_owed(Mail *m, const uint8_t *account, uint32_t number) {
-        MailTarget *t = target_get(m, account, number);
+int mail_owe_receipt(Mail *m, const Contact *c, uint32_t feed, ReceiptState state) {
+        MailOwed o = {.account = c->number, .feed = feed, .state = state};
+        MailTarget *t;
+        int r;
 
+        loop_random(m->loop, &o.mark, sizeof(o.mark));
+        r = mail_owe(m->store, &o);
+        if (r >= 0)
+                r = delivery_await_commit(m->delivery);
+        t = r >= 0 && m->started ? target_get(m, c->account, c->number) : NULL;
         if (t)
-                t->owed = true;
+                m->owed = t->owed = true;
+        return r;
+}
+
+typedef struct Reader {
+        Mail *mail;
+        const Contact *author;
+} Reader;
+
+static int owe_feed(void *userdata, DbTxn *txn, const Feed *f) {
+        const Reader *r = userdata;
+        Ranges read;
+        int k;
+
+        k = store_load_read(txn, f->number, &read);
+        if (k < 0 || read.n == 0)
+                return MIN(k, 0);
+        return mail_owe_receipt(r->mail, r->author, f->number, RECEIPT_READ);
+}
+
+void mail_owe_read(Mail *m, const Contact *c) {
+        DbTxn *txn = store_write(m->store);
+        uint8_t hash[SHA256_SIZE];
+        Reader reader = {.mail = m, .author = c};
+        Conversation v;
+
+        conversation_direct(sign_key_public(&m->delivery->self->account), c->account, hash);
+        if (conversation_find(txn, hash, &v) > 0)
+                (void)feed_each(txn, v.number, c->number, owe_feed, &reader);
 }
 
 void mail_owed_kept(Mail *m) {
         MailTarget *t, *tmp;
 
+        if (!m->owed)
+                return;
+        m->owed = false;
         HASH_ITER (hh, m->targets, t, tmp)
                 if (t->owed) {
                         t->owed = false;
@@ -290,12 +328,14 @@ void mail_owed_kept(Mail *m) {
                 }
 }
 
+/* The link itself begins with what was read. */
 void mail_peer_reached(Mail *m, Peer *p) {
         DbTxn *txn = store_write(m->store);
-        MailOwed o = {};
+        MailOwed o = {.account = p->number};
 
-        while (mail_owed_next(txn, p->number, o.feed, &o) > 0) {
-                inbox_owe_receipt(p, o.feed);
+        while (mail_owed_next(txn, &o, &o) > 0) {
+                if (o.state == RECEIPT_DELIVERED)
+                        inbox_owe_receipt(p, o.feed);
                 if (mail_owed_remove(m->store, &o) < 0)
                         return;
         }

@@ -119,6 +119,7 @@ struct Mail {
         LoopDefer *slice; /* a stamp is being made */
         MailJob *stamping;
         bool started, left_out;
+        bool owed; /* something, from the present batch on */
         Code refused; /* the last envelope; CODE_OK: it was taken */
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
@@ -153,10 +154,14 @@ void mail_peer_reached(Mail *m, Peer *p);
 int mail_make_token(Delivery *d, const Contact *c, Buffer *out);
 void mail_take_token(Delivery *d, const Contact *c, Bytes token);
 
-/* mail.c, for the others. mail_note_owed(): in the batch that is open; after it
- * mail_owed_kept(). */
-void mail_note_owed(Mail *m, const uint8_t *account, uint32_t number);
+/* A receipt for FEED of C's, in the batch that is open; it is sealed after that has been kept. */
+int mail_owe_receipt(Mail *m, const Contact *c, uint32_t feed, ReceiptState state);
+
+/* The same for all that was read of C's, who has no link. */
+void mail_owe_read(Mail *m, const Contact *c);
 void mail_owed_kept(Mail *m);
+
+/* mail.c, for the others */
 void mail_target_later(MailTarget *t, usec_t wait);
 void mail_target_again(MailTarget *t); /* another turn, soon */
 MailJob *mail_job_new(MailTarget *t, MailJobKind kind);

@@ -3,7 +3,7 @@
 /* Receipts as objects, and those of what the user has read: at the start of each link and when it
  * happens. A stranger does not learn what the user looks at, nor does anybody who was blocked. */
 
-#include "delivery/private.h"
+#include "delivery/mail.h"
 
 int receipt_make(
         const Delivery *d, DbTxn *txn, uint32_t feed, ReceiptState state, Buffer *ret_object) {
@@ -62,10 +62,12 @@ void delivery_read(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
         Contact c;
 
-        if (!d->started || !d->settings.say_read)
+        if (!d->started || !d->settings.say_read ||
+                contact_get(store_write(d->store), account, &c) <= 0 || !contact_is_accepted(&c))
                 return;
-        if (!p && peer_has_place(d, false) && contact_get(store_write(d->store), account, &c) > 0 &&
-                contact_is_accepted(&c))
+        if (!p || !p->up)
+                mail_owe_read(d->mail, &c);
+        if (!p && peer_has_place(d, false))
                 p = peer_get(d, account, c.number);
         if (!p)
                 return;

@@ -115,13 +115,14 @@ int store_mark_stored(Store *s, const MailItem *m, const Uuid *id, usec_t now) {
         return r < 0 ? r : event_add(s, &event);
 }
 
-/* What is owed: u32 account, u32 feed -> u64 mark */
+/* What is owed: u32 account, u32 feed, u8 state -> u64 mark */
 
-static DbKey owed_key(uint32_t account, uint32_t feed) {
+static DbKey owed_key(const MailOwed *o) {
         DbKey k = DB_KEY_NULL;
 
-        db_key_u32(&k, account);
-        db_key_u32(&k, feed);
+        db_key_u32(&k, o->account);
+        db_key_u32(&k, o->feed);
+        db_key_u8(&k, (uint8_t)o->state);
         return k;
 }
 
@@ -132,35 +133,37 @@ static int owed_read(DbValue v, uint64_t *ret) {
         return row_end(&row);
 }
 
-int mail_owe(Store *s, uint32_t account, uint32_t feed, uint64_t mark) {
-        DbKey k = owed_key(account, feed);
+int mail_owe(Store *s, const MailOwed *o) {
+        DbKey k = owed_key(o);
 
         row_start(&s->row);
-        row_put_u64(&s->row, mark);
+        row_put_u64(&s->row, o->mark);
         return row_write(db_write(s->db), TABLE_MAIL_OWED, &k, &s->row);
 }
 
-int mail_owed_next(DbTxn *txn, uint32_t account, uint32_t after, MailOwed *ret) {
+int mail_owed_next(DbTxn *txn, const MailOwed *after, MailOwed *ret) {
+        MailOwed from = *after;
         DbKey prefix = DB_KEY_NULL, start;
         DbValue k, v;
         int r;
 
-        if (after == UINT32_MAX)
-                return 0;
-        start = owed_key(account, after + 1);
-        db_key_u32(&prefix, account);
+        from.state++;
+        start = owed_key(&from);
+        db_key_u32(&prefix, after->account);
         r = first_row(txn, TABLE_MAIL_OWED, &prefix, &start, &k, &v);
         if (r <= 0)
                 return r;
-        if (k.size != 8)
+        if (k.size != 9)
                 return db_damaged(v.txn);
-        *ret = (MailOwed){.account = account, .feed = db_get_u32(k.data + 4)};
+        *ret = (MailOwed){.account = after->account,
+                .feed = db_get_u32(k.data + 4),
+                .state = (ReceiptState)k.data[8]};
         r = owed_read(v, &ret->mark);
         return r < 0 ? r : 1;
 }
 
 int mail_owed_remove(Store *s, const MailOwed *o) {
-        DbKey k = owed_key(o->account, o->feed);
+        DbKey k = owed_key(o);
         uint64_t mark;
         DbValue v;
         int r;

@@ -37,17 +37,18 @@ int mail_item_next(DbTxn *txn, uint32_t recipient, OutboxPosition after, MailIte
  * until now, and its sender's clients hear of it. */
 int store_mark_stored(Store *s, const MailItem *m, const Uuid *id, usec_t now);
 
-/* A receipt for FEED is owed to somebody who is away. What it says is made when it is sealed. MARK
- * is random: what was sealed before does not pay for what is owed since. */
-int mail_owe(Store *s, uint32_t account, uint32_t feed, uint64_t mark);
-
-/* The first that is owed to ACCOUNT, after the feed AFTER (0: the first). 1 or 0. */
+/* A receipt for a feed is owed to somebody who is away. What it says is made when it is sealed.
+ * `mark` is random: what was sealed before does not pay for what is owed since. */
 typedef struct MailOwed {
         uint32_t account, feed;
+        ReceiptState state;
         uint64_t mark;
 } MailOwed;
 
-int mail_owed_next(DbTxn *txn, uint32_t account, uint32_t after, MailOwed *ret);
+int mail_owe(Store *s, const MailOwed *o);
+
+/* The first that is owed to an account, after AFTER ({.account}: the first of all). 1 or 0. */
+int mail_owed_next(DbTxn *txn, const MailOwed *after, MailOwed *ret);
 
 /* O has been said, unless there was more to say meanwhile. */
 int mail_owed_remove(Store *s, const MailOwed *o);

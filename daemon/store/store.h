@@ -39,7 +39,7 @@ enum {
         TABLE_CLIENT, /* name -> cursor up to which it has acknowledged events */
         TABLE_PREKEY, /* u64 id -> an own prekey, with its secret */
         TABLE_MAIL, /* u32 recipient, u32 feed, u64 seq -> where its envelopes lie */
-        TABLE_MAIL_OWED, /* u32 account, u32 feed -> a receipt is to be sealed */
+        TABLE_MAIL_OWED, /* u32 account, u32 feed, u8 state -> a receipt is to be sealed */
         TABLE_TOKEN, /* u32 account -> what lets mail into its mailbox */
         TABLE_READ_RECEIPT, /* u32 feed -> own: ranges that the recipient has signed for as read;
                                foreign: ranges that the user has read and lets its author know */

@@ -56,6 +56,21 @@ def test_the_receipt_comes_by_mail_as_well(alice, bob):
     alice.wait_delivered("bob", [sent])
 
 
+def test_what_was_read_meanwhile_is_told_by_mail(alice, bob):
+    alice.exchange(bob)
+    bob.stop()
+    sent = alice.send("bob", "read this")
+    stored(alice, "bob", [sent])
+    alice.stop()
+    bob.start().wait_state("online")
+    harness.wait_until(lambda: len(texts(bob, "alice")) == 2)
+    bob.call("MarkRead", "sa{sv}", sent, {})
+    harness.wait_until(lambda: bob.status()["mail-owed"] == 0, what="the receipts are left")
+    bob.stop()
+    alice.start().wait_state("online")
+    harness.wait_until(lambda: alice.history("bob")[-1]["state"] == "read")
+
+
 def test_mail_and_link_both_bring_it_and_it_is_shown_once(alice, bob, tracker):
     alice.exchange(bob)
     bob.stop()
