@@ -739,6 +739,8 @@ static void check_end(void) {
 }
 
 static void run_begin(Script *in) {
+        uint8_t how;
+
         if (!dir.path[0]) {
                 log_set_level(LOG_ERR);
                 store_dir_make(&dir, ".");
@@ -757,13 +759,15 @@ static void run_begin(Script *in) {
         known = (Known){.owner = {-1, -1, -1, -1}};
         memset(gone_at, 0, sizeof(gone_at));
         mail_forget();
+        how = script_u8(in);
         limits = (NodeLimits){.heartbeat = 30,
                 .handshake = 10,
-                .registrations_per_hour = script_u8(in) & 3,
-                .mailbox = true,
+                .registrations_per_hour = how & 3,
+                .mailbox = !(how & 4),
                 .mailbox_days = 30,
-                .mailbox_items = MAILBOX_ITEMS,
-                .mailbox_bytes = MAILBOX_BYTES};
+                .mailbox_items = how & 8 ? 5 : MAILBOX_ITEMS,
+                .mailbox_bytes = MAILBOX_BYTES,
+                .stamp_bits = how & 16 ? 16 : 0};
         MUST(loop_virtual_new(1, &loop) == 0 && net_new(loop, &net) == 0);
         node_start();
 }

@@ -34,6 +34,7 @@ typedef struct Letter {
 
 static Letter letters[N_LETTERS];
 static Buffer tokens[_ACCOUNT_MAX][2]; /* for two contacts */
+static Buffer expired_tokens[_ACCOUNT_MAX];
 static Buffer rekeys[N_LETTERS];
 static MailKnown mail;
 
@@ -70,6 +71,10 @@ static void make_letters(void) {
 
                         memcpy(t.account, account_key(i), KEY_SIZE);
                         MUST(deposit_token_encode(&tokens[i][who], &t, &accounts[i]) == 0);
+                        t.expires = VIRTUAL_REALTIME;
+                        if (who == 0)
+                                MUST(deposit_token_encode(&expired_tokens[i], &t, &accounts[i]) ==
+                                        0);
                 }
 }
 
@@ -91,6 +96,23 @@ static void letter_secret(unsigned n, uint8_t ret[static WITHDRAW_SECRET_SIZE]) 
 
 /* What is asked: each returns the letter it is about. */
 
+/* None, or what must not be taken for one. */
+static Bytes script_wrong_token(Script *in, unsigned account) {
+        Bytes token = sample_bytes(&tokens[account][0]);
+
+        switch (script_u8(in) % 4) {
+        case 0:
+                return (Bytes){};
+        case 1:
+                return sample_bytes(&tokens[(account + 1) % _ACCOUNT_MAX][0]);
+        case 2:
+                return sample_bytes(&expired_tokens[account]);
+        default:
+                token.size--;
+                return token;
+        }
+}
+
 static unsigned write_deposit(Script *in, Buffer *out, uint64_t request) {
         uint8_t how = script_u8(in), secret[WITHDRAW_SECRET_SIZE];
         unsigned n = how % N_LETTERS;
@@ -99,8 +121,10 @@ static unsigned write_deposit(Script *in, Buffer *out, uint64_t request) {
 
         if (how & 0x40)
                 d.token = sample_bytes(&tokens[letter_account(n)][how >> 7]);
+        else if (how & 0x80)
+                d.token = script_wrong_token(in, letter_account(n));
         else
-                d.has_stamp = true; /* of no bits: any will do */
+                d.has_stamp = true; /* of no bits, as a rule: any will do */
         memcpy(d.account, account_key(letter_account(n)), KEY_SIZE);
         letter_secret(n, secret);
         sha256(secret, sizeof(secret), d.withdraw_hash);
