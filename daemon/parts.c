@@ -42,8 +42,15 @@ static void on_use_tracker(void *userdata, const char *address) {
                 (void)directory_set_trackers(p->directory, p->trackers, p->n_trackers);
 }
 
+static void on_published(void *userdata, Bytes presence) {
+        const Parts *p = userdata;
+
+        delivery_set_presence(p->delivery, presence);
+}
+
 static const AccountCallbacks account_callbacks = {
         .active = on_active,
+        .published = on_published,
         .use_tracker = on_use_tracker,
 };
 
@@ -143,7 +150,6 @@ void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n) {
 
 void parts_publish(Parts *p, const Endpoints *endpoints) {
         account_publish(p->account, endpoints);
-        delivery_set_presence(p->delivery, account_presence(p->account));
 }
 
 void parts_start(Parts *p) {

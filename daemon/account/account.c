@@ -6,6 +6,7 @@
 
 #include "crypto/hpke.h"
 #include "store/prekey.h"
+#include "store/presence-key.h"
 #include "wire/mail.h"
 
 /* Clocks that work differ by less. */
@@ -232,7 +233,31 @@ static void on_renewal(void *userdata) {
 
 /* max(last + 1, ms): nobody takes one that is older than what he has, and the clock may have gone
  * back since the last start. */
+static int make_presence_key(Account *a, uint8_t ret[static BOX_KEY_SIZE]) {
+        loop_random(a->loop, ret, BOX_KEY_SIZE);
+        return store_set_presence_key(a->store, ret);
+}
+
+/* Contacts have the key in any case, so that it can be needed at any time. Without a store or
+ * memory nobody is told where this device is, rather than everybody. */
+static void seal_endpoints(Account *a, PresenceRecord *p, Buffer *out) {
+        uint8_t key[BOX_KEY_SIZE], nonce[BOX_NONCE_SIZE];
+        int r;
+
+        r = store_get_presence_key(store_write(a->store), key);
+        if (r == 0)
+                r = make_presence_key(a, key);
+        if (a->privacy.endpoints != VISIBLE_ALL) {
+                loop_random(a->loop, nonce, sizeof(nonce));
+                if (r >= 0 && presence_seal(p, key, nonce, out) >= 0)
+                        p->sealed = buffer_bytes(out);
+                p->n_endpoints = 0;
+        }
+        explicit_bzero(key, sizeof(key));
+}
+
 static int make_presence(Account *a, Presence presence) {
+        _cleanup_(buffer_done) Buffer sealed = BUFFER_NULL;
         uint64_t last = store_presence_seq(a->store);
         PresenceRecord p = {.epoch = a->identity.epoch,
                 .presence = presence,
@@ -245,6 +270,7 @@ static int make_presence(Account *a, Presence presence) {
                 p.endpoints[i] = text_bytes(a->endpoints.text[i]);
         (void)store_set_presence_seq(a->store, p.seq); /* without it the clock has to do */
         buffer_clear(&a->presence);
+        seal_endpoints(a, &p, &sealed);
         return presence_encode(&p, &a->identity.device, &a->presence);
 }
 
@@ -254,7 +280,19 @@ void account_publish(Account *a, const Endpoints *endpoints) {
         a->published = true;
         if (make_presence(a, PRESENCE_ONLINE) < 0)
                 buffer_clear(&a->presence);
+        a->callbacks->published(a->userdata, buffer_bytes(&a->presence));
         directory_announce(a->directory, account_is_active(a), buffer_bytes(&a->presence));
+}
+
+int account_change_presence_key(Account *a) {
+        uint8_t key[BOX_KEY_SIZE];
+        int r;
+
+        r = make_presence_key(a, key);
+        explicit_bzero(key, sizeof(key));
+        if (r >= 0 && a->published)
+                account_publish(a, &a->endpoints);
+        return r;
 }
 
 const Endpoints *account_endpoints(const Account *a) {

@@ -19,6 +19,9 @@ typedef struct AccountCallbacks {
         /* Logged in or out, durably; listening and links follow. */
         void (*active)(void *userdata, bool active);
 
+        /* What account_presence() is now. */
+        void (*published)(void *userdata, Bytes presence);
+
         /* The trackers to use: the configuration's, or the one given with Register or Login. */
         void (*use_tracker)(void *userdata, const char *address);
 } AccountCallbacks;
@@ -49,6 +52,10 @@ typedef struct AccountPrivacy {
 } AccountPrivacy;
 
 void account_set_privacy(Account *a, const AccountPrivacy *p);
+
+/* Another presence key from now on: who has only the one before does not find this device any more,
+ * where only contacts do. The others are to be given the new one. */
+int account_change_presence_key(Account *a);
 
 /* Offered from now on, in s. */
 void account_set_heartbeat(Account *a, uint32_t heartbeat);

@@ -9,10 +9,16 @@
 
 void contact_watch(Chat *c, DbTxn *txn, const Contact *k) {
         Directory *d = c->parts.directory;
+        uint8_t key[BOX_KEY_SIZE];
         Bytes token;
 
-        if (directory_watch(d, k->account) >= 0 && store_get_token(txn, k->number, &token) > 0)
+        if (directory_watch(d, k->account) < 0)
+                return;
+        if (store_get_token(txn, k->number, &token) > 0)
                 directory_set_token(d, k->account, token);
+        if (store_get_contact_key(txn, k->number, key) > 0)
+                directory_set_presence_key(d, k->account, key);
+        explicit_bzero(key, sizeof(key));
 }
 
 void contact_follow(Chat *c, const uint8_t *account) {
@@ -28,6 +34,8 @@ void contact_follow(Chat *c, const uint8_t *account) {
                 delivery_wake(c->parts.delivery, account);
         } else if (k.flags & CONTACT_BLOCKED) {
                 delivery_block(c->parts.delivery, account);
+                if (account_change_presence_key(c->parts.account) >= 0)
+                        delivery_grant_anew(c->parts.delivery);
                 directory_unwatch(d, account);
         } else if (!delivery_has_link(c->parts.delivery, account))
                 directory_unwatch(d, account);

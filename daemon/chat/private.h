@@ -6,6 +6,7 @@
 #include "chat/create.h"
 #include "store/history.h"
 #include "store/mail.h"
+#include "store/presence-key.h"
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400

@@ -37,7 +37,7 @@ static const ConfigItem ITEMS[] = {
         ITEM_BOOL("privacy.listed", privacy.listed, "true"),
         ITEM_ENUM("privacy.presence", privacy.presence, ConfigAudience, "\"all\"", PRESENCE_NAMES),
         ITEM_ENUM("privacy.endpoints", privacy.endpoints, ConfigAudience, "\"all\"",
-                ENDPOINTS_NAMES, UNBUILT),
+                ENDPOINTS_NAMES),
 
         ITEM_BOOL("receipts.read", receipts.read, "true"),
 

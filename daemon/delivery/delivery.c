@@ -137,7 +137,8 @@ static void on_batch(void *userdata, int error) {
                 if (p->owes)
                         inbox_settle(p, error);
                 p->read &= error >= 0;
-                if (p->read || (peer_has_unfinished(p) && error >= 0))
+                p->grant &= error >= 0;
+                if (p->read || p->grant || (peer_has_unfinished(p) && error >= 0))
                         outbox_take_turn(p);
         }
         if (error < 0) {
@@ -179,7 +180,7 @@ void peer_forget(Peer *p) {
                 directory_unwatch(d->directory, p->account);
         if (r > 0 && c.flags == 0 &&
                 conversation_find(store_write(d->store), p->conversation, &v) == 0) {
-                (void)store_set_token(d->store, c.number, (Bytes){});
+                grant_forget(d, &c);
                 (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
         }
         peer_free(p);
@@ -200,7 +201,7 @@ static void peer_link_lost(Peer *p) {
                 p->since = loop_now(d->loop);
         else if (p->dialled[0])
                 peer_endpoint_failed(p);
-        p->up = p->read = false;
+        p->up = p->read = p->grant = false;
         p->link = NULL;
         inbox_drop_held(p);
         inbox_drop_owed(p);
@@ -228,10 +229,11 @@ static void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
 /* The other end is who it says and may come in. */
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
-        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL, token = BUFFER_NULL;
+        _cleanup_(grant_done) GrantBuffer g = GRANT_BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL;
         HelloOk ok = {.presence = buffer_bytes(&d->presence)};
 
-        if (!p || mail_make_token(d, c, &token) < 0) {
+        if (!p || grant_make(d, c, &g) < 0) {
                 link_turn_away(d, l, CODE_STORAGE, "out of memory");
                 return;
         }
@@ -247,7 +249,9 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         if (c->flags & CONTACT_PINNED)
                 link_trust(l);
         (void)directory_watch(d->directory, p->account);
-        ok.deposit_token = buffer_bytes(&token);
+        p->granted = contact_is_accepted(c);
+        ok.deposit_token = g.grant.deposit_token;
+        ok.presence_key = g.grant.presence_key;
         inbox_greet(p, &ok, &buf);
         link_confirm(l, &ok);
 }
@@ -331,13 +335,6 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
                 learn_and_welcome(d, l, &g->record, record, false);
 }
 
-static void take_token(Delivery *d, const Peer *p, Bytes token) {
-        Contact c;
-
-        if (token.size > 0 && contact_get(store_write(d->store), p->account, &c) > 0)
-                mail_take_token(d, &c, token);
-}
-
 static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         Delivery *d = userdata;
         Peer *p = link_userdata(l);
@@ -347,12 +344,13 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         p->acked_feed = 0;
         p->appeared = false;
         outbox_link_lost(p); /* nothing has been sent over this one */
+        (void)peer_take_grant(
+                p, &(Grant){.deposit_token = ok->deposit_token, .presence_key = ok->presence_key});
         if (ok->presence.size > 0)
                 (void)directory_take_presence(
                         d->directory, link_certificate(l), ok->presence, loop_realtime(d->loop));
         if (ok->receipt.size > 0)
                 (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
-        take_token(d, p, ok->deposit_token);
         mail_peer_reached(d->mail, p);
         if (p->n_receipts > 0)
                 inbox_settle(p, 0);
@@ -384,6 +382,8 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
                 return outbox_take_receipt(p, f);
         case FRAME_VOID:
                 return voids_take(p, f);
+        case FRAME_GRANT:
+                return grant_take_frame(p, f);
         default:
                 /* Reserved for what a newer version does; this one has announced no feature that
                  * would make the other end send it. */
@@ -569,6 +569,7 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         p->since = loop_now(d->loop);
         if (p->link) {
                 link_trust(p->link); /* whom the user answers is a stranger no more */
+                peer_grant(p);
                 peer_tell_read(p);
                 outbox_pump(p);
         } else {

@@ -64,6 +64,9 @@ void delivery_read(Delivery *d, const uint8_t account[static KEY_SIZE]);
 /* Whether contacts are to learn of what is read now. */
 bool delivery_says_read(const Delivery *d);
 
+/* There is another presence key, which is given to all contacts. */
+void delivery_grant_anew(Delivery *d);
+
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
 

@@ -218,6 +218,8 @@ static int take_proven(Peer *p, const Inner *m, const MessageFrame *f, const uin
                 r = -ENOENT;
         if (r >= 0)
                 r = newcomer_take(p, &from);
+        if (r >= 0 && contact_is_accepted(&from))
+                peer_grant(p);
         for (size_t i = 0; r >= 0 && i < p->n_held; i++) {
                 r = take_entry(p, &from, &p->held[i].inner, buffer_bytes(&p->held[i].bytes),
                         p->held[i].hash, (Bytes){}, old, &is_new);

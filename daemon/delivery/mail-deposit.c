@@ -60,7 +60,7 @@ static const Prekey *find_prekey(const Record *record) {
 static int seal(MailJob *j, DbTxn *txn, const Contact *to, Content *content) {
         Delivery *d = j->target->mail->delivery;
         _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
-        _cleanup_(buffer_done) Buffer answer = BUFFER_NULL;
+        _cleanup_(grant_done) GrantBuffer g = GRANT_BUFFER_NULL;
         uint8_t seed[MAIL_KEY_SIZE];
         const Prekey *prekey;
         Record record;
@@ -72,10 +72,11 @@ static int seal(MailJob *j, DbTxn *txn, const Contact *to, Content *content) {
         prekey = find_prekey(&record);
         if (!prekey)
                 return 0;
-        r = mail_make_token(d, to, &answer);
+        r = grant_make(d, to, &g);
         if (r < 0)
                 return r;
-        content->deposit_token = buffer_bytes(&answer);
+        content->deposit_token = g.grant.deposit_token;
+        content->presence_key = g.grant.presence_key;
         content->certificate = d->local->certificate;
         r = content_encode(&plain, content);
         if (r < 0)

@@ -152,6 +152,12 @@ static int take_entry(Mail *m, const Content *content, const Inner *inner, const
         return r;
 }
 
+static void take_grant(Delivery *d, const Contact *from, const Content *content) {
+        grant_take(d, from,
+                &(Grant){.deposit_token = content->deposit_token,
+                        .presence_key = content->presence_key});
+}
+
 /* Negative: it cannot be kept now. */
 static int take_message(Mail *m, const Content *content) {
         Delivery *d = m->delivery;
@@ -174,8 +180,8 @@ static int take_message(Mail *m, const Content *content) {
         if ((from.flags & CONTACT_BLOCKED) || !signer_is_good(&from, &inner, &signer, &old))
                 return 0;
         r = take_entry(m, content, &inner, &from, &signer, old);
-        if (r >= 0 && content->deposit_token.size > 0)
-                mail_take_token(d, &from, content->deposit_token);
+        if (r >= 0)
+                take_grant(d, &from, content);
         return r;
 }
 
@@ -205,8 +211,7 @@ static int take_statement(Mail *m, const Content *content) {
                 (void)outbox_take_receipt_object(p, content->body, signer.device);
         else
                 (void)voids_take_object(p, content->body, signer.device);
-        if (content->deposit_token.size > 0)
-                mail_take_token(m->delivery, &from, content->deposit_token);
+        take_grant(m->delivery, &from, content);
         peer_let_go(p);
         return 0;
 }

@@ -403,6 +403,8 @@ void outbox_on_turn(void *userdata) {
                         take_receipt(p, TAKE_PTR(p->unfinished[i]));
         if (p->gave_up)
                 voids_tell(p);
+        if (p->grant)
+                grant_say(p);
         outbox_pump(p);
         if (p->read)
                 receipts_tell_read(p);

@@ -97,6 +97,7 @@ typedef struct Peer {
         bool owes;
         bool gave_up; /* something, and the peer is to be told */
         bool read; /* the same */
+        bool grant, granted; /* what contacts get: is to be said, was said over this link */
         bool said_read; /* over this link, as much as was known then */
         Receipt *unfinished
                 [2]; /* long ones, delivered and read, of which the next batch takes more */
@@ -187,6 +188,28 @@ void inbox_owe_receipt(Peer *p, uint32_t feed);
 /* P's link is gone: nothing is owed any more. */
 void inbox_drop_owed(Peer *p);
 void inbox_greet(Peer *p, HelloOk *ok, Buffer *buf);
+
+/* grant.c */
+
+/* What C gets, which is nothing for who is no contact; and what C has given. */
+typedef struct GrantBuffer {
+        Grant grant;
+        Buffer token;
+        uint8_t key[BOX_KEY_SIZE];
+} GrantBuffer;
+
+#define GRANT_BUFFER_NULL ((GrantBuffer){.token = BUFFER_NULL})
+
+int grant_make(Delivery *d, const Contact *c, GrantBuffer *ret);
+void grant_done(GrantBuffer *g);
+void grant_take(Delivery *d, const Contact *c, const Grant *g);
+void grant_forget(Delivery *d, const Contact *c);
+
+/* P gets it after the batch, if it is a contact then and has not got it over this link. */
+void peer_grant(Peer *p);
+void grant_say(Peer *p);
+int peer_take_grant(Peer *p, const Grant *g);
+int grant_take_frame(Peer *p, Frame *f);
 
 /* receipt.c */
 

@@ -413,6 +413,7 @@ Directory *directory_free(Directory *d) {
                 watched_free(w);
         }
         buffer_done(&d->presence);
+        buffer_done(&d->opened);
         free(d);
         return NULL;
 }

@@ -116,6 +116,10 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]);
 /* What proves to trackers that this is a contact of a watched account, who may see what only
  * contacts may. Copied; empty: nothing does. */
 void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], Bytes token);
+
+/* What opens where a watched account says that its contacts find it; NULL: nothing does. */
+void directory_set_presence_key(
+        Directory *d, const uint8_t account[static KEY_SIZE], const uint8_t *key);
 void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */

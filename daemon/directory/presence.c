@@ -126,6 +126,8 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
 
 void watched_free(Watched *w) {
         buffer_done(&w->token);
+        buffer_done(&w->sealed);
+        explicit_bzero(w->key, sizeof(w->key));
         free(w);
 }
 
@@ -148,6 +150,13 @@ void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], B
         buffer_clear(&w->token);
         if (buffer_append(&w->token, token.data, token.size) >= 0)
                 watched_show_token(d, w);
+}
+
+void presence_unseal(Directory *d, PresenceRecord *p) {
+        const Watched *w = watched_find(d, p->account);
+
+        if (p->sealed.size > 0 && w && w->has_key)
+                (void)presence_open(p, w->key, &d->opened);
 }
 
 /* Which device speaks for an account is the account's own word: a record or a certificate. */
@@ -252,6 +261,13 @@ void presence_expires_now(Directory *d) {
 
 /* What is said */
 
+static void known_take_endpoints(KnownPresence *k, const PresenceRecord *p) {
+        for (size_t i = 0; i < p->n_endpoints; i++)
+                if (p->endpoints[i].size < sizeof(k->endpoints[0]))
+                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data,
+                                p->endpoints[i].size);
+}
+
 /* The newer of what is known and P. */
 static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
         KnownPresence *k = &w->known;
@@ -260,10 +276,10 @@ static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
                 return -ESTALE;
         *k = (KnownPresence){.gone = k->gone, .last_seen = now, .epoch = p->epoch, .seq = p->seq};
         copy_bytes(k->note, p->note.data, p->note.size);
-        for (size_t i = 0; i < p->n_endpoints; i++)
-                if (p->endpoints[i].size < sizeof(k->endpoints[0]))
-                        copy_bytes(k->endpoints[k->n_endpoints++], p->endpoints[i].data,
-                                p->endpoints[i].size);
+        buffer_clear(&w->sealed);
+        if (p->n_endpoints == 0) /* without memory the next presence will do */
+                (void)buffer_append(&w->sealed, p->sealed.data, p->sealed.size);
+        known_take_endpoints(k, p);
         w->announced = p->presence;
         w->heard = true;
         watched_settle(w);
@@ -271,10 +287,11 @@ static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
 }
 
 /* Anybody can sign a presence; only that of the account's device says where the account is. */
-static int presence_decode_of(const Watched *w, Bytes outer, PresenceRecord *ret) {
+static int presence_decode_of(Directory *d, const Watched *w, Bytes outer, PresenceRecord *ret) {
         if (presence_decode(outer, ret) < 0 || !w->has_device || ret->epoch != w->epoch ||
                 !key_equal(ret->account, w->account) || !key_equal(ret->device, w->device))
                 return -EBADMSG;
+        presence_unseal(d, ret);
         return 0;
 }
 
@@ -287,7 +304,7 @@ int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, 
         if (!w)
                 return 0;
         watched_take_device(w, c->epoch, c->device);
-        r = presence_decode_of(w, presence, &p);
+        r = presence_decode_of(d, w, presence, &p);
         if (r >= 0)
                 r = watched_take(w, &p, now);
         if (r >= 0 && w->known.online)
@@ -330,7 +347,7 @@ static void take_online(Directory *d, Watched *w, const Tracker *t, const Presen
         PresenceRecord p;
         int r;
 
-        if (presence_decode_of(w, push->presence, &p) < 0)
+        if (presence_decode_of(d, w, push->presence, &p) < 0)
                 return;
         r = watched_take(w, &p, push->last_seen);
         watched_say(w, TRACKER_BIT(t), true);
@@ -350,4 +367,26 @@ void presence_pushed(Directory *d, const Tracker *t, const PresencePush *push) {
                 take_online(d, w, t, push);
         else if (w)
                 take_offline(d, w, t, push);
+}
+
+void directory_set_presence_key(
+        Directory *d, const uint8_t account[static KEY_SIZE], const uint8_t *key) {
+        Watched *w = watched_find(d, account);
+        PresenceRecord p = {};
+
+        if (!w)
+                return;
+        w->has_key = key;
+        if (!key)
+                return;
+        memcpy(w->key, key, sizeof(w->key));
+        memcpy(p.account, account, KEY_SIZE);
+        p.sealed = buffer_bytes(&w->sealed);
+        presence_unseal(d, &p);
+        if (p.n_endpoints == 0)
+                return;
+        known_take_endpoints(&w->known, &p);
+        buffer_clear(&w->sealed);
+        if (w->known.online)
+                d->callbacks->presence(d->userdata, account, true, w->known.last_seen, NULL);
 }

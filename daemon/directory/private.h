@@ -35,6 +35,9 @@ typedef struct Watched {
         bool renewed; /* `until` was put off since the last loss */
         KnownPresence known;
         Buffer token; /* of this account; empty: none */
+        bool has_key;
+        uint8_t key[BOX_KEY_SIZE]; /* of its presence */
+        Buffer sealed; /* endpoints that could not be opened, of the newest presence */
         UT_hash_handle hh;
 } Watched;
 
@@ -63,6 +66,7 @@ struct Directory {
         bool started, claimed;
         usec_t told_time, told_at; /* by a tracker, realtime; then, monotonic; 0: not so far */
         Buffer presence; /* as announced */
+        Buffer opened; /* endpoints of the presence that is looked at */
         LoopTimer *announce; /* the next `announce_at` */
         Watched *watched;
         bool watch_again; /* some request to watch found too many open */
@@ -76,6 +80,9 @@ Session *directory_connected_session(const Directory *d);
 
 Watched *watched_find(const Directory *d, const uint8_t *account);
 void watched_free(Watched *w);
+
+/* Endpoints for contacts become endpoints, until the next presence is looked at. */
+void presence_unseal(Directory *d, PresenceRecord *p);
 void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device);
 void session_watch_all(Directory *d, Session *s);
 

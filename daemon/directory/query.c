@@ -86,15 +86,18 @@ int directory_register(Directory *d, DirectoryDoneFn fn, void *userdata) {
 /* Looking up */
 
 /* A presence that does not verify is no presence; who is online without one cannot be reached. */
-static const PresenceRecord *presence_of(Bytes outer, const Record *record, PresenceRecord *buf) {
+static const PresenceRecord *presence_of(
+        Directory *d, Bytes outer, const Record *record, PresenceRecord *buf) {
         if (outer.size == 0 || presence_decode(outer, buf) < 0 ||
                 !key_equal(buf->account, record->account) ||
                 !key_equal(buf->device, record->device.device) || buf->presence == PRESENCE_OFFLINE)
                 return NULL;
+        presence_unseal(d, buf);
         return buf;
 }
 
 static void take_lookup(Query *q, Code code, const char *text, Frame *ok) {
+        Directory *d = q->directory;
         PresenceRecord presence;
         LookupAnswer a;
         Record record;
@@ -111,8 +114,8 @@ static void take_lookup(Query *q, Code code, const char *text, Frame *ok) {
         }
         if (q->name[0] && q->directory->callbacks->named)
                 q->directory->callbacks->named(q->directory->userdata, record.name, record.account);
-        query_answer(q, CODE_OK, "", &record, a.record, presence_of(a.presence, &record, &presence),
-                (Bytes){});
+        query_answer(q, CODE_OK, "", &record, a.record,
+                presence_of(d, a.presence, &record, &presence), (Bytes){});
 }
 
 /* There is room for a question that waits. */
@@ -226,12 +229,13 @@ static void on_list(void *userdata, Code code, const char *text, Frame *ok) {
                 return;
         }
         for (size_t i = 0; i < a->n_peers && q->peer; i++) {
+                Bytes outer = a->peers[i].presence;
                 PresenceRecord presence;
                 Record record;
 
                 if (record_decode(a->peers[i].record, &record) >= 0)
                         q->peer(q->userdata, &record,
-                                presence_of(a->peers[i].presence, &record, &presence));
+                                presence_of(q->directory, outer, &record, &presence));
         }
         query_answer(q, CODE_OK, "", NULL, (Bytes){}, NULL, a->after);
 }

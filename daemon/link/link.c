@@ -456,7 +456,9 @@ static int on_conn_frame(void *userdata, Frame *f) {
                 return link_take_ping(l, f);
         if (f->type == FRAME_PONG)
                 return frame_decode_empty(f);
-        return f->type >= FRAME_IGNORABLE ? 0 : p->callbacks->frame(p->userdata, l, f);
+        if (f->type >= FRAME_IGNORABLE && f->type != FRAME_GRANT)
+                return 0;
+        return p->callbacks->frame(p->userdata, l, f);
 }
 
 static void on_conn_drained(void *userdata) {

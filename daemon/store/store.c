@@ -41,6 +41,7 @@ static const char *const TABLES[] = {
         [TABLE_MAIL_OWED] = "mail-owed",
         [TABLE_TOKEN] = "token",
         [TABLE_READ_RECEIPT] = "read-receipt",
+        [TABLE_PRESENCE_KEY] = "presence-key",
         [_TABLE_MAX] = NULL,
 };
 

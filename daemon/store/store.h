@@ -43,6 +43,7 @@ enum {
         TABLE_TOKEN, /* u32 account -> what lets mail into its mailbox */
         TABLE_READ_RECEIPT, /* u32 feed -> own: ranges that the recipient has signed for as read;
                                foreign: ranges that the user has read and lets its author know */
+        TABLE_PRESENCE_KEY, /* u32 account -> what opens where it is to be found */
         _TABLE_MAX,
 };
 

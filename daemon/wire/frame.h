@@ -59,6 +59,7 @@ typedef enum FrameType {
 
         /* Types from here on are ignored by who does not know them. */
         FRAME_IGNORABLE = 128,
+        FRAME_GRANT = 128,
 } FrameType;
 
 #define FRAME_HEAD_SIZE 4

@@ -130,6 +130,34 @@ static int hello_ok_write(Buffer *out, const HelloOk *h, Bytes presence) {
         return frame_end(&w);
 }
 
+int grant_encode(Buffer *out, const Grant *g) {
+        CborWriter w = frame_begin(out, FRAME_GRANT, 0);
+
+        cbor_pair_some(&w, 3, g->deposit_token);
+        cbor_pair_some(&w, 4, g->presence_key);
+        return frame_end(&w);
+}
+
+int grant_decode(Frame *f, Grant *ret) {
+        CborReader *r = &f->reader;
+        Grant g = {};
+        uint64_t key;
+        int e;
+
+        while (frame_next(f, &key))
+                if (key == 3)
+                        g.deposit_token = cbor_read_some(r, DEPOSIT_TOKEN_MAX);
+                else if (key == 4)
+                        g.presence_key = cbor_read_some(r, PRESENCE_KEY_MAX);
+                else
+                        cbor_unknown_key(r, key);
+        e = frame_close(f, 0);
+        if (e < 0)
+                return e;
+        *ret = g;
+        return 0;
+}
+
 int hello_ok_encode(Buffer *out, const HelloOk *h) {
         int r;
 

@@ -7,6 +7,7 @@
  * HELLO     {3 versions, 4 account expected, 5 certificate, 6 record, 7 boot nonce, 8 heartbeat s,
  *            9 features, 10 time}
  * HELLO_OK  {3 deposit token, 4 presence key, 5 head, 6 receipt, 7 presence}
+ * GRANT     {3 deposit token, 4 presence key}
  * BYE       {3 reason, 4 text, 5 record}
  * ERROR     {3 code, 4 text, 5 retry-after s}
  */
@@ -65,6 +66,15 @@ typedef struct HelloOk {
  * had elsewhere. */
 int hello_ok_encode(Buffer *out, const HelloOk *h);
 int hello_ok_decode(Frame *f, HelloOk *ret);
+
+/* What a contact gets, over a link that was open before he was one, or when there is another key. A
+ * peer that does not know it passes it over. */
+typedef struct Grant {
+        Bytes deposit_token, presence_key; /* empty: left out */
+} Grant;
+
+int grant_encode(Buffer *out, const Grant *g);
+int grant_decode(Frame *f, Grant *ret);
 
 #define REASON_TEXT_MAX 512
 

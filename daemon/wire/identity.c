@@ -377,6 +377,12 @@ int record_compare(const Record *a, Bytes a_outer, const Record *b, Bytes b_oute
 /* Presence: {0 version, 1 account, 2 epoch, 3 device, 4 endpoints, 5 presence, 6 note, 7 seq,
  * 8 endpoints sealed for contacts} */
 
+static void presence_put_endpoints(CborWriter *w, const PresenceRecord *p) {
+        cbor_put_array(w, p->n_endpoints);
+        for (size_t i = 0; i < p->n_endpoints; i++)
+                cbor_put_text_bytes(w, p->endpoints[i]);
+}
+
 int presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out) {
         _cleanup_(buffer_done) Buffer body = BUFFER_NULL;
         CborWriter w = cbor_writer(&body);
@@ -387,13 +393,12 @@ int presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out)
         cbor_pair_uint(&w, 2, p->epoch);
         cbor_pair_bytes(&w, 3, p->device, KEY_SIZE);
         cbor_key(&w, 4);
-        cbor_put_array(&w, p->n_endpoints);
-        for (size_t i = 0; i < p->n_endpoints; i++)
-                cbor_put_text_bytes(&w, p->endpoints[i]);
+        presence_put_endpoints(&w, p);
         cbor_pair_uint(&w, 5, p->presence);
         cbor_key(&w, 6);
         cbor_put_text_bytes(&w, p->note);
         cbor_pair_uint(&w, 7, p->seq);
+        cbor_pair_some(&w, 8, p->sealed);
         cbor_map_end(&w);
         if (w.error < 0)
                 return w.error;
@@ -412,6 +417,38 @@ static void presence_read_endpoints(CborReader *r, PresenceRecord *p) {
                                 false, host, &port) < 0)
                         cbor_refuse(r);
         }
+}
+
+static Bytes presence_account(const PresenceRecord *p) {
+        return (Bytes){.data = p->account, .size = KEY_SIZE};
+}
+
+int presence_seal(const PresenceRecord *p, const uint8_t key[static BOX_KEY_SIZE],
+        const uint8_t nonce[static BOX_NONCE_SIZE], Buffer *out) {
+        _cleanup_(buffer_done) Buffer plain = BUFFER_NULL;
+        CborWriter w = cbor_writer(&plain);
+
+        presence_put_endpoints(&w, p);
+        if (w.error < 0)
+                return w.error;
+        return box_seal(key, nonce, presence_account(p), buffer_bytes(&plain), out);
+}
+
+int presence_open(PresenceRecord *p, const uint8_t key[static BOX_KEY_SIZE], Buffer *buf) {
+        PresenceRecord opened = *p;
+        CborReader r;
+        int e;
+
+        buffer_clear(buf);
+        e = box_open(key, presence_account(p), p->sealed, buf);
+        if (e < 0)
+                return e;
+        r = cbor_reader(buffer_data(buf), buffer_size(buf));
+        presence_read_endpoints(&r, &opened);
+        if (r.error < 0 || r.p != r.end)
+                return -EBADMSG;
+        *p = opened;
+        return 0;
 }
 
 static void presence_read_note(CborReader *r, PresenceRecord *p) {
@@ -447,7 +484,7 @@ static void presence_read_field(CborReader *r, PresenceRecord *p, uint64_t key) 
                 p->seq = cbor_read_uint(r);
                 break;
         case 8:
-                cbor_read_some(r, PRESENCE_MAX);
+                p->sealed = cbor_read_some(r, PRESENCE_MAX);
                 break;
         default:
                 cbor_unknown_key(r, key);

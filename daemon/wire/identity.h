@@ -8,6 +8,7 @@
  * clock or on what the reader expects is asked separately. Times are µs, realtime.
  */
 
+#include "crypto/box.h"
 #include "crypto/hash.h"
 #include "wire/name.h"
 #include "util/usec.h"
@@ -121,11 +122,19 @@ typedef struct PresenceRecord {
         Presence presence;
         Bytes note; /* text, no zero byte */
         uint64_t seq;
+        Bytes sealed; /* endpoints for contacts, who have the presence key; empty: none */
 } PresenceRecord;
 
 /* -EMSGSIZE: over PRESENCE_MAX. */
 int presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out);
 int presence_decode(Bytes outer, PresenceRecord *ret);
+
+/* Appends to OUT the endpoints of P as what `sealed` is to be; and the other way round, with
+ * endpoints that point into BUF. NONCE is fresh randomness. -EBADMSG: `sealed` is empty, was sealed
+ * with another key, or holds no endpoints. */
+int presence_seal(const PresenceRecord *p, const uint8_t key[static BOX_KEY_SIZE],
+        const uint8_t nonce[static BOX_NONCE_SIZE], Buffer *out);
+int presence_open(PresenceRecord *p, const uint8_t key[static BOX_KEY_SIZE], Buffer *buf);
 
 /* As record_parse(). */
 int presence_parse(Bytes outer, PresenceRecord *ret);

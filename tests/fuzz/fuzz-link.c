@@ -109,6 +109,7 @@ static void take_bye(Connection *c, Frame *f) {
 }
 
 static void take_frame(Connection *c, Frame *f) {
+        Grant grant;
         Bytes object, certificate;
         Void v;
 
@@ -127,6 +128,9 @@ static void take_frame(Connection *c, Frame *f) {
         case FRAME_VOID:
                 MUST(void_frame_decode(f, &object, &certificate) == 0);
                 MUST(void_decode(object, sign_key_public(&bob.self.device), &v) == 0);
+                break;
+        case FRAME_GRANT:
+                MUST(grant_decode(f, &grant) == 0);
                 break;
         case FRAME_MESSAGE:
                 take_message(c, f);

@@ -126,11 +126,16 @@ static void write_tracker_frames(Bytes record, Bytes presence) {
         static ListPeersAnswer list;
         static const uint8_t accounts[3][KEY_SIZE] = {{1}, {2}, {3}};
         Publish publish = {.presence = presence, .record = record};
-        Lookup by_name = {.name = "bob"}, by_account = {.account = {1}};
+        Lookup by_name = {.name = "bob"},
+               by_account = {.account = {1}, .token = sample_text("token")};
         LookupAnswer answer = {.record = record, .presence = presence, .last_seen = SAMPLE_TIME};
         ListPeers ask = {.after = sample_text("alice"), .limit = 50, .online = true};
         Watch watch = {.add = {.data = accounts[0], .size = (size_t)2 * KEY_SIZE},
-                .remove = {.data = accounts[2], .size = KEY_SIZE}};
+                .remove = {.data = accounts[2], .size = KEY_SIZE},
+                .tokens = {sample_text("one"), sample_text("two")},
+                .n_tokens = 2};
+        Grant grant = {.deposit_token = sample_text("token"),
+                .presence_key = {.data = accounts[0], .size = KEY_SIZE}};
         PresencePush push = {.account = {1}, .online = true, .last_seen = 5, .presence = presence};
         Buffer b = BUFFER_NULL;
 
@@ -145,6 +150,7 @@ static void write_tracker_frames(Bytes record, Bytes presence) {
         frame("lookup-answer", ECHO_OK_LOOKUP, lookup_answer_encode(&b, 4, &answer), &b);
         frame("list", 0, list_peers_encode(&b, 5, &ask), &b);
         frame("list-answer", ECHO_OK_LIST, list_peers_answer_encode(&b, 5, &list), &b);
+        frame("grant", 0, grant_encode(&b, &grant), &b);
         frame("watch", 0, watch_encode(&b, 6, &watch), &b);
         frame("push-presence", 0, presence_push_encode(&b, &push), &b);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who is listed, who sees that somebody is there, and where: privacy.* of p2pchatd.conf."""
 
-from harness import wait_until
+from harness import free_port, wait_until
 from test_reload import reload
 
 
@@ -93,3 +93,82 @@ def test_nobody_sees_who_hides(lab, alice):
     alice.exchange(bob, "contacts know where he was")
     change(bob)
     wait_until(lambda: listed(carol, "bob"), what="bob is there again")
+
+
+# Where somebody is
+
+HIDDEN = privacy(endpoints="contacts")
+NO_MAIL = "mailbox = { enabled = false; };"
+
+
+def move(user, more):
+    """To a port where nobody has been told to look for him."""
+    user.stop()
+    port = free_port()
+    user.configure(f'listen = {{ address = "127.0.0.1"; port = {port}; }}; {more}')
+    user.start()
+    user.wait_state("online")
+    return port
+
+
+def shown_endpoints(user, name):
+    return next(p for p in user.list("ListPeers", all=True) if p["name"] == name).get("endpoints", [])
+
+
+def never_comes(sender, receiver, message):
+    """Somebody else's, sent later, has come, and the sender has looked for its recipient."""
+    assert sender.status()["links"] == 0
+    assert message not in [m["id"] for m in receiver.history(sender.name)]
+    assert next(m for m in sender.history(receiver.name) if m["id"] == message)["state"] == "queued"
+
+
+def test_contacts_find_whom_strangers_do_not(lab):
+    tracker = lab.tracker(config=NO_MAIL)
+    alice, bob, carol = (lab.user(name).join() for name in ("alice", "bob", "carol"))
+    bob.exchange(alice)
+    bob.exchange(alice, "the key has come over the link")
+    port = move(bob, HIDDEN)
+    stranger = carol.send("bob", "from a stranger")
+    alice.exchange(bob, "the contact has opened where he is")
+    wait_until(lambda: shown_endpoints(alice, "bob") == [f"127.0.0.1:{port}"], what="alice sees it")
+    assert presence(alice, "bob") == "online" and listed(carol, "bob")
+    assert shown_endpoints(carol, "bob") == []
+    never_comes(carol, bob, stranger)
+    disk = b"".join(f.read_bytes() for f in tracker.state.rglob("data.mdb"))
+    assert b"carol" in disk and f"127.0.0.1:{port}".encode() not in disk
+    bob.configure(f'listen = {{ address = "127.0.0.1"; port = {port}; }};')
+    reload(bob)
+    carol.wait_delivered("bob", [stranger])
+
+
+def test_hiding_begins_while_it_runs(lab):
+    lab.tracker(config=NO_MAIL)
+    alice, bob = (lab.user(name).join() for name in ("alice", "bob"))
+    alice.exchange(bob)         # who becomes a contact with this, and gets the key over this link
+    bob.exchange(alice)
+    change(bob, endpoints="contacts")
+    carol = lab.user("carol").join()
+    wait_until(lambda: shown_endpoints(carol, "bob") == [], what="carol does not see where he is")
+    move(alice, "")
+    alice.exchange(bob)
+    move(bob, HIDDEN)
+    alice.exchange(bob, "found again")
+    never_comes(carol, bob, carol.send("bob", "from a stranger"))
+
+
+def test_who_is_blocked_finds_nobody_any_more(lab):
+    lab.tracker(config=NO_MAIL)
+    alice, bob, carol = (lab.user(name).join() for name in ("alice", "bob", "carol"))
+    for contact in (alice, carol):
+        bob.exchange(contact)
+    move(bob, HIDDEN)
+    for contact in (alice, carol):
+        contact.exchange(bob)
+    bob.call("Block", "sa{sv}", "carol", {})
+    alice.exchange(bob, "who has got the new key")
+    port = move(bob, HIDDEN)
+    lost = carol.send("bob", "from somebody blocked")
+    alice.exchange(bob, "found again")
+    wait_until(lambda: shown_endpoints(alice, "bob") == [f"127.0.0.1:{port}"], what="alice sees it")
+    assert f"127.0.0.1:{port}" not in shown_endpoints(carol, "bob")
+    never_comes(carol, bob, lost)

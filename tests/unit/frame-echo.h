@@ -223,6 +223,7 @@ static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
 /* The error of the decoder; 0 with the frame as encoded again in OUT; or ECHO_LOSSY. */
 static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         HelloOk h;
+        Grant g;
         int r;
 
         switch (f->type) {
@@ -231,6 +232,9 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_HELLO_OK:
                 r = hello_ok_decode(f, &h);
                 return r < 0 ? r : hello_ok_encode(out, &h);
+        case FRAME_GRANT:
+                r = grant_decode(f, &g);
+                return r < 0 ? r : grant_encode(out, &g);
         case FRAME_BYE:
         case FRAME_ERROR:
                 return echo_refusal(f, out);

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "chat-lab.h"
+#include "store/presence-key.h"
 #include "db/private.h"
 #include "tracker-lab.h"
 
@@ -210,5 +211,40 @@ TEST(a_change_of_privacy_makes_a_new_record_and_nothing_else_does) {
         chat_lab_start(&lab);
         r = record_of(&lab);
         CHECK(r.listed && r.presence == VISIBLE_ALL && r.endpoints == VISIBLE_ALL && r.seq > seq);
+        chat_lab_free(&lab);
+}
+
+TEST(endpoints_for_contacts_are_sealed) {
+        static const Endpoints endpoints = {.text = {"192.0.2.1:7425", "[2001:db8::1]:1"}, .n = 2};
+        _cleanup_(buffer_done) Buffer buf = BUFFER_NULL;
+        uint8_t key[BOX_KEY_SIZE], other[BOX_KEY_SIZE] = {1};
+        PresenceRecord p;
+        ChatLab lab;
+        Bytes said;
+
+        chat_lab_new(&lab);
+        set_privacy(&lab, true, VISIBLE_ALL, VISIBLE_CONTACTS);
+        parts_publish(lab.parts, &endpoints);
+        said = account_presence(lab.parts->account);
+        CHECK(!memmem(said.data, said.size, "192.0.2.1", 9) &&
+                !memmem(said.data, said.size, "2001:db8", 8));
+        CHECK_OK(presence_decode(said, &p));
+        CHECK_EQ(p.n_endpoints, 0);
+        CHECK_EQ(presence_open(&p, other, &buf), -EBADMSG);
+        CHECK_EQ(store_get_presence_key(store_write(lab.store), key), 1);
+        CHECK_OK(presence_open(&p, key, &buf));
+        CHECK_EQ(p.n_endpoints, 2);
+        CHECK(bytes_equal(p.endpoints[1], text_bytes("[2001:db8::1]:1")));
+
+        /* Who has the key so far has none from now on. */
+        CHECK_OK(account_change_presence_key(lab.parts->account));
+        CHECK_OK(presence_decode(account_presence(lab.parts->account), &p));
+        CHECK_EQ(presence_open(&p, key, &buf), -EBADMSG);
+        CHECK_EQ(store_get_presence_key(store_write(lab.store), key), 1);
+        CHECK_OK(presence_open(&p, key, &buf));
+
+        set_privacy(&lab, true, VISIBLE_ALL, VISIBLE_ALL);
+        CHECK_OK(presence_decode(account_presence(lab.parts->account), &p));
+        CHECK(p.n_endpoints == 2 && p.sealed.size == 0);
         chat_lab_free(&lab);
 }
