@@ -29,7 +29,7 @@ typedef enum EntryState {
 
 typedef struct Entry {
         EntryState state;
-        uint64_t expires;
+        uint64_t expires; /* of a tombstone: when the item was ended */
         uint8_t by[DSTORE_BY_SIZE];
 
         /* Not of a tombstone. */
@@ -283,7 +283,7 @@ static int entry_replace(
 }
 
 static int entry_bury(LmdbStore *s, DbTxn *txn, Place p, const Entry *old) {
-        Entry new = {.state = ENTRY_GONE, .expires = old->expires};
+        Entry new = {.state = ENTRY_GONE, .expires = loop_realtime(s->loop)};
 
         memcpy(new.by, old->by, DSTORE_BY_SIZE);
         return entry_replace(s, txn, p, old, &new, (Bytes){});

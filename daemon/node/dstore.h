@@ -46,14 +46,17 @@ typedef struct DStoreWatch DStoreWatch;
 
 /*
  * Sets: items that wait under a key until somebody has taken them, in the order of arrival. An item
- * ends by set_ack(), set_withdraw() or its time. The first two leave a tombstone until a day after
- * that time: the same id does not come back, and who asks is told that it has been there.
+ * ends by set_ack(), set_withdraw() or its time. The first two leave a tombstone: the same id does
+ * not come back, and who asks is told that it has been there.
  */
 
 #define DSTORE_BY_SIZE 16
 #define DSTORE_PAGE_MAX 64 /* items of a set_list() */
 #define DSTORE_FIND_MAX 16 /* ids of a set_find() */
-#define DSTORE_TOMBSTONE_TIME USEC_PER_DAY
+
+/* From the end of its item. Longer than anybody may want an item to be kept when he adds it: once
+ * the tombstone is over, what would bring the item back is too. */
+#define DSTORE_TOMBSTONE_TIME (31 * USEC_PER_DAY)
 
 /* Tombstones count too, or whoever deposits and withdraws could fill the disk: where there are so
  * many for each item that a quota allows, nothing new is taken. */

@@ -48,6 +48,7 @@
 
 /* A sender's clock may be ahead. */
 #define MAIL_AHEAD USEC_PER_HOUR
+_Static_assert(MAIL_LIFETIME_MAX + MAIL_AHEAD < DSTORE_TOMBSTONE_TIME, "nothing comes back");
 
 /* A recipient hears that there is mail as often, at most. */
 #define MAIL_TOLD_INTERVAL USEC_PER_SEC

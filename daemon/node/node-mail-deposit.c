@@ -6,8 +6,6 @@
  * is charged to its address.
  */
 
-#include <stdio.h>
-
 #include "crypto/stamp.h"
 #include "node/node-internal.h"
 
@@ -170,23 +168,20 @@ static void on_intake_user(void *userdata, int error, Bytes blob) {
 
 static bool deposit_check(Client *c, uint64_t id, const Deposit *d, Envelope *ret) {
         uint64_t now = loop_realtime(c->node->loop);
-        unsigned days = c->node->limits->mailbox_days;
-        char text[128];
-
         if (envelope_decode(d->envelope, ret) < 0) {
                 client_error(c, id, CODE_INVALID_ARGS, "the envelope is ill-formed", 0);
                 return false;
         }
-        if (d->expires <= now || d->expires > now + days * USEC_PER_DAY + MAIL_AHEAD) {
-                snprintf(text, sizeof(text), "it must end in the future, in at most %u day%s", days,
-                        PLURAL(days));
-                client_error(c, id, CODE_INVALID_ARGS, text, 0);
+        if (d->expires <= now || d->expires > now + MAIL_LIFETIME_MAX + MAIL_AHEAD) {
+                client_error(c, id, CODE_INVALID_ARGS,
+                        "it must end in the future, in at most 30 days", 0);
                 return false;
         }
         return true;
 }
 
-/* A copy, until the store has it: an engine may answer later. */
+/* A copy, until the store has it: an engine may answer later. Here it ends when this tracker wants
+ * it to; the sender finds that out by MAIL_STATUS, and leaves it again if he has to. */
 static void intake_start(Client *c, uint64_t id, const Deposit *d, const Envelope *e) {
         Intake *in = client_request_new(c, id, sizeof(*in));
         uint8_t key[SHA256_SIZE];
@@ -201,6 +196,8 @@ static void intake_start(Client *c, uint64_t id, const Deposit *d, const Envelop
                 return;
         }
         in->deposit = *d;
+        in->deposit.expires =
+                MIN(d->expires, loop_realtime(n->loop) + n->limits->mailbox_days * USEC_PER_DAY);
         in->deposit.envelope.data = in->data;
         in->deposit.token.data = in->data + d->envelope.size;
         copy_bytes(in->data, d->envelope.data, d->envelope.size);

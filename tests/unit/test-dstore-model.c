@@ -224,6 +224,7 @@ static bool trial_add(Lab *lab, Model *m, uint8_t set, uint8_t id) {
 static bool trial_end(Lab *lab, Model *m, uint8_t set, uint8_t id) {
         ModelEntry *e = &m->entries[set][id], seen = model_seen(lab, e);
         bool held = seen.state == MODEL_HELD || seen.state == MODEL_NOTED;
+        uint64_t ended = loop_realtime(lab->loop);
         bool wrong = pick(lab, 4) == 0;
         Done d;
 
@@ -237,8 +238,10 @@ static bool trial_end(Lab *lab, Model *m, uint8_t set, uint8_t id) {
                 if (d.error >= 0)
                         CHECK_EQ(d.result, held && wrong ? SET_LOCKED : SET_OK);
         }
-        if (d.error >= 0 && held && !wrong)
+        if (d.error >= 0 && held && !wrong) {
                 e->state = MODEL_GONE;
+                e->expires = ended;
+        }
         return d.error >= 0;
 }
 

@@ -109,11 +109,10 @@ TEST(deposits_that_are_refused) {
         l = m.letter;
         l.deposit.expires = loop_realtime(&m.lab.loop.loop);
         CHECK_EQ(deposit(&m.sender, &l), CODE_INVALID_ARGS);
-        m.lab.limits.mailbox_days = 7;
-        s = try_deposit(&m.sender, &m.letter, NULL); /* which is for ten */
+        l.deposit.expires = loop_realtime(&m.lab.loop.loop) + 31 * USEC_PER_DAY;
+        s = try_deposit(&m.sender, &l, NULL);
         CHECK_EQ(s.code, CODE_INVALID_ARGS);
-        CHECK(strstr(s.text, "7 days"));
-        m.lab.limits.mailbox_days = 30;
+        CHECK(strstr(s.text, "30 days"));
 
         letter_new(&m.lab, &stranger, 1, 300, &l);
         CHECK_EQ(deposit(&m.sender, &l), CODE_UNKNOWN_PEER);
@@ -463,6 +462,34 @@ TEST(what_nobody_collects_is_removed_in_time) {
         lab_advance(&m.lab, 2 * USEC_PER_MINUTE);
         LAB_UNTIL(&m.lab, node_stats(m.lab.node)->mail_items == 0);
         CHECK_EQ(node_stats(m.lab.node)->mail_bytes, 0);
+        mail_free(&m);
+}
+
+TEST(a_tracker_may_keep_mail_for_a_shorter_time_than_its_sender_wants) {
+        CollectAnswer a;
+        Mail m;
+
+        mail_new(&m);
+        m.lab.limits.mailbox_days = 3;
+        CHECK_EQ(deposit(&m.sender, &m.letter), CODE_OK); /* for ten days */
+        CHECK_EQ(collect(&m.recipient, nothing, 10, &a), CODE_OK);
+        CHECK(a.items[0].expires <= loop_realtime(&m.lab.loop.loop) + 3 * USEC_PER_DAY);
+        caller_free(&m.recipient);
+        caller_free(&m.sender);
+        lab_advance(&m.lab, 3 * USEC_PER_DAY);
+        caller_new(&m.lab, &m.bob, &m.recipient);
+        caller_new(&m.lab, NULL, &m.sender);
+        CHECK_EQ(mail_state(&m.sender, &m.letter, NULL), MAIL_UNKNOWN);
+        CHECK_EQ(deposit(&m.sender, &m.letter), CODE_OK);
+        CHECK_EQ(mail_state(&m.sender, &m.letter, NULL), MAIL_HELD);
+        CHECK_EQ(collected(&m.recipient, &m.letter, nothing), CODE_OK);
+
+        caller_free(&m.recipient); /* but what was collected is gone until it is over for all */
+        caller_free(&m.sender);
+        lab_advance(&m.lab, 5 * USEC_PER_DAY);
+        caller_new(&m.lab, NULL, &m.sender);
+        CHECK_EQ(deposit(&m.sender, &m.letter), CODE_OK);
+        CHECK_EQ(mail_state(&m.sender, &m.letter, NULL), MAIL_GONE);
         mail_free(&m);
 }
 
