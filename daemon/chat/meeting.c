@@ -69,7 +69,9 @@ static int take_answer(Meeting *m, Code code, const Record *record, Bytes outer,
         }
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
-        r = contact_get(store_write(s), record->account, &k);
+        r = chat_check_claims(c, m->name, record->account, e);
+        if (r >= 0)
+                r = contact_get(store_write(s), record->account, &k);
         if (r > 0 && k.flags & CONTACT_BLOCKED && !m->block)
                 return contact_blocked_error(m->name, e);
         if (r >= 0)

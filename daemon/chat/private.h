@@ -140,6 +140,13 @@ bool chat_is_self(const Chat *c, const char *text);
 /* Asks the directory about TEXT, a name or @ACCOUNT. As directory_lookup(). */
 int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata);
 
+/* The name is only claimed by K, who is no contact, and confirmed by nobody. */
+bool chat_is_claim(DbTxn *txn, const char *text, const Contact *k);
+
+/* A directory says that TEXT is ACCOUNT's: -ECANCELED with ERROR filled in where somebody else, who
+ * is known here, neither blocked nor contradicted before, claims it. */
+int chat_check_claims(Chat *c, const char *text, const uint8_t *account, ChatError *error);
+
 /* Why a look-up of TEXT has told nothing. */
 int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error);
 

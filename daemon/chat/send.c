@@ -174,10 +174,17 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
         Contact to;
         int r;
 
-        if (code != CODE_OK)
-                return chat_lookup_error(c, p->to, code, e);
+        if (code != CODE_OK) {
+                r = chat_find_contact(store_write(c->parts.store), p->to, &to, e);
+                if (r > 0 && !to.has_rival)
+                        return send_to(c, p, &to, e); /* who claims the name, if nobody else does */
+                return r < 0 ? r : chat_lookup_error(c, p->to, code, e);
+        }
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
+        r = chat_check_claims(c, p->to, record->account, e);
+        if (r < 0)
+                return r;
         if (id_is_of_another(c, p, record->account))
                 return refuse_id(e);
         if (contact_get(store_write(c->parts.store), record->account, &to) > 0 &&
@@ -310,6 +317,7 @@ static int send_message(
                 .expires = args->expires,
                 .fn = fn,
                 .userdata = userdata};
+        bool claimed;
         Contact to;
         int r;
 
@@ -336,7 +344,13 @@ static int send_message(
                         return key_changed_error(&to, args->to, error);
                 r = to.flags & CONTACT_PINNED; /* else another may be meant */
         }
-        return r > 0 ? send_to(c, &p, &to, error) : look_up(c, &p, error);
+        if (r > 0 && !chat_is_claim(store_write(c->parts.store), args->to, &to))
+                return send_to(c, &p, &to, error);
+        claimed = r > 0;
+        r = look_up(c, &p, error);
+        if (r < 0 && claimed && streq(error->name, code_name(CODE_TRACKER_UNREACHABLE)))
+                return send_to(c, &p, &to, error); /* nobody can be asked */
+        return r;
 }
 
 void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata) {

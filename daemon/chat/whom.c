@@ -63,6 +63,29 @@ int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata
         return directory_lookup(c->parts.directory, name, NULL, fn, userdata);
 }
 
+bool chat_is_claim(DbTxn *txn, const char *text, const Contact *k) {
+        char shown[SHOWN_NAME_SIZE];
+
+        return text[0] != '@' && !strchr(text, '~') && !(k->flags & CONTACT_PINNED) &&
+                !streq(contact_shown_name(txn, k, shown), k->name);
+}
+
+int chat_check_claims(Chat *c, const char *text, const uint8_t *account, ChatError *error) {
+        char shown[SHOWN_NAME_SIZE], other[BASE32_KEY_SIZE + 1];
+        DbTxn *txn = store_write(c->parts.store);
+        Contact k;
+        int r;
+
+        r = chat_find_contact(txn, text, &k, error);
+        if (r <= 0 || key_equal(k.account, account) || k.flags & CONTACT_BLOCKED || k.has_rival ||
+                !chat_is_claim(txn, text, &k))
+                return r;
+        return chat_error(error, CODE_AMBIGUOUS_NAME,
+                "The name %.40s is claimed by %s, who is known here, and by @%s, whom the tracker "
+                "knows: say which one.",
+                text, contact_shown_name(txn, &k, shown), base32_encode_key(account, other));
+}
+
 int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error) {
         if (code == CODE_UNKNOWN_PEER)
                 return chat_error(error, CODE_UNKNOWN_PEER, "Nobody is registered as %s.", text);

@@ -336,15 +336,20 @@ static int contact_set_alias(Store *s, Contact *c, const char *alias) {
 }
 
 int contact_unpin(Store *s, const uint8_t account[static KEY_SIZE]) {
+        bool was_pinned;
         Contact c;
         int r;
 
         r = contact_get(db_write(s->db), account, &c);
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
+        was_pinned = c.flags & CONTACT_PINNED;
         c.flags &= (uint8_t) ~(
                 CONTACT_PINNED | CONTACT_REQUEST | CONTACT_VERIFIED | CONTACT_KEY_CHANGED);
-        return contact_set_alias(s, &c, "");
+        r = contact_set_alias(s, &c, "");
+        if (r >= 0 && was_pinned)
+                r = name_take_back(s, c.name, &c);
+        return MIN(r, 0);
 }
 
 int contact_rename(Store *s, const uint8_t account[static KEY_SIZE], const char *alias) {

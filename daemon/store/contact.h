@@ -69,8 +69,8 @@ int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t 
 /* A contact from now on, by its plain name if no other contact has that. */
 int contact_pin(Store *s, const uint8_t account[static KEY_SIZE]);
 
-/* No contact any more, nor a request. The row stays, and what names it; the alias goes, and another
- * may get the name. */
+/* No contact any more, nor a request. The row stays, and with it the claim to the name; the alias
+ * goes, and so does the plain name that a contact has by being one. */
 int contact_unpin(Store *s, const uint8_t account[static KEY_SIZE]);
 
 /* ALIAS is canonical, or "" to take it back. -EEXIST: another contact has this name. */

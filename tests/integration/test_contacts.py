@@ -287,6 +287,30 @@ def test_who_was_never_seen_is_blocked_by_his_account(lab, asking):
     assert {r["name"] for r in alice.list("ListRequests")} == {"bob", "carol"}
 
 
+# names that are only claimed
+
+def test_who_only_claims_a_name_gets_nothing_that_is_for_its_owner(lab, tracker):
+    port = harness.free_port()
+    alice = lab.user("alice", f'{ASK}\nlisten = {{ address = "127.0.0.1"; port = {port}; }};').join()
+    bob = lab.user("bob").join()
+    elsewhere = lab.tracker("elsewhere")
+    mallory = lab.user("mallory", trackers=[elsewhere.address()]).join("bob")
+    call(mallory, "AddContact", "alice", at=f"127.0.0.1:{port}#{alice.property('Account')}")
+    mallory.wait_delivered("alice", [mallory.send("alice", "it is me, bob")])
+    shown = "bob~" + mallory.property("Account")[:4]
+    assert [r["name"] for r in alice.list("ListRequests")] == [shown]
+
+    error = sent_refused(alice, "bob")
+    assert error.name == "AmbiguousName"
+    assert shown in error.message and account(bob) in error.message
+    assert refused(alice, "AddContact", "bob") == "AmbiguousName"
+    alice.wait_delivered(shown, [alice.send(account(mallory), "are you?")])
+    call(alice, "RemoveContact", shown)
+    call(alice, "Block", shown)
+    alice.exchange(bob, "now it is clear who is meant")
+    assert mallory.history("alice")[-1]["text"] == "are you?"
+
+
 # names that point elsewhere
 
 def use_tracker(user, tracker):
