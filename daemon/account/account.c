@@ -198,14 +198,30 @@ static bool account_is_due(const Account *a) {
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
 
-/* What a directory hears of is on disk: the record's prekey is needed to open mail. */
+/* A record that is not on disk is shown to nobody: its prekey is needed to open mail. So it is the
+ * one before again, which is still due to be renewed. */
+static void renewal_failed(Account *a) {
+        Identity kept, *i = &a->identity;
+
+        if (store_load_identity(a->store, &kept) > 0) {
+                buffer_done(&i->certificate);
+                buffer_done(&i->record);
+                i->certificate = kept.certificate;
+                i->record = kept.record;
+                kept.certificate = kept.record = BUFFER_NULL;
+                identity_done(&kept);
+                account_set_local(a);
+        } else
+                a->certified = 0;
+        loop_timer_set(a->renewal, loop_now(a->loop) + RENEWAL_RETRY);
+}
+
 static void on_renewed(void *userdata, int error) {
         Account *a = userdata;
 
-        if (error < 0) {
-                a->recorded = 0; /* due again */
-                loop_timer_set(a->renewal, loop_now(a->loop) + RENEWAL_RETRY);
-        } else if (account_is_active(a))
+        if (error < 0)
+                renewal_failed(a);
+        else if (account_is_active(a))
                 account_publish(a, &a->endpoints);
 }
 
@@ -603,8 +619,8 @@ void account_start(Account *a) {
         a->callbacks->use_tracker(a->userdata, a->identity.tracker);
         if (!account_is_active(a))
                 return;
-        if (account_is_due(a) && account_renew(a) >= 0)
-                (void)store_commit(a->store);
         loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
+        if (account_is_due(a) && account_renew(a) >= 0 && store_commit(a->store) < 0)
+                renewal_failed(a);
         a->callbacks->active(a->userdata, true);
 }
