@@ -128,8 +128,15 @@ static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZ
         parts_changed(p);
 }
 
+static void on_prekey_missing(void *userdata) {
+        const Parts *p = userdata;
+
+        account_renew_prekey(p->account);
+}
+
 static const DeliveryCallbacks delivery_callbacks = {
         .link_changed = on_link_changed,
+        .prekey_missing = on_prekey_missing,
 };
 
 static void on_events(void *userdata, int error) {

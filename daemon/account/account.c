@@ -35,6 +35,7 @@ struct Account {
         AccountPrivacy privacy, stated; /* as it is to be, and as the record says */
         Endpoints endpoints;
         bool started, published;
+        bool prekey_lost; /* that of the record */
         Buffer presence;
         LoopTimer *renewal;
 
@@ -93,7 +94,7 @@ static int find_prekey(Account *a, PrekeyRow *ret) {
         r = prekey_newest(store_write(a->store), &last);
         if (r < 0)
                 return r;
-        if (r == 0 || now < last.made || now - last.made >= PREKEY_ROTATION)
+        if (r == 0 || a->prekey_lost || now < last.made || now - last.made >= PREKEY_ROTATION)
                 r = make_prekey(a, last.id, ret);
         else
                 *ret = last;
@@ -154,6 +155,7 @@ static int make_record(Account *a, usec_t now) {
         if (r < 0)
                 return r;
         i->record_seq = rec.seq;
+        a->prekey_lost = false;
         return 0;
 }
 
@@ -193,7 +195,8 @@ static bool same_privacy(const AccountPrivacy *a, const AccountPrivacy *b) {
 static bool account_is_due(const Account *a) {
         usec_t now = loop_realtime(a->loop);
 
-        return now >= a->certified + IDENTITY_RENEWAL || !same_privacy(&a->privacy, &a->stated) ||
+        return now >= a->certified + IDENTITY_RENEWAL || a->prekey_lost ||
+                !same_privacy(&a->privacy, &a->stated) ||
                 (directory_is_refused(a->directory) &&
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
@@ -229,6 +232,11 @@ static void account_look_at_times(Account *a) {
         if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0 &&
                 store_after_commit(a->store, on_renewed, a) < 0)
                 on_renewed(a, -ENOMEM);
+}
+
+void account_renew_prekey(Account *a) {
+        a->prekey_lost = true;
+        account_look_at_times(a);
 }
 
 void account_set_privacy(Account *a, const AccountPrivacy *p) {

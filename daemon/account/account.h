@@ -57,6 +57,10 @@ void account_set_privacy(Account *a, const AccountPrivacy *p);
  * where only contacts do. The others are to be given the new one. */
 int account_change_presence_key(Account *a);
 
+/* The prekey of the present record is known to be of no use: a new one, and a record that names it,
+ * in this batch; published after it. */
+void account_renew_prekey(Account *a);
+
 /* Offered from now on, in s. */
 void account_set_heartbeat(Account *a, uint32_t heartbeat);
 

@@ -22,6 +22,10 @@ typedef struct Delivery Delivery;
 typedef struct DeliveryCallbacks {
         /* The link to somebody is up or down. */
         void (*link_changed)(void *userdata, const uint8_t account[static KEY_SIZE], bool up);
+
+        /* Mail was sealed to a prekey of this account that is not known here: its record has to
+         * name another. May be NULL. */
+        void (*prekey_missing)(void *userdata);
 } DeliveryCallbacks;
 
 typedef struct DeliverySettings {

@@ -218,6 +218,22 @@ static int take_statement(Mail *m, const Content *content) {
 
 /* Opening */
 
+/* A copy of an older state runs here when somebody was shown a prekey that is later than all that
+ * are known. Nobody else makes this account renew its record more often than that. */
+#define PREKEY_MISSING_INTERVAL USEC_PER_HOUR
+
+static void look_for_lost(Mail *m, uint64_t id) {
+        Delivery *d = m->delivery;
+        usec_t now = loop_realtime(m->loop);
+        PrekeyRow newest = {};
+
+        if (prekey_newest(store_write(m->store), &newest) >= 0 && id > newest.id &&
+                id <= now / USEC_PER_MSEC && now - newest.made >= PREKEY_MISSING_INTERVAL &&
+                d->callbacks->prekey_missing)
+                d->callbacks->prekey_missing(d->userdata);
+        explicit_bzero(&newest, sizeof(newest));
+}
+
 static int open_envelope(Mail *m, Bytes bytes, Buffer *plain) {
         const uint8_t *self = sign_key_public(&m->delivery->self->account);
         PrekeyRow key;
@@ -227,8 +243,12 @@ static int open_envelope(Mail *m, Bytes bytes, Buffer *plain) {
         if (envelope_decode(bytes, &e) < 0)
                 return -EBADMSG;
         r = prekey_get(store_write(m->store), e.prekey, &key);
-        if (r <= 0)
-                return r < 0 ? r : -ENOKEY;
+        if (r == 0) {
+                look_for_lost(m, e.prekey);
+                return -ENOKEY;
+        }
+        if (r < 0)
+                return r;
         r = envelope_open(plain, self, &e, key.suite, key.secret);
         explicit_bzero(&key, sizeof(key));
         return r;
