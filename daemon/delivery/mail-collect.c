@@ -37,6 +37,16 @@ static void collector_free(MailCollector *c) {
         free(c);
 }
 
+/* The session may have been ended while nothing was asked of it. */
+static bool session_is_there(const MailCollector *c) {
+        const Directory *dir = c->mail->delivery->directory;
+
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                if (directory_session(dir, i) == c->session)
+                        return true;
+        return false;
+}
+
 static void collect_page(MailCollector *c);
 
 /* Everybody's mailbox of this account is empty: what can be opened by old prekeys is here. */
@@ -151,11 +161,12 @@ static void page_done(MailCollector *c) {
 static void on_page_batch(void *userdata, int error) {
         MailCollector *c = userdata;
 
-        if (error < 0) {
+        if (!session_is_there(c))
+                collector_free(c);
+        else if (error < 0)
                 collect_later(c);
-                return;
-        }
-        page_done(c);
+        else
+                page_done(c);
 }
 
 static void take_item(MailCollector *c, Bytes envelope) {
@@ -183,8 +194,12 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
         _cleanup_(freep) CollectAnswer *page = malloc(sizeof(*page));
         MailCollector *c = userdata;
 
-        if (code == CODE_TRACKER_UNREACHABLE || code == CODE_NOT_SUPPORTED) {
-                collector_free(c); /* it has no mailboxes, or another begins when it is back */
+        if (code == CODE_TRACKER_UNREACHABLE) {
+                collector_free(c); /* another begins when it is back */
+                return;
+        }
+        if (code == CODE_NOT_SUPPORTED) { /* it has no mailboxes */
+                collect_end(c);
                 return;
         }
         if (!page || code != CODE_OK || collect_answer_decode(ok, page) < 0) {
@@ -206,16 +221,6 @@ static void collect_page(MailCollector *c) {
         loop_timer_set(c->timer, USEC_INFINITY);
         if (session_collect(c->session, &ask, on_page, c) < 0)
                 collect_later(c);
-}
-
-/* The session may have been ended while nothing was asked of it. */
-static bool session_is_there(const MailCollector *c) {
-        const Directory *dir = c->mail->delivery->directory;
-
-        for (size_t i = 0; i < directory_n_trackers(dir); i++)
-                if (directory_session(dir, i) == c->session)
-                        return true;
-        return false;
 }
 
 static void on_timer(void *userdata) {

@@ -7,6 +7,9 @@
 /* Nonces that are tried before the loop goes on: about two milliseconds. */
 #define STAMP_TRIES 2048
 
+/* A tracker may keep mail for a day only. */
+#define SHORTER_MAX 5
+
 /* So much of its life a token has left when it is given away. */
 #define TOKEN_STEP (DEPOSIT_TOKEN_LIFETIME / 6)
 
@@ -57,7 +60,7 @@ static const Prekey *find_prekey(const Record *record) {
 }
 
 /* CONTENT, with what the recipient needs for an answer, for TO. 1; 0: there is no key for that. */
-static int seal(MailJob *j, DbTxn *txn, const Contact *to, Content *content) {
+static int seal(MailJob *j, const Contact *to, Content *content) {
         Delivery *d = j->target->mail->delivery;
         _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
         _cleanup_(grant_done) GrantBuffer g = GRANT_BUFFER_NULL;
@@ -87,7 +90,7 @@ static int seal(MailJob *j, DbTxn *txn, const Contact *to, Content *content) {
         if (r == -EKEYREJECTED)
                 return 0;
         if (r >= 0)
-                r = store_get_token(txn, to->number, &token);
+                r = store_get_token(store_write(d->store), to->number, &token);
         if (r > 0)
                 r = buffer_append(&j->token, token.data, token.size);
         if (r < 0)
@@ -116,7 +119,6 @@ static void on_message_left(MailJob *j) {
                 r = store_mark_stored(m->store, &j->item, &j->message, loop_realtime(m->loop));
         if (r < 0)
                 delivery_store_failed(m->delivery, "What lies in a mailbox could not be noted", r);
-        t->sealed = j->item.at;
         t->withdraw = true; /* it may have been delivered meanwhile */
         t->withdrawn = (OutboxPosition){};
 }
@@ -143,6 +145,10 @@ static void job_refused(MailJob *j) {
         if (j->code == CODE_NOT_ALLOWED && buffer_size(&j->token) > 0)
                 again = store_set_token(s, t->number, (Bytes){}) > 0;
         t->renewed = j->renewed;
+        if (j->code == CODE_INVALID_ARGS && t->mail->shorter < SHORTER_MAX) {
+                t->mail->shorter++;
+                again = true;
+        }
         if (again) {
                 mail_job_end(j);
                 mail_target_again(t);
@@ -256,8 +262,9 @@ static int job_sealed(MailJob *j, int r) {
         return r;
 }
 
-static int get_recipient(DbTxn *txn, const MailTarget *t, Contact *ret) {
-        int r = contact_get(txn, t->account, ret);
+/* As he is in the batch: his record and token may just have changed. */
+static int get_recipient(const MailTarget *t, Contact *ret) {
+        int r = contact_get(store_write(t->mail->store), t->account, ret);
 
         return r > 0 && (ret->flags & CONTACT_BLOCKED) ? 0 : r;
 }
@@ -265,7 +272,7 @@ static int get_recipient(DbTxn *txn, const MailTarget *t, Contact *ret) {
 /* What there is to seal */
 
 static usec_t expiry_of(const Mail *m, usec_t message) {
-        return MIN(message, loop_realtime(m->loop) + MAIL_LIFETIME_MAX);
+        return MIN(message, loop_realtime(m->loop) + (MAIL_LIFETIME_MAX >> m->shorter));
 }
 
 static int seal_receipt(MailJob *j, DbTxn *txn) {
@@ -275,25 +282,43 @@ static int seal_receipt(MailJob *j, DbTxn *txn) {
         Contact to;
         int r;
 
-        r = get_recipient(txn, j->target, &to);
+        r = get_recipient(j->target, &to);
         if (r > 0)
                 r = receipt_make(d, txn, j->owed.feed, j->owed.state, &object);
+        if (r == 0) /* there is nobody, or nothing to be said */
+                r = MIN(mail_owed_remove(d->store, &j->owed), 0);
         if (r <= 0)
                 return r;
         content.body = buffer_bytes(&object);
         j->item.expires = expiry_of(d->mail, UINT64_MAX);
-        return seal(j, txn, &to, &content);
+        return seal(j, &to, &content);
+}
+
+/* In the batch as well: it was not sealed since the last commit. */
+static int is_still_owed(const MailTarget *t, const MailOwed *o) {
+        MailOwed before = *o, now;
+        int r;
+
+        before.state--;
+        r = mail_owed_next(store_write(t->mail->store), &before, &now);
+        return r <= 0 ? r : now.feed == o->feed && now.state == o->state && now.mark == o->mark;
 }
 
 /* What was to be told of reading before the user has forbidden it is not. */
 static int next_owed(MailTarget *t, DbTxn *txn, MailOwed *ret) {
         const Delivery *d = t->mail->delivery;
-        int r;
+        int r, owed;
 
         *ret = (MailOwed){.account = t->number};
-        while ((r = mail_owed_next(txn, ret, ret)) > 0 && ret->state == RECEIPT_READ &&
-                !d->settings.say_read)
-                (void)mail_owed_remove(t->mail->store, ret);
+        while ((r = mail_owed_next(txn, ret, ret)) > 0) {
+                if (ret->state == RECEIPT_READ && !d->settings.say_read) {
+                        (void)mail_owed_remove(t->mail->store, ret);
+                        continue;
+                }
+                owed = is_still_owed(t, ret);
+                if (owed != 0)
+                        return owed;
+        }
         return r;
 }
 
@@ -324,7 +349,7 @@ static int seal_entry(MailJob *j, DbTxn *txn, const OutboxRow *row) {
         Entry e;
         int r;
 
-        r = get_recipient(txn, j->target, &to);
+        r = get_recipient(j->target, &to);
         if (r > 0)
                 r = entry_get(txn, row->at.feed, row->at.seq, &e);
         if (r <= 0)
@@ -339,18 +364,18 @@ static int seal_entry(MailJob *j, DbTxn *txn, const OutboxRow *row) {
         j->item.at = row->at;
         j->item.sealed = loop_realtime(m->loop);
         j->item.expires = expiry_of(m, row->expires);
-        return seal(j, txn, &to, &content);
+        return seal(j, &to, &content);
 }
 
 /* Lies nowhere, as far as known, or its time there is over. */
-static int needs_envelope(const Mail *m, DbTxn *txn, const OutboxRow *row) {
+static int needs_envelope(const Mail *m, const OutboxRow *row) {
         usec_t now = loop_realtime(m->loop);
         MailItem item;
         int r;
 
         if (row->expires <= now)
                 return 0;
-        r = mail_item_get(txn, row->recipient, row->at, &item);
+        r = mail_item_get(store_write(m->store), row->recipient, row->at, &item);
         return r < 0 ? r : r == 0 || item.expires <= now;
 }
 
@@ -363,7 +388,7 @@ static int next_message(MailTarget *t, DbTxn *txn, OutboxRow *ret) {
         if (r < 0)
                 return r;
         while ((r = outbox_walk_next(&rows, ret)) > 0) {
-                needs = needs_envelope(t->mail, txn, ret);
+                needs = needs_envelope(t->mail, ret);
                 if (needs != 0) {
                         r = needs;
                         break;

@@ -20,6 +20,15 @@ static void item_drop_tracker(MailItem *m, const uint8_t *key) {
         m->n_trackers = n;
 }
 
+static Withdraw withdrawal(const MailTarget *t, const MailItem *m) {
+        Withdraw w;
+
+        memcpy(w.account, t->account, KEY_SIZE);
+        memcpy(w.id, m->id, SHA256_SIZE);
+        memcpy(w.secret, m->secret, WITHDRAW_SECRET_SIZE);
+        return w;
+}
+
 /* Asking */
 
 /* Signed by the recipient, and about this item: it cannot be opened there any more. */
@@ -43,6 +52,16 @@ static void note_answer(MailJob *j, size_t ask, const MailStatusAnswer *answer) 
         }
 }
 
+/* It is of no use to anybody. Without a word on what came of it: it ends by itself as well. */
+static void drop_everywhere(MailJob *j, const MailItem *m) {
+        const Directory *dir = j->target->mail->delivery->directory;
+        Withdraw w = withdrawal(j->target, m);
+
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                if (directory_ready_session(dir, i))
+                        (void)session_withdraw(directory_ready_session(dir, i), &w, NULL, NULL);
+}
+
 /* What all who answered have said of one envelope. */
 static int item_settle(MailJob *j, size_t n) {
         MailTarget *t = j->target;
@@ -61,12 +80,22 @@ static int item_settle(MailJob *j, size_t n) {
                 else if (!item_has_tracker(m, a->tracker) && m->n_trackers < MAIL_REPLICAS_MAX)
                         memcpy(m->trackers[m->n_trackers++], a->tracker, KEY_SIZE);
         }
+        if (j->rekeyed[n])
+                drop_everywhere(j, m);
         if (j->rekeyed[n] ||
                 (m->n_trackers == 0 && (!j->gone[n] || now >= m->sealed + MAIL_GONE_WAIT))) {
                 t->sealed = (OutboxPosition){}; /* it is to be sealed again */
                 return mail_item_remove(s, m->recipient, m->at);
         }
         return m->n_trackers != before ? mail_item_put(s, m) : 0;
+}
+
+/* Nothing follows from no answer. */
+static bool anybody_answered(const MailJob *j) {
+        for (size_t i = 0; i < j->n_asks; i++)
+                if (j->asks[i].done)
+                        return true;
+        return false;
 }
 
 static void on_status(void *userdata, Code code, const char *text, Frame *ok) {
@@ -83,11 +112,10 @@ static void on_status(void *userdata, Code code, const char *text, Frame *ok) {
                 note_answer(j, (size_t)(a - j->asks), &answer);
         if (!mail_job_answered(a, code))
                 return;
-        for (size_t i = 0; i < j->n_looked && r >= 0; i++)
+        for (size_t i = 0; i < j->n_looked && r >= 0 && anybody_answered(j); i++)
                 r = item_settle(j, i);
         if (r >= 0)
                 (void)delivery_await_commit(t->mail->delivery);
-        t->asked = j->looked[j->n_looked - 1].at;
         mail_job_end(j);
         if (r >= 0)
                 mail_target_again(t);
@@ -112,6 +140,8 @@ static int gather(MailJob *j, DbTxn *txn) {
         while (j->n_looked < MAIL_STATUS_MAX &&
                 (r = mail_item_next(txn, t->number, at, &j->looked[j->n_looked])) > 0)
                 at = j->looked[j->n_looked++].at;
+        if (r >= 0)
+                t->asked = at;
         return r < 0 ? r : j->n_looked > 0;
 }
 
@@ -123,6 +153,7 @@ static int job_send(MailJob *j, int r, MailSendFn send) {
                 mail_job_ask(j, send);
                 if (j->n_open > 0)
                         return 1;
+                t->asked = t->withdrawn = (OutboxPosition){};
                 mail_target_later(t, 0);
         }
         mail_job_end(j);
@@ -156,12 +187,15 @@ static void on_withdrawn(void *userdata, Code code, const char *text, Frame *ok)
         for (size_t i = 0; i < j->n_asks; i++)
                 if (j->asks[i].done)
                         item_drop_tracker(m, j->asks[i].tracker);
+        if (j->refused)
+                mail_withdraw_again(t->mail);
+        else
+                t->mail->again = 0;
         /* Where a tracker is away the row stays, for as long as the envelope may lie there. */
         if (m->n_trackers == 0 || m->expires <= loop_realtime(t->mail->loop))
                 r = mail_item_remove(s, m->recipient, m->at);
         else
                 r = mail_item_put(s, m);
-        t->withdrawn = m->at;
         mail_job_end(j);
         if (r >= 0)
                 mail_target_again(t);
@@ -170,11 +204,8 @@ static void on_withdrawn(void *userdata, Code code, const char *text, Frame *ok)
 }
 
 static int send_withdraw(MailJob *j, Session *s, MailAsk *a) {
-        Withdraw w;
+        Withdraw w = withdrawal(j->target, &j->item);
 
-        memcpy(w.account, j->target->account, KEY_SIZE);
-        memcpy(w.id, j->item.id, SHA256_SIZE);
-        memcpy(w.secret, j->item.secret, WITHDRAW_SECRET_SIZE);
         return session_withdraw(s, &w, on_withdrawn, a);
 }
 
@@ -185,9 +216,11 @@ static int next_to_withdraw(MailTarget *t, DbTxn *txn, MailItem *ret) {
 
         while ((r = mail_item_next(txn, t->number, t->withdrawn, ret)) > 0) {
                 waits = outbox_get(txn, t->number, ret->at, &row);
-                if (waits <= 0)
-                        return waits < 0 ? waits : 1;
-                t->withdrawn = ret->at;
+                if (waits < 0)
+                        return waits;
+                t->withdrawn = ret->at; /* from now on: somebody may begin anew meanwhile */
+                if (waits == 0)
+                        return 1;
         }
         return r;
 }

@@ -7,9 +7,6 @@
 /* After a start, and after somebody was left out for want of room. */
 #define WALK_SOON USEC_PER_SEC
 
-/* Accounts that one turn of the walk looks at. */
-#define WALK_STEP 64
-
 static bool any_tracker_is_ready(const Mail *m) {
         const Directory *dir = m->delivery->directory;
 
@@ -21,15 +18,24 @@ static bool any_tracker_is_ready(const Mail *m) {
 
 /* Targets */
 
-static void set_timer(Mail *m) {
-        usec_t at = m->walk;
-        MailTarget *t, *tmp;
+/* Whose turn is next: so who has much to be left for him does not keep others waiting. NULL: there
+ * is nobody, or no place for a job. */
+static MailTarget *next_target(const Mail *m) {
+        MailTarget *t, *tmp, *first = NULL;
 
-        if (m->n_jobs < MAIL_JOBS_MAX)
-                HASH_ITER (hh, m->targets, t, tmp)
-                        if (!t->job)
-                                at = MIN(at, t->due);
-        loop_timer_set(m->timer, m->started ? at : USEC_INFINITY);
+        if (m->n_jobs >= MAIL_JOBS_MAX)
+                return NULL;
+        HASH_ITER (hh, m->targets, t, tmp)
+                if (!t->job && t->due < (first ? first->due : USEC_INFINITY))
+                        first = t;
+        return first;
+}
+
+static void set_timer(Mail *m) {
+        const MailTarget *t = m->started ? next_target(m) : NULL;
+
+        loop_timer_set(
+                m->timer, m->started ? MIN(m->walk, t ? t->due : USEC_INFINITY) : USEC_INFINITY);
 }
 
 static void target_free(MailTarget *t) {
@@ -85,13 +91,23 @@ void mail_target_later(MailTarget *t, usec_t wait) {
         set_timer(t->mail);
 }
 
+/* What was said when the link came up, and could not be noted then, is said again. */
+static int say_what_is_owed(MailTarget *t) {
+        Delivery *d = t->mail->delivery;
+        Peer *p = peer_find(d, t->account);
+
+        if (!p || !p->up)
+                return 0;
+        mail_peer_reached(t->mail, p);
+        return p->owes ? delivery_await_commit(d) : 0;
+}
+
 /* What there is to do first, one thing at a time. */
 static int target_begin(MailTarget *t) {
         bool linked = delivery_has_link(t->mail->delivery, t->account);
-        int r = 0;
+        int r;
 
-        if (!linked)
-                r = mail_leave_receipt(t);
+        r = linked ? say_what_is_owed(t) : mail_leave_receipt(t);
         if (r == 0 && t->withdraw)
                 r = mail_withdraw(t);
         if (r == 0 && t->look && !linked)
@@ -112,7 +128,9 @@ static void target_step(MailTarget *t) {
         if (r < 0) {
                 delivery_store_failed(t->mail->delivery, "Mail could not be sealed", r);
                 mail_target_later(t, 0);
-        } else if (r == 0)
+        } else if (r == 0 && t->owed)
+                t->due = USEC_INFINITY; /* until the batch is kept */
+        else if (r == 0)
                 target_free(t);
 }
 
@@ -158,10 +176,23 @@ static int walk(Mail *m) {
         return r;
 }
 
+/* Whether or not its tracker has said that there is something. */
+static void collect_all(Mail *m) {
+        const Directory *dir = m->delivery->directory;
+
+        for (size_t i = 0; i < directory_n_trackers(dir); i++)
+                if (directory_ready_session(dir, i))
+                        mail_collect(m, directory_ready_session(dir, i));
+}
+
 static void on_walk(Mail *m) {
         Loop *l = m->loop;
 
         m->walk = loop_now(l) + loop_jitter(l, MAIL_LOOK_INTERVAL);
+        if (loop_now(l) >= m->collect) {
+                m->collect = loop_now(l) + MAIL_LOOK_INTERVAL / 2;
+                collect_all(m);
+        }
         if (walk(m) < 0)
                 walk_by(m, MAIL_RETRY_FIRST);
 }
@@ -169,16 +200,12 @@ static void on_walk(Mail *m) {
 static void on_timer(void *userdata) {
         Mail *m = userdata;
         usec_t now = loop_now(m->loop);
-        MailTarget *t, *tmp;
+        MailTarget *t;
 
         if (m->walk <= now)
                 on_walk(m);
-        HASH_ITER (hh, m->targets, t, tmp) {
-                if (m->n_jobs >= MAIL_JOBS_MAX)
-                        break;
-                if (!t->job && t->due <= now)
-                        target_step(t);
-        }
+        while ((t = next_target(m)) && t->due <= now)
+                target_step(t);
         if (m->left_out && HASH_COUNT(m->targets) < MAIL_TARGETS_MAX / 2)
                 walk_by(m, WALK_SOON);
         set_timer(m);
@@ -245,6 +272,7 @@ bool mail_job_answered(MailAsk *a, Code code) {
         a->done = code == CODE_OK;
         if (code != CODE_OK) {
                 j->code = code;
+                j->refused |= code != CODE_TRACKER_UNREACHABLE;
                 j->retry_after = MAX(j->retry_after, session_retry_after(a->session));
         }
         return --j->n_open == 0;
@@ -270,7 +298,7 @@ void mail_take_back(Mail *m, const uint8_t *account, uint32_t number) {
                 return;
         t->withdraw = true;
         t->withdrawn = (OutboxPosition){};
-        target_by(t, 0);
+        mail_target_again(t); /* also where something else was refused, which makes room for it */
 }
 
 int mail_owe_receipt(Mail *m, const Contact *c, uint32_t feed, ReceiptState state) {
@@ -342,8 +370,15 @@ void mail_peer_reached(Mail *m, Peer *p) {
 }
 
 void mail_batch_failed(Mail *m) {
+        mail_owed_kept(m); /* or not: then there is nothing to do for it */
         if (m->started)
                 walk_by(m, MAIL_RETRY_FIRST);
+        set_timer(m);
+}
+
+void mail_withdraw_again(Mail *m) {
+        m->again = CLAMP(2 * m->again, 2 * MAIL_RETRY_FIRST, MAIL_RETRY_LAST);
+        walk_by(m, m->again);
         set_timer(m);
 }
 
@@ -381,6 +416,7 @@ void mail_get(const Mail *m, DeliveryMail *ret) {
 void mail_start(Mail *m) {
         m->started = true;
         m->walk = USEC_INFINITY; /* until a tracker is ready */
+        m->collect = loop_now(m->loop) + MAIL_LOOK_INTERVAL / 2;
 }
 
 void mail_stop(Mail *m) {

@@ -64,6 +64,7 @@ struct MailJob {
         MailAsk asks[DIRECTORY_TRACKERS_MAX];
         size_t n_asks, n_open;
         Code code; /* of the refusal that counts */
+        bool refused; /* by a tracker that is there */
         usec_t retry_after;
 
         /* Leaving an envelope */
@@ -122,6 +123,9 @@ struct Mail {
         bool owed; /* something, from the present batch on */
         Code refused; /* the last envelope; CODE_OK: it was taken */
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */
+        usec_t again; /* until a walk, since something could not be taken back; 0: it could */
+        usec_t collect; /* the first walk after that collects, whether or not there is mail */
+        unsigned shorter; /* so often the life of envelopes is halved: trackers did not want more */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
         MailSender *senders;
         unsigned n_senders;
@@ -174,6 +178,9 @@ void mail_job_ask(MailJob *j, MailSendFn send);
 
 /* An answer to A came: false while others are awaited. */
 bool mail_job_answered(MailAsk *a, Code code);
+
+/* A tracker has not taken back what it should: it is asked again, and that ever more seldom. */
+void mail_withdraw_again(Mail *m);
 
 /* mail-deposit.c: 1 when a job was begun, 0 when there is nothing to do, or an error */
 int mail_leave_receipt(MailTarget *t);
