@@ -12,6 +12,7 @@
 
 #include "faults.h"
 #include "machine.h"
+#include "store/prekey.h"
 #include "util/fs.h"
 
 static int copy_file(const char *from, const char *to) {
@@ -77,8 +78,8 @@ int machine_renew(Machine *m) {
         char name[NAME_SIZE + 16];
         int r;
 
-        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->starts == 0 ||
-                (m->old && (m->old->running || m->old->asleep)))
+        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->destroyed ||
+                m->starts == 0 || (m->old && (m->old->running || m->old->asleep)))
                 return -EBUSY;
         snprintf(name, sizeof(name), "%s.%u", m->name, ++m->n_devices);
         dir = fs_join(m->world->dir, name);
@@ -95,4 +96,31 @@ int machine_renew(Machine *m) {
         m->old->dir = m->dir;
         m->dir = TAKE_PTR(dir);
         return 0;
+}
+
+static int drop_prekey(Store *s) {
+        DbKey k = DB_KEY_NULL;
+        PrekeyRow newest;
+        int r;
+
+        r = prekey_newest(store_write(s), &newest);
+        if (r <= 0)
+                return r;
+        db_key_u64(&k, newest.id);
+        r = db_del(store_write(s), TABLE_PREKEY, &k);
+        return r < 0 ? r : store_commit(s);
+}
+
+int machine_lose_prekey(Machine *m) {
+        Store *s = NULL;
+        int r;
+
+        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->destroyed || m->starts == 0)
+                return -EBUSY;
+        world_trace(m->world, m, "loses its newest prekey");
+        r = store_open(m->dir, m->loop, &s);
+        if (r >= 0)
+                r = drop_prekey(s);
+        store_close(s);
+        return r;
 }

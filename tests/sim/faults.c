@@ -4,6 +4,7 @@
 
 #include "ledger.h"
 #include "loop-virtual.h"
+#include "wire/mail.h"
 #include "wire/message.h"
 
 /* Certificates and presence take that much. */
@@ -35,8 +36,8 @@ static bool clock_is_wrong(const Machine *m) {
 
 usec_t machine_calm_since(const Machine *m) {
         if (!m->running || m->stopping || m->asleep || m->dies_in > 0 || m->disk.full ||
-                m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->forging || is_cut_off(m) ||
-                clock_is_wrong(m))
+                m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->forging || m->lies ||
+                is_cut_off(m) || clock_is_wrong(m))
                 return USEC_INFINITY;
         return m->disturbed;
 }
@@ -57,8 +58,16 @@ void machine_set_forging(Machine *m, bool forging) {
         m->forging = forging;
 }
 
+void machine_set_lies(Machine *m, unsigned lies) {
+        machine_disturbed(m);
+        if (m->kind == MACHINE_TRACKER && m->lies != lies)
+                ledger_mail_doubted(m);
+        m->lies = lies;
+}
+
 void machine_forgive(Machine *m) {
         machine_disturbed(m);
+        machine_set_lies(m, 0);
         m->dies_in = 0;
         m->disk = (Disk){};
         m->forging = false;
@@ -107,6 +116,19 @@ void world_set_path(World *w, const Path *path) {
         network_set_path(w->network, path);
 }
 
+/* What was signed, with another text. */
+static int change_text(Bytes inner, Buffer *out) {
+        Inner m;
+        int r;
+
+        r = buffer_append(out, inner.data, inner.size);
+        if (r >= 0)
+                r = inner_decode(buffer_bytes(out), &m);
+        if (r >= 0 && m.body.size > 0)
+                ((uint8_t *)m.body.data)[m.body.size - 1] ^= 1;
+        return r;
+}
+
 /* People who lie: the linker puts this in the place of message_encode(). */
 
 int __real_message_encode(Buffer *out, const MessageFrame *m);
@@ -116,18 +138,32 @@ int __wrap_message_encode(Buffer *out, const MessageFrame *m) {
         const Machine *liar = world_acting();
         _cleanup_(buffer_done) Buffer changed = BUFFER_NULL;
         MessageFrame lie = *m;
-        Inner inner;
         int r;
 
-        ledger_hear_message(m);
+        ledger_hear_message(m->inner);
         if (!liar || !liar->forging || m->signature.size == 0)
                 return __real_message_encode(out, m);
-        r = buffer_append(&changed, m->inner.data, m->inner.size);
-        if (r < 0)
-                return r;
+        r = change_text(m->inner, &changed);
         lie.inner = buffer_bytes(&changed);
-        r = inner_decode(lie.inner, &inner);
-        if (r >= 0 && inner.body.size > 0)
-                ((uint8_t *)inner.body.data)[inner.body.size - 1] ^= 1;
         return r < 0 ? r : __real_message_encode(out, &lie);
+}
+
+/* The same for what is sealed. */
+
+int __real_content_encode(Buffer *out, const Content *c);
+int __wrap_content_encode(Buffer *out, const Content *c);
+
+int __wrap_content_encode(Buffer *out, const Content *c) {
+        const Machine *liar = world_acting();
+        _cleanup_(buffer_done) Buffer changed = BUFFER_NULL;
+        Content lie = *c;
+        int r;
+
+        if (c->kind == CONTENT_MESSAGE)
+                ledger_hear_message(c->body);
+        if (!liar || !liar->forging || c->kind != CONTENT_MESSAGE)
+                return __real_content_encode(out, c);
+        r = change_text(c->body, &changed);
+        lie.body = buffer_bytes(&changed);
+        return r < 0 ? r : __real_content_encode(out, &lie);
 }

@@ -16,6 +16,9 @@ void machine_set_nat(Machine *m, bool nat);
 /* From now on the text of each message that it signs is changed after that. */
 void machine_set_forging(Machine *m, bool forging);
 
+/* MachineLie; what a tracker does from now on. 0: it is honest. */
+void machine_set_lies(Machine *m, unsigned lies);
+
 /* In one direction. */
 void world_cut(Machine *from, Machine *to);
 void world_heal(Machine *a, Machine *b);

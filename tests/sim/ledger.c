@@ -87,7 +87,8 @@ static void check_arrived(World *w, const Mail *m) {
                 const Letter *l = m->sent[i];
 
                 if (l->accepted && l->arrived == 0 && l->cancelling == CANCEL_NOT &&
-                        l->state != MESSAGE_EXPIRED)
+                        l->state != MESSAGE_EXPIRED && !l->from->machine->destroyed &&
+                        !l->to->machine->destroyed)
                         world_fail(w, "lost", "\"%s\" was accepted and has not come", l->text);
                 if (l->cancelling == CANCEL_DONE && l->arrived == 0 && l->state != MESSAGE_FAILED)
                         world_fail(w, "cancel-lost", "\"%s\" is %s", l->text,
@@ -123,14 +124,32 @@ void ledger_check_quiet(Ledger *l) {
         for (unsigned i = 0; i < w->n_users && !world_has_failed(w); i++) {
                 Machine *m = w->machines[i];
 
+                if (m->destroyed)
+                        continue;
                 machine_enter(m);
                 queue_check_quiet(m->user);
+                mail_check_quiet(m->user);
                 presence_check_quiet(m->user);
                 for (unsigned k = 0; k < i && !world_has_failed(w); k++)
-                        history_check_quiet(m->user, w->machines[k]->user);
+                        if (!w->machines[k]->destroyed)
+                                history_check_quiet(m->user, w->machines[k]->user);
                 machine_leave(m);
         }
+        mail_check_trackers_quiet(l);
         check_sources(w);
+}
+
+/* Somebody who still is has not got all. */
+static bool user_is_awaited(const User *u) {
+        const World *w = u->machine->world;
+
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *to = w->machines[i]->user;
+
+                if (!to->machine->destroyed && mail_between(u, to)->n_waiting > 0)
+                        return true;
+        }
+        return false;
 }
 
 bool ledger_is_settled(const Ledger *l) {
@@ -139,7 +158,7 @@ bool ledger_is_settled(const Ledger *l) {
         for (unsigned i = 0; i < w->n_users; i++) {
                 const User *u = w->machines[i]->user;
 
-                if (!user_is_content(u) || u->n_queued > 0)
+                if (!u->machine->destroyed && (!user_is_content(u) || user_is_awaited(u)))
                         return false;
         }
         return true;
@@ -179,6 +198,7 @@ Ledger *ledger_free(Ledger *l) {
         for (unsigned i = 0; i < MACHINES_MAX; i++)
                 for (unsigned k = 0; k < MACHINES_MAX; k++)
                         mail_done(&l->mail[i][k]);
+        mail_free_sealed(l);
         prompt_free(l->prompt);
         free(l);
         return NULL;

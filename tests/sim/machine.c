@@ -4,8 +4,12 @@
 
 #include "machine.h"
 
+#include <ftw.h>
+
 #include "faults.h"
+#include "ledger.h"
 #include "loop-virtual.h"
+#include "mailbox.h"
 #include "user.h"
 #include "util/fs.h"
 
@@ -142,9 +146,12 @@ static void on_session(void *userdata, Transport *t) {
 
 static int tracker_start(Machine *m) {
         _cleanup_(freep) char *path = fs_join(m->dir, "directory");
+        DStore *real;
         int r;
 
-        r = path ? dstore_lmdb_open(m->loop, path, &m->directory) : -ENOMEM;
+        r = path ? dstore_lmdb_open(m->loop, path, &real) : -ENOMEM;
+        if (r >= 0)
+                r = mailbox_store_new(m, real, &m->directory);
         if (r >= 0)
                 r = net_new(m->loop, &m->net);
         if (r >= 0)
@@ -223,7 +230,7 @@ static void on_retry(void *userdata) {
 }
 
 void machine_start(Machine *m) {
-        if (m->running || m->asleep)
+        if (m->running || m->asleep || m->destroyed)
                 return;
         machine_enter(m);
         program_start(m);
@@ -266,6 +273,36 @@ void machine_die(Machine *m, Death death, uint64_t calls) {
         machine_enter(m);
         (void)machine_call(m);
         machine_leave(m);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+        return remove(path);
+}
+
+/* What is on it, and with power: nobody is told. */
+static void disk_lose(Machine *m) {
+        machine_die(m, DEATH_POWER, 0);
+        loop_timer_set(m->retry, USEC_INFINITY);
+        (void)nftw(m->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        machine_disturbed(m);
+}
+
+void machine_destroy(Machine *m) {
+        if (m->asleep || m->destroyed)
+                return;
+        world_trace(m->world, m, "is destroyed");
+        disk_lose(m);
+        host_set_up(m->host, false, m->world->now);
+        m->destroyed = true;
+        if (m->old)
+                machine_destroy(m->old);
+}
+
+void machine_lose_disk(Machine *m) {
+        world_trace(m->world, m, "loses its disk");
+        disk_lose(m);
+        (void)fs_mkdir_p(m->dir);
+        ledger_mail_lost(m);
 }
 
 static void on_awake(void *userdata) {

@@ -15,8 +15,7 @@ int __wrap_receipt_encode(Buffer *out, const Receipt *rc, const SignKey *device)
 int __real_void_encode(Buffer *out, const Void *v, const SignKey *device);
 int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device);
 
-/* NULL: nobody who could be heard. */
-static User *acting_user(void) {
+User *acting_user(void) {
         const Machine *m = world_acting();
 
         return m && !m->dead && !world_has_failed(m->world) ? m->user : NULL;
@@ -118,14 +117,14 @@ int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device) {
         return __real_void_encode(out, v, device);
 }
 
-void ledger_hear_message(const MessageFrame *m) {
+void ledger_hear_message(Bytes bytes) {
         User *u = acting_user();
         const Letter *l = NULL;
         Inner inner;
 
         if (!u)
                 return;
-        if (inner_decode(m->inner, &inner) >= 0)
+        if (inner_decode(bytes, &inner) >= 0)
                 l = letter_find(user_ledger(u), &inner.id);
         if (!l || l->from != u || !l->kept)
                 FAIL(u, "frame-before-commit", "%s", l ? l->text : "nobody has written it");

@@ -86,6 +86,11 @@ static bool is_text(const Inner *m, const char *text) {
         return m->body.size == strlen(text) && memcmp(m->body.data, text, m->body.size) == 0;
 }
 
+static void count_waiting(const Letter *l, int by) {
+        l->from->n_queued += (uint64_t)by;
+        mail_between(l->from, l->to)->n_waiting += (uint64_t)by;
+}
+
 static void look_for(User *u, DbTxn *txn, Letter *l) {
         uint32_t feed;
         uint64_t seq;
@@ -108,7 +113,7 @@ static void look_for(User *u, DbTxn *txn, Letter *l) {
         if (l->worthless > 0 && l->expires != l->worthless)
                 FAIL(u, "forged", "\"%s\" expires at another time", l->text);
         l->state = MESSAGE_QUEUED;
-        u->n_queued++;
+        count_waiting(l, 1);
         put_into_feed(u, l);
 }
 
@@ -150,10 +155,12 @@ static void take_state(User *u, Letter *l, const EventRow *row) {
                 FAIL(u, "failed-wrongly", "\"%s\": %s", l->text, code_name(row->reason));
         else if (s == MESSAGE_EXPIRED && !may_expire(l))
                 FAIL(u, "expired-early", "\"%s\"", l->text);
-        u->n_queued -= letter_waits(l);
+        else if (s == MESSAGE_STORED && !l->left)
+                FAIL(u, "stored-false", "\"%s\" lies nowhere", l->text);
+        count_waiting(l, -(int)letter_waits(l));
         l->given_up |= s == MESSAGE_FAILED || s == MESSAGE_EXPIRED;
         l->state = s;
-        u->n_queued += letter_waits(l);
+        count_waiting(l, letter_waits(l));
         if (!letter_waits(l))
                 prompt_done(user_ledger(u)->prompt, l);
 }

@@ -194,7 +194,7 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
 /* The one before the present one, if there is one. Whoever has not heard of the new device rightly
  * takes the old one for it: so it stays away until everybody has. */
 static void perform_on_old_device(const Action *a, Machine *old, bool known) {
-        if (!old || !known)
+        if (!old || !known || old->destroyed)
                 return;
         if (a->verb == VERB_OLD_START)
                 machine_start(old);
@@ -212,6 +212,22 @@ static void perform_on_disk(const Action *a, Machine *m) {
         if (a->verb == VERB_DISK_SLOW)
                 disk.slow = a->t;
         machine_set_disk(m, &disk);
+}
+
+static void perform_on_tracker(const Action *a, Machine *m) {
+        switch (a->verb) {
+        case VERB_DISK_LOST:
+                machine_lose_disk(m);
+                break;
+        case VERB_WITHHOLD ... VERB_OLD_RECORDS:
+                machine_set_lies(m, m->lies | 1U << (a->verb - VERB_WITHHOLD + LIE_WITHHOLD));
+                break;
+        case VERB_LIES_NO_MORE:
+                machine_set_lies(m, 0);
+                break;
+        default:
+                assert(false);
+        }
 }
 
 static void perform_on_machine(const Action *a, Machine *m) {
@@ -241,8 +257,14 @@ static void perform_on_machine(const Action *a, Machine *m) {
         case VERB_HONEST:
                 machine_set_forging(m, a->verb == VERB_FORGE);
                 break;
+        case VERB_DESTROY:
+                machine_destroy(m);
+                break;
+        case VERB_LOSE_PREKEY:
+                (void)machine_lose_prekey(m); /* not while its program runs */
+                break;
         case VERB_RENEW:
-                (void)machine_renew(m); /* not while its program runs */
+                (void)machine_renew(m); /* nor here */
                 break;
         case VERB_MOVE:
                 machine_move(m);
@@ -274,6 +296,9 @@ static void perform(Run *run, const Action *a) {
                 break;
         case VERB_DISK_FULL ... VERB_DISK_GOOD:
                 perform_on_disk(a, m);
+                break;
+        case VERB_DISK_LOST ... VERB_LIES_NO_MORE:
+                perform_on_tracker(a, m);
                 break;
         case VERB_CUT ... VERB_NETWORK:
                 perform_on_network(w, a, m, other);

@@ -32,6 +32,8 @@ static const struct {
         [VERB_CLOCK_BACK] = {"X's clock goes back by T"},
         [VERB_FORGE] = {"A forges messages"},
         [VERB_HONEST] = {"A is honest"},
+        [VERB_DESTROY] = {"A is destroyed"},
+        [VERB_LOSE_PREKEY] = {"A loses the newest prekey"},
         [VERB_RENEW] = {"A has a new device"},
         [VERB_OLD_START] = {"A's old device starts"},
         [VERB_OLD_STOP] = {"A's old device stops"},
@@ -42,6 +44,15 @@ static const struct {
         [VERB_DISK_FAILS] = {"X's disk fails[ N times]", 1},
         [VERB_DISK_SLOW] = {"X's disk takes T"},
         [VERB_DISK_GOOD] = {"X's disk is good"},
+        [VERB_DISK_LOST] = {"Z loses its disk"},
+        [VERB_WITHHOLD] = {"Z withholds mail"},
+        [VERB_KEEP_NOTHING] = {"Z keeps no mail"},
+        [VERB_DENY] = {"Z denies what it has"},
+        [VERB_CLAIM] = {"Z claims to have all mail"},
+        [VERB_MIX_UP] = {"Z mixes up mail"},
+        [VERB_KEEP_FOR_EVER] = {"Z keeps mail for ever"},
+        [VERB_OLD_RECORDS] = {"Z knows old records"},
+        [VERB_LIES_NO_MORE] = {"Z lies no more"},
         [VERB_CUT] = {"X and Y are cut off"},
         [VERB_CUT_ONE_WAY] = {"X is not heard by Y"},
         [VERB_RESET] = {"X and Y are disconnected"},
@@ -175,6 +186,7 @@ void action_print(const Script *s, const Action *a, FILE *f) {
                 switch (placeholder(phrase, p)) {
                 case 'A':
                 case 'X':
+                case 'Z':
                         fputs(script_name(s->n_users, a->a, name), f);
                         break;
                 case 'B':
@@ -277,12 +289,14 @@ static const char *parse_time(Parser *p, const char *text, usec_t *ret) {
         return at;
 }
 
-static const char *parse_machine(Parser *p, const char *text, unsigned n, unsigned *ret) {
+/* The name of one from FIRST to before END. */
+static const char *parse_machine(
+        Parser *p, const char *text, unsigned first, unsigned end, unsigned *ret) {
         size_t size = 0;
 
         while (isalnum((unsigned char)text[size]))
                 size++;
-        for (unsigned i = 0; i < n; i++) {
+        for (unsigned i = first; i < end; i++) {
                 char buf[SCRIPT_NAME_SIZE];
                 const char *name = script_name(p->s->n_users, i, buf);
 
@@ -291,7 +305,10 @@ static const char *parse_machine(Parser *p, const char *text, unsigned n, unsign
                         return text + size;
                 }
         }
-        return fail(p, text, n > p->s->n_users ? "the name of a machine" : "the name of a user");
+        return fail(p, text,
+                first > 0                     ? "the name of a tracker"
+                        : end > p->s->n_users ? "the name of a machine"
+                                              : "the name of a user");
 }
 
 /* At the beginning of the word. */
@@ -308,16 +325,19 @@ static const char *parse_phrase(Parser *p, const char *phrase, const char *text,
         for (const char *q = phrase; at && *q; q++)
                 switch (placeholder(phrase, q)) {
                 case 'A':
-                        at = parse_machine(p, at, p->s->n_users, &a->a);
+                        at = parse_machine(p, at, 0, p->s->n_users, &a->a);
                         break;
                 case 'B':
-                        at = parse_machine(p, at, p->s->n_users, &a->b);
+                        at = parse_machine(p, at, 0, p->s->n_users, &a->b);
                         break;
                 case 'X':
-                        at = parse_machine(p, at, all, &a->a);
+                        at = parse_machine(p, at, 0, all, &a->a);
+                        break;
+                case 'Z':
+                        at = parse_machine(p, at, p->s->n_users, all, &a->a);
                         break;
                 case 'Y':
-                        at = parse_machine(p, at, all, &a->b);
+                        at = parse_machine(p, at, 0, all, &a->b);
                         break;
                 case 'N':
                         at = parse_number(p, at, &a->n);

@@ -47,6 +47,8 @@ typedef enum Verb {
         VERB_CLOCK_BACK,
         VERB_FORGE,
         VERB_HONEST,
+        VERB_DESTROY,
+        VERB_LOSE_PREKEY,
         VERB_RENEW,
         VERB_OLD_START,
         VERB_OLD_STOP,
@@ -57,6 +59,15 @@ typedef enum Verb {
         VERB_DISK_FAILS,
         VERB_DISK_SLOW,
         VERB_DISK_GOOD,
+        VERB_DISK_LOST,
+        VERB_WITHHOLD, /* as MachineLie from here on */
+        VERB_KEEP_NOTHING,
+        VERB_DENY,
+        VERB_CLAIM,
+        VERB_MIX_UP,
+        VERB_KEEP_FOR_EVER,
+        VERB_OLD_RECORDS,
+        VERB_LIES_NO_MORE,
         VERB_CUT,
         VERB_CUT_ONE_WAY,
         VERB_RESET,
@@ -106,13 +117,13 @@ void script_done(Script *s);
 /* As a story says it: "alice" or "t1". */
 const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
 
-/* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'N',
- * 'T', 'U'. */
+/* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'Z',
+ * 'N', 'T', 'U'. */
 bool verb_has(Verb v, char letter);
 
 /* The number that N has when the story does not say it. */
 uint64_t verb_default(Verb v);
 
-/* Every phrase on a line. A and B stand for users, X and Y for any machine, N for a number, T and U
- * for times. */
+/* Every phrase on a line. A and B stand for users, X and Y for any machine, Z for a tracker, N for
+ * a number, T and U for times. */
 void script_print_phrases(FILE *f);

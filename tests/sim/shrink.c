@@ -103,7 +103,7 @@ static bool verb_has_other(Verb v) {
 }
 
 static bool verb_has_machine(Verb v) {
-        return verb_has(v, 'A') || verb_has(v, 'X');
+        return verb_has(v, 'A') || verb_has(v, 'X') || verb_has(v, 'Z');
 }
 
 /* The world and the story without machine I, which does nothing but start. */

@@ -47,6 +47,7 @@ typedef struct Letter {
         bool ahead; /* it is shown as one whose clock was ahead */
         bool seen; /* he has said that he has read it, and was answered */
         bool read; /* so says an event on his disk */
+        bool left; /* a tracker has or had it on disk, or said so */
 
         usec_t kept_at; /* world time; 0: nobody waits for it, see prompt.h */
         struct Letter *late_prev, *late_next;
@@ -71,6 +72,7 @@ typedef struct Mail {
         size_t n_sent, allocated_sent;
         Chain chains[EPOCHS_MAX]; /* from epoch 1 on */
         size_t n_kept, n_arrived;
+        uint64_t n_waiting; /* for the recipient */
         const Letter *last; /* of what has arrived, in the order of the sender */
 
         /* Up to these; NULL: nothing. */
@@ -124,11 +126,29 @@ struct User {
         usec_t latest; /* the latest that the wall clock has shown */
 };
 
+/* An envelope, by its id. */
+typedef struct Sealed {
+        uint8_t id[SHA256_SIZE];
+        User *from, *to;
+        Letter *letter; /* NULL: of a receipt */
+        bool forged;
+        usec_t expires; /* realtime, of the tracker */
+
+        /* Trackers, a bit for each */
+        uint32_t held;
+        uint32_t removed; /* at its sender's or recipient's word */
+        uint32_t owed; /* to its recipient: it was held, and nobody but him has ended that */
+        uint32_t doubted;
+        UT_hash_handle hh;
+} Sealed;
+
 struct Ledger {
         World *world;
         Prompt *prompt;
         Letter *letters; /* by id */
         Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
+        Sealed *sealed;
+        usec_t tracker_latest[MACHINES_MAX]; /* that its wall clock has shown */
 };
 
 /* The simulator does not go on without memory. */
@@ -183,6 +203,9 @@ User *ledger_find_user(const Ledger *l, const uint8_t *account);
         world_fail((u)->machine->world, oracle, "%s: " format, (u)->machine->name, ##__VA_ARGS__)
 #define TRACE(u, ...) world_trace((u)->machine->world, (u)->machine, __VA_ARGS__)
 
+/* Whose program speaks; NULL: nobody who could be heard. */
+User *acting_user(void);
+
 /* user.c: everything that was not answered, or not well, in a while. */
 void user_ask_again(User *u);
 
@@ -218,6 +241,11 @@ void presence_check_quiet(User *u);
  * quiet. */
 void history_check(User *u, User *with);
 void history_check_quiet(User *u, User *with);
+
+/* oracle-mail.c: what lies in mailboxes. */
+void mail_check_quiet(User *u);
+void mail_check_trackers_quiet(Ledger *l);
+void mail_free_sealed(Ledger *l);
 
 /* oracle-queue.c: the outbox, and what the daemon says of itself. */
 void queue_check(User *u);

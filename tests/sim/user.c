@@ -117,6 +117,11 @@ static void send_letter(User *u, Letter *l) {
                 .id = l->id_text,
                 .expires = l->worthless};
 
+        if (l->to->machine->destroyed && !l->kept) {
+                TRACE(u, "gives up \"%s\"", l->text);
+                DL_DELETE(u->open, l);
+                return;
+        }
         if (l->worthless > 0 && l->worthless <= loop_realtime(u->machine->loop)) {
                 TRACE(u, "is too late with \"%s\"", l->text);
                 DL_DELETE(u->open, l);
@@ -127,8 +132,11 @@ static void send_letter(User *u, Letter *l) {
 }
 
 void user_send(User *u, User *to) {
-        Letter *l = letter_new(u, to);
+        Letter *l;
 
+        if (u->machine->destroyed)
+                return;
+        l = letter_new(u, to);
         TRACE(u, "wants to send \"%s\"", l->text);
         DL_APPEND(u->open, l);
         if (!u->running)

@@ -44,6 +44,18 @@ typedef enum Death {
         DEATH_POWER, /* nobody is told; who writes to it after it is up again is refused */
 } Death;
 
+/* What a tracker does that lies. */
+typedef enum MachineLie {
+        LIE_WITHHOLD, /* there is no mail for anybody */
+        LIE_KEEP_NOTHING, /* what is left is kept, it says */
+        LIE_DENY, /* nothing of what is asked after was ever there */
+        LIE_CLAIM, /* all of it still is */
+        LIE_MIX_UP, /* mail of others as well, from the last to the first, twice, and altered */
+        LIE_KEEP_FOR_EVER, /* what was collected or taken back */
+        LIE_OLD_RECORDS, /* as people were when it first heard of them */
+        _LIE_MAX,
+} MachineLie;
+
 typedef struct Machine {
         World *world;
         MachineKind kind;
@@ -57,6 +69,8 @@ typedef struct Machine {
         usec_t disturbed; /* when something happened to it last, see faults.h */
         int64_t skew; /* of its clock */
         bool nat, forging;
+        unsigned lies; /* of a tracker, a bit for each MachineLie */
+        bool destroyed; /* for ever */
         bool asleep; /* nothing can happen to it until it wakes up by itself */
         uint64_t starts, commits, failures, turns; /* failures: of commits */
         usec_t started; /* the program, last, in the world's time */
@@ -149,6 +163,9 @@ void machine_stop(Machine *m); /* the program, in order */
 void machine_die(Machine *m, Death death, uint64_t calls); /* at the CALLS-th world call; 0: now */
 void machine_suspend(Machine *m, usec_t time);
 void machine_step_clock(Machine *m, int64_t by);
+void machine_destroy(Machine *m); /* with its disk; it never starts again */
+void machine_lose_disk(Machine *m); /* of a tracker, whose key is elsewhere; the program dies */
+int machine_lose_prekey(Machine *m); /* as a copy of an older state has it; -EBUSY likewise */
 int machine_renew(Machine *m); /* its user has a new device; -EBUSY where the program runs */
 void machine_move(Machine *m); /* to another address, without a word on its connections */
 
