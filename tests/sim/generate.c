@@ -44,6 +44,8 @@ typedef struct Generator {
         unsigned tracker_share; /* of 100 faults of machines */
         unsigned crowd; /* of 100 people take part in a meeting */
         unsigned bursts; /* of 100 scenes */
+
+        unsigned destroyed;
 } Generator;
 
 /* SplitMix64 (Steele, Lea and Flood, 2014). */
@@ -407,6 +409,91 @@ static void add_day(Generator *g, unsigned day) {
         g->end = begin + USEC_PER_DAY;
 }
 
+/* Mail: what is rare, and comes on top of the days */
+
+/* Two are left, at least. */
+static void add_destruction(Generator *g, usec_t at, unsigned from, unsigned to) {
+        add_messages(g, at, from, to, any_size(g, 1, 40));
+        if (g->destroyed + 2U >= g->script.n_users)
+                return;
+        g->destroyed++;
+        add_one(g, at + any_time(g, USEC_PER_SEC, 10 * USEC_PER_MINUTE), VERB_DESTROY, from);
+}
+
+/* A story that is quiet meanwhile would have everybody start. */
+static void leave_out(Generator *g, usec_t begin, usec_t end, unsigned user) {
+        Script *s = &g->script;
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n; i++) {
+                const Action *a = &s->actions[i];
+                bool within = a->at >= begin && a->at < end;
+
+                if (!within || (a->verb != VERB_QUIET && (a->verb != VERB_START || a->a != user)))
+                        s->actions[n++] = *a;
+        }
+        s->n = n;
+}
+
+static usec_t any_moment(Generator *g, usec_t begin, usec_t end) {
+        return (begin + below(g, end - begin)) / USEC_PER_MSEC * USEC_PER_MSEC;
+}
+
+/* Longer than a prekey is the newest; clocks step meanwhile. */
+static void add_absence(Generator *g, unsigned days, unsigned user) {
+        usec_t begin = any_time(g, USEC_PER_MINUTE, 2 * USEC_PER_DAY);
+        usec_t end = days * USEC_PER_DAY - any_time(g, USEC_PER_HOUR, USEC_PER_DAY);
+        unsigned others = 1 + below(g, 3);
+
+        if (end <= begin)
+                return;
+        leave_out(g, begin, end, user);
+        add_one(g, begin, VERB_STOP, user);
+        for (unsigned i = 0; i < others; i++) {
+                unsigned from = any_user(g);
+                usec_t at = any_moment(g, begin, end);
+
+                if (from == user)
+                        continue;
+                add_one(g, usec_sub(at, USEC_PER_MINUTE), VERB_START, from);
+                if (chance(g, 30))
+                        add_step_of_clock(g, at - USEC_PER_SEC, from);
+                add_destruction(g, at, from, user);
+        }
+        add_one(g, end, VERB_START, user);
+}
+
+static void add_lie(Generator *g, usec_t at) {
+        unsigned liar = any_tracker(g);
+
+        add_one(g, at, VERB_WITHHOLD + below(g, VERB_LIES_NO_MORE - VERB_WITHHOLD), liar);
+        add_one(g, at + any_time(g, USEC_PER_MINUTE, 6 * USEC_PER_HOUR), VERB_LIES_NO_MORE, liar);
+}
+
+static void add_lost_disk(Generator *g, usec_t at) {
+        unsigned victim = any_tracker(g);
+
+        add_one(g, at, VERB_DISK_LOST, victim);
+        add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_HOUR), VERB_START, victim);
+}
+
+static void add_mail(Generator *g, unsigned days) {
+        usec_t length = days * USEC_PER_DAY - EVENING;
+        unsigned lies = chance(g, 40) ? 1 + below(g, 4) : 0;
+
+        if (chance(g, 40))
+                add_absence(g, days, any_user(g));
+        if (chance(g, 30)) {
+                unsigned from = any_user(g);
+
+                add_destruction(g, any_moment(g, 0, length), from, (from + 1) % g->script.n_users);
+        }
+        while (lies-- > 0)
+                add_lie(g, any_moment(g, 0, length));
+        if (chance(g, 20))
+                add_lost_disk(g, any_moment(g, 0, length));
+}
+
 /* The world */
 
 static void choose(Generator *g) {
@@ -437,6 +524,8 @@ int generate(uint64_t seed, unsigned days, Script *ret) {
                 if (day + 1 == days || chance(&g, 80))
                         add(&g, (day + 1) * USEC_PER_DAY - 1, VERB_QUIET, (Action){});
         }
+        g.end = days * USEC_PER_DAY - EVENING;
+        add_mail(&g, days);
         if (g.error < 0) {
                 script_done(&g.script);
                 return g.error;
