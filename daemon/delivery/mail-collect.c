@@ -18,6 +18,7 @@ struct MailCollector {
         bool later; /* something of this page could not be kept */
         bool confirming; /* nor before it is known whose name it is; `waits` for that */
         bool waits;
+        unsigned limit; /* items of a page; fewer where the way is too narrow */
         Buffer after; /* where the next page begins */
         uint8_t ids[COLLECT_MAX][SHA256_SIZE]; /* taken, of this page */
         size_t n_ids;
@@ -202,6 +203,8 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
                 collect_end(c);
                 return;
         }
+        if (code == CODE_TIMEOUT)
+                c->limit = MAX(c->limit / 2, 1U);
         if (!page || code != CODE_OK || collect_answer_decode(ok, page) < 0) {
                 collect_later(c);
                 return;
@@ -216,7 +219,7 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
 }
 
 static void collect_page(MailCollector *c) {
-        Collect ask = {.after = buffer_bytes(&c->after), .limit = COLLECT_PAGE};
+        Collect ask = {.after = buffer_bytes(&c->after), .limit = c->limit};
 
         loop_timer_set(c->timer, USEC_INFINITY);
         if (session_collect(c->session, &ask, on_page, c) < 0)
@@ -239,6 +242,7 @@ static MailCollector *collector_new(Mail *m, Session *s) {
                 return NULL;
         c->mail = m;
         c->session = s;
+        c->limit = COLLECT_PAGE;
         if (loop_timer_new(m->loop, on_timer, c, &c->timer) >= 0)
                 for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
                         if (!m->collectors[i]) {

@@ -57,7 +57,8 @@ struct Session {
         Keepalive keepalive;
         unsigned offered; /* the tracker's heartbeat, s */
         usec_t ready_since;
-        Request *requests; /* in the order of their deadlines, which is that of their ids */
+        Request *requests; /* in the order of their deadlines */
+        Request *newest; /* while it is being written */
         unsigned n_requests;
         uint64_t last_id;
         usec_t retry_after; /* as the answer that is being given has it */
@@ -155,7 +156,19 @@ static void on_request_timer(void *userdata) {
         request_arm_timer(s);
 }
 
-static int request_new(Session *s, SessionAnswerFn fn, void *userdata, uint64_t *ret_id) {
+/* At its place: most have the same time, and go to the end. */
+static void request_add(Session *s, Request *q) {
+        Request *before = s->requests;
+
+        while (before && before->deadline <= q->deadline)
+                before = before->next;
+        DL_PREPEND_ELEM(s->requests, before, q);
+        s->n_requests++;
+        s->newest = q;
+}
+
+static int request_new_within(
+        Session *s, usec_t time, SessionAnswerFn fn, void *userdata, uint64_t *ret_id) {
         Request *q;
 
         if (s->phase != PHASE_READY)
@@ -166,20 +179,23 @@ static int request_new(Session *s, SessionAnswerFn fn, void *userdata, uint64_t 
         if (!q)
                 return -ENOMEM;
         *q = (Request){.id = ++s->last_id,
-                .deadline = loop_now(session_loop(s)) + SESSION_REQUEST_TIME,
+                .deadline = loop_now(session_loop(s)) + time,
                 .fn = fn,
                 .userdata = userdata};
-        DL_APPEND(s->requests, q);
-        s->n_requests++;
+        request_add(s, q);
         request_arm_timer(s);
         *ret_id = q->id;
         return 0;
 }
 
+static int request_new(Session *s, SessionAnswerFn fn, void *userdata, uint64_t *ret_id) {
+        return request_new_within(s, SESSION_REQUEST_TIME, fn, userdata, ret_id);
+}
+
 /* R is what the encoder said. A request that was not written is not open. */
 static int request_send(Session *s, int r) {
         if (r < 0)
-                request_free(s, s->requests->prev); /* the last one, in utlist's lists */
+                request_free(s, s->newest);
         else
                 conn_queued(s->conn);
         return r;
@@ -232,14 +248,14 @@ int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata
 
 int session_deposit(Session *s, const Deposit *d, SessionAnswerFn fn, void *userdata) {
         uint64_t id;
-        int r = request_new(s, fn, userdata, &id);
+        int r = request_new_within(s, SESSION_MAIL_TIME, fn, userdata, &id);
 
         return r < 0 ? r : request_send(s, deposit_encode(conn_output(s->conn), id, d));
 }
 
 int session_collect(Session *s, const Collect *c, SessionAnswerFn fn, void *userdata) {
         uint64_t id;
-        int r = request_new(s, fn, userdata, &id);
+        int r = request_new_within(s, SESSION_MAIL_TIME, fn, userdata, &id);
 
         return r < 0 ? r : request_send(s, collect_encode(conn_output(s->conn), id, c));
 }

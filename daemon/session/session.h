@@ -72,6 +72,7 @@ usec_t session_retry_after(const Session *s);
 
 #define SESSION_REQUESTS_MAX 64
 #define SESSION_REQUEST_TIME (5 * USEC_PER_SEC)
+#define SESSION_MAIL_TIME USEC_PER_MINUTE /* of envelopes, where the way is narrow */
 
 /* Each sends a request when connected, and calls FN once, later; FN may be NULL. -ENOTCONN and
  * -EBUSY (too many open) without a call. */
