@@ -15,7 +15,7 @@ void contact_watch(Chat *c, DbTxn *txn, const Contact *k) {
         if (directory_watch(d, k->account) < 0)
                 return;
         if (store_get_token(txn, k->number, &token) > 0)
-                directory_set_token(d, k->account, token);
+                directory_set_token(d, k->account, k->record, token);
         if (store_get_contact_key(txn, k->number, key) > 0)
                 directory_set_presence_key(d, k->account, key);
         explicit_bzero(key, sizeof(key));

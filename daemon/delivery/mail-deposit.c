@@ -43,11 +43,13 @@ int mail_make_token(Delivery *d, const Contact *c, Buffer *out) {
 
 void mail_take_token(Delivery *d, const Contact *c, Bytes token) {
         DepositToken t;
+        Contact now; /* C's record may have been in the map before something was written */
 
         if (deposit_token_decode(token, &t) < 0 || !key_equal(t.account, c->account))
                 return; /* good for nothing, and nothing depends on it */
-        if (store_set_token(d->store, c->number, token) >= 0)
-                directory_set_token(d->directory, c->account, token);
+        if (store_set_token(d->store, c->number, token) >= 0 &&
+                contact_get(store_write(d->store), c->account, &now) > 0)
+                directory_set_token(d->directory, c->account, now.record, token);
 }
 
 /* Sealing */

@@ -73,8 +73,8 @@ static void on_session_record(void *userdata, Session *s, Bytes outer) {
         if (!w)
                 return;
         watched_take_device(w, record.epoch, record.device.device);
-        if (record.presence == VISIBLE_CONTACTS)
-                watched_show_token(d, w);
+        w->shows_token = record.presence == VISIBLE_CONTACTS;
+        watched_show_token(d, w);
         d->callbacks->record(d->userdata, &record, outer);
 }
 

@@ -114,8 +114,11 @@ int directory_list(Directory *d, bool online, Bytes after, DirectoryPeerFn fn, D
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* What proves to trackers that this is a contact of a watched account, who may see what only
- * contacts may. Copied; empty: nothing does. */
-void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], Bytes token);
+ * contacts may. Copied; empty: nothing does. It is shown only where the newest record, RECORD or
+ * what a tracker says later, asks for it: it tells a tracker under which pseudonym this contact
+ * leaves mail. */
+void directory_set_token(
+        Directory *d, const uint8_t account[static KEY_SIZE], Bytes record, Bytes token);
 
 /* What opens where a watched account says that its contacts find it; NULL: nothing does. */
 void directory_set_presence_key(

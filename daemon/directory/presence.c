@@ -50,7 +50,7 @@ static void session_show_all_tokens(Directory *d, Session *s) {
         if (!session_has_feature(s, FEATURE_CONTACT_TOKENS))
                 return;
         HASH_ITER (hh, d->watched, w, tmp) {
-                if (buffer_size(&w->token) > 0)
+                if (w->shows_token && buffer_size(&w->token) > 0)
                         watch.tokens[watch.n_tokens++] = buffer_bytes(&w->token);
                 if (watch.n_tokens == WATCH_TOKENS_MAX)
                         session_show_tokens(d, s, &watch);
@@ -132,7 +132,9 @@ void watched_free(Watched *w) {
 }
 
 void watched_show_token(Directory *d, const Watched *w) {
-        for (size_t i = 0; i < d->n && buffer_size(&w->token) > 0; i++) {
+        if (!w->shows_token || buffer_size(&w->token) == 0)
+                return;
+        for (size_t i = 0; i < d->n; i++) {
                 Watch watch = {.tokens = {buffer_bytes(&w->token)}, .n_tokens = 1};
                 Session *s = d->trackers[i].session;
 
@@ -142,10 +144,16 @@ void watched_show_token(Directory *d, const Watched *w) {
         }
 }
 
-void directory_set_token(Directory *d, const uint8_t account[static KEY_SIZE], Bytes token) {
+void directory_set_token(
+        Directory *d, const uint8_t account[static KEY_SIZE], Bytes record, Bytes token) {
         Watched *w = watched_find(d, account);
+        bool showed = w && w->shows_token;
+        Record rec;
 
-        if (!w || bytes_equal(buffer_bytes(&w->token), token))
+        if (!w)
+                return;
+        w->shows_token = record_parse(record, &rec) >= 0 && rec.presence == VISIBLE_CONTACTS;
+        if (showed == w->shows_token && bytes_equal(buffer_bytes(&w->token), token))
                 return;
         buffer_clear(&w->token);
         if (buffer_append(&w->token, token.data, token.size) >= 0)

@@ -35,6 +35,7 @@ typedef struct Watched {
         bool renewed; /* `until` was put off since the last loss */
         KnownPresence known;
         Buffer token; /* of this account; empty: none */
+        bool shows_token; /* its presence is for contacts */
         bool has_key;
         uint8_t key[BOX_KEY_SIZE]; /* of its presence */
         Buffer sealed; /* endpoints that could not be opened, of the newest presence */

@@ -135,7 +135,7 @@ static int query_look_up(Query *q, Session *s) {
 
         memcpy(l.name, q->name, NAME_SIZE);
         memcpy(l.account, q->account, KEY_SIZE);
-        if (w && session_has_feature(s, FEATURE_CONTACT_TOKENS))
+        if (w && w->shows_token && session_has_feature(s, FEATURE_CONTACT_TOKENS))
                 l.token = buffer_bytes(&w->token);
         r = session_lookup(s, &l, on_lookup, q);
         q->waiting = r == -EBUSY;
