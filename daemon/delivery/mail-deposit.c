@@ -7,7 +7,7 @@
 /* Nonces that are tried before the loop goes on: about two milliseconds. */
 #define STAMP_TRIES 2048
 
-/* A tracker may keep mail for a day only. */
+/* To a day: 30 of them are more than that where this clock is ahead. */
 #define SHORTER_MAX 5
 
 /* So much of its life a token has left when it is given away. */

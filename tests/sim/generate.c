@@ -448,6 +448,7 @@ static void add_absence(Generator *g, unsigned days, unsigned user) {
         if (end <= begin)
                 return;
         leave_out(g, begin, end, user);
+        add_one(g, begin / 2, VERB_START, user); /* so that he is known */
         add_one(g, begin, VERB_STOP, user);
         for (unsigned i = 0; i < others; i++) {
                 unsigned from = any_user(g);

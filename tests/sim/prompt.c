@@ -36,7 +36,7 @@ typedef struct Seen {
 struct Prompt {
         World *world;
         LoopTimer *timer;
-        Letter *awaited;
+        Letter *awaited[MACHINES_MAX]; /* by recipient: nobody looks for who is not there */
         Seen sessions[MACHINES_MAX][MACHINES_MAX]; /* daemon, tracker: numbers */
 };
 
@@ -44,16 +44,24 @@ static usec_t later(usec_t a, usec_t b) {
         return MAX(a, b);
 }
 
+static Letter **awaited_of(Prompt *p, const Letter *l) {
+        return &p->awaited[l->to->machine->number];
+}
+
 void prompt_await(Prompt *p, Letter *l) {
+        Letter **awaited = awaited_of(p, l);
+
         l->kept_at = p->world->now;
-        DL_APPEND2(p->awaited, l, late_prev, late_next);
+        DL_APPEND2(*awaited, l, late_prev, late_next);
 }
 
 void prompt_done(Prompt *p, Letter *l) {
+        Letter **awaited = awaited_of(p, l);
+
         if (l->kept_at == 0)
                 return;
         l->kept_at = 0;
-        DL_DELETE2(p->awaited, l, late_prev, late_next);
+        DL_DELETE2(*awaited, l, late_prev, late_next);
 }
 
 /* Machines */
@@ -154,8 +162,10 @@ static void on_tick(void *userdata) {
         Letter *l;
 
         loop_timer_set(p->timer, w->now + TICK);
-        DL_FOREACH2 (p->awaited, l, late_next)
-                look_at(w, l);
+        for (unsigned i = 0; i < w->n_users; i++)
+                if (w->machines[i]->running)
+                        DL_FOREACH2 (p->awaited[i], l, late_next)
+                                look_at(w, l);
         for (unsigned i = 0; i < w->n_users; i++)
                 for (unsigned k = 0; k < w->n_trackers; k++)
                         look_at_session(w, &p->sessions[i][k], w->machines[i], k);
