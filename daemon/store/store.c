@@ -58,7 +58,17 @@ int store_meta_get(DbTxn *txn, const char *key, DbValue *ret) {
         return db_get(txn, TABLE_META, &k, ret);
 }
 
-/* The first row of a new store, and the question to an old one. */
+static int store_write_schema(Store *s) {
+        DbKey k = store_meta_key("schema");
+
+        row_start(&s->row);
+        row_put_u32(&s->row, STORE_SCHEMA_VERSION);
+        row_put_blob(&s->row, text_bytes(SCHEMA_NAME));
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}
+
+/* The first row of a new store, and the question to an old one, which from now on has rows that
+ * older programs do not know. */
 static int store_check_schema(Store *s) {
         DbTxn *txn = db_write(s->db);
         DbKey k = store_meta_key("schema");
@@ -74,11 +84,7 @@ static int store_check_schema(Store *s) {
         if (r == 0 && !db_is_new(s->db))
                 return -EMEDIUMTYPE;
         if (r == 0) {
-                row_start(&s->row);
-                row_put_u32(&s->row, STORE_SCHEMA_VERSION);
-                row_put_blob(&s->row,
-                        (Bytes){.data = (const uint8_t *)SCHEMA_NAME, .size = STRLEN(SCHEMA_NAME)});
-                r = row_write(txn, TABLE_META, &k, &s->row);
+                r = store_write_schema(s);
                 return r < 0 ? r : db_commit(s->db);
         }
         row = row_begin(v);
@@ -88,7 +94,9 @@ static int store_check_schema(Store *s) {
                 return row.error;
         if (name.size != STRLEN(SCHEMA_NAME) || memcmp(name.data, SCHEMA_NAME, name.size) != 0)
                 return -EMEDIUMTYPE;
-        return version > STORE_SCHEMA_VERSION ? -EPROTONOSUPPORT : 0;
+        if (version > STORE_SCHEMA_VERSION)
+                return -EPROTONOSUPPORT;
+        return version < STORE_SCHEMA_VERSION ? store_write_schema(s) : 0;
 }
 
 static uint64_t map_size(const char *dir) {

@@ -47,7 +47,9 @@ enum {
         _TABLE_MAX,
 };
 
-#define STORE_SCHEMA_VERSION 1
+/* 1 is that of 0.1.0 to 0.5.0, whose programs take rows of today for damaged; what they have
+ * written is read as it is. */
+#define STORE_SCHEMA_VERSION 2
 
 typedef struct Store {
         Db *db;

@@ -59,6 +59,22 @@ static void check_refused(Lab *lab, Person *p, int r) {
         CHECK(memcmp(before, after, size) == 0);
 }
 
+TEST(an_older_store_becomes_one_of_this_version) {
+        RowReader row;
+        Lab lab;
+        DbValue v;
+
+        lab_new(&lab);
+        write_schema(&lab.alice, 1, "p2pchatd");
+        lab.alice.store = store_close(lab.alice.store);
+        CHECK_OK(store_open(lab.alice.dir, lab.loop, &lab.alice.store));
+        CHECK_OK(store_commit(lab.alice.store));
+        CHECK_EQ(store_meta_get(txn_of(&lab.alice), "schema", &v), 1);
+        row = row_begin(v);
+        CHECK_EQ(row_u32(&row), STORE_SCHEMA_VERSION);
+        lab_free(&lab);
+}
+
 TEST(a_newer_or_foreign_store_is_refused_and_kept) {
         static const char *const other[] = {"something", "else", NULL};
         _cleanup_(freep) char *path = NULL;
