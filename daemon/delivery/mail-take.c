@@ -80,7 +80,7 @@ static bool signer_is_good(
         Record newest;
 
         *ret_old = false;
-        if (!key_equal(c->account, m->account) || c->epoch < m->epoch || m->sent >= c->expires ||
+        if (c->epoch < m->epoch || m->sent >= c->expires ||
                 (c->epoch == m->epoch && !key_equal(c->device, m->device)))
                 return false;
         if (record_parse(from->record, &newest) < 0)
@@ -125,9 +125,8 @@ static int owe_receipt(Mail *m, const Contact *to, uint32_t feed) {
 }
 
 static int take_entry(Mail *m, const Content *content, const Inner *inner, const Contact *from,
-        const Certificate *signer, bool old) {
+        const Certificate *signer, const uint8_t *hash, bool old) {
         Delivery *d = m->delivery;
-        uint8_t hash[SHA256_SIZE];
         NewEntry e = {.self = d->self,
                 .from = from,
                 .inner = inner,
@@ -140,10 +139,6 @@ static int take_entry(Mail *m, const Content *content, const Inner *inner, const
         Received what;
         int r;
 
-        sha256(content->body.data, content->body.size, hash);
-        r = entry_verify(signer->device, hash, content->signature);
-        if (r < 0)
-                return 0;
         r = store_receive(m->store, &e, &what, &at);
         if (r >= 0 && what == RECEIVED_NEW)
                 r = store_keep_certificate(m->store, signer, content->certificate);
@@ -161,7 +156,7 @@ static void take_grant(Delivery *d, const Contact *from, const Content *content)
 /* Negative: it cannot be kept now. */
 static int take_message(Mail *m, const Content *content) {
         Delivery *d = m->delivery;
-        uint8_t conversation[SHA256_SIZE];
+        uint8_t conversation[SHA256_SIZE], hash[SHA256_SIZE];
         Certificate signer;
         Contact from;
         Inner inner;
@@ -174,12 +169,16 @@ static int take_message(Mail *m, const Content *content) {
         conversation_direct(sign_key_public(&d->self->account), inner.account, conversation);
         if (memcmp(conversation, inner.conversation, SHA256_SIZE) != 0)
                 return 0; /* written to somebody else, who has sealed it anew */
+        sha256(content->body.data, content->body.size, hash);
+        if (!key_equal(signer.account, inner.account) ||
+                entry_verify(signer.device, hash, content->signature) < 0)
+                return 0; /* by somebody else, who has put another's record to it */
         r = find_sender(m, &inner, content, &from);
         if (r <= 0)
                 return r;
         if ((from.flags & CONTACT_BLOCKED) || !signer_is_good(&from, &inner, &signer, &old))
                 return 0;
-        r = take_entry(m, content, &inner, &from, &signer, old);
+        r = take_entry(m, content, &inner, &from, &signer, hash, old);
         if (r >= 0)
                 take_grant(d, &from, content);
         return r;

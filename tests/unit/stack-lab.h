@@ -114,10 +114,17 @@ static void stack_on_presence(void *userdata, const uint8_t account[static KEY_S
 static void stack_on_name_refused(void *userdata, Code code, const char *text) {
 }
 
+static void stack_on_tracker_ready(void *userdata, Session *session) {
+        Stack *s = userdata;
+
+        delivery_tracker_ready(s->delivery, session);
+}
+
 static const DirectoryCallbacks stack_directory_callbacks = {
         .trackers_changed = stack_on_directory_changed,
         .record = stack_on_record,
         .presence = stack_on_presence,
+        .tracker_ready = stack_on_tracker_ready,
         .name_refused = stack_on_name_refused,
 };
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Mail that a tracker, which the test plays, hands out or has taken: damaged, forged, too much, not
+ * to be opened, or while the tracker goes. */
+
+#include "test.h"
+
+#include "crypto/hpke.h"
+#include "stack-lab.h"
+#include "store/mail.h"
+#include "store/prekey.h"
+#include "tracker-lab.h"
+
+#define PREKEY 7
+
+typedef struct Mailbox {
+        Sim sim;
+        FakeTracker tracker;
+        Stack bob;
+        Person alice;
+        PrekeyRow prekey;
+} Mailbox;
+
+static void mailbox_new(Mailbox *b) {
+        uint8_t seed[HPKE_SEED_SIZE] = {1};
+        EndpointKey at;
+
+        *b = (Mailbox){.prekey = {.id = PREKEY, .suite = MAIL_SUITE_HPKE}};
+        sim_new(&b->sim, 1);
+        tracker_new(&b->sim, &b->tracker);
+        stack_new(&b->sim, "bob", &b->bob);
+        person_new(&b->sim, "alice", &b->alice);
+        b->prekey.made = loop_realtime(b->sim.loop);
+        hpke_key_derive(seed, b->prekey.secret, b->prekey.public);
+        CHECK_OK(prekey_put(b->bob.store, &b->prekey));
+        CHECK_OK(store_commit(b->bob.store));
+        at = tracker_address(&b->tracker);
+        CHECK_OK(directory_set_trackers(b->bob.directory, &at, 1));
+        directory_announce(b->bob.directory, true, (Bytes){});
+        directory_start(b->bob.directory);
+        tracker_greet(&b->tracker);
+        tracker_ok(&b->tracker, far_take(&b->tracker.far, FRAME_REGISTER).request);
+}
+
+static void mailbox_free(Mailbox *b) {
+        stack_free(&b->bob);
+        tracker_free(&b->tracker);
+        person_done(&b->alice);
+        sim_free(&b->sim);
+}
+
+/* From Alice, says its record; SIGNER is who has really signed. */
+static void letter_new(Mailbox *b, const SignKey *signer, Buffer *ret) {
+        const uint8_t *bob = person_account(&b->bob.who);
+        const Prekey to = {.suite = b->prekey.suite,
+                .id = b->prekey.id,
+                .key = {b->prekey.public, sizeof(b->prekey.public)}};
+        _cleanup_(buffer_done) Buffer inner = BUFFER_NULL, plain = BUFFER_NULL;
+        usec_t now = loop_realtime(b->sim.loop);
+        uint8_t hash[SHA256_SIZE], seed[MAIL_KEY_SIZE];
+        Inner m = {.epoch = b->alice.epoch,
+                .seq = 1,
+                .hlc = now / USEC_PER_MSEC << 16,
+                .sent = now,
+                .expires = now + USEC_PER_DAY,
+                .kind = KIND_TEXT,
+                .body = text_bytes("hi")};
+        Content content = {.kind = CONTENT_MESSAGE,
+                .certificate = b->alice.local.certificate,
+                .record = b->alice.local.record};
+
+        loop_random(b->sim.loop, &m.id, sizeof(m.id));
+        loop_random(b->sim.loop, seed, sizeof(seed));
+        conversation_direct(person_account(&b->alice), bob, m.conversation);
+        memcpy(m.account, person_account(&b->alice), KEY_SIZE);
+        memcpy(m.device, sign_key_public(&b->alice.device), KEY_SIZE);
+        CHECK_OK(inner_encode(&inner, &m));
+        content.body = buffer_bytes(&inner);
+        sha256(content.body.data, content.body.size, hash);
+        CHECK_OK(entry_sign(signer, hash, content.signature));
+        CHECK_OK(content_encode(&plain, &content));
+        CHECK_OK(envelope_seal(ret, bob, &to, buffer_bytes(&plain), seed));
+}
+
+/* Answers the COLLECT that must come, and asks what is after WHERE, with one item; AFTER: there is
+ * more. */
+static void hand_out(Mailbox *b, Bytes where, Bytes envelope, Bytes after) {
+        Frame f = far_take(&b->tracker.far, FRAME_COLLECT);
+        CollectAnswer page = {.n_items = envelope.size > 0, .after = after};
+        Collect asked;
+
+        CHECK_OK(collect_decode(&f, &asked));
+        CHECK(bytes_equal(asked.after, where));
+        page.items[0].envelope = envelope;
+        page.items[0].expires = loop_realtime(b->sim.loop) + USEC_PER_DAY;
+        far_sent(&b->tracker.far,
+                collect_answer_encode(conn_output(b->tracker.far.conn), f.request, &page));
+}
+
+/* The next COLLECTED is for this one. */
+static void check_collected(Mailbox *b, Bytes envelope) {
+        Frame f = far_take(&b->tracker.far, FRAME_COLLECTED);
+        uint8_t ids[COLLECTED_MAX][SHA256_SIZE], id[SHA256_SIZE];
+        Collected x;
+
+        CHECK_OK(collected_decode(&f, ids, &x));
+        envelope_id(envelope, id);
+        CHECK(x.ids.size == SHA256_SIZE && memcmp(ids[0], id, SHA256_SIZE) == 0);
+        tracker_ok(&b->tracker, f.request);
+}
+
+TEST(nobody_is_known_by_what_he_has_not_signed) {
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        Mailbox b;
+        Contact c;
+
+        mailbox_new(&b);
+        letter_new(&b, &b.bob.who.device, &letter);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        SIM_UNTIL(&b.sim,
+                far_has(&b.tracker.far, FRAME_COLLECTED) || far_has(&b.tracker.far, FRAME_LOOKUP));
+        check_collected(&b, buffer_bytes(&letter)); /* nor is his name asked about */
+        CHECK_EQ(contact_get(store_write(b.bob.store), person_account(&b.alice), &c), 0);
+        mailbox_free(&b);
+}
+
+/* The first of all who hear of the commit. */
+static void on_kept(void *userdata, int error) {
+        Mailbox *b = userdata;
+
+        stack_on_events(&b->bob, error);
+        CHECK_OK(directory_set_trackers(b->bob.directory, NULL, 0));
+}
+
+TEST(a_tracker_goes_while_its_mail_is_written) {
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        Mailbox b;
+
+        mailbox_new(&b);
+        stack_knows(&b.bob, &b.alice, CONTACT_PINNED);
+        letter_new(&b, &b.alice.device, &letter);
+        store_set_events_fn(b.bob.store, on_kept, &b);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        SIM_UNTIL(&b.sim, b.bob.n_shown == 1);
+        sim_run(&b.sim, USEC_PER_MINUTE);
+        CHECK_EQ(directory_n_trackers(b.bob.directory), 0);
+        mailbox_free(&b);
+}
+
+TEST(old_prekeys_go_though_nobody_writes) {
+        PrekeyRow newer;
+        Mailbox b;
+
+        mailbox_new(&b);
+        newer = b.prekey;
+        newer.id++;
+        CHECK_OK(prekey_put(b.bob.store, &newer));
+        while (loop_realtime(b.sim.loop) < newer.made + 33 * USEC_PER_DAY) {
+                if (far_has(&b.tracker.far, FRAME_COLLECT))
+                        hand_out(&b, (Bytes){}, (Bytes){}, (Bytes){});
+                sim_run(&b.sim, 5 * USEC_PER_SEC);
+        }
+        CHECK_EQ(prekey_get(store_write(b.bob.store), PREKEY, &b.prekey), 0);
+        CHECK_EQ(prekey_get(store_write(b.bob.store), newer.id, &b.prekey), 1);
+        mailbox_free(&b);
+}
+
+/* An own message to Alice, of which Bob remembers that it lies at the tracker. */
+static MailItem item_put(Mailbox *b) {
+        MailItem m = {.id = {1}, .secret = {2}, .n_trackers = 1};
+        Contact c = stack_knows(&b->bob, &b->alice, CONTACT_PINNED);
+        OutboxRow row;
+
+        (void)stack_put(&b->bob, &b->alice, text_bytes("hi"), 0);
+        CHECK_EQ(outbox_next(store_write(b->bob.store), c.number, (OutboxPosition){}, &row), 1);
+        m.recipient = c.number;
+        m.at = row.at;
+        m.sealed = loop_realtime(b->sim.loop);
+        m.expires = m.sealed + USEC_PER_DAY;
+        memcpy(m.trackers[0], tracker_address(&b->tracker).key, KEY_SIZE);
+        CHECK_OK(mail_item_put(b->bob.store, &m));
+        CHECK_OK(store_commit(b->bob.store));
+        return m;
+}
+
+static void say_rekey(Mailbox *b, const MailItem *m) {
+        MailStatusAnswer answer = {.n_items = 1, .items = {{.state = MAIL_HELD}}};
+        _cleanup_(buffer_done) Buffer outer = BUFFER_NULL;
+        Rekey k = {.n_items = 1, .prekey = {MAIL_SUITE_HPKE, 99, {m->id, MAIL_KEY_SIZE}}};
+        Frame f = far_take(&b->tracker.far, FRAME_MAIL_STATUS);
+
+        memcpy(k.account, person_account(&b->alice), KEY_SIZE);
+        memcpy(k.items[0], m->id, SHA256_SIZE);
+        CHECK_OK(rekey_encode(&outer, &k, &b->alice.account));
+        answer.items[0].rekey = buffer_bytes(&outer);
+        far_sent(&b->tracker.far,
+                mail_status_answer_encode(conn_output(b->tracker.far.conn), f.request, &answer));
+}
+
+TEST(what_its_recipient_cannot_open_is_withdrawn) {
+        Mailbox b;
+        Withdraw w;
+        MailItem m;
+        Frame f;
+
+        mailbox_new(&b);
+        m = item_put(&b);
+        say_rekey(&b, &m);
+        f = far_take(&b.tracker.far, FRAME_WITHDRAW);
+        CHECK_OK(withdraw_decode(&f, &w));
+        CHECK(memcmp(w.id, m.id, SHA256_SIZE) == 0);
+        CHECK(memcmp(w.secret, m.secret, WITHDRAW_SECRET_SIZE) == 0);
+        CHECK_EQ(stack_count_outbox(&b.bob), 1); /* to be sealed again */
+        mailbox_free(&b);
+}
+
+TEST(nothing_is_known_of_mail_while_nobody_answers) {
+        Mailbox b;
+        MailItem m;
+
+        mailbox_new(&b);
+        m = item_put(&b);
+        m.n_trackers = 0; /* it was collected, a moment ago */
+        CHECK_OK(mail_item_put(b.bob.store, &m));
+        CHECK_OK(store_commit(b.bob.store));
+        tracker_error(
+                &b.tracker, far_take(&b.tracker.far, FRAME_MAIL_STATUS).request, CODE_STORAGE);
+        sim_run(&b.sim, USEC_PER_MINUTE);
+        CHECK_EQ(mail_item_get(store_write(b.bob.store), m.recipient, m.at, &m), 1);
+        mailbox_free(&b);
+}
