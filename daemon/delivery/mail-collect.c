@@ -6,8 +6,9 @@
 
 #include "delivery/mail.h"
 
-/* After a batch that failed, or without room. */
+/* After a batch that failed, or without room; doubled, since all is fetched again. */
 #define COLLECT_AGAIN USEC_PER_MINUTE
+#define COLLECT_AGAIN_LAST (16 * USEC_PER_MINUTE)
 
 #define COLLECT_PAGE 32
 
@@ -15,7 +16,7 @@ struct MailCollector {
         Mail *mail;
         Session *session;
         bool again; /* more has come meanwhile */
-        bool later; /* something of this page could not be kept */
+        bool later; /* something could not be kept, of any page */
         bool confirming; /* nor before it is known whose name it is; `waits` for that */
         bool waits;
         unsigned limit; /* items of a page; fewer where the way is too narrow */
@@ -24,6 +25,7 @@ struct MailCollector {
         size_t n_ids;
         Rekey rekey; /* for what could not be opened */
         LoopTimer *timer;
+        usec_t wait; /* the last one for another try */
 };
 
 static void collector_free(MailCollector *c) {
@@ -67,7 +69,6 @@ static void note_complete(Mail *m) {
 
 static void collect_end(MailCollector *c) {
         Mail *m = c->mail;
-        bool later = c->later;
 
         if (c->again) {
                 c->again = false;
@@ -76,8 +77,7 @@ static void collect_end(MailCollector *c) {
                 return;
         }
         collector_free(c);
-        if (!later)
-                note_complete(m);
+        note_complete(m);
 }
 
 static void collect_later(MailCollector *c) {
@@ -85,11 +85,12 @@ static void collect_later(MailCollector *c) {
 
         c->later = c->again = c->confirming = c->waits = false;
         buffer_clear(&c->after);
-        loop_timer_set(c->timer, loop_now(l) + loop_jitter(l, COLLECT_AGAIN));
+        c->wait = CLAMP(2 * c->wait, COLLECT_AGAIN, COLLECT_AGAIN_LAST);
+        loop_timer_set(c->timer, loop_now(l) + loop_jitter(l, c->wait));
 }
 
 static void page_again(MailCollector *c) {
-        c->waits = c->confirming = false;
+        c->later = c->waits = c->confirming = false;
         buffer_clear(&c->after);
         collect_page(c);
 }
@@ -111,17 +112,20 @@ static void wait_for_names(MailCollector *c) {
         mail_senders_known(c->mail);
 }
 
+/* What cannot be kept does not keep what is behind it. */
 static void on_collected(void *userdata, Code code, const char *text, Frame *ok) {
         MailCollector *c = userdata;
 
         if (code == CODE_TRACKER_UNREACHABLE)
                 collector_free(c); /* another begins when it is back */
-        else if (code != CODE_OK || c->later)
+        else if (code != CODE_OK)
                 collect_later(c);
         else if (c->confirming)
                 wait_for_names(c);
         else if (buffer_size(&c->after) > 0)
                 collect_page(c);
+        else if (c->later)
+                collect_later(c);
         else
                 collect_end(c);
 }
@@ -203,8 +207,10 @@ static void on_page(void *userdata, Code code, const char *text, Frame *ok) {
                 collect_end(c);
                 return;
         }
-        if (code == CODE_TIMEOUT)
+        if (code == CODE_TIMEOUT) {
                 c->limit = MAX(c->limit / 2, 1U);
+                c->wait = 0;
+        }
         if (!page || code != CODE_OK || collect_answer_decode(ok, page) < 0) {
                 collect_later(c);
                 return;

@@ -109,6 +109,26 @@ static void check_collected(Mailbox *b, Bytes envelope) {
         tracker_ok(&b->tracker, f.request);
 }
 
+TEST(what_cannot_be_kept_keeps_nothing_behind_it) {
+        const Bytes second = text_bytes("the second page"), junk = text_bytes("no envelope");
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        Mailbox b;
+
+        mailbox_new(&b);
+        stack_knows(&b.bob, &b.alice, CONTACT_PINNED);
+        letter_new(&b, &b.alice.device, &letter);
+        store_set_max_size(b.bob.store, 1);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), second);
+        hand_out(&b, second, junk, (Bytes){});
+        check_collected(&b, junk);
+        CHECK_EQ(b.bob.n_shown, 0);
+        store_set_max_size(b.bob.store, 0);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){}); /* all over again */
+        check_collected(&b, buffer_bytes(&letter));
+        CHECK_EQ(b.bob.n_shown, 1);
+        mailbox_free(&b);
+}
+
 TEST(nobody_is_known_by_what_he_has_not_signed) {
         _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
         Mailbox b;
