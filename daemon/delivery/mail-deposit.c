@@ -7,9 +7,6 @@
 /* Nonces that are tried before the loop goes on: about two milliseconds. */
 #define STAMP_TRIES 2048
 
-/* To a day: 30 of them are more than that where this clock is ahead. */
-#define SHORTER_MAX 5
-
 /* So much of its life a token has left when it is given away. */
 #define TOKEN_STEP (DEPOSIT_TOKEN_LIFETIME / 6)
 
@@ -147,10 +144,6 @@ static void job_refused(MailJob *j) {
         if (j->code == CODE_NOT_ALLOWED && buffer_size(&j->token) > 0)
                 again = store_set_token(s, t->number, (Bytes){}) > 0;
         t->renewed = j->renewed;
-        if (j->code == CODE_INVALID_ARGS && t->mail->shorter < SHORTER_MAX) {
-                t->mail->shorter++;
-                again = true;
-        }
         if (again) {
                 mail_job_end(j);
                 mail_target_again(t);
@@ -274,7 +267,7 @@ static int get_recipient(const MailTarget *t, Contact *ret) {
 /* What there is to seal */
 
 static usec_t expiry_of(const Mail *m, usec_t message) {
-        return MIN(message, loop_realtime(m->loop) + (MAIL_LIFETIME_MAX >> m->shorter));
+        return MIN(message, loop_realtime(m->loop) + MAIL_LIFETIME_MAX);
 }
 
 static int seal_receipt(MailJob *j, DbTxn *txn) {

@@ -125,7 +125,6 @@ struct Mail {
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */
         usec_t again; /* until a walk, since something could not be taken back; 0: it could */
         usec_t collect; /* the first walk after that collects, whether or not there is mail */
-        unsigned shorter; /* so often the life of envelopes is halved: trackers did not want more */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
         MailSender *senders;
         unsigned n_senders;
