@@ -66,6 +66,7 @@ static MailTarget *target_get(Mail *m, const uint8_t *account, uint32_t number) 
                 return t;
         free(t);
         m->left_out = true;
+        m->missed |= number <= m->walked;
         return NULL;
 }
 
@@ -152,14 +153,15 @@ static int walk_next(Mail *m, DbTxn *txn, uint32_t after, uint32_t *ret) {
         return *ret < UINT32_MAX;
 }
 
-/* Everybody with rows gets a turn, as far as there is room in memory. */
+/* Everybody with rows gets a turn, as far as there is room in memory; those for whom there was none
+ * the next time. */
 static int walk(Mail *m) {
         DbTxn *txn = store_write(m->store);
-        uint32_t at = 0;
+        uint32_t at = m->walked;
         int r;
 
         m->left_out = false;
-        while ((r = walk_next(m, txn, at, &at)) > 0 && !m->left_out) {
+        while ((r = walk_next(m, txn, at, &at)) > 0) {
                 MailTarget *t;
                 Contact c;
 
@@ -167,11 +169,19 @@ static int walk(Mail *m) {
                 if (r < 0)
                         return r;
                 t = r > 0 ? target_get(m, c.account, c.number) : NULL;
+                if (m->left_out)
+                        return 0;
+                m->walked = at;
                 if (!t)
                         continue;
                 t->look = t->withdraw = true;
                 t->sealed = t->withdrawn = t->asked = (OutboxPosition){};
                 target_by(t, MAIL_HOLD);
+        }
+        if (r == 0) {
+                m->walked = 0;
+                m->left_out = m->missed;
+                m->missed = false;
         }
         return r;
 }
@@ -390,6 +400,7 @@ void mail_tracker_ready(Mail *m, Session *s) {
         HASH_ITER (hh, m->targets, t, tmp)
                 if (t->due == USEC_INFINITY)
                         t->due = loop_now(m->loop);
+        m->missed |= m->walked > 0;
         walk_by(m, WALK_SOON);
         set_timer(m);
         mail_collect(m, s);

@@ -119,7 +119,9 @@ struct Mail {
         LoopTimer *timer; /* the first target's time, or the walk's */
         LoopDefer *slice; /* a stamp is being made */
         MailJob *stamping;
-        bool started, left_out;
+        bool started;
+        bool left_out, missed; /* somebody, for want of room; before where the walk is */
+        uint32_t walked; /* where the walk has stopped; 0: it begins anew */
         bool owed; /* something, from the present batch on */
         Code refused; /* the last envelope; CODE_OK: it was taken */
         usec_t walk; /* over all accounts with rows: when; USEC_INFINITY */

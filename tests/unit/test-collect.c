@@ -249,3 +249,59 @@ TEST(nothing_is_known_of_mail_while_nobody_answers) {
         CHECK_EQ(mail_item_get(store_write(b.bob.store), m.recipient, m.at, &m), 1);
         mailbox_free(&b);
 }
+
+/* More people than there is room for in memory: all are asked about, and then there is peace. */
+
+#define PEOPLE 1500
+
+static void people_put(Mailbox *b) {
+        Person p = {.sim = &b->sim};
+
+        for (unsigned i = 0; i < PEOPLE; i++) {
+                MailItem m = {.n_trackers = 1, .expires = USEC_INFINITY - 1};
+                OutboxRow row;
+                Contact c;
+
+                person_key(&b->sim, &p.account);
+                CHECK_OK(contact_mark(b->bob.store, person_account(&p), CONTACT_PINNED));
+                (void)stack_put(&b->bob, &p, text_bytes("hi"), 0);
+                CHECK_EQ(contact_get(store_write(b->bob.store), person_account(&p), &c), 1);
+                CHECK_EQ(outbox_next(store_write(b->bob.store), c.number, (OutboxPosition){}, &row),
+                        1);
+                m.recipient = c.number;
+                m.at = row.at;
+                memcpy(m.trackers[0], tracker_address(&b->tracker).key, KEY_SIZE);
+                CHECK_OK(mail_item_put(b->bob.store, &m));
+        }
+        CHECK_OK(store_commit(b->bob.store));
+}
+
+TEST(more_people_than_there_is_room_for) {
+        const MailStatusAnswer held = {.n_items = 1, .items = {{.state = MAIL_HELD}}};
+        bool asked[UINT16_MAX + 1] = {};
+        unsigned n = 0, distinct = 0;
+        MailStatus s;
+        Mailbox b;
+        Contact c;
+
+        mailbox_new(&b);
+        people_put(&b);
+        for (unsigned second = 0; second < 3600; second++) {
+                sim_run(&b.sim, USEC_PER_SEC);
+                while (far_has(&b.tracker.far, FRAME_MAIL_STATUS)) {
+                        Frame f = far_take(&b.tracker.far, FRAME_MAIL_STATUS);
+
+                        CHECK_OK(mail_status_decode(&f, &s));
+                        CHECK_EQ(contact_get(store_write(b.bob.store), s.account, &c), 1);
+                        n++;
+                        distinct += !asked[c.number];
+                        asked[c.number] = true;
+                        far_sent(&b.tracker.far,
+                                mail_status_answer_encode(
+                                        conn_output(b.tracker.far.conn), f.request, &held));
+                }
+        }
+        CHECK_EQ(distinct, PEOPLE);
+        CHECK_EQ(n, PEOPLE);
+        mailbox_free(&b);
+}
