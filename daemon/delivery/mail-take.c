@@ -199,6 +199,7 @@ static int take_statement(Mail *m, const Content *content) {
         Certificate signer;
         Contact from;
         Peer *p;
+        int r;
 
         if (certificate_decode(content->certificate, &signer) < 0 ||
                 !certificate_is_valid_at(&signer, loop_realtime(m->loop)))
@@ -207,10 +208,11 @@ static int take_statement(Mail *m, const Content *content) {
         if (!p)
                 return 0;
         if (content->kind == CONTENT_RECEIPT)
-                (void)outbox_take_receipt_object(p, content->body, signer.device);
+                r = outbox_take_receipt_object(p, content->body, signer.device);
         else
-                (void)voids_take_object(p, content->body, signer.device);
-        take_grant(m->delivery, &from, content);
+                r = voids_take_object(p, content->body, signer.device);
+        if (r >= 0) /* what only he and we can know; nobody has signed the rest */
+                take_grant(m->delivery, &from, content);
         peer_let_go(p);
         return 0;
 }

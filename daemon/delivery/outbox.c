@@ -372,9 +372,13 @@ int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
         if (!rc)
                 return -ENOMEM;
         r = receipt_decode(outer, device, rc);
-        if (r >= 0)
-                take_receipt(p, TAKE_PTR(rc));
-        return r;
+        if (r < 0)
+                return r;
+        if (!key_equal(rc->reader, p->account) ||
+                !key_equal(rc->author, sign_key_public(&p->delivery->self->account)))
+                return -ESRCH;
+        take_receipt(p, TAKE_PTR(rc));
+        return 0;
 }
 
 int outbox_take_receipt(Peer *p, Frame *f) {

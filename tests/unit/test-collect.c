@@ -9,6 +9,7 @@
 #include "stack-lab.h"
 #include "store/mail.h"
 #include "store/prekey.h"
+#include "store/presence-key.h"
 #include "tracker-lab.h"
 
 #define PREKEY 7
@@ -82,6 +83,29 @@ static void letter_new(Mailbox *b, const SignKey *signer, Buffer *ret) {
         CHECK_OK(envelope_seal(ret, bob, &to, buffer_bytes(&plain), seed));
 }
 
+/* Alice's receipt about what AUTHOR has written to her, with a key for Bob. */
+static void receipt_new(Mailbox *b, const uint8_t *author, Buffer *ret) {
+        static const uint8_t key[BOX_KEY_SIZE] = {9};
+        const Prekey to = {.suite = b->prekey.suite,
+                .id = b->prekey.id,
+                .key = {b->prekey.public, sizeof(b->prekey.public)}};
+        _cleanup_(buffer_done) Buffer object = BUFFER_NULL, plain = BUFFER_NULL;
+        uint8_t seed[MAIL_KEY_SIZE] = {2};
+        Content content = {.kind = CONTENT_RECEIPT,
+                .certificate = b->alice.local.certificate,
+                .presence_key = {key, sizeof(key)}};
+        Receipt rc = {.epoch = 1, .state = RECEIPT_DELIVERED, .n_ranges = 1};
+
+        rc.ranges[0] = (SeqRange){1, 1};
+        memcpy(rc.author, author, KEY_SIZE);
+        memcpy(rc.reader, person_account(&b->alice), KEY_SIZE);
+        conversation_direct(person_account(&b->alice), author, rc.conversation);
+        CHECK_OK(receipt_encode(&object, &rc, &b->alice.device));
+        content.body = buffer_bytes(&object);
+        CHECK_OK(content_encode(&plain, &content));
+        CHECK_OK(envelope_seal(ret, person_account(&b->bob.who), &to, buffer_bytes(&plain), seed));
+}
+
 /* Answers the COLLECT that must come, and asks what is after WHERE, with one item; AFTER: there is
  * more. */
 static void hand_out(Mailbox *b, Bytes where, Bytes envelope, Bytes after) {
@@ -141,6 +165,28 @@ TEST(nobody_is_known_by_what_he_has_not_signed) {
                 far_has(&b.tracker.far, FRAME_COLLECTED) || far_has(&b.tracker.far, FRAME_LOOKUP));
         check_collected(&b, buffer_bytes(&letter)); /* nor is his name asked about */
         CHECK_EQ(contact_get(store_write(b.bob.store), person_account(&b.alice), &c), 0);
+        mailbox_free(&b);
+}
+
+/* Fields beside what is signed: whoever has a receipt of Alice's about his own messages could put a
+ * key of his own to it. */
+TEST(a_key_comes_with_what_was_said_to_bob) {
+        _cleanup_(buffer_done) Buffer other = BUFFER_NULL, good = BUFFER_NULL;
+        static const uint8_t mallory[KEY_SIZE] = {1};
+        uint8_t key[BOX_KEY_SIZE];
+        Mailbox b;
+        Contact c;
+
+        mailbox_new(&b);
+        c = stack_knows(&b.bob, &b.alice, CONTACT_PINNED);
+        receipt_new(&b, mallory, &other);
+        receipt_new(&b, person_account(&b.bob.who), &good);
+        hand_out(&b, (Bytes){}, buffer_bytes(&other), text_bytes("more"));
+        check_collected(&b, buffer_bytes(&other));
+        CHECK_EQ(store_get_contact_key(store_write(b.bob.store), c.number, key), 0);
+        hand_out(&b, text_bytes("more"), buffer_bytes(&good), (Bytes){});
+        check_collected(&b, buffer_bytes(&good));
+        CHECK_EQ(store_get_contact_key(store_write(b.bob.store), c.number, key), 1);
         mailbox_free(&b);
 }
 
