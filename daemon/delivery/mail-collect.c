@@ -112,7 +112,8 @@ static void wait_for_names(MailCollector *c) {
         mail_senders_known(c->mail);
 }
 
-/* What cannot be kept does not keep what is behind it. */
+/* What cannot be kept does not keep what is behind it. Once there is such, names that are asked
+ * about wait for the next try as well: to begin anew for each of them would have no end. */
 static void on_collected(void *userdata, Code code, const char *text, Frame *ok) {
         MailCollector *c = userdata;
 
@@ -120,7 +121,7 @@ static void on_collected(void *userdata, Code code, const char *text, Frame *ok)
                 collector_free(c); /* another begins when it is back */
         else if (code != CODE_OK)
                 collect_later(c);
-        else if (c->confirming)
+        else if (c->confirming && !c->later)
                 wait_for_names(c);
         else if (buffer_size(&c->after) > 0)
                 collect_page(c);

@@ -153,6 +153,35 @@ TEST(what_cannot_be_kept_keeps_nothing_behind_it) {
         mailbox_free(&b);
 }
 
+/* The tracker does not know whom Bob asks about. */
+static void refuse_lookup(Mailbox *b) {
+        tracker_error(
+                &b->tracker, far_take(&b->tracker.far, FRAME_LOOKUP).request, CODE_UNKNOWN_PEER);
+}
+
+TEST(strangers_without_room_are_not_fetched_without_a_pause) {
+        const Bytes second = text_bytes("the second page");
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL, other = BUFFER_NULL;
+        Mailbox b;
+        Person first;
+
+        mailbox_new(&b);
+        letter_new(&b, &b.alice.device, &letter);
+        first = b.alice;
+        person_new(&b.sim, "carol", &b.alice);
+        letter_new(&b, &b.alice.device, &other);
+        store_set_max_size(b.bob.store, 1);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), second);
+        refuse_lookup(&b);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), second);
+        hand_out(&b, second, buffer_bytes(&other), (Bytes){});
+        refuse_lookup(&b);
+        sim_run(&b.sim, 30 * USEC_PER_SEC);
+        CHECK(!far_has(&b.tracker.far, FRAME_COLLECT));
+        person_done(&first);
+        mailbox_free(&b);
+}
+
 TEST(nobody_is_known_by_what_he_has_not_signed) {
         _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
         Mailbox b;
