@@ -385,7 +385,7 @@ def make_newer(path, name):
     """The row that tells the version: u32, then whose store it is."""
     data = path.read_bytes()
     places = [match.start() for match in re.finditer(
-        rb"\x00\x00\x00\x01(\x00\x00\x00.)?" + name, data, re.DOTALL)]
+        rb"\x00\x00\x00[\x01-\x0f](\x00\x00\x00.)?" + name, data, re.DOTALL)]
     assert places
     for at in places:
         overwrite(path, at, b"\0\0\0\xff")
