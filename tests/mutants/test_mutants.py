@@ -23,6 +23,9 @@ MUTANTS = sorted(HERE.glob("*.patch"))
 SIMULATED = sorted((TOP / "tests/sim/mutants").glob("*.patch"))
 SEEDS = "1-100"
 
+# What the tests of tests/integration start.
+PROGRAMS = ("daemon/p2pchatd", "daemon/p2pchat-tracker", "cli/chatc", "tests/integration/postman")
+
 
 def catchers(mutant):
     return re.findall(r"^Caught-by: (\S+)$", mutant.read_text(encoding="utf-8"), re.MULTILINE)
@@ -104,7 +107,7 @@ class Tree:
 @pytest.fixture(scope="module", name="tree")
 def tree_fixture(tmp_path_factory):
     top = tmp_path_factory.mktemp("mutants")
-    yield Tree(top, ["-Dtests=false", "-Doptimization=0"])
+    yield Tree(top, ["-Doptimization=0"], PROGRAMS)
     shutil.rmtree(top, ignore_errors=True)
 
 
