@@ -35,7 +35,7 @@
 #define MAIL_ENVELOPE_MAX (80 * 1024)
 #define MAIL_LIFETIME_MAX (30 * USEC_PER_DAY) /* from sealing to the item's expiry */
 
-/* Leading zero bits of a stranger's stamp (crypto/stamp.h): some seconds of one processor. */
+/* Leading zero bits of a stranger's stamp (crypto/stamp.h): half a second of one processor. */
 #define MAIL_STAMP_BITS 22
 
 /* What is sealed is a multiple of this many bytes, so that its size tells little. */
