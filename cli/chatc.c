@@ -18,6 +18,8 @@ const Verb verbs[] = {
                 "send a message; '-' reads it from standard input", verb_send},
         {"peers", "[--all] [--watch]", "people: presence, last seen, how they are reached",
                 verb_peers},
+        {"presence", "[online|away|busy] [NOTE…]", "what contacts are shown of oneself",
+                verb_presence},
         {"chats", "", "conversations with their last message", verb_chats},
         {"history", "WITH [-n N] [--before ID] [--all]", "messages of a conversation, oldest first",
                 verb_history},

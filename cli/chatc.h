@@ -78,6 +78,7 @@ int verb_login(Chatc *c, char **argv);
 int verb_logout(Chatc *c, char **argv);
 int verb_send(Chatc *c, char **argv);
 int verb_peers(Chatc *c, char **argv);
+int verb_presence(Chatc *c, char **argv);
 int verb_chats(Chatc *c, char **argv);
 int verb_history(Chatc *c, char **argv);
 int verb_read(Chatc *c, char **argv);

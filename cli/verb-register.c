@@ -25,7 +25,18 @@ static int options_check(const RegisterOptions *o) {
         return 0;
 }
 
-static int obtain_password(const RegisterOptions *o, char **ret) {
+/* An account of this name lives here for the LAN alone: it is published, and has no password. */
+static bool is_kept(Chatc *c, const char *name) {
+        _cleanup_(value_freep) Value *status = NULL;
+
+        (void)call_value(c, &(Call){.method = "Status", .quiet = true}, &status);
+        return value_bool(status, "no-tracker") &&
+                strcasecmp(value_string(status, "name"), name) == 0;
+}
+
+static int obtain_password(Chatc *c, const char *name, RegisterOptions *o, char **ret) {
+        if (!o->no_password && !o->password_file)
+                o->no_password = is_kept(c, name);
         if (o->no_password) {
                 *ret = calloc(1, PASSWORD_SIZE);
                 return *ret ? 0 : chatc_out_of_memory();
@@ -43,15 +54,20 @@ static int obtain_password(const RegisterOptions *o, char **ret) {
 static void print_done(Chatc *c, const char *name, const Value *status) {
         _cleanup_(value_freep) Value *unit = unit_get(c);
         const char *shown = value_string(status, "name");
+        bool lan_only = value_bool(status, "no-tracker");
 
         print_safe(stdout, *shown ? shown : name, NULL);
-        fputs(" is registered", stdout);
+        fputs(lan_only ? " is registered for the LAN alone" : " is registered", stdout);
         if (*value_string(status, "fingerprint")) {
                 fputs(", fingerprint ", stdout);
                 print_safe(stdout, value_string(status, "fingerprint"), NULL);
         }
-        puts(".\n\n"
-             "  chatc history NAME                shows a conversation\n"
+        puts(".\n");
+        if (lan_only)
+                puts("  chatc peers --all                 shows who is on the LAN\n"
+                     "  chatc register NAME --tracker ADDRESS\n"
+                     "                                    publishes the account at a tracker");
+        puts("  chatc history NAME                shows a conversation\n"
              "  chatc watch                       shows what happens, as it happens");
         if (unit)
                 puts("  systemctl --user enable p2pchatd  starts the service at every login\n"
@@ -103,7 +119,7 @@ int verb_register(Chatc *c, char **argv) {
         r = options_check(&o);
         if (r > 0)
                 return r;
-        r = obtain_password(&o, &password);
+        r = obtain_password(c, a.words[0], &o, &password);
         if (r > 0)
                 return r;
 

@@ -31,6 +31,16 @@ static void print_trackers(const Value *trackers) {
         }
 }
 
+static void print_found(const Value *found) {
+        for (size_t i = 0; found && found->type == VALUE_LIST && i < found->n_items; i++) {
+                if (found->items[i]->type != VALUE_STRING)
+                        continue;
+                printf("%-12s ", "found");
+                print_safe(stdout, found->items[i]->string, NULL);
+                puts("  a tracker on this network, which is not used");
+        }
+}
+
 static void print_problems(const Value *problems) {
         for (size_t i = 0; problems && problems->type == VALUE_LIST && i < problems->n_items; i++) {
                 if (problems->items[i]->type != VALUE_STRING)
@@ -44,6 +54,9 @@ static void print_problems(const Value *problems) {
 static const char *next_step(const Value *status) {
         if (streq(value_string(status, "state"), "replaced"))
                 return "chatc login NAME, to take the account back to this device";
+        if (value_number(status, "links") == 0 && value_bool(status, "no-tracker"))
+                return "chatc peers --all, to see who is on the LAN; "
+                       "chatc add NAME --at HOST:PORT#ACCOUNT";
         if (value_number(status, "links") == 0)
                 return "chatc peers --all, to see whom one can write to";
         return "chatc send NAME TEXT, chatc history NAME";
@@ -63,12 +76,19 @@ static void print_status(const Chatc *c, const Value *status, bool logged_in) {
         print_field("account", status, "account");
         print_field("fingerprint", status, "fingerprint");
         print_field("state", status, "state");
+        print_field("presence", status, "presence");
+        print_field("note", status, "note");
         if (logged_in) {
                 printf("%-12s %llu\n", "queued",
                         (unsigned long long)value_number(status, "queued"));
                 printf("%-12s %llu\n", "links", (unsigned long long)value_number(status, "links"));
+                printf("%-12s %llu\n", "nearby",
+                        (unsigned long long)value_number(status, "nearby"));
         }
+        if (value_bool(status, "no-tracker"))
+                printf("%-12s none, this account is for the LAN alone\n", "tracker");
         print_trackers(value_get(status, "trackers"));
+        print_found(value_get(status, "found-trackers"));
         print_problems(value_get(status, "problems"));
         if (logged_in && c->bare)
                 printf("%-12s %s\n", "next", next_step(status));

@@ -8,7 +8,6 @@
 
 #include "chat/create.h"
 #include "system/notifier.h"
-#include "system/session-lock.h"
 
 /* Replies that are being accepted; each holds its text. */
 #define REPLIES_MAX 16
@@ -25,11 +24,9 @@ typedef struct Reply {
 } Reply;
 
 struct Announcing {
-        sd_event *event;
         Chat *chat;
         Notifier *notifier;
         NotifierSettings settings;
-        SessionLock *lock; /* made when it is needed first */
         bool stopped;
         Reply *replies;
         unsigned n_replies;
@@ -205,9 +202,9 @@ static void add_checks(void *userdata, ChatCheckFn fn, void *fn_userdata) {
 
 /* Putting it together */
 
-static void on_locked(void *userdata, bool locked) {
-        Announcing *a = userdata;
-
+void announcing_set_locked(Announcing *a, bool locked) {
+        if (a->settings.locked == locked)
+                return;
         a->settings.locked = locked;
         notifier_set(a->notifier, &a->settings);
 }
@@ -215,8 +212,6 @@ static void on_locked(void *userdata, bool locked) {
 void announcing_set(Announcing *a, bool enabled, bool show_text) {
         a->settings.enabled = enabled;
         a->settings.hide_text = !show_text;
-        if (enabled && !a->lock && session_lock_new(a->event, on_locked, a, &a->lock) >= 0)
-                a->settings.locked = session_lock_is_locked(a->lock);
         notifier_set(a->notifier, &a->settings);
 }
 
@@ -231,7 +226,6 @@ int announcing_new(sd_event *event, Loop *loop, Chat *chat, Announcing **ret) {
 
         if (!a)
                 return -ENOMEM;
-        a->event = event;
         a->chat = chat;
         r = notifier_new(event, loop, &a->settings, &notifier_callbacks, a, &a->notifier);
         if (r < 0) {
@@ -239,7 +233,7 @@ int announcing_new(sd_event *event, Loop *loop, Chat *chat, Announcing **ret) {
                 return r;
         }
         chat_add_listener(chat, &listener, a);
-        chat_set_checks(chat, add_checks, a);
+        chat_add_checks(chat, add_checks, a);
         *ret = a;
         return 0;
 }
@@ -250,13 +244,12 @@ Announcing *announcing_free(Announcing *a) {
         if (!a)
                 return NULL;
         chat_remove_listener(a->chat, a);
-        chat_set_checks(a->chat, NULL, NULL);
+        chat_remove_checks(a->chat, a);
         chat_forget(a->chat, a);
         DL_FOREACH_SAFE (a->replies, r, next) {
                 chat_forget(a->chat, r);
                 reply_free(r);
         }
-        session_lock_free(a->lock);
         notifier_free(a->notifier);
         free(a);
         return NULL;

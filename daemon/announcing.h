@@ -22,6 +22,9 @@ Announcing *announcing_free(Announcing *a);
 /* From now on, as notify.enabled and notify.show-text have it. */
 void announcing_set(Announcing *a, bool enabled, bool show_text);
 
+/* While the session is locked nothing is announced with its text. */
+void announcing_set_locked(Announcing *a, bool locked);
+
 /* What is on screen is withdrawn, and nothing is announced any more. */
 void announcing_stop(Announcing *a);
 

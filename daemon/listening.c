@@ -21,7 +21,7 @@ struct Listening {
         bool failed; /* and said so */
         AddressWatch *watch;
         Endpoints told;
-        bool has_told;
+        bool told_alone, has_told;
 };
 
 /* Port 0 is chosen once and kept, so that cached endpoints stay good. TAKEN: it may be another one
@@ -59,18 +59,26 @@ static void endpoints_add(Endpoints *e, const char *text) {
                 snprintf(e->text[e->n++], sizeof(e->text[0]), "%s", text);
 }
 
-static int endpoints_add_local(Endpoints *e, const SockAddr *bound) {
-        SockAddr local[ENDPOINTS_MAX];
-        int n = local_addresses(local, ELEMENTSOF(local));
+static int endpoints_add_local(Endpoints *e, const SockAddr *bound, bool *ret_alone) {
+        _cleanup_(freep) LocalAddress *local = NULL;
         char text[ENDPOINT_SIZE];
+        size_t n;
+        int r;
 
-        if (n < 0)
-                return n;
-        for (int i = 0; i < n; i++) {
-                if (bound->sa.sa_family == AF_INET && local[i].sa.sa_family == AF_INET6)
+        r = local_addresses(&local, &n);
+        if (r < 0)
+                return r;
+        *ret_alone = true;
+        for (size_t i = 0; i < n; i++) {
+                SockAddr *a = &local[i].address;
+
+                if (bound->sa.sa_family == AF_INET && a->sa.sa_family == AF_INET6)
                         continue;
-                sockaddr_set_port(&local[i], sockaddr_port(bound));
-                endpoints_add(e, sockaddr_format(&local[i], text));
+                *ret_alone = false;
+                if (local_address_is_link_local(&local[i]))
+                        continue;
+                sockaddr_set_port(a, sockaddr_port(bound));
+                endpoints_add(e, sockaddr_format(a, text));
         }
         /* Without a network people on this machine still reach each other. */
         if (e->n == 0)
@@ -78,19 +86,20 @@ static int endpoints_add_local(Endpoints *e, const SockAddr *bound) {
         return 0;
 }
 
-static int listening_endpoints(const Listening *l, Endpoints *ret) {
+static int listening_endpoints(const Listening *l, Endpoints *ret, bool *ret_alone) {
         const ConfigEndpoints *advertise = &l->where->advertise;
         const SockAddr *bound = listener_address(l->listener);
         char text[ENDPOINT_SIZE];
 
         *ret = (Endpoints){};
+        *ret_alone = false;
         for (size_t i = 0; i < advertise->n; i++)
                 endpoints_add(ret,
                         endpoint_format(advertise->items[i].host, advertise->items[i].port, text));
         if (advertise->n > 0)
                 return 0;
         if (sockaddr_is_any(bound))
-                return endpoints_add_local(ret, bound);
+                return endpoints_add_local(ret, bound, ret_alone);
         endpoints_add(ret, sockaddr_format(bound, text));
         return 0;
 }
@@ -106,7 +115,7 @@ static void listening_failed(Listening *l, int error) {
         snprintf(text, sizeof(text),
                 "Listening on %s port %u failed: %s. Nobody can connect to this device.",
                 l->where->address, l->where->port, strerror(-error));
-        l->callbacks->changed(l->userdata, &l->told, text);
+        l->callbacks->changed(l->userdata, &l->told, false, text);
 }
 
 /* What was told before holds until they can be read. */
@@ -119,26 +128,32 @@ static void addresses_failed(Listening *l, int error) {
 
 void listening_refresh(Listening *l) {
         Endpoints e;
+        bool alone;
         int r;
 
         if (!l->listener)
                 return;
-        r = listening_endpoints(l, &e);
+        r = listening_endpoints(l, &e, &alone);
         if (r < 0) {
                 addresses_failed(l, r);
                 return;
         }
         l->failed = false;
-        if (l->has_told && memcmp(&e, &l->told, sizeof(e)) == 0)
+        if (l->has_told && alone == l->told_alone && memcmp(&e, &l->told, sizeof(e)) == 0)
                 return;
         l->has_told = true;
+        l->told_alone = alone;
         l->told = e;
-        l->callbacks->changed(l->userdata, &l->told, NULL);
+        l->callbacks->changed(l->userdata, &l->told, alone, NULL);
 }
 
 /* A daemon that lingers is there before the network, and a laptop moves. */
 static void on_addresses(void *userdata) {
         listening_refresh(userdata);
+}
+
+const SockAddr *listening_address(const Listening *l) {
+        return l->listener ? listener_address(l->listener) : NULL;
 }
 
 void listening_start(Listening *l) {

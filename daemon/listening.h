@@ -15,15 +15,20 @@ typedef struct Listening Listening;
 typedef struct ListeningCallbacks {
         ListenerFn connection;
 
-        /* PROBLEM is NULL while it listens, else a sentence, and there are no endpoints then. Not
+        /* PROBLEM is NULL while it listens, else a sentence, and there are no endpoints then.
+         * ALONE: this machine has no network address, so that only who is on it can connect. Not
          * called for the end. */
-        void (*changed)(void *userdata, const Endpoints *endpoints, const char *problem);
+        void (*changed)(
+                void *userdata, const Endpoints *endpoints, bool alone, const char *problem);
 } ListeningCallbacks;
 
 /* WHERE is read at each call and at each new try. All arguments outlive it. */
 int listening_new(Loop *loop, Store *store, const struct ConfigListen *where,
         const ListeningCallbacks *callbacks, void *userdata, Listening **ret);
 Listening *listening_free(Listening *l);
+
+/* Where connections are accepted now; NULL: nowhere. */
+const SockAddr *listening_address(const Listening *l);
 
 /* Until it is stopped; while that fails it is tried again, and told once. */
 void listening_start(Listening *l);

@@ -10,12 +10,17 @@
 #include "announcing.h"
 #include "bus/bus.h"
 #include "events.h"
+#include "finding.h"
+#include "idling.h"
 #include "listening.h"
+#include "net/clock-watch.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "parts.h"
+#include "publishing.h"
 #include "sandbox.h"
 #include "report.h"
+#include "system/login-session.h"
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -45,7 +50,12 @@ struct Manager {
         Admission *admission;
         Listening *listening;
         Announcing *announcing;
+        Idling *idling;
+        LoginSession *login_session;
+        Finding *finding;
+        Publishing *publishing;
         Watchdog *watchdog;
+        ClockWatch *clock_watch;
         LoopTimer *status_timer;
         bool status_due; /* it is set */
         char status[STATUS_SIZE]; /* as told last */
@@ -127,14 +137,31 @@ static void on_connection(void *userdata, int fd, const SockAddr *peer) {
                 delivery_accept(m->parts->delivery, t);
 }
 
-static void on_listening_changed(void *userdata, const Endpoints *e, const char *problem) {
+/* What is said and heard on the local network. */
+static void manager_refresh_lan(Manager *m) {
+        const SockAddr *at = listening_address(m->listening);
+
+        if (m->finding)
+                finding_refresh(m->finding, at);
+        if (m->publishing)
+                publishing_refresh(m->publishing, at ? sockaddr_port(at) : 0);
+}
+
+static void on_listening_changed(
+        void *userdata, const Endpoints *e, bool alone, const char *problem) {
         Manager *m = userdata;
 
         if (problem)
                 log_event(LOG_ERR, EVENT_LISTEN_FAILED, LOG_FIELDS({"P2PCHAT_ERROR", problem}),
                         "%s", problem);
         chat_set_problem(m->parts->chat, CHAT_PROBLEM_LISTEN, problem);
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_NETWORK,
+                alone ? "This machine has no network address: only who is on it as well can "
+                        "connect."
+                      : NULL);
         parts_publish(m->parts, e);
+        manager_refresh_lan(m);
+        parts_woke(m->parts, 0); /* what was open was open from another address */
         status_later(m);
 }
 
@@ -146,6 +173,8 @@ static const ListeningCallbacks listening_callbacks = {
 static void manager_stop_listening(Manager *m) {
         listening_stop(m->listening);
         chat_set_problem(m->parts->chat, CHAT_PROBLEM_LISTEN, NULL);
+        chat_set_problem(m->parts->chat, CHAT_PROBLEM_NETWORK, NULL);
+        manager_refresh_lan(m);
 }
 
 /* Callbacks of the parts */
@@ -195,6 +224,19 @@ static const PartsCallbacks parts_callbacks = {
         .name_refused = on_name_refused,
         .changed = on_changed,
 };
+
+static void on_clock(void *userdata, usec_t slept, int64_t stepped) {
+        Manager *m = userdata;
+
+        if (slept > 0)
+                log_debug("This machine has slept for %llu s",
+                        (unsigned long long)(slept / USEC_PER_SEC));
+        else
+                log_debug("The clock was set by %lld s",
+                        (long long)(stepped / (int64_t)USEC_PER_SEC));
+        listening_refresh(m->listening);
+        parts_woke(m->parts, slept);
+}
 
 /* The store */
 
@@ -252,8 +294,10 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         notify_stopping();
         log_event(LOG_INFO, EVENT_STOPPED, account_fields(m, &f), "Stopping, %s queued", f.queued);
         (void)store_commit(m->store);
+        finding_stop(m->finding);
         manager_stop_listening(m);
         announcing_stop(m->announcing);
+        publishing_stop(m->publishing);
         parts_stop(m->parts);
         if (net_finish(m->parts->net, FINISH_TIME, on_finished, m) < 0)
                 on_finished(m);
@@ -295,7 +339,12 @@ static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         log_event(LOG_INFO, EVENT_CONFIG_CHANGED, LOG_FIELDS({"P2PCHAT_CONFIG_KEY", path}),
                 "Changed in the configuration: %s%s", path,
                 unbuilt ? "; it is not built yet and has no effect" : "");
-        if (streq(path, "trackers") && account_identity(m->parts->account)->tracker[0])
+        if (!streq(path, "trackers"))
+                return;
+        if (account_is_lan_only(m->parts->account))
+                log_notice("The account is for the LAN alone and asks no tracker before it is "
+                           "registered at one");
+        else if (account_identity(m->parts->account)->tracker[0])
                 log_notice("The tracker that was given to register or login stays in use");
 }
 
@@ -303,7 +352,9 @@ static DeliverySettings delivery_settings(const DaemonConfig *c) {
         return (DeliverySettings){.accept_all = c->contacts.accept == CONFIG_ACCEPT_ALL,
                 .handshake = c->limits.handshake,
                 .stamp_bits = MAIL_STAMP_BITS,
-                .say_read = c->receipts.read};
+                .say_read = c->receipts.read,
+                .hide_presence = c->privacy.presence != CONFIG_AUDIENCE_ALL,
+                .say_typing = c->receipts.read && c->privacy.presence != CONFIG_AUDIENCE_NOBODY};
 }
 
 static void manager_set_privacy(Manager *m) {
@@ -332,7 +383,9 @@ static void manager_apply_config(Manager *m) {
         manager_set_privacy(m);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         listening_refresh(m->listening);
+        manager_refresh_lan(m);
         announcing_set(m->announcing, c->notify.enabled, c->notify.show_text);
+        idling_set_after(m->idling, c->heartbeat.away_after * USEC_PER_SEC);
 }
 
 /* A fresh struct, swapped in only when all of it is good. Links and sessions stay. */
@@ -478,6 +531,9 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                 r = watchdog_new(m->loop, &m->watchdog);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        r = clock_watch_new(m->loop, on_clock, m, &m->clock_watch);
+        if (r < 0)
+                log_error_errno(r, "That this machine sleeps, or its clock is set, is not seen");
         manager_set_privacy(m);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         return 0;
@@ -500,13 +556,31 @@ static int manager_join_bus(Manager *m) {
         return 0;
 }
 
+static void on_login_session(void *userdata, const LoginSessionState *state) {
+        Manager *m = userdata;
+
+        announcing_set_locked(m->announcing, state->locked);
+        idling_set_since(m->idling, state->idle_since);
+}
+
 static int manager_announce(Manager *m) {
         int r;
 
         r = announcing_new(m->event, m->loop, m->parts->chat, &m->announcing);
+        if (r >= 0)
+                r = finding_new(m->loop, m->parts, &m->config, &m->finding);
+        if (r >= 0)
+                r = publishing_new(m->event, m->loop, m->parts, &m->config, &m->publishing);
+        if (r >= 0)
+                r = idling_new(m->loop, m->parts->chat, &m->idling);
+        if (r >= 0)
+                r = login_session_new(m->event, on_login_session, m, &m->login_session);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        on_login_session(m, login_session_state(m->login_session));
+        idling_set_after(m->idling, m->config.heartbeat.away_after * USEC_PER_SEC);
         announcing_set(m->announcing, m->config.notify.enabled, m->config.notify.show_text);
+        manager_refresh_lan(m);
         return 0;
 }
 
@@ -557,8 +631,13 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
+        login_session_free(m->login_session);
+        idling_free(m->idling);
         announcing_free(m->announcing);
+        publishing_free(m->publishing);
+        finding_free(m->finding);
         bus_free(m->bus);
+        clock_watch_free(m->clock_watch);
         listening_free(m->listening);
         parts_free(m->parts);
         store_close(m->store);

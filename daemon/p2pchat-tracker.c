@@ -22,6 +22,7 @@
 #include "node/key-file.h"
 #include "node/node.h"
 #include "tracker-journal.h"
+#include "tracker-lan.h"
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -60,6 +61,7 @@ typedef struct Tracker {
         Node *node;
         Doors doors;
         bool doors_passed; /* by systemd */
+        TrackerLan *lan;
         Watchdog *watchdog;
         LoopDefer *watch_status;
         LoopTimer *status_timer;
@@ -367,6 +369,7 @@ static int reload(Tracker *t) {
         t->config = config;
         apply_limits(t);
         set_address(t);
+        tracker_lan_set(t->lan, &t->config, &t->doors);
         return 0;
 }
 
@@ -503,7 +506,8 @@ static int set_up_node(Tracker *t) {
         if (r < 0)
                 return fail(t, "cannot start: %s", strerror(-r));
         node_set_callbacks(t->node, &tracker_journal_callbacks, &t->journal);
-        return 0;
+        r = tracker_lan_new(t->loop, &t->key, t->node, &t->lan);
+        return r < 0 ? fail(t, "cannot start: %s", strerror(-r)) : 0;
 }
 
 static int set_up(Tracker *t) {
@@ -523,6 +527,7 @@ static int set_up(Tracker *t) {
 
 /* In the reverse order of set_up(), of which any part may be missing. */
 static void tear_down(Tracker *t) {
+        tracker_lan_free(t->lan);
         doors_done(&t->doors);
         watchdog_free(t->watchdog);
         loop_timer_free(t->status_timer);
@@ -550,6 +555,7 @@ static int run(Tracker *t) {
                 LOG_FIELDS({"P2PCHAT_VERSION", P2PCHAT_VERSION}, {"P2PCHAT_TRACKER", t->address}),
                 PROGRAM " " P2PCHAT_VERSION " runs; the address of this tracker is %s", t->address);
         say_ready(t);
+        tracker_lan_set(t->lan, &t->config, &t->doors);
         loop_defer_arm(t->watch_status, true);
         r = sd_event_loop(t->event);
         return r < 0 ? fail(t, "the event loop failed: %s", strerror(-r)) : r;

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "directory/lan.h"
+
 static void parts_changed(const Parts *p) {
         if (p->callbacks->changed)
                 p->callbacks->changed(p->userdata);
@@ -36,7 +38,9 @@ static void on_use_tracker(void *userdata, const char *address) {
         const Parts *p = userdata;
         EndpointKey e;
 
-        if (address[0] && endpoint_key_parse(address, &e) >= 0)
+        if (!address)
+                (void)directory_set_trackers(p->directory, NULL, 0);
+        else if (address[0] && endpoint_key_parse(address, &e) >= 0)
                 (void)directory_set_trackers(p->directory, &e, 1);
         else
                 (void)directory_set_trackers(p->directory, p->trackers, p->n_trackers);
@@ -48,9 +52,16 @@ static void on_published(void *userdata, Bytes presence) {
         delivery_set_presence(p->delivery, presence);
 }
 
+static void on_own_presence(void *userdata) {
+        const Parts *p = userdata;
+
+        chat_on_own_presence(p->chat);
+}
+
 static const AccountCallbacks account_callbacks = {
         .active = on_active,
         .published = on_published,
+        .own_presence = on_own_presence,
         .use_tracker = on_use_tracker,
 };
 
@@ -78,7 +89,14 @@ static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], 
         usec_t last_seen, const PresenceRecord *presence) {
         const Parts *p = userdata;
 
-        chat_on_presence(p->chat, account, online, last_seen, presence);
+        if (p->chat) /* probes end when everything does */
+                chat_on_presence(p->chat, account, online, last_seen, presence);
+}
+
+static void on_lan(void *userdata, const uint8_t account[static KEY_SIZE]) {
+        const Parts *p = userdata;
+
+        delivery_on_lan(p->delivery, account);
 }
 
 static void on_tracker_ready(void *userdata, Session *s) {
@@ -109,6 +127,30 @@ static void on_name_refused(void *userdata, Code code, const char *text) {
         parts_changed(p);
 }
 
+static int on_probe(void *userdata, const uint8_t account[static KEY_SIZE], const SockAddr *at,
+        DirectoryProbedFn fn, void *fn_userdata, void **ret_probe) {
+        static_assert(DELIVERY_PROBES_MAX > LAN_PROBES_MAX, "look-ups have room");
+        const Parts *p = userdata;
+        DeliveryProbe *probe;
+        int r;
+
+        r = delivery_probe(p->delivery, account, at, fn, fn_userdata, &probe);
+        if (r >= 0)
+                *ret_probe = probe;
+        return r;
+}
+
+static void on_probe_free(void *probe) {
+        delivery_probe_free(probe);
+}
+
+static void on_lan_changed(void *userdata) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_lan_changed(p->chat);
+}
+
 static const DirectoryCallbacks directory_callbacks = {
         .trackers_changed = on_trackers_changed,
         .record = on_record,
@@ -117,6 +159,10 @@ static const DirectoryCallbacks directory_callbacks = {
         .mail_waiting = on_mail_waiting,
         .named = on_named,
         .name_refused = on_name_refused,
+        .probe = on_probe,
+        .probe_free = on_probe_free,
+        .lan_changed = on_lan_changed,
+        .on_lan = on_lan,
 };
 
 /* Callbacks of delivery and of the store */
@@ -128,6 +174,13 @@ static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZ
         parts_changed(p);
 }
 
+static void on_typing(void *userdata, const uint8_t account[static KEY_SIZE], bool on) {
+        const Parts *p = userdata;
+
+        if (p->chat) /* else everything ends */
+                chat_on_typing(p->chat, account, on);
+}
+
 static void on_prekey_missing(void *userdata) {
         const Parts *p = userdata;
 
@@ -136,6 +189,7 @@ static void on_prekey_missing(void *userdata) {
 
 static const DeliveryCallbacks delivery_callbacks = {
         .link_changed = on_link_changed,
+        .typing = on_typing,
         .prekey_missing = on_prekey_missing,
 };
 
@@ -152,11 +206,17 @@ void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n) {
         assert(n <= ELEMENTSOF(p->trackers));
         copy_bytes(p->trackers, trackers, n * sizeof(*trackers));
         p->n_trackers = n;
-        on_use_tracker(p, account_identity(p->account)->tracker);
+        on_use_tracker(p, account_tracker(p->account));
 }
 
 void parts_publish(Parts *p, const Endpoints *endpoints) {
         account_publish(p->account, endpoints);
+}
+
+void parts_woke(Parts *p, usec_t slept) {
+        account_clock_changed(p->account);
+        directory_woke(p->directory, slept);
+        delivery_woke(p->delivery);
 }
 
 void parts_start(Parts *p) {

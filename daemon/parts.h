@@ -61,5 +61,10 @@ void parts_stop(Parts *p);
  * with the account wins over it. */
 void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n);
 
+/* The machine has slept for so long, or, where that is 0, its clock was set or the network is
+ * another one: nothing that is open counts as there before it answers, and nothing waits any more.
+ */
+void parts_woke(Parts *p, usec_t slept);
+
 /* Where connections to this user are accepted now. */
 void parts_publish(Parts *p, const Endpoints *endpoints);

@@ -27,12 +27,12 @@ static int format_state(const ChatStatus *s, const char *kept, char *buf, size_t
                 return snprintf(buf, size, "no account is logged in; chatc register NAME");
         if (streq(s->state, "connecting"))
                 return format_connecting(s, buf, size);
-        if (streq(s->state, "offline"))
+        if (streq(s->state, "offline") && !s->lan_only)
                 return snprintf(buf, size, "offline as %s, %u link%s, %u queued%s", s->name,
                         s->links, PLURAL(s->links), s->queued,
                         s->n_trackers == 0 ? "; no tracker is configured" : "");
-        return snprintf(buf, size, "%s as %s, %u link%s, %u queued", s->state, s->name, s->links,
-                PLURAL(s->links), s->queued);
+        return snprintf(buf, size, "%s as %s%s, %u link%s, %u queued", s->state, s->name,
+                s->lan_only ? " on the LAN" : "", s->links, PLURAL(s->links), s->queued);
 }
 
 char *status_format(const ChatStatus *s, const char *kept, char buf[static STATUS_SIZE]) {

@@ -13,6 +13,9 @@ BUILD = pathlib.Path(os.environ.get("P2PCHAT_BUILD") or TOP / "build")
 PROGRAMS = pathlib.Path(os.environ.get("P2PCHAT_PROGRAMS") or BUILD)
 SLOW = int(os.environ.get("P2PCHAT_SLOW") or 1)
 
+# What a broken program will not do is waited for in vain: so many seconds at most (tests/mutants).
+PATIENCE = float(os.environ.get("P2PCHAT_PATIENCE") or "inf")
+
 
 def options():
     """What a sanitizer in a program has to be told, for an environment made from nothing."""

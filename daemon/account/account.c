@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "account/account.h"
-
-#include <stdio.h>
+#include "account/private.h"
 
 #include "crypto/hpke.h"
 #include "store/prekey.h"
@@ -15,47 +13,22 @@
 /* After a renewal that was not kept. */
 #define RENEWAL_RETRY USEC_PER_MINUTE
 
-typedef enum Operation {
-        OPERATION_NONE,
-        OPERATION_BEGUN, /* nothing to wait for yet */
-        OPERATION_SAVE, /* keys and name must be on disk before a tracker has them */
-        OPERATION_REGISTER, /* waits for a tracker, then for its answer */
-        OPERATION_COMMIT, /* all decided; waits for the disk */
-} Operation;
-
-struct Account {
-        Store *store;
-        Loop *loop;
-        Directory *directory;
-        const AccountCallbacks *callbacks;
-        void *userdata;
-        Identity identity;
-        LocalIdentity local;
-        usec_t certified, recorded; /* when certificate and record were made; 0: they are to be */
-        AccountPrivacy privacy, stated; /* as it is to be, and as the record says */
-        Endpoints endpoints;
-        bool started, published;
-        bool prekey_lost; /* that of the record */
-        Buffer presence;
-        LoopTimer *renewal;
-
-        /* What a caller waits for. */
-        Operation operation;
-        uint64_t batch; /* of SAVE and COMMIT */
-        bool asked; /* the tracker has the claim */
-        bool want_active; /* what the commit makes true */
-        bool was_claimed, was_logged_in; /* what holds if it fails */
-        AccountDoneFn fn;
-        void *fn_userdata;
-        LoopTimer *deadline;
-};
-
 bool account_exists(const Account *a) {
-        return a->identity.claimed;
+        return a->identity.claimed || a->identity.lan_only;
 }
 
 bool account_is_active(const Account *a) {
-        return a->identity.claimed && a->identity.logged_in;
+        return account_exists(a) && a->identity.logged_in;
+}
+
+bool account_is_lan_only(const Account *a) {
+        return a->identity.lan_only;
+}
+
+const char *account_tracker(const Account *a) {
+        if (a->publishing)
+                return a->publish_at;
+        return a->identity.lan_only ? NULL : a->identity.tracker;
 }
 
 const LocalIdentity *account_local(const Account *a) {
@@ -117,12 +90,30 @@ static int make_certificate(Account *a, usec_t now) {
 /* A directory's clock may be behind this one by as much. */
 #define SEQ_MARGIN (10 * USEC_PER_MINUTE)
 
-/* max(last + 1, ms): a store that was restored never goes back behind what it published. Further
- * ahead than a directory takes it was not published, but all up to that may have been. */
-static uint64_t next_seq(uint64_t last, usec_t now) {
-        uint64_t ms = now / USEC_PER_MSEC;
+/* What others take at NOW. */
+static uint64_t most_seq(usec_t now) {
+        return (now + RECORD_AHEAD_MAX - SEQ_MARGIN) / USEC_PER_MSEC;
+}
 
-        return CLAMP(last + 1, ms, ms + (RECORD_AHEAD_MAX - SEQ_MARGIN) / USEC_PER_MSEC);
+/* max(last + 1, ms): a store that was restored never goes back behind what it published. What was
+ * signed with a clock that was further ahead than others take they need not have; what they may
+ * have of it is overtaken when its time has come. */
+static uint64_t next_seq(uint64_t highest, usec_t now) {
+        return CLAMP(highest + 1, now / USEC_PER_MSEC, most_seq(now));
+}
+
+static bool was_ahead(const Account *a) {
+        return a->seq < a->identity.record_seq;
+}
+
+/* The wall clock may step: looked at once a day, not trusted to be a week from now. */
+void account_look_later(Account *a) {
+        uint64_t highest = a->identity.record_seq, most = most_seq(loop_realtime(a->loop));
+        usec_t wait = USEC_PER_DAY;
+
+        if (was_ahead(a) && highest >= most)
+                wait = MIN(wait, (highest - most + 1) * USEC_PER_MSEC);
+        loop_timer_set(a->renewal, loop_now(a->loop) + wait);
 }
 
 static int make_record(Account *a, usec_t now) {
@@ -154,7 +145,7 @@ static int make_record(Account *a, usec_t now) {
         r = record_encode(&rec, &i->account, &i->record);
         if (r < 0)
                 return r;
-        i->record_seq = rec.seq;
+        i->record_seq = MAX(i->record_seq, rec.seq);
         a->prekey_lost = false;
         return 0;
 }
@@ -165,15 +156,17 @@ static void account_set_local(Account *a) {
         a->local.certificate = buffer_bytes(&a->identity.certificate);
         a->local.record = buffer_bytes(&a->identity.record);
         a->certified = a->recorded = 0;
+        a->seq = a->identity.record_seq;
         if (record_parse(a->local.record, &rec) >= 0 && rec.n_prekeys > 0) {
                 a->certified = rec.device.issued;
                 a->recorded = rec.issued;
+                a->seq = rec.seq;
                 a->stated = (AccountPrivacy){
                         .listed = rec.listed, .presence = rec.presence, .endpoints = rec.endpoints};
         }
 }
 
-static int account_renew(Account *a) {
+static int renew(Account *a) {
         usec_t now = loop_realtime(a->loop);
         int r;
 
@@ -183,6 +176,7 @@ static int account_renew(Account *a) {
         if (r >= 0)
                 r = store_save_identity(a->store, &a->identity);
         account_set_local(a); /* what was there before is gone, whatever became of this */
+        account_look_later(a);
         return r;
 }
 
@@ -191,12 +185,14 @@ static bool same_privacy(const AccountPrivacy *a, const AccountPrivacy *b) {
 }
 
 /* What is of the future was made while the clock was wrong, and no tracker takes it for as long as
- * the clock was ahead; or the clock is wrong now, and trackers take what was made before. */
+ * the clock was ahead; or the clock is wrong now, and trackers take what was made before. In case
+ * that somebody has it, it is overtaken as soon as that can be. */
 static bool account_is_due(const Account *a) {
         usec_t now = loop_realtime(a->loop);
 
         return now >= a->certified + IDENTITY_RENEWAL || a->prekey_lost ||
                 !same_privacy(&a->privacy, &a->stated) ||
+                (was_ahead(a) && a->identity.record_seq < most_seq(now)) ||
                 (directory_is_refused(a->directory) &&
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
@@ -228,10 +224,32 @@ static void on_renewed(void *userdata, int error) {
                 account_publish(a, &a->endpoints);
 }
 
-static void account_look_at_times(Account *a) {
-        if (account_is_active(a) && account_is_due(a) && account_renew(a) >= 0 &&
-                store_after_commit(a->store, on_renewed, a) < 0)
-                on_renewed(a, -ENOMEM);
+int account_renew(Account *a) {
+        int r;
+
+        r = renew(a);
+        if (r >= 0)
+                r = store_after_commit(a->store, on_renewed, a);
+        if (r < 0)
+                renewal_failed(a);
+        return r;
+}
+
+void account_look_at_times(Account *a) {
+        if (account_is_active(a) && account_is_due(a))
+                (void)account_renew(a);
+}
+
+static void on_renewal(void *userdata) {
+        Account *a = userdata;
+
+        account_look_later(a);
+        account_look_at_times(a);
+}
+
+void account_clock_changed(Account *a) {
+        if (account_is_active(a))
+                on_renewal(a);
 }
 
 void account_renew_prekey(Account *a) {
@@ -243,14 +261,6 @@ void account_set_privacy(Account *a, const AccountPrivacy *p) {
         a->privacy = *p;
         if (a->started)
                 account_look_at_times(a);
-}
-
-/* The wall clock may step: looked at once a day, not trusted to be a week from now. */
-static void on_renewal(void *userdata) {
-        Account *a = userdata;
-
-        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
-        account_look_at_times(a);
 }
 
 /* Presence */
@@ -280,14 +290,18 @@ static void seal_endpoints(Account *a, PresenceRecord *p, Buffer *out) {
         explicit_bzero(key, sizeof(key));
 }
 
-static int make_presence(Account *a, Presence presence) {
+static int make_presence(Account *a) {
         _cleanup_(buffer_done) Buffer sealed = BUFFER_NULL;
         uint64_t last = store_presence_seq(a->store);
         PresenceRecord p = {.epoch = a->identity.epoch,
-                .presence = presence,
+                .presence = PRESENCE_ONLINE,
                 .n_endpoints = a->endpoints.n,
                 .seq = MAX(last + 1, loop_realtime(a->loop) / USEC_PER_MSEC)};
 
+        if (a->privacy.presence != VISIBLE_NOBODY) {
+                p.presence = account_own_presence(a).presence;
+                p.note = text_bytes(a->chosen.note);
+        }
         memcpy(p.account, sign_key_public(&a->identity.account), KEY_SIZE);
         memcpy(p.device, sign_key_public(&a->identity.device), KEY_SIZE);
         for (size_t i = 0; i < a->endpoints.n; i++)
@@ -302,10 +316,13 @@ void account_publish(Account *a, const Endpoints *endpoints) {
         if (endpoints != &a->endpoints)
                 a->endpoints = *endpoints;
         a->published = true;
-        if (make_presence(a, PRESENCE_ONLINE) < 0)
+        a->presence_made = loop_now(a->loop);
+        loop_timer_set(a->presence_timer, USEC_INFINITY);
+        if (make_presence(a) < 0)
                 buffer_clear(&a->presence);
         a->callbacks->published(a->userdata, buffer_bytes(&a->presence));
-        directory_announce(a->directory, account_is_active(a), buffer_bytes(&a->presence));
+        directory_announce(a->directory, a->identity.claimed && a->identity.logged_in,
+                buffer_bytes(&a->presence));
 }
 
 int account_change_presence_key(Account *a) {
@@ -314,244 +331,13 @@ int account_change_presence_key(Account *a) {
 
         r = make_presence_key(a, key);
         explicit_bzero(key, sizeof(key));
-        if (r >= 0 && a->published)
-                account_publish(a, &a->endpoints);
+        if (r >= 0)
+                account_publish_soon(a);
         return r;
 }
 
 const Endpoints *account_endpoints(const Account *a) {
         return &a->endpoints;
-}
-
-/* Operations */
-
-static void operation_end(Account *a, Code code, const char *text) {
-        AccountDoneFn fn = a->fn;
-
-        a->operation = OPERATION_NONE;
-        a->fn = NULL;
-        loop_timer_set(a->deadline, USEC_INFINITY);
-        if (fn)
-                fn(a->fn_userdata, code, text);
-}
-
-static void operation_fail(Account *a, Code code, const char *text) {
-        a->operation = OPERATION_BEGUN; /* what the directory says while it stops is no news */
-        if (!account_is_active(a))
-                directory_stop(a->directory);
-        operation_end(a, code, text);
-}
-
-/* True when nobody else is being served. */
-static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
-        if (a->operation != OPERATION_NONE) {
-                fn(userdata, CODE_TOO_MANY,
-                        "another account operation is under way: wait for its answer");
-                return false;
-        }
-        a->operation = OPERATION_BEGUN;
-        a->was_claimed = a->identity.claimed;
-        a->was_logged_in = a->identity.logged_in;
-        a->fn = fn;
-        a->fn_userdata = userdata;
-        return true;
-}
-
-#define FULL "the disk is full: the account could not be kept"
-#define NOT_WRITTEN "the account could not be written to disk"
-
-/* A name that is claimed with keys that were never written is lost to everybody. */
-static void on_saved(Account *a, int error) {
-        if (error < 0) {
-                operation_end(a, CODE_STORAGE, error == -ENOSPC ? FULL : NOT_WRITTEN);
-                return;
-        }
-        a->asked = false;
-        directory_stop(a->directory); /* sessions say HELLO with the record of the new name */
-        directory_start(a->directory);
-        a->operation = OPERATION_REGISTER;
-}
-
-static void operation_written(Account *a, int error) {
-        if (a->operation == OPERATION_SAVE)
-                on_saved(a, error);
-        if (a->operation != OPERATION_COMMIT)
-                return;
-        if (error < 0) {
-                /* What is in memory must be what is on disk. */
-                a->identity.claimed = a->was_claimed;
-                a->identity.logged_in = a->was_logged_in;
-                operation_fail(a, CODE_STORAGE, error == -ENOSPC ? FULL : NOT_WRITTEN);
-                return;
-        }
-        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
-        a->callbacks->active(a->userdata, a->want_active);
-        if (!a->want_active)
-                directory_stop(a->directory);
-        operation_end(a, CODE_OK, "");
-}
-
-/* Of an operation that has ended meanwhile it says nothing about the present one. */
-static void on_committed(void *userdata, int error) {
-        Account *a = userdata;
-
-        if (store_batch_number(a->store) > a->batch)
-                operation_written(a, error);
-}
-
-static int operation_save(Account *a) {
-        a->batch = store_batch_number(a->store);
-        return store_after_commit(a->store, on_committed, a);
-}
-
-static void operation_commit(Account *a, bool active) {
-        int r;
-
-        a->operation = OPERATION_COMMIT;
-        loop_timer_set(a->deadline, USEC_INFINITY); /* the disk answers, whatever it says */
-        a->want_active = active;
-        a->identity.logged_in = active;
-        r = store_save_identity(a->store, &a->identity);
-        if (r >= 0)
-                r = operation_save(a);
-        if (r < 0)
-                operation_written(a, r);
-}
-
-static void on_registered(void *userdata, Code code, const char *text) {
-        Account *a = userdata;
-
-        if (a->operation != OPERATION_REGISTER)
-                return;
-        a->asked = false;
-        if (code == CODE_TRACKER_UNREACHABLE || code == CODE_TIMEOUT)
-                return; /* another attempt follows until the deadline */
-        if (code != CODE_OK) {
-                operation_fail(a, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
-                return;
-        }
-        a->identity.claimed = true;
-        operation_commit(a, true);
-}
-
-static void register_go_on(Account *a) {
-        char text[SESSION_ERROR_SIZE + 64];
-
-        if (a->operation != OPERATION_REGISTER || a->asked)
-                return;
-        if (directory_is_connected(a->directory)) {
-                a->asked = directory_register(a->directory, on_registered, a) >= 0;
-                return;
-        }
-        if (!directory_has_failed(a->directory))
-                return;
-        snprintf(text, sizeof(text), "no tracker could be reached: %s",
-                directory_error(a->directory));
-        operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
-}
-
-void account_trackers_changed(Account *a) {
-        account_look_at_times(a);
-        register_go_on(a);
-}
-
-static void on_deadline(void *userdata) {
-        Account *a = userdata;
-        char text[SESSION_ERROR_SIZE + 64];
-
-        snprintf(text, sizeof(text), "no answer from a tracker in time: %s",
-                directory_error(a->directory));
-        operation_fail(a, CODE_TIMEOUT, text);
-}
-
-static bool tracker_is_good(const char *tracker) {
-        EndpointKey e;
-
-        return !tracker || !tracker[0] ||
-                (strlen(tracker) < TRACKER_TEXT_MAX && endpoint_key_parse(tracker, &e) >= 0 &&
-                        key_is_valid(e.key));
-}
-
-static void account_use_tracker(Account *a, const char *tracker) {
-        if (tracker && tracker[0])
-                snprintf(a->identity.tracker, TRACKER_TEXT_MAX, "%s", tracker);
-        a->callbacks->use_tracker(a->userdata, a->identity.tracker);
-}
-
-#define BAD_TRACKER                                                                                \
-        "a tracker's address is host:port#key, as p2pchat-tracker --print-address prints it"
-
-void account_register(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
-        char folded[NAME_SIZE];
-        int r;
-
-        if (name_fold(name, strlen(name), folded) < 0) {
-                fn(userdata, CODE_BAD_NAME,
-                        "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit");
-                return;
-        }
-        if (!tracker_is_good(tracker)) {
-                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
-                return;
-        }
-        if (account_exists(a)) {
-                fn(userdata, CODE_ACCOUNT_EXISTS,
-                        "this device has an account already: chatc login NAME activates it");
-                return;
-        }
-        if (!operation_begin(a, fn, userdata))
-                return;
-        account_use_tracker(a, tracker);
-        if (directory_n_trackers(a->directory) == 0) {
-                operation_end(a, CODE_TRACKER_UNREACHABLE,
-                        "no tracker is known: give one with --tracker host:port#key, or name it in "
-                        "p2pchatd.conf");
-                return;
-        }
-        memcpy(a->identity.name, folded, NAME_SIZE);
-        r = account_renew(a);
-        if (r >= 0)
-                r = operation_save(a);
-        if (r < 0) {
-                operation_end(a, CODE_STORAGE, r == -ENOSPC ? FULL : NOT_WRITTEN);
-                return;
-        }
-        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
-        a->operation = OPERATION_SAVE;
-}
-
-void account_login(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
-        char folded[NAME_SIZE];
-
-        if (name_fold(name, strlen(name), folded) < 0)
-                fn(userdata, CODE_BAD_NAME,
-                        "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit");
-        else if (!tracker_is_good(tracker))
-                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
-        else if (!account_exists(a))
-                fn(userdata, CODE_NOT_LOGGED_IN,
-                        "no account is kept on this device: chatc register NAME makes one");
-        else if (!streq(folded, a->identity.name))
-                fn(userdata, CODE_ACCOUNT_EXISTS,
-                        "the account that is kept on this device has another name");
-        else if (operation_begin(a, fn, userdata)) {
-                account_use_tracker(a, tracker);
-                operation_commit(a, true);
-        }
-}
-
-void account_logout(Account *a, AccountDoneFn fn, void *userdata) {
-        if (!account_is_active(a))
-                fn(userdata, CODE_NOT_LOGGED_IN, "no account is logged in");
-        else if (operation_begin(a, fn, userdata))
-                operation_commit(a, false);
-}
-
-void account_forget(Account *a, void *userdata) {
-        if (a->fn_userdata == userdata)
-                a->fn = NULL;
 }
 
 /* Start and end */
@@ -579,12 +365,17 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
                 .loop = loop,
                 .callbacks = callbacks,
                 .userdata = userdata,
-                .privacy = {.listed = true}};
+                .privacy = {.listed = true},
+                .chosen = {.presence = PRESENCE_ONLINE}};
         r = account_load(a);
+        if (r >= 0) /* without it he is online */
+                (void)store_get_chosen_presence(store_write(store), &a->chosen);
         if (r >= 0)
-                r = loop_timer_new(loop, on_deadline, a, &a->deadline);
+                r = loop_timer_new(loop, account_on_deadline, a, &a->deadline);
         if (r >= 0)
                 r = loop_timer_new(loop, on_renewal, a, &a->renewal);
+        if (r >= 0)
+                r = loop_timer_new(loop, account_on_presence_timer, a, &a->presence_timer);
         if (r < 0) {
                 account_free(a);
                 return r;
@@ -604,6 +395,7 @@ Account *account_free(Account *a) {
         store_forget(a->store, a);
         loop_timer_free(a->deadline);
         loop_timer_free(a->renewal);
+        loop_timer_free(a->presence_timer);
         identity_done(&a->identity);
         buffer_done(&a->presence);
         free(a);
@@ -624,11 +416,11 @@ void account_set_directory(Account *a, Directory *d) {
 
 void account_start(Account *a) {
         a->started = true;
-        a->callbacks->use_tracker(a->userdata, a->identity.tracker);
+        a->callbacks->use_tracker(a->userdata, account_tracker(a));
         if (!account_is_active(a))
                 return;
-        loop_timer_set(a->renewal, loop_now(a->loop) + USEC_PER_DAY);
-        if (account_is_due(a) && account_renew(a) >= 0 && store_commit(a->store) < 0)
+        account_look_later(a);
+        if (account_is_due(a) && (renew(a) < 0 || store_commit(a->store) < 0))
                 renewal_failed(a);
         a->callbacks->active(a->userdata, true);
 }

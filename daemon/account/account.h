@@ -6,7 +6,8 @@
  * certificate and record, saying where it can be reached.
  *
  * At most one account is kept. Until its name is claimed it is a draft, which another Register
- * replaces; the keys stay the same, so that a claim whose answer was lost is found again.
+ * replaces; the keys stay the same, so that a claim whose answer was lost is found again. One for
+ * the LAN alone claims its name only when it is published, and stays the same account.
  */
 
 #include "directory/directory.h"
@@ -22,7 +23,10 @@ typedef struct AccountCallbacks {
         /* What account_presence() is now. */
         void (*published)(void *userdata, Bytes presence);
 
-        /* The trackers to use: the configuration's, or the one given with Register or Login. */
+        /* What account_own_presence() is now is another one. */
+        void (*own_presence)(void *userdata);
+
+        /* What account_tracker() is now. */
         void (*use_tracker)(void *userdata, const char *address);
 } AccountCallbacks;
 
@@ -43,6 +47,11 @@ const LocalIdentity *account_local(const Account *a);
 const Identity *account_identity(const Account *a);
 bool account_exists(const Account *a);
 bool account_is_active(const Account *a);
+bool account_is_lan_only(const Account *a);
+
+/* The tracker to use: the one given with Register or Login; "": those of the configuration; NULL:
+ * none. */
+const char *account_tracker(const Account *a);
 
 /* Who may know what, as the record says it; a new one is made when that changes. Until this is
  * called: everybody, everything. */
@@ -61,6 +70,9 @@ int account_change_presence_key(Account *a);
  * in this batch; published after it. */
 void account_renew_prekey(Account *a);
 
+/* The wall clock was set: what goes by it is looked at. */
+void account_clock_changed(Account *a);
+
 /* Offered from now on, in s. */
 void account_set_heartbeat(Account *a, uint32_t heartbeat);
 
@@ -73,14 +85,39 @@ const Endpoints *account_endpoints(const Account *a);
 /* The newest presence record, signed; empty before the first. */
 Bytes account_presence(const Account *a);
 
+/* What the user says of himself, and whether he is there: changes of it are published, one in
+ * ACCOUNT_PRESENCE_INTERVAL and always the last. To nobody where his presence is for nobody, whose
+ * record says "online". */
+#define ACCOUNT_PRESENCE_INTERVAL USEC_PER_SEC
+
+typedef struct OwnPresence {
+        Presence presence;
+        const char *note; /* "" */
+        bool idle; /* away by himself: nothing was chosen */
+} OwnPresence;
+
+OwnPresence account_own_presence(const Account *a);
+
+/* From the commit of this batch on. PRESENCE is not offline; NOTE is UTF-8 of at most
+ * PRESENCE_NOTE_MAX bytes. */
+int account_choose_presence(Account *a, Presence presence, const char *note);
+
+/* Whether there is input from the user; not kept. */
+void account_set_idle(Account *a, bool idle);
+
 #define ACCOUNT_ANSWER_TIME (18 * USEC_PER_SEC)
 
 /* CODE_OK after the commit, or a code with a sentence. Called once, possibly at once. */
 typedef void (*AccountDoneFn)(void *userdata, Code code, const char *text);
 
-/* TRACKER NULL or "": those that are configured. A second one at the same time is refused. */
+/* TRACKER NULL or "": those that are configured. A second one at the same time is refused. An
+ * account for the LAN alone is published by this; until that has gone well, it is as it was. */
 void account_register(
         Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+
+/* For the LAN alone: no tracker is asked. */
+void account_register_on_lan(Account *a, const char *name, AccountDoneFn fn, void *userdata);
+
 void account_login(
         Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
 void account_logout(Account *a, AccountDoneFn fn, void *userdata);

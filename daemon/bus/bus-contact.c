@@ -44,19 +44,7 @@ int bus_method_add_contact(sd_bus_message *m, void *userdata, sd_bus_error *erro
 }
 
 int bus_method_rename_contact(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name, *alias;
-        Bus *b = userdata;
-        BusOp *o;
-        int r;
-
-        r = sd_bus_message_read(m, "ss", &name, &alias);
-        if (r < 0)
-                return r;
-        r = bus_op_open(b, m, error, &o);
-        if (r < 0)
-                return r;
-        chat_rename_contact(b->chat, name, alias, bus_op_done, o);
-        return 1;
+        return bus_op_call_two(m, userdata, error, chat_rename_contact);
 }
 
 /* Requests */

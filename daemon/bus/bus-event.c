@@ -131,6 +131,26 @@ void bus_on_event(void *userdata, const ChatEvent *e) {
         bus_sent(userdata, emit(userdata, e));
 }
 
+static int emit_typing(Bus *b, const char *name, const char *account, bool on) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
+        BusDict d;
+        int r;
+
+        r = bus_signal_new(b, "TypingChanged", &s);
+        if (r >= 0)
+                r = sd_bus_message_append(s, "sb", name, on);
+        if (r < 0)
+                return r;
+        d = bus_dict_open(s);
+        bus_dict_string(&d, "account", account);
+        r = bus_dict_close(&d);
+        return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
+}
+
+void bus_on_typing_changed(void *userdata, const char *name, const char *account, bool on) {
+        bus_sent(userdata, emit_typing(userdata, name, account, on));
+}
+
 /* Rows */
 
 #define EVENT_ENTRIES 10 /* beside those of a message */

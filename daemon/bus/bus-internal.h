@@ -78,6 +78,7 @@ void bus_sent(Bus *b, int r);
 int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret);
 
 void bus_on_event(void *userdata, const ChatEvent *e);
+void bus_on_typing_changed(void *userdata, const char *name, const char *account, bool on);
 void bus_on_properties_changed(void *userdata, unsigned properties);
 void bus_on_properties_timer(void *userdata);
 
@@ -198,6 +199,11 @@ void bus_op_done(void *userdata, const ChatError *error);
 /* The whole of a method that takes one string, without options, and answers nothing. */
 typedef void (*BusStringFn)(Chat *c, const char *s, ChatDoneFn done, void *userdata);
 int bus_op_call(sd_bus_message *m, Bus *b, sd_bus_error *error, BusStringFn fn);
+
+/* And of one that takes two. */
+typedef void (*BusStringsFn)(
+        Chat *c, const char *first, const char *second, ChatDoneFn done, void *userdata);
+int bus_op_call_two(sd_bus_message *m, Bus *b, sd_bus_error *error, BusStringsFn fn);
 
 /* Frees it without an answer. */
 void bus_op_drop(BusOp *o);

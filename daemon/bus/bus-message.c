@@ -277,6 +277,21 @@ static int method_mark_read(sd_bus_message *m, void *userdata, sd_bus_error *err
         return bus_op_call(m, userdata, error, chat_mark_read);
 }
 
+static int method_set_typing(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        ChatError refusal;
+        Bus *b = userdata;
+        const char *to;
+        int on, r;
+
+        r = sd_bus_message_read(m, "sb", &to, &on);
+        if (r < 0)
+                return r;
+        if (chat_set_typing(b->chat, to, on, &refusal) < 0)
+                return bus_reply_error(m, &refusal);
+        bus_sent(b, sd_bus_reply_method_return(m, NULL));
+        return 1;
+}
+
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return bus_op_call(m, userdata, error, chat_cancel);
 }
@@ -303,7 +318,7 @@ const sd_bus_vtable bus_message_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", words, "a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", messages), bus_method_not_built, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("SetTyping", SD_BUS_ARGS("s", to, "b", on, "a{sv}", options),
-                SD_BUS_NO_RESULT, bus_method_not_built, BUS_ANYBODY),
+                SD_BUS_NO_RESULT, method_set_typing, BUS_ANYBODY),
         SD_BUS_SIGNAL_WITH_ARGS("MessageReceived",
                 SD_BUS_ARGS("s", id, "s", from, "s", room, "s", text, "a{sv}", details), 0),
         SD_BUS_SIGNAL_WITH_ARGS("MessageStateChanged",

@@ -97,6 +97,21 @@ int bus_op_open(Bus *b, sd_bus_message *m, sd_bus_error *error, BusOp **ret) {
         return 0;
 }
 
+int bus_op_call_two(sd_bus_message *m, Bus *b, sd_bus_error *error, BusStringsFn fn) {
+        const char *first, *second;
+        BusOp *o;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &first, &second);
+        if (r < 0)
+                return r;
+        r = bus_op_open(b, m, error, &o);
+        if (r < 0)
+                return r;
+        fn(b->chat, first, second, bus_op_done, o);
+        return 1;
+}
+
 int bus_op_call(sd_bus_message *m, Bus *b, sd_bus_error *error, BusStringFn fn) {
         const char *s;
         BusOp *o;

@@ -91,13 +91,17 @@ static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *er
         return 1;
 }
 
+static int method_set_presence(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_op_call_two(m, userdata, error, chat_set_presence);
+}
+
 const sd_bus_vtable bus_peer_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_ARGS("a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", peers), method_list_peers, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("SetPresence",
                 SD_BUS_ARGS("s", presence, "s", note, "a{sv}", options), SD_BUS_NO_RESULT,
-                bus_method_not_built, BUS_ANYBODY),
+                method_set_presence, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("Accept", SD_BUS_ARGS("s", name, "a{sv}", options),
                 SD_BUS_NO_RESULT, bus_method_accept, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("AddContact", SD_BUS_ARGS("s", name, "a{sv}", options),

@@ -39,6 +39,10 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         bus_dict_string(&d, "account", s.account);
         bus_dict_string(&d, "fingerprint", s.fingerprint);
         bus_dict_string(&d, "state", s.state);
+        bus_dict_flag(&d, "no-tracker", s.lan_only);
+        bus_dict_string(&d, "presence", s.presence);
+        bus_dict_string(&d, "note", s.note);
+        bus_dict_flag(&d, "idle", s.idle);
         bus_dict_number(&d, "queued", s.queued);
         bus_dict_number(&d, "mail-stored", s.stored);
         bus_dict_number(&d, "mail-owed", s.owed);
@@ -47,6 +51,8 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (d.r >= 0)
                 d.r = trackers_append(reply, &s);
         bus_dict_close_value(&d);
+        bus_dict_number(&d, "nearby", s.nearby);
+        bus_dict_strings(&d, "found-trackers", s.found_trackers);
         bus_dict_strings(&d, "problems", s.problems);
         r = bus_dict_close(&d);
         if (r < 0)
@@ -67,10 +73,12 @@ static int property_get_string(sd_bus *connection, const char *path, const char 
         const char *value;
 
         chat_status(b->chat, &s);
-        value = streq(property, "Name")      ? s.name
-                : streq(property, "Account") ? s.account
-                : streq(property, "State")   ? s.state
-                                             : s.fingerprint;
+        value = streq(property, "Name")       ? s.name
+                : streq(property, "Account")  ? s.account
+                : streq(property, "State")    ? s.state
+                : streq(property, "Presence") ? s.presence
+                : streq(property, "Note")     ? s.note
+                                              : s.fingerprint;
         return sd_bus_message_append(reply, "s", value ?: "");
 }
 
@@ -81,6 +89,15 @@ static int property_get_queued(sd_bus *connection, const char *path, const char 
 
         chat_status(b->chat, &s);
         return sd_bus_message_append(reply, "u", s.queued);
+}
+
+static int property_get_nearby(sd_bus *connection, const char *path, const char *interface,
+        const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        ChatStatus s = {};
+
+        chat_status(b->chat, &s);
+        return sd_bus_message_append(reply, "u", s.nearby);
 }
 
 static int property_get_trackers(sd_bus *connection, const char *path, const char *interface,
@@ -118,6 +135,9 @@ void bus_on_properties_timer(void *userdata) {
                 {CHAT_STATE, "State"},
                 {CHAT_QUEUED, "Queued"},
                 {CHAT_TRACKERS, "Trackers"},
+                {CHAT_PRESENCE, "Presence"},
+                {CHAT_NOTE, "Note"},
+                {CHAT_NEARBY, "Nearby"},
         };
         const char *names[ELEMENTSOF(table) + 1];
         Bus *b = userdata;
@@ -156,6 +176,9 @@ const sd_bus_vtable bus_status_vtable[] = {
         BUS_PROPERTY("State", "s", property_get_string),
         BUS_PROPERTY("Queued", "u", property_get_queued),
         BUS_PROPERTY("Trackers", "aa{sv}", property_get_trackers),
+        BUS_PROPERTY("Presence", "s", property_get_string),
+        BUS_PROPERTY("Note", "s", property_get_string),
+        BUS_PROPERTY("Nearby", "u", property_get_nearby),
         BUS_PROPERTY("HandOver", "a{sv}", property_get_hand_over),
         SD_BUS_VTABLE_END,
 };

@@ -21,6 +21,7 @@ static const ChatListener listener = {
         .event = bus_on_event,
         .object_changed = bus_on_object_changed,
         .properties_changed = bus_on_properties_changed,
+        .typing_changed = bus_on_typing_changed,
 };
 
 int bus_method_not_built(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -19,21 +19,24 @@ static void on_done(void *userdata, Code code, const char *text) {
 }
 
 void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata) {
+        bool publishes = account_is_lan_only(c->parts.account); /* one that has no password */
         Operation *o;
 
-        if (args->no_tracker) {
-                refuse(fn, userdata, CODE_NOT_SUPPORTED,
-                        "accounts without a tracker are not built yet: leave --no-tracker out");
+        if (args->no_tracker && args->tracker && args->tracker[0]) {
+                refuse(fn, userdata, CODE_INVALID_ARGS,
+                        "no-tracker and tracker exclude each other");
                 return;
         }
-        if (args->password[0] || !args->no_password) {
+        if (args->password[0] || !(args->no_password || publishes)) {
                 refuse(fn, userdata, CODE_NOT_SUPPORTED,
                         "accounts with a password are not built yet: use --no-password, and the "
                         "account lives on this device only");
                 return;
         }
         o = operation_new(c, fn, userdata);
-        if (o)
+        if (o && args->no_tracker)
+                account_register_on_lan(c->parts.account, args->name, on_done, o);
+        else if (o)
                 account_register(c->parts.account, args->name, args->tracker, on_done, o);
 }
 
@@ -50,6 +53,53 @@ void chat_login(Chat *c, const char *name, const char *password, const char *tra
         o = operation_new(c, fn, userdata);
         if (o)
                 account_login(c->parts.account, name, tracker, on_done, o);
+}
+
+/* Own presence */
+
+static int choose_presence(Chat *c, const char *presence, const char *note, ChatError *error) {
+        static const Presence choices[] = {PRESENCE_ONLINE, PRESENCE_AWAY, PRESENCE_BUSY};
+        char clean[PRESENCE_NOTE_MAX + 1];
+        size_t n = strlen(note);
+
+        if (chat_require_login(c, error) < 0)
+                return -ECANCELED;
+        if (n > PRESENCE_NOTE_MAX)
+                return chat_error(error, CODE_TOO_LONG,
+                        "A note has at most %d bytes, and this one %zu: make it shorter.",
+                        PRESENCE_NOTE_MAX, n);
+        memcpy(clean, note, n + 1);
+        if (!streq(text_clean(clean), note))
+                return chat_error(
+                        error, CODE_INVALID_ARGS, "A note is one line without control characters.");
+        for (size_t i = 0; i < ELEMENTSOF(choices); i++)
+                if (streq(presence, presence_name(choices[i])))
+                        return account_choose_presence(c->parts.account, choices[i], note);
+        if (streq(presence, presence_name(PRESENCE_OFFLINE)))
+                return chat_error(error, CODE_INVALID_ARGS,
+                        "Who is there cannot say that he is offline: log out, or set "
+                        "privacy.presence in p2pchatd.conf, so that nobody is told.");
+        return chat_error(error, CODE_INVALID_ARGS, "A presence is one of online, away and busy.");
+}
+
+void chat_set_presence(
+        Chat *c, const char *presence, const char *note, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+        ChatError e;
+        int r;
+
+        if (!o)
+                return;
+        r = choose_presence(c, presence, note, &e);
+        operation_settle(o, r, &e);
+}
+
+void chat_set_idle(Chat *c, bool idle) {
+        account_set_idle(c->parts.account, idle);
+}
+
+void chat_on_own_presence(Chat *c) {
+        chat_properties_changed(c, CHAT_PRESENCE | CHAT_NOTE);
 }
 
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata) {

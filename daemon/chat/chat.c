@@ -52,14 +52,22 @@ void chat_remove_listener(Chat *c, const void *userdata) {
                         c->listeners[i] = c->listeners[--c->n_listeners];
 }
 
-void chat_set_checks(Chat *c, ChatChecksFn checks, void *userdata) {
-        c->checks = checks;
-        c->checks_userdata = userdata;
+void chat_add_checks(Chat *c, ChatChecksFn fn, void *userdata) {
+        assert(c->n_checks < ELEMENTSOF(c->checks));
+        c->checks[c->n_checks].fn = fn;
+        c->checks[c->n_checks++].userdata = userdata;
+}
+
+void chat_remove_checks(Chat *c, const void *userdata) {
+        for (size_t i = 0; i < c->n_checks; i++)
+                if (c->checks[i].userdata == userdata)
+                        c->checks[i] = c->checks[--c->n_checks];
 }
 
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text) {
         snprintf(c->set_problem[problem], SET_PROBLEM_SIZE, "%s", text ?: "");
         text_clean(c->set_problem[problem]);
+        chat_properties_changed(c, CHAT_STATE);
 }
 
 /* Questions that are answered later */
@@ -150,8 +158,9 @@ void chat_on_active(Chat *c, bool active) {
         }
         if (!active)
                 objects_clear(c);
-        chat_properties_changed(
-                c, CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED);
+        chat_properties_changed(c,
+                CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED |
+                        CHAT_PRESENCE | CHAT_NOTE);
 }
 
 void chat_on_trackers_changed(Chat *c) {
@@ -176,11 +185,19 @@ static void format_fingerprint(const char *account, char *buf) {
         *buf = 0;
 }
 
+/* Others can connect to this device. */
+static bool is_reachable(const Chat *c) {
+        return account_endpoints(c->parts.account)->n > 0 &&
+                !c->set_problem[CHAT_PROBLEM_NETWORK][0];
+}
+
 static const char *chat_state(const Chat *c) {
         const Directory *d = c->parts.directory;
 
         if (!account_is_active(c->parts.account))
                 return "logged-out";
+        if (account_is_lan_only(c->parts.account))
+                return is_reachable(c) ? "online" : "offline";
         if (directory_is_connected(d))
                 return "online";
         return directory_n_trackers(d) > 0 && !directory_has_failed(d) ? "connecting" : "offline";
@@ -231,6 +248,39 @@ static void fill_trackers(Chat *c, ChatStatus *s, size_t *n_problems) {
                         endpoint_format(e->host, e->port, endpoint), c->trackers[i].error);
                 add_problem(c, n_problems, text);
         }
+        if (*n_problems > 0 && !directory_is_connected(d))
+                add_problem(c, n_problems,
+                        "No tracker is reached: contacts are reached at known addresses and on "
+                        "the LAN.");
+}
+
+static void fill_own_presence(const Chat *c, ChatStatus *s) {
+        OwnPresence own = account_own_presence(c->parts.account);
+
+        s->presence = presence_name(own.presence);
+        s->note = own.note;
+        s->idle = own.idle;
+}
+
+/* Those that are not used anyway. */
+static void fill_lan(Chat *c, ChatStatus *s) {
+        const Directory *d = c->parts.directory;
+        EndpointKey found[LAN_TRACKERS_MAX];
+        size_t n = directory_lan_trackers(d, found, ELEMENTSOF(found)), shown = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                bool used = false;
+
+                for (size_t k = 0; k < directory_n_trackers(d); k++)
+                        used |= key_equal(directory_tracker(d, k)->key, found[i].key);
+                if (used)
+                        continue;
+                c->found_trackers[shown] = c->found_addresses[shown];
+                endpoint_key_format(&found[i], c->found_addresses[shown++]);
+        }
+        c->found_trackers[shown] = NULL;
+        s->found_trackers = c->found_trackers;
+        s->nearby = (unsigned)directory_lan_count(d);
 }
 
 static unsigned count_queued(Chat *c) {
@@ -252,7 +302,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
         StoreHealth health;
         size_t n = 0;
 
-        s.name = s.account = s.fingerprint = "";
+        s.name = s.account = s.fingerprint = s.presence = s.note = "";
         if (active) {
                 snprintf(c->name, sizeof(c->name), "%s", chat_self(c)->name);
                 base32_encode_key(sign_key_public(&chat_self(c)->account), c->account);
@@ -260,8 +310,11 @@ void chat_status(Chat *c, ChatStatus *ret) {
                 s.name = c->name;
                 s.account = c->account;
                 s.fingerprint = c->fingerprint;
+                fill_own_presence(c, &s);
+                s.lan_only = account_is_lan_only(c->parts.account);
                 fill_trackers(c, &s, &n);
         }
+        fill_lan(c, &s);
         s.queued = count_queued(c);
         delivery_get_mail(c->parts.delivery, &mail);
         s.stored = (unsigned)MIN(mail.envelopes, (uint64_t)UINT32_MAX);

@@ -40,7 +40,8 @@ typedef struct ChatRegister {
         const char *name;
         const char *password; /* empty with no_password */
         const char *tracker; /* "host:port#key"; NULL: those of the configuration */
-        bool no_password, no_tracker;
+        bool no_password;
+        bool no_tracker; /* for the LAN alone, until its name is registered without this */
 } ChatRegister;
 
 void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata);
@@ -103,6 +104,12 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
 
 /* This message and all that are shown before it have been read. */
 void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
+
+/* The user writes to somebody just now, or does so no more; a contact with a link is told. To be
+ * repeated while it goes on, since it is forgotten after half a minute; a message ends it. Nobody
+ * is told by who shows nobody what he has read, or that he is there. Negative with ERROR filled
+ * in. */
+int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error);
 
 /* For who announces messages: M is the last of somebody's that was, UNREAD how many there are. */
 typedef void (*ChatUnreadFn)(void *userdata, const ChatMessage *m, unsigned unread);
@@ -171,6 +178,11 @@ typedef struct ChatPeer {
         const char *const *via;
         bool verified, blocked, contact, key_changed;
 } ChatPeer;
+
+/* What the user says of himself: "online", which is away while there is no input, "away" or "busy",
+ * with a NOTE or "". */
+void chat_set_presence(
+        Chat *c, const char *presence, const char *note, ChatDoneFn fn, void *userdata);
 
 /* True to go on. */
 typedef bool (*ChatPeerFn)(void *userdata, const ChatPeer *p);
@@ -269,10 +281,15 @@ typedef struct ChatTracker {
 typedef struct ChatStatus {
         const char *name, *account, *fingerprint; /* "" while logged out */
         const char *state; /* logged-out, connecting, online, offline, replaced */
+        const char *presence, *note; /* as contacts are told; "" while logged out, or without one */
+        bool idle; /* away for want of input, and not because the user has said so */
+        bool lan_only; /* no tracker is asked */
         unsigned queued, links;
         unsigned stored, owed; /* envelopes in mailboxes; receipts to be left in others' */
         const ChatTracker *trackers;
         size_t n_trackers;
+        unsigned nearby; /* people on the LAN */
+        const char *const *found_trackers; /* on the LAN, NULL-terminated; none of them is used */
         const char *const *problems; /* sentences, NULL-terminated */
 } ChatStatus;
 
@@ -303,12 +320,19 @@ typedef enum ChatProperty {
         CHAT_STATE = 8,
         CHAT_QUEUED = 16,
         CHAT_TRACKERS = 32,
+        CHAT_PRESENCE = 64,
+        CHAT_NOTE = 128,
+        CHAT_NEARBY = 256,
 } ChatProperty;
 
 /* What is told at once. Events come after the commit of what they tell, each once. */
 typedef struct ChatListener {
         void (*event)(void *userdata, const ChatEvent *e);
         void (*properties_changed)(void *userdata, unsigned properties);
+
+        /* A contact writes to the user just now, or does so no more. No event: it is not kept. May
+         * be NULL. */
+        void (*typing_changed)(void *userdata, const char *name, const char *account, bool on);
 
         /* May come before the commit of what it tells, which is there in the next turn. */
         void (*object_changed)(void *userdata, const char *account, ChatObjectChange change);

@@ -173,20 +173,10 @@ void chat_unblock(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
 
 int chat_verify(Chat *c, const char *name, ChatVerification *ret, ChatError *error) {
         static_assert(sizeof(ret->safety_number) == SAFETY_NUMBER_SIZE + 1, "digits and a zero");
-        DbTxn *txn;
         Contact k;
         int r;
 
-        r = chat_require_login(c, error);
-        if (r < 0)
-                return r;
-        r = store_read_begin(c->parts.store, &txn);
-        if (r < 0) {
-                chat_storage_error(error, r);
-                return r;
-        }
-        r = chat_find_known(c, txn, name, &k, error);
-        store_read_end(txn);
+        r = chat_look_at_known(c, name, &k, error);
         if (r < 0)
                 return r;
         safety_number(sign_key_public(&chat_self(c)->account), k.account, ret->safety_number);

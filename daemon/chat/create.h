@@ -23,19 +23,27 @@ Chat *chat_free(Chat *c);
 /* Callbacks of the parts, handed on by the manager. */
 void chat_on_active(Chat *c, bool active);
 void chat_on_trackers_changed(Chat *c);
+void chat_on_lan_changed(Chat *c);
 void chat_on_named(Chat *c, const char *name, const uint8_t account[static KEY_SIZE]);
 void chat_on_name_refused(Chat *c, Code code, const char *text);
 void chat_on_record(Chat *c, const Record *record, Bytes outer);
 void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool online,
         usec_t last_seen, const PresenceRecord *p);
 
+void chat_on_own_presence(Chat *c);
+void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on);
+
 /* A batch with events was committed, or failed. */
 void chat_on_events(Chat *c, int error);
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
 
+/* Whether the user has given no input for so long that he is away. */
+void chat_set_idle(Chat *c, bool idle);
+
 /* Sentences for `problems` that others know: each stays until it is taken back with NULL. */
 typedef enum ChatProblem {
         CHAT_PROBLEM_LISTEN,
+        CHAT_PROBLEM_NETWORK,
         CHAT_PROBLEM_CONFIG,
         _CHAT_PROBLEM_MAX,
 } ChatProblem;
@@ -43,5 +51,7 @@ typedef enum ChatProblem {
 void chat_set_problem(Chat *c, ChatProblem problem, const char *text);
 
 /* Who else has something to tell the doctor: one call of FN for each check. */
+#define CHAT_CHECKS_MAX 4
 typedef void (*ChatChecksFn)(void *userdata, ChatCheckFn fn, void *fn_userdata);
-void chat_set_checks(Chat *c, ChatChecksFn checks, void *userdata);
+void chat_add_checks(Chat *c, ChatChecksFn fn, void *userdata);
+void chat_remove_checks(Chat *c, const void *userdata);

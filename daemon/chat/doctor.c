@@ -61,8 +61,9 @@ static void check_account(const Doctor *d) {
                         "or another name.",
                         "%s", c->name_problem);
         else if (d->active)
-                say(d, "account", "ok", NULL, "%s is logged in on this device.",
-                        chat_self(c)->name);
+                say(d, "account", "ok", NULL, "%s is logged in on this device%s.",
+                        chat_self(c)->name,
+                        account_is_lan_only(c->parts.account) ? ", for the LAN alone" : "");
         else if (account_exists(c->parts.account)) {
                 snprintf(advice, sizeof(advice), "chatc login %s", chat_self(c)->name);
                 say(d, "account", "warning", advice, "Nobody is logged in.");
@@ -231,12 +232,21 @@ static void check_tracker(const Doctor *d, const ChatTracker *t) {
 static void check_trackers(const Doctor *d, const ChatStatus *s) {
         if (!d->active)
                 say(d, "trackers", "off", NULL, "Without an account no tracker is asked.");
+        else if (s->lan_only)
+                say(d, "trackers", "off",
+                        "chatc register NAME --tracker host:port#key publishes the account there.",
+                        "This account is for the LAN alone: no tracker is asked.");
         else if (s->n_trackers == 0)
                 say(d, "trackers", "warning",
                         "Name one in p2pchatd.conf: trackers = ( \"host:port#key\" );",
                         "No tracker is known: nobody new can be found, and nobody finds you.");
         for (size_t i = 0; d->active && i < s->n_trackers; i++)
                 check_tracker(d, &s->trackers[i]);
+        for (size_t i = 0; d->active && s->found_trackers[i]; i++)
+                say(d, "trackers", "off",
+                        "To use it, name it in p2pchatd.conf, or publish an account for the LAN "
+                        "there: chatc register NAME --tracker ADDRESS. Ask who runs it first.",
+                        "%s: found on this network, not used.", s->found_trackers[i]);
 }
 
 static void check_links(const Doctor *d, const ChatStatus *s) {
@@ -256,11 +266,11 @@ static void check_links(const Doctor *d, const ChatStatus *s) {
                         "Set listen.address and listen.port in p2pchatd.conf to what is free; it "
                         "is tried again by itself.",
                         "%u open. %s", s->links, c->set_problem[CHAT_PROBLEM_LISTEN]);
-        else if (e->n == 0)
+        else if (e->n == 0 || c->set_problem[CHAT_PROBLEM_NETWORK][0])
                 say(d, "links", "warning",
                         "Join a network, or name an address in listen.advertise of p2pchatd.conf.",
-                        "%u open; this device has no address that others could connect to.",
-                        s->links);
+                        "%u open; this machine has no network address%s%s.", s->links,
+                        e->n > 0 ? ", only who is on it as well can connect to " : "", where);
         else
                 say(d, "links", "ok", NULL, "%u open; others can connect to %s.", s->links, where);
 }
@@ -283,12 +293,16 @@ static void check_contacts(const Doctor *d) {
                         "No tracker gives the name of a contact to another account.");
 }
 
-static void check_mailbox(const Doctor *d) {
+static void check_mailbox(const Doctor *d, const ChatStatus *s) {
         DeliveryMail m;
 
         delivery_get_mail(d->chat->parts.delivery, &m);
         if (!d->active)
                 say(d, "mailbox", "off", NULL, "Without an account there is no mailbox.");
+        else if (s->lan_only)
+                say(d, "mailbox", "off", NULL,
+                        "Without a tracker there is no mailbox: messages to people who are away "
+                        "wait on this device.");
         else if (m.trackers == 0)
                 say(d, "mailbox", "warning", NULL,
                         "No tracker is connected: messages to people who are away wait on this "
@@ -368,11 +382,10 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         check_key(&d);
         fn(userdata, &c->parts.sandbox);
         check_trackers(&d, &s);
-        say(&d, "lan", "off", NULL, "Finding people on the local network is not built yet.");
         check_links(&d, &s);
         check_contacts(&d);
-        check_mailbox(&d);
+        check_mailbox(&d, &s);
         check_outbox(&d, &s);
-        if (c->checks)
-                c->checks(c->checks_userdata, fn, userdata);
+        for (size_t i = 0; i < c->n_checks; i++)
+                c->checks[i].fn(c->checks[i].userdata, fn, userdata);
 }

@@ -54,8 +54,8 @@ static int older_device_error(const Meeting *m, ChatError *error) {
 
 /* What a directory said. Who has written is known here, even where none knows him or answers; but
  * not who once was a contact, under a name that has become another's. */
-static int take_answer(Meeting *m, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence, ChatError *e) {
+static int take_answer(Meeting *m, Code code, const DirectoryFound *found, ChatError *e) {
+        const Record *record = code == CODE_OK ? found->record : NULL;
         Chat *c = m->chat;
         Store *s = c->parts.store;
         Contact k;
@@ -63,9 +63,9 @@ static int take_answer(Meeting *m, Code code, const Record *record, Bytes outer,
 
         if (code != CODE_OK) {
                 r = chat_find_contact(store_write(s), m->name, &k, e);
-                if (r > 0 && !k.has_rival)
+                if (r > 0 && !k.has_rival && code != CODE_AMBIGUOUS_NAME)
                         return take_known(c, &k, m->block);
-                return r < 0 ? r : chat_lookup_error(c, m->name, code, e);
+                return r < 0 ? r : chat_lookup_error(c, m->name, code, found, e);
         }
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
@@ -75,25 +75,26 @@ static int take_answer(Meeting *m, Code code, const Record *record, Bytes outer,
         if (r > 0 && k.flags & CONTACT_BLOCKED && !m->block)
                 return contact_blocked_error(m->name, e);
         if (r >= 0)
-                r = contact_learn(s, record, outer, (uint8_t)flags_for(m->block), true, &k);
+                r = contact_learn(s, record, found->outer, loop_realtime(c->parts.loop),
+                        (uint8_t)flags_for(m->block), found->confirmed, &k);
         if (r == -ESTALE)
                 return older_device_error(m, e);
         if (r < 0)
                 return r;
         contact_follow(c, k.account);
         if (!m->block)
-                directory_learn(c->parts.directory, record, presence, loop_realtime(c->parts.loop));
+                directory_learn(
+                        c->parts.directory, record, found->presence, loop_realtime(c->parts.loop));
         return 0;
 }
 
-static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence) {
+static void on_lookup(void *userdata, Code code, const DirectoryFound *found) {
         Meeting *m = userdata;
         Operation *o = m->operation;
         ChatError e;
         int r;
 
-        r = take_answer(m, code, record, outer, presence, &e);
+        r = take_answer(m, code, found, &e);
         meeting_free(m);
         operation_settle(o, r, &e);
 }
@@ -125,8 +126,13 @@ static int look_up(Chat *c, Operation *o, const char *name, bool block, ChatErro
         if (r < 0)
                 return r;
         m->block = block;
-        if (chat_look_up(c, name, on_lookup, m) < 0)
-                on_lookup(m, CODE_TRACKER_UNREACHABLE, NULL, (Bytes){}, NULL);
+        r = chat_look_up(c, name, on_lookup, m);
+        if (r == -ENOENT) {
+                meeting_free(m);
+                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", name);
+        }
+        if (r < 0)
+                on_lookup(m, CODE_TRACKER_UNREACHABLE, NULL);
         return 1;
 }
 
@@ -143,7 +149,8 @@ static int take_visited(Meeting *m, const Record *record, Bytes outer, ChatError
                 return chat_error(e, CODE_UNKNOWN_PEER,
                         "Who answers at %.80s is not %s but %s, @%s.", m->at, name, record->name,
                         base32_encode_key(record->account, account));
-        r = contact_learn(m->chat->parts.store, record, outer, CONTACT_PINNED, false, &k);
+        r = contact_learn(m->chat->parts.store, record, outer, loop_realtime(m->chat->parts.loop),
+                CONTACT_PINNED, false, &k);
         if (r == -ESTALE)
                 return older_device_error(m, e);
         if (r >= 0)
@@ -265,8 +272,6 @@ static int meet(
                 return r;
         if (r == 0 && chat_is_self(c, name))
                 return chat_error(error, CODE_INVALID_ARGS, "That is you yourself.");
-        if (r == 0 && strchr(name, '~'))
-                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", name);
         if (r > 0 && !block && k.flags & CONTACT_BLOCKED)
                 return contact_blocked_error(name, error);
         if (r > 0 && !block && !exact && k.flags & CONTACT_KEY_CHANGED)

@@ -69,6 +69,10 @@ static PeerView *list_add(PeerList *l) {
 }
 
 static void view_add_endpoint(PeerView *v, size_t *n, const char *text, size_t size) {
+        for (size_t i = 0; i < *n; i++)
+                if (strlen(v->endpoint_text[i]) == size &&
+                        memcmp(v->endpoint_text[i], text, size) == 0)
+                        return;
         if (*n >= PRESENCE_ENDPOINTS_MAX || size >= sizeof(v->endpoint_text[0]))
                 return;
         copy_bytes(v->endpoint_text[*n], text, size);
@@ -93,6 +97,20 @@ static void view_finish(PeerView *v) {
         v->peer.note = v->note[0] ? v->note : NULL;
 }
 
+static size_t view_add_lan(const Chat *c, PeerView *v, size_t n, const uint8_t *account) {
+        SockAddr at[LAN_ADDRESSES_MAX];
+        size_t found = directory_lan_endpoints(c->parts.directory, account, at, ELEMENTSOF(at));
+        char text[ENDPOINT_SIZE];
+
+        for (size_t i = 0; i < found; i++) {
+                sockaddr_format(&at[i], text);
+                view_add_endpoint(v, &n, text, strlen(text));
+        }
+        if (found > 0)
+                view_add_via(v, "lan");
+        return n;
+}
+
 static const KnownPresence *heard_presence(const Chat *c, const Contact *k) {
         const KnownPresence *known = directory_presence(c->parts.directory, k->account);
 
@@ -100,12 +118,13 @@ static const KnownPresence *heard_presence(const Chat *c, const Contact *k) {
 }
 
 Presence contact_presence(const Chat *c, const Contact *k) {
-        const KnownPresence *heard = heard_presence(c, k);
+        const KnownPresence *known = directory_presence(c->parts.directory, k->account);
 
-        if (heard)
-                return heard->presence;
-        return delivery_has_link(c->parts.delivery, k->account) ? PRESENCE_ONLINE
-                                                                : PRESENCE_OFFLINE;
+        if (known && known->online)
+                return known->presence;
+        if (!delivery_has_link(c->parts.delivery, k->account))
+                return PRESENCE_OFFLINE;
+        return known && known->announced != PRESENCE_OFFLINE ? known->announced : PRESENCE_ONLINE;
 }
 
 /* People with a row of their own. */
@@ -116,7 +135,7 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
         Endpoints cached = {};
         size_t n = 0;
 
-        *v = (PeerView){};
+        *v = (PeerView){.is_known = true};
         v->peer = (ChatPeer){.contact = k->flags & CONTACT_PINNED,
                 .blocked = k->flags & CONTACT_BLOCKED,
                 .verified = k->flags & CONTACT_VERIFIED,
@@ -131,13 +150,14 @@ void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v) {
                 v->peer.other_account = base32_encode_key(k->rival, v->other);
         base32_encode_key(k->account, v->account);
         v->peer.presence = presence_name(contact_presence(c, k));
-        if (heard)
+        if (known && (heard || link))
                 snprintf(v->note, sizeof(v->note), "%s", known->note);
-        for (size_t i = 0; heard && i < known->n_endpoints; i++)
-                view_add_endpoint(v, &n, known->endpoints[i], strlen(known->endpoints[i]));
         if (link)
                 view_add_via(v, "link");
-        if (heard)
+        n = view_add_lan(c, v, 0, k->account);
+        for (size_t i = 0; heard && i < known->n_endpoints; i++)
+                view_add_endpoint(v, &n, known->endpoints[i], strlen(known->endpoints[i]));
+        if (heard && known->by_tracker)
                 view_add_via(v, "tracker");
         (void)store_get_endpoints(txn, k->number, &cached);
         if (n == 0 && cached.n > 0)
@@ -172,6 +192,37 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
         return true;
 }
 
+static PeerView *list_find(const PeerList *l, const char *account) {
+        for (size_t i = 0; i < l->n; i++)
+                if (streq(l->views[i]->account, account))
+                        return l->views[i];
+        return NULL;
+}
+
+/* People on the LAN without a row here. */
+static bool on_nearby(void *userdata, const LanPerson *p) {
+        char account[BASE32_KEY_SIZE + 1];
+        PeerList *l = userdata;
+        PeerView *v;
+
+        base32_encode_key(p->account, account);
+        if (list_find(l, account))
+                return true;
+        v = list_add(l);
+        if (!v)
+                return false;
+        memcpy(v->account, account, sizeof(account));
+        snprintf(v->name, sizeof(v->name), "%s~%.4s", p->name, account);
+        v->peer.presence = presence_name(p->missed ? PRESENCE_AWAY : p->presence);
+        v->peer.last_seen = p->last_seen;
+        snprintf(v->note, sizeof(v->note), "%s", p->note);
+        (void)view_add_lan(l->chat, v, 0, p->account);
+        view_finish(v);
+        if (!list_wants(l, v))
+                list_drop_last(l);
+        return true;
+}
+
 /* A directory says that it is his; but here it may be somebody else's. */
 static void listed_name(Chat *c, const Record *record, PeerView *v) {
         uint8_t owner[KEY_SIZE];
@@ -186,6 +237,7 @@ static void listed_name(Chat *c, const Record *record, PeerView *v) {
 
 /* People of the directory without a row here. */
 static void on_listed(void *userdata, const Record *record, const PresenceRecord *presence) {
+        char account[BASE32_KEY_SIZE + 1];
         PeerList *l = userdata;
         PeerView *v;
         size_t n = 0;
@@ -193,15 +245,19 @@ static void on_listed(void *userdata, const Record *record, const PresenceRecord
         l->listed++;
         if (key_equal(record->account, sign_key_public(&chat_self(l->chat)->account)))
                 return;
+        base32_encode_key(record->account, account);
+        v = list_find(l, account);
+        if (v && v->is_known)
+                return;
+        if (v) { /* he is on the LAN as well */
+                listed_name(l->chat, record, v);
+                view_add_via(v, "tracker");
+                return;
+        }
         v = list_add(l);
         if (!v)
                 return;
-        base32_encode_key(record->account, v->account);
-        for (size_t i = 0; i + 1 < l->n; i++)
-                if (streq(l->views[i]->account, v->account)) {
-                        list_drop_last(l);
-                        return;
-                }
+        memcpy(v->account, account, sizeof(account));
         listed_name(l->chat, record, v);
         v->peer.presence = presence ? presence_name(presence->presence) : "offline";
         for (size_t i = 0; presence && i < presence->n_endpoints; i++)
@@ -210,6 +266,7 @@ static void on_listed(void *userdata, const Record *record, const PresenceRecord
         if (presence)
                 snprintf(v->note, sizeof(v->note), "%.*s", (int)presence->note.size,
                         (const char *)presence->note.data);
+        text_clean(v->note);
         view_add_via(v, "tracker");
         view_finish(v);
         if (!list_wants(l, v))
@@ -309,6 +366,7 @@ void chat_list_peers(
                 done(userdata, &e, false);
                 return;
         }
+        directory_lan_each(c->parts.directory, on_nearby, l);
         if ((l->name && l->n > 0) ||
                 directory_list(c->parts.directory, !l->all && !l->name, (Bytes){}, on_listed,
                         on_page, l) < 0)
@@ -398,12 +456,17 @@ void chat_on_presence(Chat *c, const uint8_t account[static KEY_SIZE], bool onli
         tell_account(c, account);
 }
 
+void chat_on_lan_changed(Chat *c) {
+        chat_properties_changed(c, CHAT_NEARBY);
+}
+
 /* A contact's record was renewed. One with an older epoch is a replay, and ignored. */
 void chat_on_record(Chat *c, const Record *record, Bytes outer) {
         Contact k;
 
         if (!key_equal(record->account, sign_key_public(&chat_self(c)->account)) &&
                 contact_get(store_write(c->parts.store), record->account, &k) > 0)
-                (void)contact_learn(c->parts.store, record, outer, 0, false, &k);
+                (void)contact_learn(
+                        c->parts.store, record, outer, loop_realtime(c->parts.loop), 0, false, &k);
         objects_change(c, record->account);
 }

@@ -4,13 +4,14 @@
 /* What the files of chat/ share. */
 
 #include "chat/create.h"
+#include "directory/lan.h"
 #include "store/history.h"
 #include "store/mail.h"
 #include "store/presence-key.h"
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400
-#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 3 + _CHAT_PROBLEM_MAX)
+#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 4 + _CHAT_PROBLEM_MAX)
 
 /* An error of the configuration names file, line, key and what is allowed. */
 #define SET_PROBLEM_SIZE 1200
@@ -26,11 +27,12 @@ typedef struct Meeting Meeting;
 /* Strings of a ChatPeer, which points into it. */
 typedef struct PeerView {
         ChatPeer peer;
+        bool is_known; /* has a row here */
         char name[SHOWN_NAME_SIZE], account[BASE32_KEY_SIZE + 1], note[PRESENCE_NOTE_MAX + 1];
         char claimed[NAME_SIZE], other[BASE32_KEY_SIZE + 1];
         char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
         const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
-        const char *via[3];
+        const char *via[5]; /* link, lan, tracker, cache */
 } PeerView;
 
 /* What is answered with done or an error. */
@@ -57,8 +59,11 @@ struct Chat {
                 void *userdata;
         } listeners[CHAT_LISTENERS_MAX];
         size_t n_listeners;
-        ChatChecksFn checks;
-        void *checks_userdata;
+        struct {
+                ChatChecksFn fn;
+                void *userdata;
+        } checks[CHAT_CHECKS_MAX];
+        size_t n_checks;
         uint64_t told_event; /* cursor of the last event the listeners have heard of */
         Operation *operations;
         Pending *pending;
@@ -92,6 +97,8 @@ struct Chat {
         char name[NAME_SIZE], account[BASE32_KEY_SIZE + 1], fingerprint[80];
         char addresses[DIRECTORY_TRACKERS_MAX][ENDPOINT_KEY_SIZE];
         ChatTracker trackers[DIRECTORY_TRACKERS_MAX];
+        char found_addresses[LAN_TRACKERS_MAX][ENDPOINT_KEY_SIZE];
+        const char *found_trackers[LAN_TRACKERS_MAX + 1];
         char problem_text[PROBLEMS_MAX][PROBLEM_SIZE];
         const char *problems[PROBLEMS_MAX + 1];
         char set_problem[_CHAT_PROBLEM_MAX][SET_PROBLEM_SIZE];
@@ -134,11 +141,18 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
 /* The same, but who is not known and oneself are errors as well. */
 int chat_find_known(Chat *c, DbTxn *txn, const char *text, Contact *ret, ChatError *error);
 
+/* The same of who is logged in, and as it is on disk. */
+int chat_look_at_known(Chat *c, const char *text, Contact *ret, ChatError *error);
+
+/* It can mean nobody else, whatever directories say. */
+bool chat_is_exact(const char *text);
+
 /* It is oneself, of whom there is no row. */
 bool chat_is_self(const Chat *c, const char *text);
 
-/* Asks the directory about TEXT, a name or @ACCOUNT. As directory_lookup(). */
-int chat_look_up(Chat *c, const char *text, DirectoryLookupFn fn, void *userdata);
+/* Looks for TEXT, a name, name~XXXX or @ACCOUNT. As directory_find(); -ENOENT for a name~XXXX that
+ * nobody on the LAN has. */
+int chat_look_up(Chat *c, const char *text, DirectoryFindFn fn, void *userdata);
 
 /* The name is only claimed by K, who is no contact, and confirmed by nobody. */
 bool chat_is_claim(DbTxn *txn, const char *text, const Contact *k);
@@ -147,8 +161,9 @@ bool chat_is_claim(DbTxn *txn, const char *text, const Contact *k);
  * is known here, neither blocked nor contradicted before, claims it. */
 int chat_check_claims(Chat *c, const char *text, const uint8_t *account, ChatError *error);
 
-/* Why a look-up of TEXT has told nothing. */
-int chat_lookup_error(Chat *c, const char *text, Code code, ChatError *error);
+/* Why a look-up of TEXT has told nothing. FOUND as in DirectoryFindFn. */
+int chat_lookup_error(
+        Chat *c, const char *text, Code code, const DirectoryFound *found, ChatError *error);
 
 /* K is watched from now on, as a contact of his who can prove it. */
 void contact_watch(Chat *c, DbTxn *txn, const Contact *k);

@@ -168,17 +168,18 @@ static bool id_is_of_another(Chat *c, const Pending *p, const uint8_t *account) 
 }
 
 /* What the directory said of a name, for one of those who wait. */
-static int take_lookup(Chat *c, const Pending *p, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence, ChatError *e) {
+static int take_lookup(
+        Chat *c, const Pending *p, Code code, const DirectoryFound *found, ChatError *e) {
+        const Record *record = code == CODE_OK ? found->record : NULL;
         char why[STORE_TEXT_SIZE];
         Contact to;
         int r;
 
         if (code != CODE_OK) {
                 r = chat_find_contact(store_write(c->parts.store), p->to, &to, e);
-                if (r > 0 && !to.has_rival)
+                if (r > 0 && !to.has_rival && code != CODE_AMBIGUOUS_NAME)
                         return send_to(c, p, &to, e); /* who claims the name, if nobody else does */
-                return r < 0 ? r : chat_lookup_error(c, p->to, code, e);
+                return r < 0 ? r : chat_lookup_error(c, p->to, code, found, e);
         }
         if (key_equal(record->account, sign_key_public(&chat_self(c)->account)))
                 return chat_error(e, CODE_INVALID_ARGS, "That is you yourself.");
@@ -190,7 +191,8 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
         if (contact_get(store_write(c->parts.store), record->account, &to) > 0 &&
                 to.flags & CONTACT_BLOCKED)
                 return send_to(c, p, &to, e); /* which says so */
-        r = contact_learn(c->parts.store, record, outer, CONTACT_PINNED, true, &to);
+        r = contact_learn(c->parts.store, record, found->outer, loop_realtime(c->parts.loop),
+                CONTACT_PINNED, found->confirmed, &to);
         if (r == -ESTALE)
                 return chat_error(e, CODE_KEY_CHANGED,
                         "The tracker shows an older device of %s than was seen before.", p->to);
@@ -198,13 +200,12 @@ static int take_lookup(Chat *c, const Pending *p, Code code, const Record *recor
                 return chat_error(
                         e, CODE_STORAGE, "The message was not kept. %s", store_error_text(r, why));
         (void)directory_watch(c->parts.directory, to.account);
-        directory_learn(c->parts.directory, record, presence, loop_realtime(c->parts.loop));
+        directory_learn(c->parts.directory, record, found->presence, loop_realtime(c->parts.loop));
         return send_to(c, p, &to, e);
 }
 
 /* The answer is for all who wait for this name, in the order in which they came. */
-static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
-        const PresenceRecord *presence) {
+static void on_lookup(void *userdata, Code code, const DirectoryFound *found) {
         Pending *asked = userdata, *p, *tmp;
         Chat *c = asked->chat;
         char to[sizeof(asked->to)];
@@ -214,7 +215,7 @@ static void on_lookup(void *userdata, Code code, const Record *record, Bytes out
         DL_FOREACH_SAFE (c->pending, p, tmp) {
                 if (!streq(p->to, to))
                         continue;
-                if (take_lookup(c, p, code, record, outer, presence, &e) < 0)
+                if (take_lookup(c, p, code, found, &e) < 0)
                         pending_answer(p, &e);
                 else
                         pending_free(p); /* the answer comes with the commit */
@@ -245,8 +246,6 @@ static int look_up(Chat *c, const Pending *args, ChatError *error) {
         if (n >= PENDING_MAX)
                 return chat_error(error, CODE_TOO_MANY,
                         "Too many names are being looked up: wait for answers.");
-        if (strchr(args->to, '~'))
-                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", args->to);
         p = malloc(sizeof(*p));
         if (!p)
                 return chat_error(error, CODE_STORAGE, "Out of memory.");
@@ -256,9 +255,9 @@ static int look_up(Chat *c, const Pending *args, ChatError *error) {
         if (p->text && (asked || chat_look_up(c, p->to, on_lookup, p) >= 0))
                 return 0;
         pending_free(p);
-        return chat_error(error, CODE_TRACKER_UNREACHABLE,
-                "No tracker is connected to look up %s: %s. Nothing was kept.", args->to,
-                directory_error(c->parts.directory));
+        if (strchr(args->to, '~'))
+                return chat_error(error, CODE_UNKNOWN_PEER, "Nobody known here is %s.", args->to);
+        return chat_lookup_error(c, args->to, CODE_TRACKER_UNREACHABLE, NULL, error);
 }
 
 static int check_text(const char *text, ChatError *error) {
@@ -298,11 +297,6 @@ static int read_ids(Chat *c, const ChatSend *args, Pending *p, ChatError *error)
         return 0;
 }
 
-/* It can mean nobody else, whatever directories say. */
-static bool is_exact(const char *to) {
-        return to[0] == '@' || strchr(to, '~');
-}
-
 static bool is_repeated(Chat *c, const Pending *p) {
         uint32_t feed;
         uint64_t seq;
@@ -339,7 +333,7 @@ static int send_message(
         r = chat_find_contact(store_write(c->parts.store), args->to, &to, error);
         if (r < 0)
                 return r;
-        if (r > 0 && to.has_rival && !is_exact(args->to)) {
+        if (r > 0 && to.has_rival && !chat_is_exact(args->to)) {
                 if (to.flags & CONTACT_KEY_CHANGED && !is_repeated(c, &p))
                         return key_changed_error(&to, args->to, error);
                 r = to.flags & CONTACT_PINNED; /* else another may be meant */

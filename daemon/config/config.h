@@ -81,6 +81,7 @@ typedef struct DaemonConfig {
                 uint32_t port;
                 uint32_t interval;
                 ConfigStrings interfaces; /* none: all */
+                bool dns_sd;
         } lan;
         struct ConfigHeartbeat {
                 uint32_t interval;
@@ -125,6 +126,12 @@ typedef struct TrackerConfig {
         ConfigOrigin origin;
         ConfigEndpoints listen; /* numeric addresses, at least one */
         Endpoint advertise; /* host "": not set; port 0: the port listened on */
+        struct ConfigTrackerLan {
+                bool enabled;
+                uint32_t port;
+                uint32_t interval;
+                ConfigStrings interfaces; /* none: all */
+        } lan;
         struct ConfigTrackerHeartbeat {
                 uint32_t interval;
         } heartbeat;

@@ -22,15 +22,15 @@ static const ConfigItem ITEMS[] = {
         ITEM_INT("listen.port", listen.port, "0", 0, 65535, .hint = "0 = a free one, kept"),
         ITEM_ENDPOINTS("listen.advertise", listen.advertise, "( )", 0, 16),
 
-        ITEM_BOOL("lan.enabled", lan.enabled, "true", UNBUILT),
-        ITEM_INT("lan.port", lan.port, "6004", 1, 65535, UNBUILT),
-        ITEM_INT("lan.interval", lan.interval, "10", 2, 3600, .hint = "seconds", UNBUILT),
+        ITEM_BOOL("lan.enabled", lan.enabled, "true"),
+        ITEM_INT("lan.port", lan.port, "6004", 1, 65535),
+        ITEM_INT("lan.interval", lan.interval, "10", 2, 3600, .hint = "seconds"),
         ITEM_STRINGS("lan.interfaces", lan.interfaces, "( )", 0, 32, .check = check_interface,
-                .hint = "the name of a network interface in quotes", UNBUILT),
+                .hint = "the name of a network interface in quotes"),
+        ITEM_BOOL("lan.dns-sd", lan.dns_sd, "true"),
 
         ITEM_INT("heartbeat.interval", heartbeat.interval, "30", 5, 3600, .hint = "seconds"),
-        ITEM_INT("heartbeat.away-after", heartbeat.away_after, "300", 5, 3600, .hint = "seconds",
-                UNBUILT),
+        ITEM_INT("heartbeat.away-after", heartbeat.away_after, "300", 5, 3600, .hint = "seconds"),
 
         ITEM_ENUM("contacts.accept", contacts.accept, ConfigAccept, "\"ask\"", ACCEPT_NAMES),
 

@@ -15,6 +15,12 @@ static const ConfigItem ITEMS[] = {
                 .hint = "\"address:port\" with a numeric address, IPv6 in brackets"),
         ITEM_HOST("advertise", advertise, "\"\""),
 
+        ITEM_BOOL("lan.enabled", lan.enabled, "true"),
+        ITEM_INT("lan.port", lan.port, "6004", 1, 65535),
+        ITEM_INT("lan.interval", lan.interval, "10", 2, 3600, .hint = "seconds"),
+        ITEM_STRINGS("lan.interfaces", lan.interfaces, "( )", 0, 32, .check = check_interface,
+                .hint = "the name of a network interface in quotes"),
+
         ITEM_INT("heartbeat.interval", heartbeat.interval, "30", 5, 3600, .hint = "seconds"),
 
         ITEM_BOOL("mailbox.enabled", mailbox.enabled, "true"),

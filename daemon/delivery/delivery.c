@@ -67,6 +67,8 @@ void peer_free(Peer *p) {
         free(p->acks);
         free(p->receipts);
         outbox_drop_unfinished(p);
+        typing_link_lost(p);
+        loop_timer_free(p->typing_timer);
         free(p);
 }
 
@@ -203,6 +205,7 @@ static void peer_link_lost(Peer *p) {
                 peer_endpoint_failed(p);
         p->up = p->read = p->grant = false;
         p->link = NULL;
+        typing_link_lost(p);
         inbox_drop_held(p);
         inbox_drop_owed(p);
         outbox_drop_unfinished(p); /* the next link begins with them */
@@ -216,8 +219,7 @@ static void peer_link_lost(Peer *p) {
                 peer_forget(p);
 }
 
-/* The link may be the one that was dialled for the peer. */
-static void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
+void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
         Peer *p = peer_find(d, link_account(l));
         bool dialled = p && p->link == l;
 
@@ -231,7 +233,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
         _cleanup_(grant_done) GrantBuffer g = GRANT_BUFFER_NULL;
         _cleanup_(buffer_done) Buffer buf = BUFFER_NULL;
-        HelloOk ok = {.presence = buffer_bytes(&d->presence)};
+        HelloOk ok = {};
 
         if (!p || grant_make(d, c, &g) < 0) {
                 link_turn_away(d, l, CODE_STORAGE, "out of memory");
@@ -250,6 +252,9 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 link_trust(l);
         (void)directory_watch(d->directory, p->account);
         p->granted = contact_is_accepted(c);
+        p->told_presence = p->granted || !d->settings.hide_presence;
+        if (p->told_presence)
+                ok.presence = buffer_bytes(&d->presence);
         ok.deposit_token = g.grant.deposit_token;
         ok.presence_key = g.grant.presence_key;
         inbox_greet(p, &ok, &buf);
@@ -261,7 +266,7 @@ static void learn_and_welcome(
         Contact c;
         int r;
 
-        r = contact_learn(d->store, record, outer, 0, confirmed, &c);
+        r = contact_learn(d->store, record, outer, loop_realtime(d->loop), 0, confirmed, &c);
         if (r == -ESTALE)
                 link_turn_away(
                         d, l, CODE_REPLACED, "this account has been active on a newer device");
@@ -344,6 +349,7 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         p->acked_feed = 0;
         p->appeared = false;
         outbox_link_lost(p); /* nothing has been sent over this one */
+        typing_link_lost(p);
         (void)peer_take_grant(
                 p, &(Grant){.deposit_token = ok->deposit_token, .presence_key = ok->presence_key});
         if (ok->presence.size > 0)
@@ -384,6 +390,10 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
                 return voids_take(p, f);
         case FRAME_GRANT:
                 return grant_take_frame(p, f);
+        case FRAME_TYPING:
+                return typing_take_frame(p, f);
+        case FRAME_ANNOUNCE:
+                return presence_take_frame(p, f);
         default:
                 /* Reserved for what a newer version does; this one has announced no feature that
                  * would make the other end send it. */
@@ -451,6 +461,8 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
         if (r >= 0)
                 r = loop_timer_new(loop, outbox_on_turn, d, &d->turn_timer);
         if (r >= 0)
+                r = loop_timer_new(loop, nearer_look, d, &d->nearer_timer);
+        if (r >= 0)
                 r = mail_new(d, &d->mail);
         if (r >= 0)
                 r = loop_timer_new(loop, expiry_on_timer, d, &d->expiry_timer);
@@ -467,11 +479,13 @@ void delivery_stop(Delivery *d) {
 
         d->started = false;
         visits_end(d);
+        probes_end(d);
         while (d->confirming)
                 confirming_end(d->confirming);
         mail_stop(d->mail);
         dialling_stop(d); /* before the links are gone that are being opened */
         loop_timer_set(d->expiry_timer, USEC_INFINITY);
+        loop_timer_set(d->nearer_timer, USEC_INFINITY);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_free(p);
@@ -488,6 +502,7 @@ Delivery *delivery_free(Delivery *d) {
         mail_free(d->mail);
         loop_timer_free(d->turn_timer);
         loop_timer_free(d->expiry_timer);
+        loop_timer_free(d->nearer_timer);
         buffer_done(&d->presence);
         newcomers_free(d);
         free(d);
@@ -515,6 +530,7 @@ void delivery_set_presence(Delivery *d, Bytes presence) {
         buffer_clear(&d->presence);
         if (buffer_append(&d->presence, presence.data, presence.size) < 0)
                 buffer_clear(&d->presence);
+        presence_announce_all(d);
 }
 
 void delivery_accept(Delivery *d, Transport *t) {
@@ -567,6 +583,7 @@ void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         }
         p->pending = true;
         p->since = loop_now(d->loop);
+        p->typing_said = 0; /* a message ends it at the other end */
         if (p->link) {
                 link_trust(p->link); /* whom the user answers is a stranger no more */
                 peer_grant(p);
@@ -601,6 +618,14 @@ void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
                 race_take_news(p);
         else
                 peer_want_link(p, true);
+}
+
+void delivery_woke(Delivery *d) {
+        if (!d->started)
+                return;
+        link_pool_doubt(d->links);
+        dialling_woke(d);
+        expiry_look(d);
 }
 
 void delivery_block(Delivery *d, const uint8_t account[static KEY_SIZE]) {

@@ -20,8 +20,11 @@
 typedef struct Delivery Delivery;
 
 typedef struct DeliveryCallbacks {
-        /* The link to somebody is up or down. */
+        /* The link to somebody is up or down; or it is up, and he has said something of himself. */
         void (*link_changed)(void *userdata, const uint8_t account[static KEY_SIZE], bool up);
+
+        /* A contact with a link has begun to write, or does so no more. May be NULL. */
+        void (*typing)(void *userdata, const uint8_t account[static KEY_SIZE], bool on);
 
         /* Mail was sealed to a prekey of this account that is not known here: its record has to
          * name another. May be NULL. */
@@ -33,6 +36,8 @@ typedef struct DeliverySettings {
         unsigned handshake; /* s until HELLO; 0: no limit */
         unsigned stamp_bits; /* of work for a stranger's mailbox */
         bool say_read; /* contacts learn what of theirs the user reads */
+        bool hide_presence; /* from strangers */
+        bool say_typing; /* contacts learn when the user writes to them */
 } DeliverySettings;
 
 int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const Identity *self,
@@ -46,7 +51,7 @@ void delivery_stop(Delivery *d);
 
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings);
 
-/* The presence record of this device, for HELLO_OK. */
+/* The presence record of this device, for HELLO_OK; contacts with a link hear it now. */
 void delivery_set_presence(Delivery *d, Bytes presence);
 
 /* A connection that was accepted; the transport is taken over. */
@@ -62,7 +67,7 @@ void delivery_gave_up(Delivery *d, const uint8_t account[static KEY_SIZE]);
 void delivery_tracker_ready(Delivery *d, Session *s);
 void delivery_mail_waiting(Delivery *d, Session *s);
 
-/* Messages of ACCOUNT were read, durably, or it has become a contact, who may know what was. */
+/* Messages of ACCOUNT were read, in the present batch: it is told once that is kept. */
 void delivery_read(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* Whether contacts are to learn of what is read now. */
@@ -71,8 +76,21 @@ bool delivery_says_read(const Delivery *d);
 /* There is another presence key, which is given to all contacts. */
 void delivery_grant_anew(Delivery *d);
 
+/* ACCOUNT has proved to be at one more address of the local network: as delivery_appeared(), and a
+ * link to it goes that way soon, unless it does, or the other end has opened it. */
+void delivery_on_lan(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* The user writes to ACCOUNT just now, or does so no more: said to a contact where there is a link,
+ * and nobody is dialled for it. To be repeated while he does. */
+void delivery_type(Delivery *d, const uint8_t account[static KEY_SIZE], bool on);
+
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
+/* The machine has slept, its clock was set, or the network is another one: links that do not answer
+ * soon end, everybody for whom something waits is tried at once, wherever he was, and what goes by
+ * the wall clock is looked at. */
+void delivery_woke(Delivery *d);
 
 /* Dials HOST:PORT once, where ACCOUNT has to answer, known or not. FN is called once: with CODE_OK
  * and the RECORD of who is there, and then says whether the link is to go on; or with what was
@@ -84,6 +102,24 @@ int delivery_visit(Delivery *d, const uint8_t account[static KEY_SIZE], const ch
 
 /* Those for USERDATA are given up, without a word. */
 void delivery_forget_visits(Delivery *d, void *userdata);
+
+/* Who is at AT, which may have a scope? Connects, waits for the other end's HELLO, which has to be
+ * ACCOUNT's, says nothing and ends: of this nothing is kept, here or there, and a link to the
+ * account goes on. */
+#define DELIVERY_PROBES_MAX 24 /* at once: LAN_PROBES_MAX, and look-ups */
+
+typedef struct DeliveryProbe DeliveryProbe;
+
+/* The probe is over, and gone. G and RECORD, the one in it as it came, are valid during the call;
+ * NULL and empty on an error, which is one of LinkPeekFn, or -ECANCELED when delivery stops. */
+typedef void (*DeliveryProbeFn)(void *userdata, int error, const Greeting *g, Bytes record);
+
+/* FN is called once, later. -ENOTCONN while not started, -EBUSY: too many at once. */
+int delivery_probe(Delivery *d, const uint8_t account[static KEY_SIZE], const SockAddr *at,
+        DeliveryProbeFn fn, void *userdata, DeliveryProbe **ret);
+
+/* Gives up, without a call. */
+DeliveryProbe *delivery_probe_free(DeliveryProbe *p);
 
 /* ACCOUNT has been blocked: its link ends, and nobody dials it. What waits for it goes on waiting;
  * delivery_wake() is for when it is blocked no more. */

@@ -205,6 +205,23 @@ void dialling_stop(Delivery *d) {
         dead_done(&d->dead);
 }
 
+/* Their timers lead to an attempt. The network may not be there yet, so the waits begin anew. */
+void dialling_woke(Delivery *d) {
+        usec_t now = loop_now(d->loop);
+        Peer *p, *tmp;
+
+        dead_done(&d->dead);
+        HASH_ITER (hh, d->peers, p, tmp) {
+                if (p->state == PEER_IDLE)
+                        continue;
+                p->since = now;
+                p->appeared |= p->state == PEER_DIALLING;
+                if (p->state == PEER_WAITING)
+                        loop_timer_set(p->timer, now);
+        }
+        dialling_sweep_again(d);
+}
+
 /* Peers */
 
 void peer_want_link(Peer *p, bool urgent) {
@@ -254,8 +271,9 @@ void peer_retry_later(Peer *p, usec_t blocked) {
         loop_timer_set(p->timer, at);
 }
 
+/* An address that is valid on one interface is of no use later: who is there says so. */
 static void endpoint_add(Endpoints *e, const char *text) {
-        if (!text[0])
+        if (!text[0] || strchr(text, '%'))
                 return;
         for (size_t i = 0; i < e->n; i++)
                 if (streq(e->text[i], text))

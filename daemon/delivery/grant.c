@@ -78,6 +78,8 @@ void grant_say(Peer *p) {
                 !contact_is_accepted(&c) || grant_make(d, &c, &g) < 0)
                 return;
         p->granted = grant_encode(link_output(p->link), &g.grant) >= 0;
+        if (!p->told_presence) /* he was a stranger */
+                presence_announce(p);
         link_queued(p->link);
 }
 

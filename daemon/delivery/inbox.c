@@ -186,6 +186,7 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
         switch (what) {
         case RECEIVED_NEW:
                 owe_ack(p, &m->id, &at);
+                typing_end(p);
                 *ret_new = true;
                 break;
         case RECEIVED_AGAIN:

@@ -158,12 +158,13 @@ static void job_refused(MailJob *j) {
  * older than what is known. */
 static void take_record(MailJob *j, Bytes outer) {
         MailTarget *t = j->target;
+        usec_t now = loop_realtime(t->mail->loop);
         Contact c;
         Record record;
 
         if (record_decode(outer, &record) < 0 || !key_equal(record.account, t->account))
                 return;
-        if (contact_learn(t->mail->store, &record, outer, 0, false, &c) >= 0)
+        if (contact_learn(t->mail->store, &record, outer, now, 0, false, &c) >= 0)
                 j->renewed = true;
 }
 

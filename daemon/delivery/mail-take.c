@@ -105,10 +105,12 @@ static int find_sender(Mail *mail, const Inner *m, const Content *content, Conta
                 r = confirm_name(mail, &record, &confirmed);
         if (r < 0)
                 return r;
-        r = contact_learn(d->store, &record, content->record,
+        r = contact_learn(d->store, &record, content->record, loop_realtime(d->loop),
                 d->settings.accept_all ? CONTACT_PINNED : 0, confirmed, ret);
         if (r == -ESTALE)
                 return contact_get(store_write(d->store), m->account, ret);
+        if (r > 0 && contact_is_accepted(ret))
+                (void)directory_watch(d->directory, ret->account);
         return r == -EUSERS ? 0 : r < 0 ? r : 1;
 }
 

@@ -70,9 +70,9 @@ static MailTarget *target_get(Mail *m, const uint8_t *account, uint32_t number) 
         return NULL;
 }
 
-/* A target that waits after a refusal goes on waiting. */
+/* A target that waits after a refusal goes on waiting, unless it has no time to wait for. */
 static void target_by(MailTarget *t, usec_t wait) {
-        if (t->wait == 0)
+        if (t->wait == 0 || t->due == USEC_INFINITY)
                 t->due = MIN(t->due, loop_now(t->mail->loop) + wait);
         set_timer(t->mail);
 }

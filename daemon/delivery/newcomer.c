@@ -76,7 +76,8 @@ int newcomer_take(Peer *p, Contact *from) {
         }
         r = record_parse(outer, &record);
         if (r >= 0)
-                r = contact_learn(d->store, &record, outer, CONTACT_PINNED, false, from);
+                r = contact_learn(d->store, &record, outer, loop_realtime(d->loop), CONTACT_PINNED,
+                        false, from);
         if (r >= 0)
                 link_trust(p->link);
         return r;

@@ -6,6 +6,7 @@
 #include "delivery/delivery.h"
 #include "delivery/schedule.h"
 #include "delivery/window.h"
+#include "directory/lan.h"
 #include "util/log.h"
 #include "util/quota.h"
 #include "util/table.h"
@@ -63,6 +64,7 @@ typedef struct Peer {
         uint8_t conversation[SHA256_SIZE]; /* with this account */
         Link *link; /* open, or being opened */
         bool up; /* it is open, and the user knows */
+        bool nearer; /* there may be a way over the local network */
         uint32_t acked_feed; /* of the last entry that it has brought over, 0: of none */
         usec_t up_since;
 
@@ -99,6 +101,15 @@ typedef struct Peer {
         bool read; /* the same */
         bool grant, granted; /* what contacts get: is to be said, was said over this link */
         bool said_read; /* over this link, as much as was known then */
+        bool told_presence; /* the newest of this device, over this link */
+        Quota announced; /* how often the other end says something of itself */
+
+        /* Who is writing */
+        bool types; /* the other one, until `typing_timer` */
+        LoopTimer *typing_timer; /* made when it is needed first */
+        Quota typing; /* what it says of that */
+        usec_t typing_said; /* that the user does, over this link; 0: it does not count any more */
+        Quota typing_says;
         Receipt *unfinished
                 [2]; /* long ones, delivered and read, of which the next batch takes more */
         UT_hash_handle hh;
@@ -129,6 +140,9 @@ struct Delivery {
         Confirming *confirming;
         Newcomers *newcomers; /* by address */
         Visit *visits;
+        DeliveryProbe *probes;
+        unsigned n_probes;
+        LoopTimer *nearer_timer; /* for those to whom there may be a nearer way */
         Mail *mail;
 
         /* Getting links */
@@ -161,6 +175,9 @@ struct Delivery {
 
 Peer *peer_find(const Delivery *d, const uint8_t *account);
 Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number);
+
+/* Ends L, which may be the link of its peer; he may be gone after this. */
+void link_turn_away(Delivery *d, Link *l, Code code, const char *text);
 
 /* Calls back after the batch: acks and receipts go out then. */
 int delivery_await_commit(Delivery *d);
@@ -210,6 +227,20 @@ void peer_grant(Peer *p);
 void grant_say(Peer *p);
 int peer_take_grant(Peer *p, const Grant *g);
 int grant_take_frame(Peer *p, Frame *f);
+
+/* presence.c: what contacts say of themselves over links */
+void presence_announce(Peer *p);
+void presence_announce_all(Delivery *d);
+int presence_take_frame(Peer *p, Frame *f);
+
+/* typing.c */
+int typing_take_frame(Peer *p, Frame *f);
+
+/* What P wrote has come. */
+void typing_end(Peer *p);
+
+/* Nothing that was said of writing counts any more. */
+void typing_link_lost(Peer *p);
 
 /* receipt.c */
 
@@ -275,6 +306,9 @@ void dialling_stop(Delivery *d);
 int dialling_new(Delivery *d);
 void dialling_free(Delivery *d);
 
+/* No reason is left to wait for anybody. */
+void dialling_woke(Delivery *d);
+
 /* Somebody has rows, and there is no room to remember that. */
 void dialling_sweep_again(Delivery *d);
 
@@ -297,10 +331,19 @@ bool race_link_gave_way(Peer *p, const Link *l);
 
 /* visit.c */
 
+/* As delivery_visit(), which begins one that is not raced. */
+int visit_begin(Delivery *d, const LinkAddress *to, DeliveryVisitFn fn, void *userdata);
+
 /* Who RECORD says is at the other end of L. False: it was a visit, and he is not wanted. */
 bool visit_met(Delivery *d, Link *l, const Record *record, Bytes outer);
 void visit_link_lost(Delivery *d, const Link *l, Code code, const char *text);
 void visits_end(Delivery *d);
+
+/* nearer.c */
+void nearer_look(void *userdata);
+
+/* probe.c */
+void probes_end(Delivery *d);
 
 /* void.c */
 void voids_tell(Peer *p);

@@ -87,8 +87,16 @@ static void race_order(Race *r, size_t from) {
 
 static void race_add_announced(Race *r) {
         const Peer *p = r->peer;
+        SockAddr lan[LAN_ADDRESSES_MAX];
+        size_t n =
+                directory_lan_endpoints(p->delivery->directory, p->account, lan, ELEMENTSOF(lan));
+        char text[ENDPOINT_SIZE];
         const KnownPresence *k = directory_presence(p->delivery->directory, p->account);
 
+        for (size_t i = 0; i < n; i++) {
+                sockaddr_format(&lan[i], text);
+                race_add(r, text, strlen(text), CANDIDATE_LAN);
+        }
         for (size_t i = 0; k && k->online && i < k->n_endpoints; i++)
                 race_add(r, k->endpoints[i], strlen(k->endpoints[i]), CANDIDATE_ANNOUNCED);
 }
@@ -150,7 +158,7 @@ static bool attempt_begin(Race *r, const Candidate *c) {
 
         while (a->endpoint[0])
                 a++;
-        if (endpoint_parse(c->endpoint, strlen(c->endpoint), false, host, &to.port) < 0 ||
+        if (endpoint_parse_scoped(c->endpoint, strlen(c->endpoint), host, &to.port) < 0 ||
                 link_dial(links, &to, DIAL_TIME, on_dialled, a, &a->dial) < 0)
                 return false;
         memcpy(a->endpoint, c->endpoint, sizeof(a->endpoint));

@@ -109,9 +109,13 @@ bool candidates_add(
         Candidate *a = &c->list[c->n];
         char host[HOST_SIZE];
         uint16_t port;
+        int r;
 
-        if (c->n == CANDIDATES_MAX || size >= sizeof(a->endpoint) ||
-                endpoint_parse(endpoint, size, false, host, &port) < 0)
+        if (c->n == CANDIDATES_MAX || size >= sizeof(a->endpoint))
+                return false;
+        r = source == CANDIDATE_LAN ? endpoint_parse_scoped(endpoint, size, host, &port)
+                                    : endpoint_parse(endpoint, size, false, host, &port);
+        if (r < 0)
                 return false;
         for (size_t i = 0; i < c->n; i++)
                 if (strlen(c->list[i].endpoint) == size &&
@@ -129,8 +133,8 @@ static int candidate_family(const Candidate *a) {
         char host[HOST_SIZE];
         uint16_t port;
 
-        if (endpoint_parse(a->endpoint, strlen(a->endpoint), false, host, &port) < 0 ||
-                sockaddr_parse_ip(host, port, &address) < 0)
+        if (endpoint_parse_scoped(a->endpoint, strlen(a->endpoint), host, &port) < 0 ||
+                sockaddr_parse_scoped_ip(host, port, &address) < 0)
                 return AF_UNSPEC;
         return address.sa.sa_family;
 }
@@ -156,7 +160,7 @@ static void candidates_interleave(Candidate *list, size_t n) {
 
 usec_t candidates_order(Candidates *c, size_t from, usec_t now) {
         usec_t first = USEC_INFINITY;
-        size_t n = from, fresh;
+        size_t n = from, fresh, lan;
 
         /* Those that may be tried, by insertion, which keeps the order of equals. */
         for (size_t i = from; i < c->n; i++) {
@@ -175,7 +179,10 @@ usec_t candidates_order(Candidates *c, size_t from, usec_t now) {
         c->n = n;
         for (fresh = from; fresh < n && c->list[fresh].until == 0; fresh++)
                 continue;
-        candidates_interleave(c->list + from, fresh - from);
+        for (lan = from; lan < fresh && c->list[lan].source == CANDIDATE_LAN; lan++)
+                continue;
+        candidates_interleave(c->list + from, lan - from);
+        candidates_interleave(c->list + lan, fresh - lan);
         candidates_interleave(c->list + fresh, n - fresh);
         return first;
 }

@@ -58,6 +58,7 @@ void dead_done(DeadList *d);
 
 /* Where an account may be. Later sources are worth less. */
 typedef enum CandidateSource {
+        CANDIDATE_LAN, /* it has proved to be there on the local network; may have a scope */
         CANDIDATE_ANNOUNCED, /* said to be there now */
         CANDIDATE_REACHED, /* it was reached there last */
         CANDIDATE_CACHED, /* it was said to be there once */
@@ -82,7 +83,7 @@ bool candidates_add(
         Candidates *c, const char *endpoint, size_t size, CandidateSource source, usec_t until);
 
 /* Puts those from FROM on into the order in which they are to be tried and drops those whose pause
- * is not over. The others: by source, families interleaved (RFC 8305 section 4), what has failed
- * before after all that has not. Returns when the first that was dropped may be tried,
- * USEC_INFINITY where none was. */
+ * is not over. The others: first those on the local network, then by source, families interleaved
+ * (RFC 8305 section 4); what has failed before after all that has not. Returns when the first that
+ * was dropped may be tried, USEC_INFINITY where none was. */
 usec_t candidates_order(Candidates *c, size_t from, usec_t now);

@@ -59,9 +59,7 @@ static void on_visit_timer(void *userdata) {
         visit_fail(v, CODE_TIMEOUT, strerror(ETIMEDOUT));
 }
 
-int delivery_visit(Delivery *d, const uint8_t account[static KEY_SIZE], const char *host,
-        uint16_t port, DeliveryVisitFn fn, void *userdata) {
-        LinkAddress to = {.host = host, .port = port, .account = account};
+int visit_begin(Delivery *d, const LinkAddress *to, DeliveryVisitFn fn, void *userdata) {
         Visit *v;
         int r;
 
@@ -71,18 +69,25 @@ int delivery_visit(Delivery *d, const uint8_t account[static KEY_SIZE], const ch
         if (!v)
                 return -ENOMEM;
         *v = (Visit){.delivery = d, .fn = fn, .userdata = userdata};
-        memcpy(v->account, account, KEY_SIZE);
-        endpoint_format(host, port, v->endpoint);
+        memcpy(v->account, to->account, KEY_SIZE);
+        endpoint_format(to->host, to->port, v->endpoint);
         DL_APPEND(d->visits, v);
         r = loop_timer_new(d->loop, on_visit_timer, v, &v->timer);
         if (r >= 0)
-                r = link_dial(d->links, &to, DIAL_TIME, on_dialled, v, &v->dial);
+                r = link_dial(d->links, to, DIAL_TIME, on_dialled, v, &v->dial);
         if (r < 0) {
                 visit_free(v);
                 return r;
         }
         loop_timer_set(v->timer, loop_now(d->loop) + VISIT_TIME);
         return 0;
+}
+
+int delivery_visit(Delivery *d, const uint8_t account[static KEY_SIZE], const char *host,
+        uint16_t port, DeliveryVisitFn fn, void *userdata) {
+        LinkAddress to = {.host = host, .port = port, .account = account};
+
+        return visit_begin(d, &to, fn, userdata);
 }
 
 void delivery_forget_visits(Delivery *d, void *userdata) {

@@ -2,7 +2,7 @@
 
 #include "directory/directory.h"
 
-#include "directory/private.h"
+#include "directory/lan-private.h"
 
 /* What a tracker refuses is announced again after so long, doubled each time. */
 #define REFUSED_FIRST (5 * USEC_PER_SEC)
@@ -259,6 +259,17 @@ void directory_wake(Directory *d) {
                         session_wake(d->trackers[i].session);
 }
 
+void directory_woke(Directory *d, usec_t slept) {
+        if (d->told_time > 0)
+                d->told_time = usec_add(d->told_time, slept);
+        presence_slept(d, slept);
+        d->lan->slept = usec_add(d->lan->slept, slept);
+        directory_lan_changed(d);
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session)
+                        session_doubt(d->trackers[i].session);
+}
+
 /* Announcing */
 
 /* Without this an account would stay unknown at a tracker that was short of something just then.
@@ -351,9 +362,11 @@ static void on_announce_timer(void *userdata) {
         arm_announce_timer(d);
 }
 
+/* While its name is no tracker's, whom the account watches is no business of theirs either. */
 static void announce_to(Directory *d, Session *s) {
-        if (d->claimed)
-                register_at(d, s);
+        if (!d->claimed)
+                return;
+        register_at(d, s);
         session_watch_all(d, s);
 }
 
@@ -362,6 +375,7 @@ void directory_announce(Directory *d, bool claimed, Bytes presence) {
 
         d->claimed = claimed;
         buffer_clear(&d->presence);
+        directory_lan_say_again(d);
         if (buffer_append(&d->presence, presence.data, presence.size) < 0 || !claimed)
                 return;
         for (size_t i = 0; i < d->n; i++) {
@@ -370,7 +384,7 @@ void directory_announce(Directory *d, bool claimed, Bytes presence) {
                 if (!s || session_state(s) != SESSION_CONNECTED)
                         continue;
                 if (first)
-                        register_at(d, s);
+                        announce_to(d, s);
                 else
                         publish_to(d, s, d->self->record);
         }
@@ -389,7 +403,7 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
                 .grace_at = USEC_INFINITY};
         if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0 ||
                 loop_timer_new(net_loop(net), on_announce_timer, d, &d->announce) < 0 ||
-                loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0) {
+                loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0 || lan_new(d) < 0) {
                 directory_free(d);
                 return -ENOMEM;
         }
@@ -404,7 +418,9 @@ Directory *directory_free(Directory *d) {
                 return NULL;
         for (size_t i = 0; i < d->n; i++)
                 session_free(d->trackers[i].session);
+        finds_free(d);
         queries_free(d);
+        lan_free(d);
         loop_timer_free(d->query_timer);
         loop_timer_free(d->grace);
         loop_timer_free(d->announce);

@@ -2,14 +2,19 @@
 #pragma once
 
 /*
- * "Where is X, which keys has X?": one interface over the sources that know. Trackers now; the
- * LAN joins as another source. Everything that comes from a source is verified here, before anybody
- * hears of it.
+ * "Where is X, which keys has X?": one interface over the sources that know: trackers, and the
+ * local network (lan.h). Everything that comes from a source is verified here, before anybody hears
+ * of it.
  *
  * There is a session with every tracker of the list; questions go to the first that is connected.
  */
 
 #include "session/session.h"
+#include "wire/beacon.h"
+
+/* The answer to a probe, which is gone: G and RECORD are the other end's HELLO, NULL and empty on
+ * an error. */
+typedef void (*DirectoryProbedFn)(void *userdata, int error, const Greeting *g, Bytes record);
 
 #define DIRECTORY_TRACKERS_MAX 16 /* as many as the configuration takes */
 #define DIRECTORY_WATCHED_MAX 10000
@@ -39,6 +44,19 @@ typedef struct DirectoryCallbacks {
 
         /* A tracker refused to register this account's name. */
         void (*name_refused)(void *userdata, Code code, const char *text);
+
+        /* Who is at AT? Calls FN once, later, with which the probe is gone, unless it is freed
+         * before. */
+        int (*probe)(void *userdata, const uint8_t account[static KEY_SIZE], const SockAddr *at,
+                DirectoryProbedFn fn, void *fn_userdata, void **ret_probe);
+        void (*probe_free)(void *probe);
+
+        /* ACCOUNT has proved to be at one more address of the LAN. May be NULL. */
+        void (*on_lan)(void *userdata, const uint8_t account[static KEY_SIZE]);
+
+        /* Somebody is on the LAN now, is not any more, or says something else of himself; or a
+         * tracker was heard there. After `presence`, where that has something to tell. */
+        void (*lan_changed)(void *userdata);
 } DirectoryCallbacks;
 
 int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks *callbacks,
@@ -82,7 +100,11 @@ const char *directory_error(const Directory *d);
 /* Tries unreachable trackers again at once. */
 void directory_wake(Directory *d);
 
-/* What is said at every tracker after connecting: register (where the account is claimed), publish,
+/* The machine has slept for so long, or 0: the network may be another one. Sessions that do not
+ * answer soon are made anew, and time counts for what was said before as if nobody had slept. */
+void directory_woke(Directory *d, usec_t slept);
+
+/* What is said at every tracker after connecting, once the account is claimed: register, publish,
  * watch. Calling again says it now. The bytes are copied. */
 void directory_announce(Directory *d, bool claimed, Bytes presence);
 
@@ -101,6 +123,30 @@ typedef void (*DirectoryLookupFn)(void *userdata, Code code, const Record *recor
  * that, 5 s at most; -ENOTCONN when there is none to try. */
 int directory_lookup(Directory *d, const char *name, const uint8_t *account, DirectoryLookupFn fn,
         void *userdata);
+
+/* Who was found: by a tracker (CONFIRMED: the name is his), or on the LAN, where a name is a
+ * claim. */
+typedef struct DirectoryFound {
+        const Record *record;
+        Bytes outer;
+        const PresenceRecord *presence; /* NULL for who is not online, or on the LAN */
+        bool confirmed;
+        const uint8_t (*claimants)[KEY_SIZE]; /* of the name, with CODE_AMBIGUOUS_NAME */
+        size_t n_claimants;
+} DirectoryFound;
+
+#define DIRECTORY_CLAIMANTS_MAX 4 /* of them that are told */
+
+/* FOUND has all but the claimants with CODE_OK, and only those with CODE_AMBIGUOUS_NAME; otherwise
+ * it is NULL. */
+typedef void (*DirectoryFindFn)(void *userdata, Code code, const DirectoryFound *found);
+
+/* As directory_lookup(), and on the LAN, where trackers know nobody or cannot be asked: who is
+ * there is asked for his record. A name that trackers and LAN, or two on the LAN, give to several
+ * accounts is CODE_AMBIGUOUS_NAME. FN may be called at once. -ENOTCONN: nobody is found and none
+ * can be asked. */
+int directory_find(
+        Directory *d, const char *name, const uint8_t *account, DirectoryFindFn fn, void *userdata);
 
 /* Listed people, a page; FN for each, then DONE. AFTER is what DONE said before. */
 typedef void (*DirectoryPeerFn)(
@@ -127,11 +173,13 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */
 typedef struct KnownPresence {
-        bool online; /* at least one tracker says so, or said so until just before it was lost */
+        bool online; /* a tracker says so, or said so until just before it was lost; or the LAN */
+        bool by_tracker; /* one of those who say so is a tracker, or a look-up */
         bool gone; /* a tracker says that he is not there, and none says the contrary */
         Presence presence;
+        Presence announced; /* what he last said of himself; until then, online */
         usec_t last_seen;
-        char note[PRESENCE_NOTE_MAX + 1];
+        char note[PRESENCE_NOTE_MAX + 1]; /* a line that is safe to show */
         char endpoints[PRESENCE_ENDPOINTS_MAX][64];
         size_t n_endpoints;
         uint64_t epoch, seq;
@@ -143,9 +191,9 @@ const KnownPresence *directory_presence(const Directory *d, const uint8_t accoun
 /* What time it is now by the clock of the tracker that spoke last. False before one did. */
 bool directory_get_time(const Directory *d, usec_t *ret);
 
-/* A presence record that came from the device of certificate C itself (HELLO_OK): where he is to be
- * found and what he says of himself, but not that he is there, which only the link can say and only
- * for as long as there is one. -EBADMSG, -ESTALE. */
+/* A presence record that came from the device of certificate C itself, over a link: where he is to
+ * be found and what he says of himself, but not that he is there, which only the link can say and
+ * only for as long as there is one. -EBADMSG, -ESTALE. */
 int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, usec_t now);
 
 /* What a look-up has said of a watched account, so that it need not be asked again. PRESENCE may be

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * Who is watched, and what is known of them. Somebody is online while at least one tracker says so.
+ * Who is watched, and what is known of them. Somebody is online while at least one tracker says so,
+ * or he has proved to be on the LAN.
  * What a tracker said before it was lost counts for a while longer, so that one that starts again
  * does not look like everybody leaving; but it has to be said again.
  */
 
-#include "directory/private.h"
+#include "directory/lan-private.h"
+#include "net/keepalive.h"
 
 /* Watched accounts */
 
@@ -22,6 +24,13 @@ const KnownPresence *directory_presence(
         Watched *w = watched_find(d, account);
 
         return w && w->heard ? &w->known : NULL;
+}
+
+/* The session over which it is said who is watched, NULL: none. */
+static Session *watched_at(const Directory *d, size_t i) {
+        Session *s = d->claimed ? d->trackers[i].session : NULL;
+
+        return s && session_state(s) == SESSION_CONNECTED ? s : NULL;
 }
 
 static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
@@ -78,16 +87,28 @@ void session_watch_all(Directory *d, Session *s) {
 }
 
 void watch_go_on(Directory *d) {
+        Session *s;
+
         if (!d->watch_again)
                 return;
         d->watch_again = false;
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        session_watch_all(d, d->trackers[i].session);
+                if ((s = watched_at(d, i)))
+                        session_watch_all(d, s);
+}
+
+/* He may be there, or be a stranger no more, whom nobody has called so far. */
+static void watched_look_on_lan(Directory *d, Watched *w) {
+        LanPerson person;
+
+        if (directory_lan_get(d, w->account, &person))
+                presence_on_lan(d, &person, w->account);
+        else
+                lan_look(d);
 }
 
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
+        Session *s;
         Watched *w;
 
         if (watched_find(d, account))
@@ -98,28 +119,29 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         if (!w)
                 return -ENOMEM;
         memcpy(w->account, account, KEY_SIZE);
+        w->known.announced = PRESENCE_ONLINE;
         HASH_ADD(hh, d->watched, account, KEY_SIZE, w);
         if (!TABLE_HAS(w)) {
                 free(w);
                 return -ENOMEM;
         }
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        session_watch_accounts(d, d->trackers[i].session, w->account, 1);
+                if ((s = watched_at(d, i)))
+                        session_watch_accounts(d, s, w->account, 1);
+        watched_look_on_lan(d, w);
         return 0;
 }
 
 void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         Watch remove = {.remove = {.data = account, .size = KEY_SIZE}};
         Watched *w = watched_find(d, account);
+        Session *s;
 
         if (!w)
                 return;
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session &&
-                        session_state(d->trackers[i].session) == SESSION_CONNECTED)
-                        (void)session_watch(d->trackers[i].session, &remove, NULL, NULL);
+                if ((s = watched_at(d, i)))
+                        (void)session_watch(s, &remove, NULL, NULL);
         HASH_DEL(d->watched, w);
         watched_free(w);
 }
@@ -136,10 +158,9 @@ void watched_show_token(Directory *d, const Watched *w) {
                 return;
         for (size_t i = 0; i < d->n; i++) {
                 Watch watch = {.tokens = {buffer_bytes(&w->token)}, .n_tokens = 1};
-                Session *s = d->trackers[i].session;
+                Session *s = watched_at(d, i);
 
-                if (s && session_state(s) == SESSION_CONNECTED &&
-                        session_has_feature(s, FEATURE_CONTACT_TOKENS))
+                if (s && session_has_feature(s, FEATURE_CONTACT_TOKENS))
                         session_show_tokens(d, s, &watch);
         }
 }
@@ -181,8 +202,11 @@ void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device) {
 static void watched_settle(Watched *w) {
         KnownPresence *k = &w->known;
 
-        k->online = w->said != 0 && w->announced != PRESENCE_OFFLINE;
-        k->presence = k->online ? w->announced : PRESENCE_OFFLINE;
+        k->online = w->said != 0 && k->announced != PRESENCE_OFFLINE;
+        k->by_tracker = k->online && w->said != LAN_BIT;
+        k->presence = k->online ? k->announced : PRESENCE_OFFLINE;
+        if (k->online && w->said == LAN_BIT && w->missed)
+                k->presence = PRESENCE_AWAY;
         if (k->online)
                 k->gone = false;
 }
@@ -205,13 +229,22 @@ static usec_t grace_of(const Directory *d) {
         return DIRECTORY_GRACE_HEARTBEATS * d->self->heartbeat * USEC_PER_SEC;
 }
 
+/* While this machine slept nothing was heard either. But a tracker that has ended the session then
+ * is given the time to be found again. */
+static usec_t left_after_sleep(const Directory *d, usec_t time) {
+        usec_t left = MAX(usec_sub(time, d->slept), d->self->heartbeat * USEC_PER_SEC);
+
+        return MIN(time, left);
+}
+
 static void watched_lose(Directory *d, Watched *w, uint32_t who) {
         uint32_t lost = w->said & who & ~w->lost;
+        usec_t now = loop_now(net_loop(d->net));
 
         if (lost == 0)
                 return;
         w->lost |= lost;
-        w->until = loop_now(net_loop(d->net)) + grace_of(d);
+        w->until = now + (now < d->slept_until ? left_after_sleep(d, grace_of(d)) : grace_of(d));
         w->renewed = false;
         grace_until(d, w->until);
 }
@@ -258,6 +291,20 @@ void on_grace_over(void *userdata) {
         grace_until(d, next);
 }
 
+/* Trackers that do not answer any more are found out soon. */
+void presence_slept(Directory *d, usec_t slept) {
+        usec_t now = loop_now(net_loop(d->net));
+        Watched *w, *tmp;
+
+        if (slept == 0)
+                return; /* and what is known of the last sleep still counts */
+        d->slept = slept;
+        d->slept_until = now + 2 * KEEPALIVE_ASK_TIME;
+        HASH_ITER (hh, d->watched, w, tmp)
+                w->until = MIN(w->until, now + left_after_sleep(d, usec_sub(w->until, now)));
+        on_grace_over(d);
+}
+
 void presence_expires_now(Directory *d) {
         Watched *w, *tmp;
 
@@ -282,13 +329,17 @@ static int watched_take(Watched *w, const PresenceRecord *p, usec_t now) {
 
         if (w->heard && (p->epoch < k->epoch || (p->epoch == k->epoch && p->seq < k->seq)))
                 return -ESTALE;
-        *k = (KnownPresence){.gone = k->gone, .last_seen = now, .epoch = p->epoch, .seq = p->seq};
+        *k = (KnownPresence){.gone = k->gone,
+                .announced = p->presence,
+                .last_seen = now,
+                .epoch = p->epoch,
+                .seq = p->seq};
         copy_bytes(k->note, p->note.data, p->note.size);
+        text_clean(k->note);
         buffer_clear(&w->sealed);
         if (p->n_endpoints == 0) /* without memory the next presence will do */
                 (void)buffer_append(&w->sealed, p->sealed.data, p->sealed.size);
         known_take_endpoints(k, p);
-        w->announced = p->presence;
         w->heard = true;
         watched_settle(w);
         return 0;
@@ -375,6 +426,25 @@ void presence_pushed(Directory *d, const Tracker *t, const PresencePush *push) {
                 take_online(d, w, t, push);
         else if (w)
                 take_offline(d, w, t, push);
+}
+
+/* What he says of himself there is as new as can be. */
+void presence_on_lan(Directory *d, const LanPerson *person, const uint8_t *account) {
+        Watched *w = watched_find(d, account);
+        usec_t last_seen;
+
+        if (!w || (!person && !(w->said & LAN_BIT)))
+                return;
+        w->heard = true;
+        if (person) {
+                w->missed = person->missed;
+                w->known.announced = person->presence;
+                memcpy(w->known.note, person->note, sizeof(w->known.note));
+                w->known.last_seen = MAX(w->known.last_seen, person->last_seen);
+        }
+        watched_say(w, LAN_BIT, person != NULL);
+        last_seen = w->known.last_seen;
+        d->callbacks->presence(d->userdata, w->account, w->known.online, last_seen, NULL);
 }
 
 void directory_set_presence_key(

@@ -18,9 +18,10 @@ typedef struct Tracker {
         Code refusal; /* of what was announced last; CODE_OK: it was taken, or no answer yet */
 } Tracker;
 
-/* Who says that somebody is online: a tracker, or the answer to a look-up. */
+/* Who says that somebody is online: a tracker, the answer to a look-up, the LAN. */
 #define TRACKER_BIT(t) (UINT32_C(1) << (t)->slot)
 #define ANSWER_BIT (UINT32_C(1) << DIRECTORY_TRACKERS_MAX)
+#define LAN_BIT (ANSWER_BIT << 1)
 
 typedef struct Watched {
         uint8_t account[KEY_SIZE];
@@ -28,7 +29,7 @@ typedef struct Watched {
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
         bool heard;
-        Presence announced; /* by himself; `known` has it while he is online */
+        bool missed; /* on the LAN */
         uint32_t said; /* who says that he is online */
         uint32_t lost; /* of these, who was lost since and has not said it again: until `until` */
         usec_t until;
@@ -57,6 +58,10 @@ typedef struct Query {
         struct Query *prev, *next;
 } Query;
 
+/* Somebody who is looked for at trackers and on the LAN. */
+typedef struct Find Find;
+typedef struct Lan Lan;
+
 struct Directory {
         Net *net;
         const LocalIdentity *self;
@@ -73,8 +78,11 @@ struct Directory {
         bool watch_again; /* some request to watch found too many open */
         LoopTimer *grace; /* the next `until` of somebody watched */
         usec_t grace_at;
+        usec_t slept, slept_until; /* before what is found out by then */
         Query *queries;
         LoopTimer *query_timer;
+        Find *finds;
+        Lan *lan;
 };
 
 Session *directory_connected_session(const Directory *d);
@@ -95,11 +103,14 @@ void presence_session_lost(Directory *d, const Tracker *t);
 void presence_session_back(Directory *d, const Tracker *t);
 void presence_pushed(Directory *d, const Tracker *t, const PresencePush *push);
 void on_grace_over(void *userdata);
+void presence_slept(Directory *d, usec_t slept);
 
 /* Nobody is watched any more, and nobody is told. */
 void presence_expires_now(Directory *d);
 
 void queries_free(Directory *d);
+void finds_free(Directory *d);
+void finds_forget(Directory *d, void *userdata);
 
 /* A session came up or an attempt failed: those that wait are asked, or refused when no attempt is
  * left. */

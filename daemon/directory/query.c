@@ -55,6 +55,7 @@ void queries_free(Directory *d) {
 void directory_forget(Directory *d, void *userdata) {
         Query *q;
 
+        finds_forget(d, userdata);
         DL_FOREACH (d->queries, q)
                 if (q->userdata == userdata) {
                         q->lookup = NULL;

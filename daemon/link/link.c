@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "link/link.h"
+#include "link/private.h"
 
 #include <assert.h>
 
 #include <utlist.h>
 
 #include "net/keepalive.h"
-
-#define LINK_ALPN "p2pchat-link/1"
 
 /* How long an open link may take to answer when the other end opens another beside it. */
 #define LINK_PROBE_TIME (2 * USEC_PER_SEC)
@@ -49,6 +47,7 @@ struct Link {
         bool gave_way; /* to another link of the account */
         bool preferred; /* another one had to give way to it */
         bool holds_hello; /* until the other's is here */
+        bool takes_typing;
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
         uint8_t boot_nonce[BOOT_NONCE_SIZE];
@@ -254,12 +253,16 @@ static const uint8_t *link_opener(const Link *l) {
         return l->outgoing ? sign_key_public(l->pool->self->device) : l->certificate.device;
 }
 
+static void link_ping(Link *l) {
+        (void)frame_put_empty(conn_output(l->conn), FRAME_PING, 0);
+        conn_queued(l->conn);
+}
+
 static void link_probe(Link *l, Link *older) {
         l->state = LINK_PROBING;
         l->probed = older;
         l->probe_sent = loop_now(link_loop(l));
-        (void)frame_put_empty(conn_output(older->conn), FRAME_PING, 0);
-        conn_queued(older->conn);
+        link_ping(older);
         loop_timer_set(l->timer, l->probe_sent + LINK_PROBE_TIME);
 }
 
@@ -338,6 +341,18 @@ static void link_settle(Link *l) {
         link_ask_owner(l);
 }
 
+Code link_check_hello(const LinkPool *p, const Hello *h, const uint8_t tls_key[static KEY_SIZE],
+        const uint8_t *expected, Greeting *ret, const char **ret_text) {
+        const uint8_t *self = sign_key_public(p->self->account);
+        Code code = greeting_check(
+                h, tls_key, self, expected, loop_realtime(net_loop(p->net)), ret, ret_text);
+
+        if (code != CODE_OK || !key_equal(ret->certificate.account, self))
+                return code;
+        *ret_text = "this is the same account";
+        return CODE_NOT_ALLOWED;
+}
+
 static int link_take_hello(Link *l, Frame *f) {
         LinkPool *p = l->pool;
         const char *text;
@@ -349,13 +364,7 @@ static int link_take_hello(Link *l, Frame *f) {
         r = hello_decode(f, &h);
         if (r < 0)
                 return r;
-        code = greeting_check(&h, l->tls_key, sign_key_public(p->self->account),
-                l->outgoing ? l->account : NULL, loop_realtime(link_loop(l)), &g, &text);
-        if (code == CODE_OK &&
-                key_equal(g.certificate.account, sign_key_public(p->self->account))) {
-                code = CODE_NOT_ALLOWED;
-                text = "this is the same account";
-        }
+        code = link_check_hello(p, &h, l->tls_key, l->outgoing ? l->account : NULL, &g, &text);
         if (code != CODE_OK) {
                 link_end(l, code, text);
                 return 0;
@@ -370,6 +379,7 @@ static int link_take_hello(Link *l, Frame *f) {
         memcpy(l->boot_nonce, h.boot_nonce, BOOT_NONCE_SIZE);
         l->certificate = g.certificate;
         l->heartbeat = h.heartbeat;
+        l->takes_typing = hello_has_feature(&h, FEATURE_TYPING);
         l->has_hello = true;
         if (l->holds_hello) {
                 l->holds_hello = false;
@@ -454,9 +464,11 @@ static int on_conn_frame(void *userdata, Frame *f) {
                 return -EPROTO;
         if (f->type == FRAME_PING)
                 return link_take_ping(l, f);
-        if (f->type == FRAME_PONG)
+        if (f->type == FRAME_PONG) {
+                keepalive_answered(&l->keepalive);
                 return frame_decode_empty(f);
-        if (f->type >= FRAME_IGNORABLE && f->type != FRAME_GRANT)
+        }
+        if (f->type >= FRAME_IGNORABLE && f->type != FRAME_GRANT && f->type != FRAME_ANNOUNCE)
                 return 0;
         return p->callbacks->frame(p->userdata, l, f);
 }
@@ -501,11 +513,12 @@ static void link_keep_alive(Link *l) {
         switch (keepalive_step(
                 &l->keepalive, conn_last_input(l->conn), wait, loop_now(link_loop(l)))) {
         case KEEPALIVE_GONE:
-                link_end(l, CODE_TIMEOUT, "nothing was heard for two and a half heartbeats");
+                link_end(l, CODE_TIMEOUT,
+                        l->keepalive.asked > 0 ? "nothing was heard after this machine woke up"
+                                               : "nothing was heard for two and a half heartbeats");
                 return;
         case KEEPALIVE_PING:
-                (void)frame_put_empty(conn_output(l->conn), FRAME_PING, 0);
-                conn_queued(l->conn);
+                link_ping(l);
                 break;
         case KEEPALIVE_WAIT:
                 break;
@@ -567,8 +580,24 @@ unsigned link_pool_count_open(const LinkPool *p) {
         return p->n_open;
 }
 
+void link_pool_doubt(LinkPool *p) {
+        Link *l;
+
+        DL_FOREACH (p->links, l) {
+                if (l->state != LINK_OPEN)
+                        continue;
+                keepalive_ask(&l->keepalive, loop_now(link_loop(l)));
+                link_ping(l);
+                loop_timer_set(l->timer, l->keepalive.next);
+        }
+}
+
 Net *link_pool_net(const LinkPool *p) {
         return p->net;
+}
+
+const LocalIdentity *link_pool_self(const LinkPool *p) {
+        return p->self;
 }
 
 static int link_new(LinkPool *p, Transport *t, const uint8_t *account, Link **ret) {
@@ -636,6 +665,10 @@ bool link_has_room(Link *l, size_t n) {
 
 bool link_is_open(const Link *l) {
         return l->state == LINK_OPEN;
+}
+
+bool link_takes_typing(const Link *l) {
+        return l->takes_typing;
 }
 
 bool link_gave_way(const Link *l) {

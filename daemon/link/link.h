@@ -48,6 +48,9 @@ LinkPool *link_pool_free(LinkPool *p);
 void link_pool_bye(LinkPool *p, Code code, const char *text);
 void link_pool_set_handshake(LinkPool *p, unsigned handshake);
 unsigned link_pool_count_open(const LinkPool *p);
+
+/* The machine has slept, or the network is another one: open links that do not answer soon end. */
+void link_pool_doubt(LinkPool *p);
 Net *link_pool_net(const LinkPool *p);
 
 /* Both take the transport over. A dialled link expects ACCOUNT at the other end. */
@@ -79,6 +82,21 @@ int link_dial(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkDialFn fn,
 /* Gives up. Also to be called after the callback, or in it. */
 LinkDial *link_dial_free(LinkDial *d);
 
+/* Who is at an address? Connects and waits for the other end's HELLO, which is checked as that of a
+ * link. Nothing is said, so that at the other end nothing comes of it; no link of this pool is
+ * concerned. */
+typedef struct LinkPeek LinkPeek;
+
+/* G, whose HELLO holds and is of the account, is valid during the call; or NULL with a negative
+ * errno: -EKEYREJECTED where somebody else answers, -EBADMSG where HELLO does not hold, -ETIMEDOUT,
+ * or as connecting goes. Called once, never from within link_peek(); has to free the peek. */
+typedef void (*LinkPeekFn)(void *userdata, int error, const Greeting *g);
+
+/* TIMEOUT is for everything, connecting included. */
+int link_peek(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkPeekFn fn, void *userdata,
+        LinkPeek **ret);
+LinkPeek *link_peek_free(LinkPeek *p);
+
 /* The open link to an account, or NULL. */
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
 
@@ -106,6 +124,9 @@ bool link_is_full(Link *l);
 bool link_has_room(Link *l, size_t n);
 
 bool link_is_open(const Link *l);
+
+/* After `hello`: the other end takes TYPING. */
+bool link_takes_typing(const Link *l);
 bool link_is_outgoing(const Link *l);
 
 /* In `closed`: another link of the account stays, as far as this end or the other says, and there

@@ -232,7 +232,10 @@ int dial_new(Loop *l, const DialTarget *to, DialFn fn, void *userdata, Dial **re
         Dial *d;
         int r;
 
-        if (sockaddr_parse_ip(to->host, to->port, &address) >= 0)
+        r = sockaddr_parse_scoped_ip(to->host, to->port, &address);
+        if (r == -ENODEV)
+                return r;
+        if (r >= 0)
                 return dial_new_addresses(l, &address, 1, to->timeout, fn, userdata, ret);
         r = dial_alloc(l, to->timeout, fn, userdata, &d);
         if (r >= 0) {

@@ -8,7 +8,9 @@ int greeting_send(Conn *c, const LocalIdentity *self, const uint8_t *expected) {
                 .expects = expected != NULL,
                 .certificate = self->certificate,
                 .record = self->record,
-                .heartbeat = self->heartbeat};
+                .heartbeat = self->heartbeat,
+                .features = {FEATURE_TYPING},
+                .n_features = 1};
         int r;
 
         if (expected)

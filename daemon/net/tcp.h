@@ -54,8 +54,9 @@ typedef struct Dial Dial;
  * name that does not resolve. Called once, never from within dial_new(). */
 typedef void (*DialFn)(void *userdata, int fd, const SockAddr *peer);
 
-/* HOST is numeric or a name. Resolving a name may take the worker of its lane minutes, whoever gave
- * it: names that others have chosen are LOOP_WORK_OTHERS. */
+/* HOST is numeric, with a scope where it has one (-ENODEV when that is gone), or a name. Resolving
+ * a name may take the worker of its lane minutes, whoever gave it: names that others have chosen
+ * are LOOP_WORK_OTHERS. */
 typedef struct DialTarget {
         const char *host;
         uint16_t port;

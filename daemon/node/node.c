@@ -120,3 +120,7 @@ void node_accept(Node *n, Transport *t) {
 const NodeStats *node_stats(const Node *n) {
         return &n->stats;
 }
+
+const uint8_t *node_boot_nonce(const Node *n) {
+        return n->boot_nonce;
+}

@@ -70,3 +70,6 @@ typedef struct NodeStats {
 } NodeStats;
 
 const NodeStats *node_stats(const Node *n);
+
+/* As in its HELLO. */
+const uint8_t *node_boot_nonce(const Node *n);

@@ -2,10 +2,6 @@
 
 #include "ring/merge.h"
 
-bool record_is_ahead(const Record *rec, uint64_t now) {
-        return rec->seq > (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC;
-}
-
 /* 1 when both are there, 0 when only NEW is. */
 static int peek_records(Bytes old, Bytes new, uint64_t now, Record *ret_old, Record *ret_new) {
         if (record_parse(new, ret_new) < 0 || record_is_ahead(ret_new, now))

@@ -46,10 +46,6 @@ int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 /* The later one. */
 int merge_seen(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
-/* A seq counts in ms, at least; nobody may be more than a day ahead, or he could never be
- * overtaken again. Merging refuses such a record. */
-bool record_is_ahead(const Record *rec, uint64_t now) _pure_;
-
 void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]);
 void directory_key_account(DirectoryKind kind, const uint8_t account[static KEY_SIZE],
         uint8_t ret[static SHA256_SIZE]);

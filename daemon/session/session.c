@@ -446,6 +446,7 @@ static int on_frame(void *userdata, Frame *f) {
                 conn_queued(s->conn);
                 return 0;
         case FRAME_PONG:
+                keepalive_answered(&s->keepalive);
                 return frame_decode_empty(f);
         case FRAME_PRESENCE:
         case FRAME_RECORD:
@@ -520,6 +521,11 @@ static void session_connect(Session *s) {
                 session_lose(s, SESSION_UNREACHABLE, strerror(-r));
 }
 
+static void session_ping(Session *s) {
+        (void)frame_put_empty(conn_output(s->conn), FRAME_PING, 0);
+        conn_queued(s->conn);
+}
+
 static void session_keep_alive(Session *s) {
         usec_t interval = session_interval(s), now = loop_now(session_loop(s));
         usec_t wait = loop_jitter(session_loop(s), interval);
@@ -527,12 +533,12 @@ static void session_keep_alive(Session *s) {
         s->keepalive.interval = interval;
         switch (keepalive_step(&s->keepalive, conn_last_input(s->conn), wait, now)) {
         case KEEPALIVE_GONE:
-                session_lose(
-                        s, SESSION_UNREACHABLE, "nothing was heard for two and a half heartbeats");
+                session_lose(s, SESSION_UNREACHABLE,
+                        s->keepalive.asked > 0 ? "nothing was heard after this machine woke up"
+                                               : "nothing was heard for two and a half heartbeats");
                 return;
         case KEEPALIVE_PING:
-                (void)frame_put_empty(conn_output(s->conn), FRAME_PING, 0);
-                conn_queued(s->conn);
+                session_ping(s);
                 break;
         case KEEPALIVE_WAIT:
                 break;
@@ -557,6 +563,15 @@ void session_wake(Session *s) {
         backoff_reset(&s->backoff);
         s->phase = PHASE_DIALLING; /* so that it counts as trying from now on */
         loop_timer_set(s->timer, loop_now(session_loop(s)));
+}
+
+void session_doubt(Session *s) {
+        session_wake(s);
+        if (s->phase != PHASE_READY)
+                return;
+        keepalive_ask(&s->keepalive, loop_now(session_loop(s)));
+        session_ping(s);
+        loop_timer_set(s->timer, s->keepalive.next);
 }
 
 bool session_is_trying(const Session *s) {

@@ -60,6 +60,10 @@ bool session_has_feature(const Session *s, uint16_t feature);
  * back. */
 void session_wake(Session *s);
 
+/* The machine has slept, or the network is another one: a session that does not answer soon ends
+ * and is made anew. */
+void session_doubt(Session *s);
+
 /* An attempt to connect is under way, or about to begin. */
 bool session_is_trying(const Session *s);
 

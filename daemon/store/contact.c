@@ -187,9 +187,21 @@ static int name_give(Store *s, const char *name, const Contact *c) {
         return row_write(db_write(s->db), TABLE_NAME, &k, &s->row);
 }
 
+/* Of one epoch. What was signed with a clock that was far ahead would be the newest until that time
+ * has come: it gives way to what was not, whichever of the two clocks is wrong. */
+static bool record_is_newer(
+        const Record *record, Bytes outer, const Record *known, Bytes known_outer, usec_t now) {
+        bool ahead = record_is_ahead(record, now);
+
+        if (key_equal(record->device.device, known->device.device) &&
+                ahead != record_is_ahead(known, now))
+                return !ahead;
+        return record_compare(record, outer, known, known_outer) > 0;
+}
+
 /* The newer of what is known and RECORD: 1 when that is RECORD. An older epoch is a replayed past,
  * and so is the device that lost an equal epoch. */
-static int contact_take_record(Contact *c, const Record *record, Bytes outer) {
+static int contact_take_record(Contact *c, const Record *record, Bytes outer, usec_t now) {
         Record known;
 
         if (record->epoch < c->epoch)
@@ -199,7 +211,7 @@ static int contact_take_record(Contact *c, const Record *record, Bytes outer) {
                         memcmp(c->record.data, outer.data, outer.size) == 0)
                         return 0;
                 if (record_decode(c->record, &known) >= 0 &&
-                        record_compare(record, outer, &known, c->record) <= 0)
+                        !record_is_newer(record, outer, &known, c->record, now))
                         return key_equal(record->device.device, known.device.device) ? 0 : -ESTALE;
         }
         c->epoch = record->epoch;
@@ -220,8 +232,8 @@ static int contact_move_claim(Store *s, const Contact *c, const char *old_name) 
         return r < 0 ? r : claim_set(s, c->name, c->account, true);
 }
 
-int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
-        Contact *ret) {
+int contact_learn(Store *s, const Record *record, Bytes record_outer, usec_t now, uint8_t flags,
+        bool confirmed, Contact *ret) {
         char old_name[NAME_SIZE];
         Contact c = {};
         int r, changed;
@@ -233,7 +245,7 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t fl
                 return r;
         memcpy(c.account, record->account, KEY_SIZE);
         memcpy(old_name, c.name, NAME_SIZE);
-        changed = contact_take_record(&c, record, record_outer);
+        changed = contact_take_record(&c, record, record_outer, now);
         if (changed < 0)
                 return changed;
         if (c.number == 0 && !(flags & (CONTACT_PINNED | CONTACT_BLOCKED)) &&

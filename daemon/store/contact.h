@@ -52,12 +52,13 @@ static inline bool contact_is_accepted(const Contact *c) {
 int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret);
 int contact_get_by_number(DbTxn *txn, uint32_t number, Contact *ret);
 
-/* Finds or adds the account, takes a newer record in, and sets FLAGS beside those that are there.
+/* Finds or adds the account, takes a newer record in, and sets FLAGS beside those that are there. A
+ * record that is ahead of NOW, realtime, counts as older than one of the same device that is not.
  * -ESTALE: an older epoch than one seen before, or the device that lost an equal one. CONFIRMED: a
  * directory says that the name is this account's. -EUSERS: a stranger, and there are CONTACTS_MAX
  * already. */
-int contact_learn(Store *s, const Record *record, Bytes record_outer, uint8_t flags, bool confirmed,
-        Contact *ret);
+int contact_learn(Store *s, const Record *record, Bytes record_outer, usec_t now, uint8_t flags,
+        bool confirmed, Contact *ret);
 
 /* Sets FLAGS of an account of which nothing need be known. */
 int contact_mark(Store *s, const uint8_t account[static KEY_SIZE], uint8_t flags);

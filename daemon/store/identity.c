@@ -7,6 +7,7 @@
 enum {
         IDENTITY_CLAIMED = 1,
         IDENTITY_LOGGED_IN = 2,
+        IDENTITY_LAN_ONLY = 4, /* without CLAIMED: before 0.7.0 such an account is a draft */
 };
 
 void identity_done(Identity *i) {
@@ -52,6 +53,7 @@ static int identity_read(RowReader *row, Identity *i) {
         flags = row_u8(row);
         i->claimed = flags & IDENTITY_CLAIMED;
         i->logged_in = flags & IDENTITY_LOGGED_IN;
+        i->lan_only = flags & IDENTITY_LAN_ONLY;
         r = read_text(row, i->name, sizeof(i->name));
         if (r >= 0)
                 r = read_text(row, i->tracker, sizeof(i->tracker));
@@ -95,7 +97,8 @@ int store_save_identity(Store *s, const Identity *i) {
         row_put_u64(&s->row, i->record_seq);
         row_put_u8(&s->row,
                 (uint8_t)((i->claimed ? IDENTITY_CLAIMED : 0) |
-                        (i->logged_in ? IDENTITY_LOGGED_IN : 0)));
+                        (i->logged_in ? IDENTITY_LOGGED_IN : 0) |
+                        (i->lan_only ? IDENTITY_LAN_ONLY : 0)));
         row_put_blob(&s->row, text_bytes(i->name));
         row_put_blob(&s->row, text_bytes(i->tracker));
         row_put_blob(&s->row, buffer_bytes(&i->certificate));
@@ -122,5 +125,36 @@ int store_set_presence_seq(Store *s, uint64_t seq) {
 
         row_start(&s->row);
         row_put_u64(&s->row, seq);
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}
+
+int store_get_chosen_presence(DbTxn *txn, ChosenPresence *ret) {
+        ChosenPresence c = {};
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = store_meta_get(txn, "chosen-presence", &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        c.presence = (Presence)row_u8(&row);
+        r = read_text(&row, c.note, sizeof(c.note));
+        if (r >= 0)
+                r = row_end(&row);
+        if (r >= 0 && c.presence >= _PRESENCE_MAX)
+                r = db_damaged(txn);
+        if (r < 0)
+                return r;
+        *ret = c;
+        return 1;
+}
+
+int store_set_chosen_presence(Store *s, const ChosenPresence *c) {
+        DbKey k = store_meta_key("chosen-presence");
+
+        row_start(&s->row);
+        row_put_u8(&s->row, (uint8_t)c->presence);
+        row_put_blob(&s->row, text_bytes(c->note));
         return row_write(db_write(s->db), TABLE_META, &k, &s->row);
 }

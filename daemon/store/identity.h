@@ -12,8 +12,9 @@ typedef struct Identity {
         SignKey account, device;
         char name[NAME_SIZE];
         uint64_t epoch;
-        uint64_t record_seq; /* of the record below */
+        uint64_t record_seq; /* the highest of any record of this account that was signed here */
         bool claimed; /* a directory has accepted the name */
+        bool lan_only; /* or none was asked, and none is until the account is published */
         bool logged_in;
         char tracker[TRACKER_TEXT_MAX]; /* given with Register or Login; "" */
         Buffer certificate; /* signed objects */
@@ -29,3 +30,13 @@ int store_save_identity(Store *s, const Identity *i);
 /* The seq of the newest presence record; 0 before the first. */
 uint64_t store_presence_seq(Store *s);
 int store_set_presence_seq(Store *s, uint64_t seq);
+
+/* What the user has said of himself. */
+typedef struct ChosenPresence {
+        Presence presence; /* PRESENCE_ONLINE: whatever is found out */
+        char note[PRESENCE_NOTE_MAX + 1];
+} ChosenPresence;
+
+/* 1, or 0 where nothing was said. */
+int store_get_chosen_presence(DbTxn *txn, ChosenPresence *ret);
+int store_set_chosen_presence(Store *s, const ChosenPresence *c);

@@ -6,6 +6,7 @@
 
 #include <utlist.h>
 
+#include "system/bus-name.h"
 #include "system/private.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -140,8 +141,7 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         Notifier *n = userdata;
         ServiceKind kind;
 
-        if (!streq(sd_bus_message_get_sender(m) ?: "", "org.freedesktop.DBus") ||
-                sd_bus_message_read(m, "sss", &name, &before, &after) < 0)
+        if (bus_name_read(m, &name, &before, &after) < 0)
                 return 0;
         for (kind = 0; kind < _SERVICE_MAX; kind++)
                 if (streq(name, service_ops[kind]->name))
@@ -155,16 +155,6 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         return 0;
 }
 
-static int watch_owner(Notifier *n, const char *name) {
-        char rule[256];
-
-        snprintf(rule, sizeof(rule),
-                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-                "member='NameOwnerChanged',arg0='%s'",
-                name);
-        return sd_bus_add_match_async(n->bus, NULL, rule, on_owner_changed, NULL, n);
-}
-
 static int connect_bus(Notifier *n) {
         int r;
 
@@ -172,7 +162,7 @@ static int connect_bus(Notifier *n) {
         if (r >= 0)
                 r = sd_bus_attach_event(n->bus, n->event, SD_EVENT_PRIORITY_NORMAL);
         for (size_t k = 0; r >= 0 && k < _SERVICE_MAX; k++) {
-                r = watch_owner(n, service_ops[k]->name);
+                r = bus_name_watch(n->bus, service_ops[k]->name, on_owner_changed, n);
                 if (r >= 0)
                         r = service_ops[k]->watch(n);
         }

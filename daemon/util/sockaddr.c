@@ -3,6 +3,7 @@
 #include "util/sockaddr.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 
 socklen_t sockaddr_size(const SockAddr *a) {
@@ -34,6 +35,50 @@ int sockaddr_parse_ip(const char *text, uint16_t port, SockAddr *ret) {
         return 0;
 }
 
+/* Splits "fe80::1%eth0". */
+static int parse_scope(const char *text, uint16_t port, SockAddr *ret, const char **ret_scope) {
+        const char *scope = strchr(text, '%');
+        char ip[INET6_ADDRSTRLEN] = "";
+        SockAddr a;
+
+        if (!scope || (size_t)(scope - text) >= sizeof(ip))
+                return -EINVAL;
+        memcpy(ip, text, (size_t)(scope - text));
+        scope++;
+        if (sockaddr_parse_ip(ip, port, &a) < 0 || a.sa.sa_family != AF_INET6 ||
+                !IN6_IS_ADDR_LINKLOCAL(&a.in6.sin6_addr) || scope[0] == 0 ||
+                strlen(scope) >= IF_NAMESIZE)
+                return -EINVAL;
+        *ret = a;
+        *ret_scope = scope;
+        return 0;
+}
+
+static unsigned parse_index(const char *text) {
+        unsigned index = 0;
+
+        for (; *text >= '0' && *text <= '9' && index < UINT16_MAX; text++)
+                index = index * 10 + (unsigned)(*text - '0');
+        return *text ? 0 : index;
+}
+
+int sockaddr_parse_scoped_ip(const char *text, uint16_t port, SockAddr *ret) {
+        const char *scope;
+        SockAddr a;
+        int r;
+
+        if (!strchr(text, '%'))
+                return sockaddr_parse_ip(text, port, ret);
+        r = parse_scope(text, port, &a, &scope);
+        if (r < 0)
+                return r;
+        a.in6.sin6_scope_id = if_nametoindex(scope) ?: parse_index(scope);
+        if (a.in6.sin6_scope_id == 0)
+                return -ENODEV;
+        *ret = a;
+        return 0;
+}
+
 static bool is_mapped(const SockAddr *a) {
         return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
 }
@@ -42,13 +87,24 @@ static const uint8_t *ipv4_bytes(const SockAddr *a) {
         return is_mapped(a) ? a->in6.sin6_addr.s6_addr + 12 : (const uint8_t *)&a->in.sin_addr;
 }
 
-const char *sockaddr_format(const SockAddr *a, char buf[static ENDPOINT_SIZE]) {
-        char ip[INET6_ADDRSTRLEN] = "?";
+static void format_scope(unsigned scope, char *p, size_t n) {
+        char name[IF_NAMESIZE];
 
-        if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
-                inet_ntop(AF_INET6, &a->in6.sin6_addr, ip, sizeof(ip));
+        if (if_indextoname(scope, name))
+                snprintf(p, n, "%%%s", name);
         else
-                inet_ntop(AF_INET, ipv4_bytes(a), ip, sizeof(ip));
+                snprintf(p, n, "%%%u", scope);
+}
+
+const char *sockaddr_format(const SockAddr *a, char buf[static ENDPOINT_SIZE]) {
+        char ip[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE] = "?";
+
+        if (a->sa.sa_family == AF_INET6 && !is_mapped(a)) {
+                inet_ntop(AF_INET6, &a->in6.sin6_addr, ip, INET6_ADDRSTRLEN);
+                if (a->in6.sin6_scope_id != 0)
+                        format_scope(a->in6.sin6_scope_id, ip + strlen(ip), 1 + IF_NAMESIZE);
+        } else
+                inet_ntop(AF_INET, ipv4_bytes(a), ip, INET6_ADDRSTRLEN);
         return endpoint_format(ip, sockaddr_port(a), buf);
 }
 
@@ -62,6 +118,15 @@ bool sockaddr_is_any(const SockAddr *a) {
         if (a->sa.sa_family == AF_INET6 && !is_mapped(a))
                 return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
         return bytes_are_zero(ipv4_bytes(a), 4);
+}
+
+bool sockaddr_same_host(const SockAddr *a, const SockAddr *b) {
+        if (a->sa.sa_family != b->sa.sa_family)
+                return false;
+        if (a->sa.sa_family == AF_INET)
+                return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+        return IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr) &&
+                a->in6.sin6_scope_id == b->in6.sin6_scope_id;
 }
 
 void sockaddr_prefix(const SockAddr *a, uint8_t ret[static 16]) {
@@ -96,14 +161,22 @@ static bool host_is_name(const char *p, size_t n) {
         return n > 0;
 }
 
-int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[static HOST_SIZE],
-        uint16_t *ret_port) {
+static bool host_is_ipv6(const char *host, bool scoped) {
+        const char *scope;
+        SockAddr a;
+
+        if (scoped && parse_scope(host, 0, &a, &scope) >= 0)
+                return true;
+        return sockaddr_parse_ip(host, 0, &a) >= 0 && a.sa.sa_family == AF_INET6;
+}
+
+static int endpoint_split(const char *text, size_t n, bool allow_zero, bool scoped,
+        char ret_host[static HOST_SIZE], uint16_t *ret_port) {
         const char *colon = memrchr(text, ':', n), *host = text;
         size_t hn = colon ? (size_t)(colon - text) : 0;
         bool v6 = hn >= 2 && host[0] == '[' && host[hn - 1] == ']';
         char buf[HOST_SIZE] = {};
         uint16_t port;
-        SockAddr a;
         int r;
 
         if (!colon || hn >= HOST_SIZE)
@@ -116,13 +189,21 @@ int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[st
                 hn -= 2;
         }
         memcpy(buf, host, hn);
-        if (v6 ? strlen(buf) != hn || sockaddr_parse_ip(buf, 0, &a) < 0 ||
-                                a.sa.sa_family != AF_INET6
-               : !host_is_name(buf, hn))
+        if (v6 ? strlen(buf) != hn || !host_is_ipv6(buf, scoped) : !host_is_name(buf, hn))
                 return -EINVAL;
         memcpy(ret_host, buf, HOST_SIZE);
         *ret_port = port;
         return 0;
+}
+
+int endpoint_parse(const char *text, size_t n, bool allow_zero, char ret_host[static HOST_SIZE],
+        uint16_t *ret_port) {
+        return endpoint_split(text, n, allow_zero, false, ret_host, ret_port);
+}
+
+int endpoint_parse_scoped(
+        const char *text, size_t n, char ret_host[static HOST_SIZE], uint16_t *ret_port) {
+        return endpoint_split(text, n, false, true, ret_host, ret_port);
 }
 
 const char *endpoint_format(const char *host, uint16_t port, char buf[static ENDPOINT_SIZE]) {

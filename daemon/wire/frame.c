@@ -170,3 +170,27 @@ int frame_decode_empty(Frame *f) {
                 cbor_unknown_key(&f->reader, key);
         return frame_close(f, 0);
 }
+
+int frame_put_object(Buffer *out, FrameType type, uint64_t request, Bytes object) {
+        CborWriter w = frame_begin(out, type, request);
+
+        cbor_pair_bytes(&w, 3, object.data, object.size);
+        return frame_end(&w);
+}
+
+int frame_decode_object(Frame *f, size_t max, Bytes *ret) {
+        Bytes object = {};
+        uint64_t key;
+        int e;
+
+        while (frame_next(f, &key))
+                if (key == 3)
+                        object = cbor_read_bytes(&f->reader, max);
+                else
+                        cbor_unknown_key(&f->reader, key);
+        e = frame_close(f, CBOR_BIT(3));
+        if (e < 0)
+                return e;
+        *ret = object;
+        return 0;
+}

@@ -60,6 +60,7 @@ typedef enum FrameType {
         /* Types from here on are ignored by who does not know them. */
         FRAME_IGNORABLE = 128,
         FRAME_GRANT = 128,
+        FRAME_ANNOUNCE = 129,
 } FrameType;
 
 #define FRAME_HEAD_SIZE 4
@@ -98,3 +99,7 @@ int frame_end(CborWriter *w);
 /* A frame without fields. */
 int frame_put_empty(Buffer *out, FrameType type, uint64_t request);
 int frame_decode_empty(Frame *f);
+
+/* One whose only field, 3, is an object of at most MAX bytes. */
+int frame_put_object(Buffer *out, FrameType type, uint64_t request, Bytes object);
+int frame_decode_object(Frame *f, size_t max, Bytes *ret);

@@ -85,6 +85,13 @@ bool hello_has_version(const Hello *h, uint64_t version) {
         return false;
 }
 
+bool hello_has_feature(const Hello *h, uint16_t feature) {
+        for (size_t i = 0; i < h->n_features; i++)
+                if (h->features[i] == feature)
+                        return true;
+        return false;
+}
+
 /* Head: {0 epoch, 1 device, 2 seq, 3 hash} */
 
 static void head_write(CborWriter *w, const FeedHead *h) {
@@ -156,6 +163,14 @@ int grant_decode(Frame *f, Grant *ret) {
                 return e;
         *ret = g;
         return 0;
+}
+
+int announce_encode(Buffer *out, Bytes presence) {
+        return frame_put_object(out, FRAME_ANNOUNCE, 0, presence);
+}
+
+int announce_decode(Frame *f, Bytes *ret_presence) {
+        return frame_decode_object(f, PRESENCE_MAX, ret_presence);
 }
 
 int hello_ok_encode(Buffer *out, const HelloOk *h) {

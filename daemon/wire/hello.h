@@ -8,6 +8,7 @@
  *            9 features, 10 time}
  * HELLO_OK  {3 deposit token, 4 presence key, 5 head, 6 receipt, 7 presence}
  * GRANT     {3 deposit token, 4 presence key}
+ * ANNOUNCE  {3 presence}
  * BYE       {3 reason, 4 text, 5 record}
  * ERROR     {3 code, 4 text, 5 retry-after s}
  */
@@ -25,6 +26,7 @@
 #define BOOT_NONCE_SIZE 16
 #define DEPOSIT_TOKEN_MAX 512
 #define FEATURE_CONTACT_TOKENS 1 /* of a tracker: WATCH and LOOKUP take tokens */
+#define FEATURE_TYPING 2 /* of a peer: it takes TYPING */
 #define PRESENCE_KEY_MAX 64
 
 typedef struct Hello {
@@ -44,6 +46,7 @@ typedef struct Hello {
 int hello_encode(Buffer *out, const Hello *h);
 int hello_decode(Frame *f, Hello *ret);
 bool hello_has_version(const Hello *h, uint64_t version) _pure_;
+bool hello_has_feature(const Hello *h, uint16_t feature) _pure_;
 
 /* The last entry held of a feed. */
 typedef struct FeedHead {
@@ -75,6 +78,10 @@ typedef struct Grant {
 
 int grant_encode(Buffer *out, const Grant *g);
 int grant_decode(Frame *f, Grant *ret);
+
+/* The sender's newest presence record, to contacts over an open link; passed over as well. */
+int announce_encode(Buffer *out, Bytes presence);
+int announce_decode(Frame *f, Bytes *ret_presence);
 
 #define REASON_TEXT_MAX 512
 

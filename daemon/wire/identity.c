@@ -84,8 +84,7 @@ static int certificate_decode_body(Bytes body, Certificate *ret) {
         return 0;
 }
 
-/* Everything but the keys and signatures. */
-static int certificate_parse(Bytes outer, Signed *s, Certificate *ret) {
+static int certificate_open(Bytes outer, Signed *s, Certificate *ret) {
         int r;
 
         if (outer.size > CERTIFICATE_MAX)
@@ -94,12 +93,18 @@ static int certificate_parse(Bytes outer, Signed *s, Certificate *ret) {
         return r < 0 ? r : certificate_decode_body(s->body, ret);
 }
 
+int certificate_parse(Bytes outer, Certificate *ret) {
+        Signed s;
+
+        return certificate_open(outer, &s, ret);
+}
+
 int certificate_decode(Bytes outer, Certificate *ret) {
         Certificate c;
         Signed s;
         int r;
 
-        r = certificate_parse(outer, &s, &c);
+        r = certificate_open(outer, &s, &c);
         if (r < 0)
                 return r;
         if (!s.countersigned || !key_is_valid(c.account) || !key_is_valid(c.device))
@@ -316,7 +321,7 @@ static int record_parse_signed(Bytes outer, Signed *s, Record *ret) {
                 record_read_field(&r, &rec, key);
         e = cbor_finish(&r, &m, 0xbff);
         if (e >= 0)
-                e = certificate_parse(rec.certificate, &device, &rec.device);
+                e = certificate_open(rec.certificate, &device, &rec.device);
         if (e < 0)
                 return e;
         if (s->countersigned || !key_equal(rec.device.account, rec.account) ||

@@ -42,6 +42,9 @@ int certificate_encode(
  * of small order. */
 int certificate_decode(Bytes outer, Certificate *ret);
 
+/* Form only, as record_parse(). */
+int certificate_parse(Bytes outer, Certificate *ret);
+
 static inline bool certificate_is_valid_at(const Certificate *c, uint64_t realtime) {
         return realtime < c->expires;
 }
@@ -96,6 +99,12 @@ int record_decode(Bytes outer, Record *ret);
 /* Form only, without keys and signatures, which cost more than all the rest: for what was decoded
  * when it came in and kept since. Never for what comes from outside. */
 int record_parse(Bytes outer, Record *ret);
+
+/* A seq counts in ms, at least; nobody may be more than a day ahead, or he could never be
+ * overtaken again. No directory takes such a record. */
+static inline bool record_is_ahead(const Record *rec, uint64_t realtime) {
+        return rec->seq > (realtime + RECORD_AHEAD_MAX) / USEC_PER_MSEC;
+}
 
 /* What orders two records of an account: (epoch, lower SHA-256 of the device key, seq, hash of the
  * record as it is). Expiry is not in it. Positive when A wins. */

@@ -267,3 +267,27 @@ int nack_decode(Frame *f, Nack *ret) {
         *ret = n;
         return 0;
 }
+
+int typing_encode(Buffer *out, bool on) {
+        CborWriter w = frame_begin(out, FRAME_TYPING, 0);
+
+        cbor_pair_bool(&w, 3, on);
+        return frame_end(&w);
+}
+
+int typing_decode(Frame *f, bool *ret_on) {
+        bool on = false;
+        uint64_t key;
+        int e;
+
+        while (frame_next(f, &key))
+                if (key == 3)
+                        on = cbor_read_bool(&f->reader);
+                else
+                        cbor_unknown_key(&f->reader, key);
+        e = frame_close(f, CBOR_BIT(3));
+        if (e < 0)
+                return e;
+        *ret_on = on;
+        return 0;
+}

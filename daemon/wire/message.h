@@ -108,3 +108,9 @@ typedef struct Nack {
 
 int nack_encode(Buffer *out, const Nack *n);
 int nack_decode(Frame *f, Nack *ret);
+
+/* TYPING {3 on}: to who has said FEATURE_TYPING. For TYPING_LASTS, unless it is said again. */
+#define TYPING_LASTS (30 * USEC_PER_SEC)
+
+int typing_encode(Buffer *out, bool on);
+int typing_decode(Frame *f, bool *ret_on);

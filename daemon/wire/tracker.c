@@ -3,27 +3,11 @@
 #include "wire/tracker.h"
 
 int record_frame_encode(Buffer *out, FrameType type, uint64_t request, Bytes record) {
-        CborWriter w = frame_begin(out, type, request);
-
-        cbor_pair_bytes(&w, 3, record.data, record.size);
-        return frame_end(&w);
+        return frame_put_object(out, type, request, record);
 }
 
 int record_frame_decode(Frame *f, Bytes *ret_record) {
-        Bytes record = {};
-        uint64_t key;
-        int e;
-
-        while (frame_next(f, &key))
-                if (key == 3)
-                        record = cbor_read_bytes(&f->reader, RECORD_MAX);
-                else
-                        cbor_unknown_key(&f->reader, key);
-        e = frame_close(f, CBOR_BIT(3));
-        if (e < 0)
-                return e;
-        *ret_record = record;
-        return 0;
+        return frame_decode_object(f, RECORD_MAX, ret_record);
 }
 
 int publish_encode(Buffer *out, uint64_t request, const Publish *p) {

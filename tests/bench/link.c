@@ -158,7 +158,7 @@ static void person_start(Person *p, const Person *other, const char *directory) 
         loop_random(p->loop, p->local.boot_nonce, sizeof(p->local.boot_nonce));
         bench_check(record_decode(buffer_bytes(&other->self.record), &record), "record");
         bench_check(contact_learn(p->store, &record, buffer_bytes(&other->self.record),
-                            CONTACT_PINNED, true, &p->other),
+                            loop_realtime(p->loop), CONTACT_PINNED, true, &p->other),
                 "contact");
         bench_check(directory_new(p->net, &p->local, &directory_callbacks, p, &p->directory),
                 "directory");

@@ -163,8 +163,9 @@ def on_control(connection, sender, path, interface, method, parameters, invocati
 
 
 def property_value(connection, sender, path, interface, name):
-    return GLib.Variant({"Queued": "u", "Trackers": "aa{sv}", "HandOver": "a{sv}"}.get(name, "s"),
-                        {"Queued": 0, "Trackers": [], "HandOver": {},
+    return GLib.Variant({"Queued": "u", "Nearby": "u", "Trackers": "aa{sv}",
+                         "HandOver": "a{sv}"}.get(name, "s"),
+                        {"Queued": 0, "Nearby": 0, "Trackers": [], "HandOver": {},
                          "Version": scenario.get("version", "")}.get(name, ""))
 
 

@@ -65,7 +65,7 @@ def test_version_and_help_need_no_bus(chatc):
     ["nonsense"], ["--nonsense"], ["-"], ["status", "word"], ["status", "--nonsense"],
     ["register"], ["register", "a", "b"], ["register", "a", "--tracker"],
     ["register", "a", "--no-password", "--password-file", "-"],
-    ["register", "a", "--no-password", "--no-tracker", "--tracker", "t:1#k"], ["register", "a"],
+    ["register", "a", "--no-password", "--no-tracker", "--tracker", "t:1#k"],
     ["login"], ["logout", "a"], ["send"], ["send", "bob"], ["send", "bob", "-x"],
     ["send", "bob", "hi", "--wait", "stored"], ["send", "bob", "hi", "--timeout", "1"],
     ["send", "bob", "hi", "--wait", "read", "--timeout", "soon"],
@@ -172,6 +172,28 @@ def test_status_logged_out(chatc, mock_daemon):
     failed(chatc(), 4, "NotLoggedIn")
 
 
+# presence
+
+def test_presence_shows_ones_own(chatc, mock_daemon):
+    own = {"presence": "away", "note": HOSTILE, "idle": True}
+    daemon = mock_daemon(answers={"Status": {**STATUS, **own}})
+    assert lines(chatc("presence", "--json").stdout) == [own]
+    text = chatc("presence").stdout.decode()
+    assert text.startswith("away, as there is no input: ") and "\x1b" not in text
+    assert b"presence     away" in chatc("status").stdout
+    daemon.set(answers={"Status": {**STATUS, "presence": "busy"}})
+    assert chatc("presence").stdout == b"busy\n"
+    assert lines(chatc("presence", "--json").stdout) == [{"presence": "busy"}]
+    daemon.set(answers={"Status": LOGGED_OUT})
+    failed(chatc("presence"), 4, "NotLoggedIn")
+
+
+@pytest.mark.parametrize("error, status", [("InvalidArgs", 1), ("TooLong", 1), ("NotLoggedIn", 4)])
+def test_presence_that_is_refused(chatc, mock_daemon, error, status):
+    mock_daemon(errors={"SetPresence": [ERROR + error, "say something else"]})
+    failed(chatc("presence", "offline"), status, error)
+
+
 # register, login, logout
 
 def test_register(chatc, mock_daemon):
@@ -189,6 +211,36 @@ def test_register(chatc, mock_daemon):
         ["Register", ["alice", "", {"no-password": True}]],
         ["Register", ["alice", "", {"no-password": True, "no-tracker": True}]],
         ["Register", ["alice", "", {"no-password": True, "tracker": "t:7425#k"}]]]
+
+
+ON_LAN = {**STATUS, "links": 0, "no-tracker": True, "trackers": [], "problems": []}
+
+
+def test_a_new_account_needs_a_password_or_a_word(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": LOGGED_OUT})
+    failed(chatc("register", "alice"), 2, "Usage")
+    daemon.set(answers={"Status": ON_LAN})
+    failed(chatc("register", "anna"), 2, "Usage")       # another one
+    daemon.set(answers={"Status": STATUS})
+    failed(chatc("register", "alice"), 2, "Usage")      # this one has a name already
+    assert daemon.calls("Register") == []
+
+
+def test_publishing_an_account_of_the_lan(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": ON_LAN})
+    text = chatc("register", "alice", "--no-password", "--no-tracker").stdout
+    assert b"for the LAN alone" in text and b"chatc register NAME --tracker ADDRESS" in text
+    assert chatc("register", "Alice", "--tracker", "t:1#k").returncode == 0
+    assert daemon.calls("Register")[1:] == [
+        ["Register", ["Alice", "", {"no-password": True, "tracker": "t:1#k"}]]]
+
+
+def test_status_on_the_lan_alone(chatc, mock_daemon):
+    mock_daemon(answers={"Status": ON_LAN})
+    assert lines(chatc("status", "--json").stdout) == [ON_LAN]
+    text = chatc().stdout.decode()
+    assert re.search(r"^tracker +none, this account is for the LAN alone$", text, re.MULTILINE)
+    assert "problem" not in text and "chatc add NAME --at" in text
 
 
 def test_register_failure_says_only_that(chatc, mock_daemon):
@@ -624,6 +676,9 @@ def test_verify_lets_nothing_through_to_the_terminal(chatc, mock_daemon):
     (["role", "#a", "bob", "admin"], ["SetRole", ["#a", "bob", "admin", {}]]),
     (["invite", "#a", "bob"], ["Invite", ["#a", "bob", {}]]),
     (["kick", "#a", "bob"], ["Kick", ["#a", "bob", {}]]),
+    (["presence", "busy"], ["SetPresence", ["busy", "", {}]]),
+    (["presence", "away", "at", "lunch"], ["SetPresence", ["away", "at lunch", {}]]),
+    (["presence", "online", ""], ["SetPresence", ["online", "", {}]]),
     (["requests"], ["ListRequests", [{}]]),
     (["accept", "bob"], ["Accept", ["bob", {}]]),
     (["add", "bob", "--at", "h:1#k"], ["AddContact", ["bob", {"at": "h:1#k"}]]),

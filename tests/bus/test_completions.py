@@ -159,6 +159,9 @@ def test_options(shell):
     assert offered(shell, "chatc send bob hi --wait ") == ["delivered", "read"]
     assert offered(shell, "chatc send bob hi --wait d") == ["delivered"]
     assert offered(shell, "chatc send bob hi --wait=d") == ["--wait=delivered"]
+    assert offered(shell, "chatc presence ") == ["away", "busy", "online"]
+    assert offered(shell, "chatc presence b") == ["busy"]
+    assert offered(shell, "chatc presence busy ") == []
 
 
 def test_names_come_from_the_daemon(shell, mock_daemon):

@@ -144,14 +144,15 @@ WORDS = {
     "topic": ["#a", "t"], "role": ["#a", "bob", "owner"], "invite": ["#a", "bob"],
     "kick": ["#a", "bob"], "requests": [], "accept": ["bob"], "add": ["bob"],
     "rename": ["bob", "b"], "remove": ["bob"], "block": ["bob"], "unblock": ["bob"],
-    "verify": ["bob"], "ring": [], "doctor": [],
+    "verify": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
 }
 METHODS = [
     "Register", "Login", "Logout", "Send", "ListPeers", "ListConversations", "ListMessages",
     "ListOutbox", "Cancel", "MarkRead", "ListEvents", "AckEvents", "Search", "ListRooms",
     "CreateRoom", "JoinRoom", "LeaveRoom", "DeleteRoom", "ListMembers", "SetTopic", "SetRole",
     "Invite", "Kick", "ListRequests", "Accept", "AddContact", "RenameContact", "RemoveContact",
-    "Block", "Unblock", "Verify", "Ring", "Doctor", "Status"]
+    "Block", "Unblock", "Verify", "Ring", "Doctor", "Status",
+    "SetPresence"]
 
 
 def test_no_verb_is_forgotten(chatc):

@@ -52,6 +52,39 @@ static int try_listen(const Text *t) {
         return 0;
 }
 
+/* What is taken beside that has a scope. */
+static int try_scoped(const Text *t) {
+        char host[HOST_SIZE] = "untouched", again[ENDPOINT_SIZE], strict[HOST_SIZE];
+        uint16_t port = 7, other;
+        int r;
+
+        r = endpoint_parse_scoped(t->data, t->size, host, &port);
+        if (r < 0) {
+                MUST(streq(host, "untouched") && port == 7);
+                MUST(endpoint_parse(t->data, t->size, false, strict, &other) < 0);
+                return r;
+        }
+        MUST(port > 0 && is_same(t, endpoint_format(host, port, again)));
+        MUST((endpoint_parse(t->data, t->size, false, strict, &other) < 0) == !!strchr(host, '%'));
+        return 0;
+}
+
+/* There is such an interface or not. */
+static int try_scoped_ip(const Text *t) {
+        char again[ENDPOINT_SIZE], host[HOST_SIZE];
+        uint16_t port;
+        SockAddr a, b;
+        int r;
+
+        r = sockaddr_parse_scoped_ip(t->string, 7425, &a);
+        if (r < 0)
+                return strchr(t->string, '%') ? -EINVAL : r;
+        sockaddr_format(&a, again);
+        MUST(endpoint_parse_scoped(again, strlen(again), host, &port) == 0 && port == 7425);
+        MUST(sockaddr_parse_scoped_ip(host, port, &b) == 0);
+        return 0;
+}
+
 static int try_endpoint_key(const Text *t) {
         EndpointKey e = {.port = 7};
         char again[ENDPOINT_KEY_SIZE];
@@ -221,6 +254,8 @@ void fuzz_one(const uint8_t *data, size_t size) {
                 try_seconds,
                 try_new_uuid,
                 try_families,
+                try_scoped,
+                try_scoped_ip,
         };
         FUZZ_OWN_MEMORY; /* none of them takes any */
         _cleanup_(freep) char *string = NULL;

@@ -118,7 +118,7 @@ static void on_open(void *userdata, Link *l, const HelloOk *ok) {
 }
 
 static int on_frame(void *userdata, Link *l, Frame *f) {
-        MUST(slot_of(l)->open && link_is_open(l) && f->type < FRAME_IGNORABLE);
+        MUST(slot_of(l)->open && link_is_open(l) && f->type <= FRAME_ANNOUNCE);
         return 0;
 }
 

@@ -19,6 +19,7 @@ enum {
         WHICH_VOID,
         WHICH_DEPOSIT_TOKEN,
         WHICH_REKEY,
+        WHICH_BEACON,
         _WHICH_MAX,
         SIGN = 0x80,
 };
@@ -191,6 +192,31 @@ static int try_rekey(Bytes outer, Bytes body) {
         return 0;
 }
 
+static int try_beacon(Bytes outer, Bytes body) {
+        _cleanup_(buffer_done) Buffer again = BUFFER_NULL;
+        Beacon b;
+        int r;
+
+        r = beacon_parse(outer, &b);
+        if (r < 0)
+                return r;
+        MUST(outer.size <= BEACON_MAX && b.port > 0 && b.seq <= BEACON_SEQ_MAX);
+        MUST(b.interval >= BEACON_INTERVAL_MIN && b.interval <= BEACON_INTERVAL_MAX);
+        MUST(b.presence != PRESENCE_OFFLINE && b.presence < _PRESENCE_MAX);
+        if (b.kind == BEACON_PERSON)
+                MUST(name_is_canonical((const uint8_t *)b.name, strlen(b.name)) && !b.host[0]);
+        else
+                MUST(!b.name[0] && !b.note[0] && b.certificate.size == 0);
+        r = beacon_verify(outer, &b, false);
+        if (r < 0)
+                return r;
+        MUST(beacon_verify(outer, &b, true) == 0);
+        if (!has_ignorable(body) &&
+                is_ours(b.kind == BEACON_PERSON ? b.device.device : b.key, &device))
+                check_same(beacon_encode(&b, &device, &again), &again, outer);
+        return 0;
+}
+
 static const struct {
         int (*try)(Bytes outer, Bytes body);
         SignContext context;
@@ -203,6 +229,7 @@ static const struct {
         [WHICH_VOID] = {try_void, SIGN_VOID, &device, NULL},
         [WHICH_DEPOSIT_TOKEN] = {try_deposit_token, SIGN_DEPOSIT, &account, NULL},
         [WHICH_REKEY] = {try_rekey, SIGN_PREKEY, &account, NULL},
+        [WHICH_BEACON] = {try_beacon, SIGN_BEACON, &device, NULL},
 };
 
 /* As the object's own kind would be signed. */

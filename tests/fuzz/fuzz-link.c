@@ -112,6 +112,7 @@ static void take_frame(Connection *c, Frame *f) {
         Grant grant;
         Bytes object, certificate;
         Void v;
+        bool on;
 
         MUST(!c->heard_bye);
         switch (f->type) {
@@ -131,6 +132,12 @@ static void take_frame(Connection *c, Frame *f) {
                 break;
         case FRAME_GRANT:
                 MUST(grant_decode(f, &grant) == 0);
+                break;
+        case FRAME_TYPING:
+                MUST(typing_decode(f, &on) == 0);
+                break;
+        case FRAME_ANNOUNCE:
+                MUST(announce_decode(f, &object) == 0);
                 break;
         case FRAME_MESSAGE:
                 take_message(c, f);
@@ -228,11 +235,25 @@ static void read_as_bob(Script *in) {
         MUST(store_commit(bob.store) == 0);
 }
 
-/* From the next link on. */
+static void say_of_bob(uint8_t how) {
+        static const char *const presences[] = {"", "here", "there"};
+
+        if (how & 0x20)
+                delivery_set_presence(
+                        bob.delivery, text_bytes(presences[how % ELEMENTSOF(presences)]));
+        else
+                delivery_type(bob.delivery, person_account(&people[how % _PEOPLE_MAX]), how & 0x10);
+}
+
+/* From the next link on; or what he does and is, which is said at once. */
 static void block_as_bob(Script *in) {
         uint8_t how = script_u8(in);
         int r;
 
+        if (how & 0x40) {
+                say_of_bob(how);
+                return;
+        }
         settle_batch();
         r = contact_set_flags(bob.store, person_account(&people[how % _PEOPLE_MAX]),
                 how & 0x80 ? CONTACT_BLOCKED : 0, how & 0x80 ? 0 : CONTACT_BLOCKED);
@@ -298,15 +319,13 @@ static void connect_to_bob(Script *in, Connection *c) {
         *c = (Connection){.who = &people[how % _PEOPLE_MAX]};
         h = person_hello(c->who);
         h.boot_nonce[0] = how >> 2 & 3;
+        h.features[h.n_features++] = FEATURE_TYPING;
         if (how & 0x10) {
                 script_receipt_object(in, c->who, &receipt);
                 ok.receipt = buffer_bytes(&receipt);
         }
         if (how & 0x20) {
-                uint8_t state = script_u8(in);
-
-                presence = person_presence(script_person(in, c->who), state % _PRESENCE_MAX,
-                        state >> 4, state & 8 ? "alice:7425" : NULL);
+                presence = script_presence(in, c->who);
                 ok.presence = buffer_bytes(&presence);
         }
         t = raw_connect(&c->end, sim.loop, &options);
@@ -372,6 +391,7 @@ static void run_begin(Script *in) {
         said_many = false;
         memset(heads, 0, sizeof(heads));
         bob.settings.accept_all = how & 1;
+        bob.settings.say_typing = true;
         sim_new(&sim, 1);
         if (how & 2)
                 MUST(network_listen(sim.network, "alice", STACK_PORT, on_dialled, NULL) == 0);
@@ -390,6 +410,7 @@ static void run_end(void) {
         check_presence();
         check_store();
         bob_stop();
+        MUST(bob.n_typing == bob.n_typed);
         stack_forget_shown(&bob);
         sim_free(&sim);
 }

@@ -131,8 +131,8 @@ static void make_contact(void) {
         Contact c;
 
         MUST(record_decode(people[BOB].local.record, &record) == 0);
-        MUST(contact_learn(alice.store, &record, people[BOB].local.record, CONTACT_PINNED, true,
-                     &c) >= 0);
+        MUST(contact_learn(alice.store, &record, people[BOB].local.record,
+                     loop_realtime(people[BOB].sim->loop), CONTACT_PINNED, true, &c) >= 0);
 }
 
 static void make_world(void) {

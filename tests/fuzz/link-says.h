@@ -174,10 +174,34 @@ static void say_void(Script *in, Connection *c) {
         MUST(void_frame_encode(&c->end.out, buffer_bytes(&object)) == 0);
 }
 
+/* Of himself, or what somebody else has signed. */
+static Buffer script_presence(Script *in, const Person *who) {
+        uint8_t state = script_u8(in);
+
+        return person_presence(script_person(in, who), state % _PRESENCE_MAX, state >> 4,
+                state & 8 ? "alice:7425" : NULL);
+}
+
+static void say_presence(Script *in, Connection *c) {
+        _cleanup_(buffer_done) Buffer presence = script_presence(in, c->who);
+
+        MUST(announce_encode(&c->end.out, buffer_bytes(&presence)) == 0);
+}
+
+#define SCRIPT_ANNOUNCE 0x7f
+
 static void say_frame(Script *in, Connection *c) {
         uint8_t type = script_u8(in);
         Bytes body;
 
+        if (type == FRAME_TYPING) {
+                MUST(typing_encode(&c->end.out, script_u8(in) & 1) == 0);
+                return;
+        }
+        if (type == SCRIPT_ANNOUNCE) {
+                say_presence(in, c);
+                return;
+        }
         if (type < 0x80) {
                 (void)frame_put_empty(&c->end.out, type, script_u8(in));
                 return;

@@ -56,6 +56,8 @@ static void object(const char *name, int which, const Buffer *b) {
 
 static void write_objects(const Buffer *certificate, const Buffer *record, const Buffer *presence,
         const Buffer *token, const Buffer *rekey) {
+        _cleanup_(buffer_done) Buffer person = sample_beacon_object(BEACON_PERSON, 1);
+        _cleanup_(buffer_done) Buffer tracker = sample_beacon_object(BEACON_TRACKER, 1);
         _cleanup_(buffer_done) Buffer rc = BUFFER_NULL, v = BUFFER_NULL;
         SignKey device = sample_key(2);
         Receipt receipt = sample_receipt();
@@ -70,6 +72,8 @@ static void write_objects(const Buffer *certificate, const Buffer *record, const
         object("void", 4, &v);
         object("deposit-token", 5, token);
         object("rekey", 6, rekey);
+        object("beacon-person", 7, &person);
+        object("beacon-tracker", 7, &tracker);
 }
 
 static void write_link_frames(Bytes certificate, Bytes record, Bytes presence) {
@@ -151,6 +155,8 @@ static void write_tracker_frames(Bytes record, Bytes presence) {
         frame("list", 0, list_peers_encode(&b, 5, &ask), &b);
         frame("list-answer", ECHO_OK_LIST, list_peers_answer_encode(&b, 5, &list), &b);
         frame("grant", 0, grant_encode(&b, &grant), &b);
+        frame("typing", 0, typing_encode(&b, true), &b);
+        frame("announce", 0, announce_encode(&b, presence), &b);
         frame("watch", 0, watch_encode(&b, 6, &watch), &b);
         frame("push-presence", 0, presence_push_encode(&b, &push), &b);
 }

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import os
+
 import pytest
 
 import harness
+import networking
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -20,6 +23,16 @@ def lab():
 
 
 @pytest.fixture
+def network():
+    """To be asked for before the lab: the programs end while they are still plugged in."""
+    if os.geteuid() != 0 or not networking.can_plug():
+        pytest.skip("machines and switches are network namespaces, veth and a bridge")
+    net = networking.Network()
+    yield net
+    net.close()
+
+
+@pytest.fixture
 def tracker(lab):
     return lab.tracker()
 
@@ -32,3 +45,12 @@ def alice(lab, tracker):
 @pytest.fixture
 def bob(lab, tracker):
     return lab.user("bob").join()
+
+
+@pytest.fixture
+def machine(lab, tracker):
+    """The system bus of the machine of eve, who is not there yet."""
+    eve = lab.user("eve")
+    bus = lab.add(harness.Bus(lab, "machine", lab.base_env()))
+    eve.env["DBUS_SYSTEM_BUS_ADDRESS"] = bus.address
+    return eve, bus

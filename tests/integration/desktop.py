@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What shows notifications on a user's desktop, and what says that his session is locked."""
+"""What shows notifications on a user's desktop, and what says how his session is."""
+import time
 import typing
 
 from gi.repository import Gio, GLib
@@ -40,6 +41,11 @@ PORTAL_XML = f"""<node><interface name="{PORTAL_INTERFACE}">
 LOGIN_XML = """<node><interface name="org.freedesktop.login1.User">
 <property name="Display" type="(so)" access="read"/></interface>
 <interface name="org.freedesktop.login1.Session">
+<property name="Id" type="s" access="read"/>
+<property name="User" type="(uo)" access="read"/>
+<property name="Type" type="s" access="read"/>
+<property name="IdleHint" type="b" access="read"/>
+<property name="IdleSinceHint" type="t" access="read"/>
 <property name="LockedHint" type="b" access="read"/></interface></node>"""
 
 GET_XML = f"""<node><interface name="{PROPERTIES}"><method name="Get"><arg type="s" direction="in"/>
@@ -226,10 +232,15 @@ class Portal(Service):
 class Login(Service):
     """logind, with one session of the user."""
 
-    def __init__(self, bus, uid, locked=False, display=True, hangs=False):
+    def __init__(self, bus, uid, locked=False, display=True, hangs=False, kind="wayland",
+                 idle_since=0):
         super().__init__(bus, LOGIN)
         self.locked = locked
         self.display = display
+        self.kind = kind
+        self.uid = uid
+        self.idle_since = idle_since            # µs; 0: there is input
+        self.asked = 0                          # one question at a time: the one before is done with
         self.user_path = f"/org/freedesktop/login1/user/_{uid}"
         self.session_path = "/org/freedesktop/login1/session/_32"
         if hangs:
@@ -240,8 +251,13 @@ class Login(Service):
         self.own()
 
     def on_get(self, _connection, _sender, _path, _interface, name):
-        if name == "LockedHint":
-            return GLib.Variant("b", self.locked)
+        session = {"LockedHint": ("b", self.locked), "Id": ("s", "2"), "Type": ("s", self.kind),
+                   "User": ("(uo)", (self.uid, self.user_path)),
+                   "IdleHint": ("b", self.idle_since > 0),
+                   "IdleSinceHint": ("t", self.idle_since or time.time_ns() // 1000)}
+        if name in session:
+            return GLib.Variant(*session[name])
+        self.asked += 1
         return GLib.Variant("(so)", ("2", self.session_path) if self.display else ("", "/"))
 
     def changed(self, path, interface, name, value):
@@ -252,6 +268,10 @@ class Login(Service):
         self.locked = locked
         self.changed(self.session_path, LOGIN + ".Session", "LockedHint",
                      GLib.Variant("b", locked))
+
+    def idle(self, since):
+        self.idle_since = since
+        self.changed(self.session_path, LOGIN + ".Session", "IdleHint", GLib.Variant("b", since > 0))
 
     def set_display(self, display):
         self.display = display

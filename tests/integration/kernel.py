@@ -59,3 +59,9 @@ def anonymous_memory(pid):
     """Bytes of memory that is the process' own and no file's."""
     rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"^Anonymous:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
+
+
+def processor_time(pid):
+    """Seconds of a processor that it has had."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -13,17 +13,18 @@ XML = harness.REPOSITORY / "dbus/org.p2pchat.Chat1.xml"
 BUILT = {"Register", "Login", "Logout", "Send", "ListPeers", "ListMessages", "ListConversations",
          "ListEvents", "AckEvents", "MarkRead", "ListOutbox", "Cancel", "Status", "Doctor", "Accept",
          "AddContact", "RemoveContact", "Block", "Unblock", "RenameContact", "ListRequests",
-         "Verify"}
+         "Verify", "SetPresence", "SetTyping"}
 NOT_BUILT = {
     "ChangePassword", "DeleteAccount", "CreateRoom", "JoinRoom", "LeaveRoom", "DeleteRoom", "Invite",
-    "Kick", "SetTopic", "SetRole", "ListRooms", "ListMembers", "Search", "SetPresence", "SetTyping",
-    "Export", "Import", "Ring"}
+    "Kick", "SetTopic", "SetRole", "ListRooms", "ListMembers", "Search", "Export", "Import",
+    "Ring"}
 SIGNALS = {
     "MessageReceived": "ssssa{sv}", "MessageStateChanged": "sssa{sv}", "PeerChanged": "ssa{sv}",
     "RoomChanged": "ssa{sv}", "RequestReceived": "ssa{sv}", "TypingChanged": "sba{sv}",
     "SessionReplaced": "a{sv}"}
 PROPERTIES = {"Version": "s", "Name": "s", "Account": "s", "Fingerprint": "s", "State": "s",
-              "Queued": "u", "Trackers": "aa{sv}", "HandOver": "a{sv}"}
+              "Presence": "s", "Note": "s", "Queued": "u", "Nearby": "u", "Trackers": "aa{sv}",
+              "HandOver": "a{sv}"}
 STANDARD = ("org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer",
             "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager")
 

@@ -367,15 +367,6 @@ def test_what_a_portal_may_not_do(alice, bob):
 # A locked session
 
 
-@pytest.fixture(name="machine")
-def machine_fixture(lab, tracker):
-    """The system bus of the machine of eve, who is not there yet."""
-    eve = lab.user("eve")
-    bus = lab.add(Bus(lab, "machine", lab.base_env()))
-    eve.env["DBUS_SYSTEM_BUS_ADDRESS"] = bus.address
-    return eve, bus
-
-
 def test_no_texts_while_the_session_is_locked(machine, bob):
     eve, bus = machine
     login = desktop.Login(bus, os.getuid())

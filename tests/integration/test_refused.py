@@ -339,6 +339,7 @@ EVERY_TRACKER_KEY = """
 listen = ( "[::]:7425" );
 advertise = "";
 heartbeat = { interval = 30; };
+lan = { enabled = true; port = 6004; interval = 10; interfaces = ( ); };
 mailbox = { enabled = true; max-items = 1000; max-bytes = "8M"; days = 30; };
 ring = { peers = ( ); replicas = 3; successors = 32; certificate = ""; };
 limits = { connections = 100000; per-address = 64; registrations-per-hour = 20; handshake = 10;
@@ -354,10 +355,10 @@ def test_every_documented_key_is_accepted(lab):
         done = subprocess.run([binary, "--config", path, "--check-config"], capture_output=True,
                               text=True, timeout=DEADLINE, env=lab.base_env())
         assert done.returncode == 0, done
-    path.write_text("lan = { enabled = true; };\n")
+    path.write_text("node = { enabled = true; };\n")
     done = subprocess.run([harness.P2PCHATD, "--config", path, "--check-config"], timeout=DEADLINE,
                           capture_output=True, text=True, env=lab.base_env())
-    assert done.returncode == 0 and "lan" in done.stdout + done.stderr, \
+    assert done.returncode == 0 and "node" in done.stdout + done.stderr, \
         "a key whose feature is not built yet is pointed out"
 
 

@@ -349,7 +349,8 @@ def test_the_tracker_keeps_its_sessions(tracker, alice, bob):
 
 def test_the_tracker_moves_to_another_address_of_its_port(tracker, alice):
     for doors in ('"[::]:{}"', '"127.0.0.1:{}"'):
-        tracker.config.write_text(f"listen = ( {doors.format(tracker.port)} );\n")
+        tracker.config.write_text(f"listen = ( {doors.format(tracker.port)} );\n"
+                                  "lan = { enabled = false; };\n")
         reload(tracker)
         assert "the configuration was refused" not in tracker.read_notify()
         assert ends_within(tracker.port, 60)

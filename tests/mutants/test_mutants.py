@@ -2,8 +2,8 @@
 """Programs that break a promise on purpose: the tests that are said to notice it must fail.
 
 A mutant is NAME.patch: what it breaks, lines "Caught-by: test_FILE.py::TEST" with tests of
-tests/integration, and the change. Those in tests/sim/mutants name no test: a seed of the simulator
-notices them. They are built in copies of the tree, one after the other. A patch that does not apply
+tests/integration, and the change. Those in tests/sim/mutants name no test: a story of the simulator
+notices them, or a seed. They are built in copies of the tree, one after the other. A patch that does not apply
 any more has to follow the code that it breaks.
 """
 import contextlib
@@ -21,10 +21,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 MUTANTS = sorted(HERE.glob("*.patch"))
 SIMULATED = sorted((TOP / "tests/sim/mutants").glob("*.patch"))
+STORIES = sorted((TOP / "tests/sim/scenarios").glob("*.story"))
 SEEDS = "1-100"
 
+# Seconds that a test waits for what a mutant does not do. Healthy programs have all the time they
+# need.
+PATIENCE = 15
+
 # What the tests of tests/integration start.
-PROGRAMS = ("daemon/p2pchatd", "daemon/p2pchat-tracker", "cli/chatc", "tests/integration/postman")
+PROGRAMS = ("daemon/p2pchatd", "daemon/p2pchat-tracker", "cli/chatc", "tests/integration/postman",
+            "tests/integration/other-clock.so")
 
 
 def catchers(mutant):
@@ -80,7 +86,7 @@ class Tree:
     def log(self):
         return (self.top / "log").read_text(errors="replace")[-10000:]
 
-    def test(self, name):
+    def test(self, name, **env):
         """Results of the test's cases: passed, failed, error or skipped."""
         report = self.top / "report.xml"
         report.unlink(missing_ok=True)
@@ -89,7 +95,8 @@ class Tree:
                 [sys.executable, "-m", "pytest", "-c", "pytest.ini", f"--junitxml={report}", name],
                 cwd=self.top / "tests/integration", check=False, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log,
-                env=dict(os.environ, P2PCHAT_BUILD=str(self.build), PYTHONDONTWRITEBYTECODE="1"))
+                env=dict(os.environ, P2PCHAT_BUILD=str(self.build), PYTHONDONTWRITEBYTECODE="1",
+                         **env))
         assert report.exists(), self.log()
         results = []
         for case in xml.etree.ElementTree.parse(report).iter("testcase"):
@@ -134,19 +141,23 @@ def test_mutant_is_caught(tree, mutant):
     assert able, "none of its tests can run here"
     with tree.mutated(mutant):
         for name in able:
-            results = tree.test(name)
+            results = tree.test(name, P2PCHAT_PATIENCE=str(PATIENCE))
             assert "failed" in results, f"{name} did not notice {mutant.stem}: {results}"
             print(f"{mutant.stem}: caught by {name}")
 
 
 @pytest.mark.parametrize("mutant", SIMULATED, ids=name_of)
 def test_simulator_catches(simulator, mutant):
-    """That the seeds hold without a mutant is a test of its own."""
+    """That stories and seeds hold without a mutant are tests of their own."""
     simulator.patch(mutant, "--dry-run")
     with simulator.mutated(mutant):
-        done = subprocess.run(
-            [simulator.build / "tests/sim/sim", "--seeds", SEEDS, "--stop-at-first"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            encoding="utf-8", errors="replace")
-    assert done.returncode == 1, f"no seed of {SEEDS} noticed {mutant.stem}:\n{done.stdout}"
+        for subjects in (STORIES, ("--seeds", SEEDS)):
+            done = subprocess.run(
+                [simulator.build / "tests/sim/sim", "--stop-at-first", *subjects],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                check=False, encoding="utf-8", errors="replace")
+            if done.returncode != 0:
+                break
+    assert done.returncode == 1, \
+        f"no story and no seed of {SEEDS} noticed {mutant.stem}:\n{done.stdout}"
     print(f"{mutant.stem}: caught by {done.stdout.splitlines()[0]}")

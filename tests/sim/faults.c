@@ -4,6 +4,7 @@
 
 #include "ledger.h"
 #include "loop-virtual.h"
+#include "machine.h"
 #include "wire/mail.h"
 #include "wire/message.h"
 
@@ -36,8 +37,8 @@ static bool clock_is_wrong(const Machine *m) {
 
 usec_t machine_calm_since(const Machine *m) {
         if (!m->running || m->stopping || m->asleep || m->dies_in > 0 || m->disk.full ||
-                m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->forging || m->lies ||
-                is_cut_off(m) || clock_is_wrong(m))
+                m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->unplugged || m->forging ||
+                m->lies || m->world->no_router || is_cut_off(m) || clock_is_wrong(m))
                 return USEC_INFINITY;
         return m->disturbed;
 }
@@ -72,6 +73,7 @@ void machine_forgive(Machine *m) {
         m->disk = (Disk){};
         m->forging = false;
         machine_set_nat(m, false);
+        machine_plug(m, true);
         loop_virtual_step_realtime(m->loop, -m->skew);
         m->skew = 0;
 }
@@ -109,11 +111,48 @@ void world_reset(Machine *a, Machine *b) {
         network_reset(a->world->network, a->host, b->host);
 }
 
-void world_set_path(World *w, const Path *path) {
+static void all_disturbed(World *w) {
         for (unsigned i = 0; i < w->n_machines; i++)
                 machine_disturbed(w->machines[i]);
+}
+
+void world_set_path(World *w, const Path *path) {
+        all_disturbed(w);
         w->is_slow = path->latency + path->jitter > SLOW || path->bandwidth > 0;
         network_set_path(w->network, path);
+}
+
+/* LANs */
+
+void machine_switch_to_lan(Machine *m, unsigned lan) {
+        machine_disturbed(m);
+        host_set_lan(m->host, lan, m->world->now);
+}
+
+void machine_plug(Machine *m, bool in) {
+        if (m->unplugged == !in)
+                return;
+        machine_disturbed(m);
+        m->unplugged = !in;
+        host_plug(m->host, in, m->world->now);
+        machine_network_changed(m);
+}
+
+void world_join_lans(World *w, bool joined) {
+        all_disturbed(w);
+        network_join_lans(w->network, joined, w->now);
+}
+
+void world_set_router(World *w, bool up) {
+        all_disturbed(w);
+        w->no_router = !up;
+        network_set_router(w->network, up, w->now);
+}
+
+void world_set_lan_faults(World *w, const LanFaults *faults) {
+        all_disturbed(w);
+        w->lossy = faults->lost > 0;
+        network_set_lan_faults(w->network, faults);
 }
 
 /* What was signed, with another text. */

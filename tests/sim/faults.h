@@ -30,6 +30,17 @@ void world_reset(Machine *a, Machine *b);
 /* Of all paths, from now on. */
 void world_set_path(World *w, const Path *path);
 
+/* Its place stays, and its program hears nothing of it: a switch has been told otherwise, or a
+ * cable was pulled elsewhere. */
+void machine_switch_to_lan(Machine *m, unsigned lan);
+
+/* Its own cable, which it sees. */
+void machine_plug(Machine *m, bool in);
+
+void world_join_lans(World *w, bool joined);
+void world_set_router(World *w, bool up);
+void world_set_lan_faults(World *w, const LanFaults *faults);
+
 /* Nothing happens to M but what has begun; its disk, its paths and its clock are good. */
 void machine_forgive(Machine *m);
 

@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "generate.h"
+#include "generate-private.h"
 
 /* Meetings: who takes part is there for most of it, the others are not there at all. */
 #define MEETINGS_A_DAY 5
 #define MEETING_LENGTH_MIN (2 * USEC_PER_MINUTE)
 #define MEETING_LENGTH_MAX (90 * USEC_PER_MINUTE)
 
-/* Of a day's end: everybody is back from sleep, and nothing else begins. */
-#define EVENING (10 * USEC_PER_MINUTE)
-
-typedef enum Fault {
-        FAULT_KILL,
-        FAULT_POWER,
-        FAULT_STOP,
-        FAULT_CUT,
-        FAULT_CUT_ONE_WAY,
-        FAULT_ALONE,
-        FAULT_RESET,
-        FAULT_MOVE,
-        FAULT_TRAVEL,
-        FAULT_NAT,
-        FAULT_DISK_FULL,
-        FAULT_DISK_FAILS,
-        FAULT_DISK_SLOW,
-        FAULT_CLOCK,
-        FAULT_SLEEP,
-        FAULT_FORGE,
-        FAULT_RENEW,
-        FAULT_NETWORK,
-        _FAULT_MAX,
-} Fault;
-
-typedef struct Generator {
-        uint64_t random;
-        Script script;
-        usec_t end; /* of the day: nothing happens later */
-        int error;
-
-        /* The seed's choice. */
-        unsigned weights[_FAULT_MAX], weight;
-        unsigned faults; /* of 100 scenes */
-        unsigned tracker_share; /* of 100 faults of machines */
-        unsigned crowd; /* of 100 people take part in a meeting */
-        unsigned bursts; /* of 100 scenes */
-
-        unsigned destroyed;
-} Generator;
+/* Of 100 stories. */
+#define LANS 25
 
 /* SplitMix64 (Steele, Lea and Flood, 2014). */
 static uint64_t draw(Generator *g) {
@@ -57,17 +19,15 @@ static uint64_t draw(Generator *g) {
         return x ^ x >> 31;
 }
 
-static uint64_t below(Generator *g, uint64_t limit) {
+uint64_t below(Generator *g, uint64_t limit) {
         return draw(g) % limit;
 }
 
-static bool chance(Generator *g, unsigned percent) {
+bool chance(Generator *g, unsigned percent) {
         return below(g, 100) < percent;
 }
 
-/* From LEAST, not 0, to MOST; small ones are as likely as large ones: below a limit that is LEAST
- * doubled any number of times. */
-static uint64_t any_size(Generator *g, uint64_t least, uint64_t most) {
+uint64_t any_size(Generator *g, uint64_t least, uint64_t most) {
         unsigned doublings = 0;
 
         while (least << doublings <= most)
@@ -76,24 +36,22 @@ static uint64_t any_size(Generator *g, uint64_t least, uint64_t most) {
         return least + below(g, MIN(least << doublings, most + 1) - least);
 }
 
-/* The same for times, in milliseconds that can be read. */
-static usec_t any_time(Generator *g, usec_t least, usec_t most) {
+usec_t any_time(Generator *g, usec_t least, usec_t most) {
         usec_t t = any_size(g, least, most);
 
         return t >= USEC_PER_MINUTE ? t / USEC_PER_SEC * USEC_PER_SEC
                                     : t / USEC_PER_MSEC * USEC_PER_MSEC;
 }
 
-static unsigned any_user(Generator *g) {
+unsigned any_user(Generator *g) {
         return below(g, g->script.n_users);
 }
 
-static unsigned any_tracker(Generator *g) {
+unsigned any_tracker(Generator *g) {
         return g->script.n_users + below(g, g->script.n_trackers);
 }
 
-/* What comes after the day is left out. */
-static void add(Generator *g, usec_t at, Verb verb, Action a) {
+void add(Generator *g, usec_t at, Verb verb, Action a) {
         int r;
 
         a.at = at;
@@ -105,7 +63,7 @@ static void add(Generator *g, usec_t at, Verb verb, Action a) {
                 g->error = r;
 }
 
-static void add_one(Generator *g, usec_t at, Verb verb, unsigned machine) {
+void add_one(Generator *g, usec_t at, Verb verb, unsigned machine) {
         add(g, at, verb, (Action){.a = machine, .n = verb_default(verb)});
 }
 
@@ -527,6 +485,10 @@ int generate(uint64_t seed, unsigned days, Script *ret) {
         }
         g.end = days * USEC_PER_DAY - EVENING;
         add_mail(&g, days);
+        /* With a source of its own: the stories of other seeds stay as they are. */
+        g.random = ~seed;
+        if (chance(&g, LANS))
+                add_lans(&g, days);
         if (g.error < 0) {
                 script_done(&g.script);
                 return g.error;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "loop-virtual.h"
+#include "nearby.h"
 #include "prompt.h"
 
 /* Letters */
@@ -172,8 +173,10 @@ int ledger_new(World *w, Ledger **ret) {
                 return -ENOMEM;
         l->world = w;
         r = prompt_new(w, &l->prompt);
+        if (r >= 0)
+                r = nearby_new(w, &l->nearby);
         if (r < 0) {
-                free(l);
+                ledger_free(l);
                 return r;
         }
         *ret = l;
@@ -199,6 +202,7 @@ Ledger *ledger_free(Ledger *l) {
                 for (unsigned k = 0; k < MACHINES_MAX; k++)
                         mail_done(&l->mail[i][k]);
         mail_free_sealed(l);
+        nearby_free(l->nearby);
         prompt_free(l->prompt);
         free(l);
         return NULL;

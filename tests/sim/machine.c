@@ -76,20 +76,26 @@ static void listen_as_daemon(Machine *m) {
 }
 
 static void on_active(void *userdata, bool active) {
-        if (active)
-                listen_as_daemon(userdata);
-        else
-                host_close(((Machine *)userdata)->host);
+        Machine *m = userdata;
+
+        if (active) {
+                listen_as_daemon(m);
+                machine_lan_start(m);
+        } else {
+                machine_lan_stop(m);
+                host_close(m->host);
+        }
 }
 
 static const PartsCallbacks parts_callbacks = {
         .active = on_active,
 };
 
-static size_t find_trackers(const World *w, EndpointKey *ret) {
+static size_t find_trackers(const Machine *m, EndpointKey *ret) {
+        const World *w = m->world;
         size_t n = 0;
 
-        for (unsigned i = 0; i < w->n_trackers; i++)
+        for (unsigned i = 0; i < w->n_trackers && !m->no_tracker; i++)
                 machine_endpoint(w->machines[w->n_users + i], &ret[n++]);
         return n;
 }
@@ -110,7 +116,7 @@ static int daemon_start(Machine *m) {
                 .callbacks = &parts_callbacks,
                 .userdata = m};
         EndpointKey trackers[MACHINES_MAX];
-        size_t n = find_trackers(m->world, trackers);
+        size_t n = find_trackers(m, trackers);
         int r;
 
         r = store_open(m->dir, m->loop, &m->store);
@@ -177,6 +183,7 @@ void machine_endpoint(const Machine *m, EndpointKey *ret) {
 
 static void program_free(Machine *m) {
         host_close(m->host);
+        (void)host_hear(m->host, NULL, NULL);
         if (m->kind == MACHINE_DAEMON)
                 daemon_free(m);
         else
@@ -243,6 +250,7 @@ static void on_finished(void *userdata) {
 
 static void daemon_stop(Machine *m) {
         (void)store_commit(m->store);
+        machine_lan_stop(m);
         host_close(m->host);
         parts_stop(m->parts);
         if (net_finish(m->parts->net, FINISH_TIME, on_finished, m) < 0)
@@ -305,6 +313,12 @@ void machine_lose_disk(Machine *m) {
         ledger_mail_lost(m);
 }
 
+/* What clock_watch_new() tells of; its monotonic clock has gone on. */
+static void machine_woke(Machine *m) {
+        if (m->running && !m->stopping && m->kind == MACHINE_DAEMON)
+                parts_woke(m->parts, 0);
+}
+
 static void on_awake(void *userdata) {
         Machine *m = userdata;
 
@@ -312,6 +326,7 @@ static void on_awake(void *userdata) {
         machine_disturbed(m);
         host_set_up(m->host, true, loop_now(m->loop));
         world_trace(m->world, m, "is awake");
+        machine_woke(m);
 }
 
 void machine_suspend(Machine *m, usec_t time) {
@@ -329,24 +344,56 @@ void machine_step_clock(Machine *m, int64_t by) {
         machine_disturbed(m);
         m->skew += by;
         loop_virtual_step_realtime(m->loop, by);
+        if (m->asleep)
+                return;
+        machine_enter(m);
+        machine_woke(m);
+        machine_leave(m);
 }
 
 static void set_address(const Machine *m, char ret[static 32]) {
         snprintf(ret, 32, "10.%u.%u.%u", m->n_moves / 250, m->n_moves % 250, m->number + 1);
 }
 
-void machine_move(Machine *m) {
+static void move(Machine *m, unsigned lan) {
         char address[32];
 
         machine_disturbed(m);
-        m->n_moves++;
+        m->n_moves += m->kind != MACHINE_TRACKER; /* people know where that is */
         set_address(m, address);
         machine_enter(m);
-        world_trace(m->world, m, "moves to %s", address);
+        world_trace(m->world, m, "moves to %s on LAN %u", address, lan);
+        host_set_lan(m->host, lan, m->world->now);
         host_set_address(m->host, address, m->world->now);
-        if (m->running && m->kind == MACHINE_DAEMON && account_is_active(m->parts->account))
+        if (m->running && m->kind == MACHINE_TRACKER)
+                (void)host_listen(m->host, WORLD_PORT, on_session, m);
+        else if (m->running && account_is_active(m->parts->account))
                 listen_as_daemon(m);
         machine_leave(m);
+        machine_network_changed(m);
+}
+
+void machine_tell_trackers(Machine *m) {
+        EndpointKey trackers[MACHINES_MAX];
+
+        if (!m->no_tracker || m->destroyed)
+                return;
+        machine_disturbed(m);
+        m->no_tracker = false;
+        if (!m->running || m->stopping)
+                return;
+        machine_enter(m);
+        parts_set_trackers(m->parts, trackers, find_trackers(m, trackers));
+        user_publish(m->user);
+        machine_leave(m);
+}
+
+void machine_move(Machine *m) {
+        move(m, host_lan(m->host));
+}
+
+void machine_move_to_lan(Machine *m, unsigned lan) {
+        move(m, lan);
 }
 
 /* Making it */
@@ -370,6 +417,7 @@ int machine_new(World *w, MachineKind kind, const char *name, Machine **ret) {
                         .mailbox_bytes = 8 << 20,
                         .stamp_bits = STAMP_BITS}};
         snprintf(m->name, sizeof(m->name), "%s", name);
+        m->called = m->name;
         set_address(m, address);
         sign_key_generate(&m->key);
         m->dir = fs_join(w->dir, name);
@@ -410,6 +458,8 @@ void machine_end(Machine *m) {
 }
 
 Machine *machine_free(Machine *m) {
+        if (m->host)
+                (void)host_hear(m->host, NULL, NULL);
         loop_timer_free(m->retry);
         loop_timer_free(m->awake);
         loop_virtual_free(m->loop);

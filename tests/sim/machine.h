@@ -19,3 +19,10 @@ void machine_settle(Machine *m);
 
 /* Where a tracker is. */
 void machine_endpoint(const Machine *m, EndpointKey *ret);
+
+/* machine-lan.c: while the user is logged in */
+void machine_lan_start(Machine *m);
+void machine_lan_stop(Machine *m);
+
+/* Its cable or its address. */
+void machine_network_changed(Machine *m);

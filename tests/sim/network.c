@@ -7,62 +7,33 @@
 #include <utlist.h>
 
 #include "loop-virtual.h"
+#include "network-private.h"
 
 /* SYN is sent again after this, then after twice as long, … */
 #define SYN_AGAIN USEC_PER_SEC
 
-struct Host {
-        Network *network;
-        unsigned number;
-        Loop *loop;
-        const HostCallbacks *callbacks; /* NULL: of a test on one loop */
-        void *userdata;
-        char address[HOST_SIZE];
-        bool down, nat;
-};
-
-typedef struct Listening {
+struct Listening {
         Host *owner;
         char host[HOST_SIZE];
         uint16_t port;
         NetworkAcceptFn fn;
         void *userdata;
-        struct Listening *prev, *next;
-} Listening;
+        Listening *prev, *next;
+};
 
 /* A connection that a machine has not accepted yet. */
-typedef struct Accepting {
+struct Accepting {
         const Listening *by;
         Transport *transport;
         LoopTimer *timer;
-        struct Accepting *prev, *next;
-} Accepting;
+        Accepting *prev, *next;
+};
 
-typedef struct Wire {
+struct Wire {
         Pipe *pipe;
         Host *ends[2];
         bool left_behind; /* one of them has moved */
-        struct Wire *prev, *next;
-} Wire;
-
-/* From one host to another. */
-typedef struct Lane {
-        usec_t free; /* when what was sent before is through */
-        bool cut;
-} Lane;
-
-struct Network {
-        Loop *loop;
-        PipeOptions options;
-        Host anybody; /* who connects without being a machine */
-        Host *hosts[HOSTS_MAX];
-        unsigned n_hosts;
-        Path path;
-        Lane lanes[HOSTS_MAX][HOSTS_MAX];
-        Listening *listening;
-        Accepting *accepting;
-        Wire *wires;
-        unsigned n_dialled, n_connecting, most_at_once;
+        Wire *prev, *next;
 };
 
 /* Begins with the Net, as every implementation does. */
@@ -79,12 +50,16 @@ struct Connect {
         void *userdata;
 };
 
-static Lane *lane_between(const Host *from, const Host *to) {
-        return &from->network->lanes[from->number][to->number];
+bool host_is_routed(const Host *h) {
+        return h->lan == h->home || (h->network->joined && h->lan > 0 && h->home > 0);
 }
 
 static bool is_through(const Host *from, const Host *to) {
-        return !from->down && !to->down && !lane_between(from, to)->cut;
+        if (host_is_off(from) || host_is_off(to) || lane_between(from, to)->cut)
+                return false;
+        if (is_one_lan(from, to) || (from->lan == 0 && to->lan == 0))
+                return true;
+        return !from->network->no_router && host_is_routed(from) && host_is_routed(to);
 }
 
 static Listening *network_find(const Network *n, const char *host, uint16_t port) {
@@ -105,10 +80,9 @@ static const Host *find_host(const Network *n, const char *address) {
 
 /* Wires between machines */
 
-static usec_t wire_delay(void *userdata, unsigned end, size_t size, usec_t now) {
-        const Wire *w = userdata;
-        Network *n = w->ends[end]->network;
-        Lane *lane = lane_between(w->ends[end], w->ends[!end]);
+usec_t lane_delay(const Host *from, const Host *to, size_t size, usec_t now) {
+        Network *n = from->network;
+        Lane *lane = lane_between(from, to);
         usec_t delay = n->path.latency;
 
         if (n->path.jitter > 0)
@@ -118,6 +92,12 @@ static usec_t wire_delay(void *userdata, unsigned end, size_t size, usec_t now) 
                 delay += lane->free - now;
         }
         return delay;
+}
+
+static usec_t wire_delay(void *userdata, unsigned end, size_t size, usec_t now) {
+        const Wire *w = userdata;
+
+        return lane_delay(w->ends[end], w->ends[!end], size, now);
 }
 
 static bool wire_call(void *userdata, unsigned end, size_t n) {
@@ -144,7 +124,7 @@ static void wire_update(Wire *w, usec_t now) {
 }
 
 /* Of all, or of those of one host. */
-static void update_wires(Network *n, const Host *h, usec_t now) {
+void network_update_wires(Network *n, const Host *h, usec_t now) {
         Wire *w;
 
         DL_FOREACH (n->wires, w)
@@ -473,13 +453,16 @@ void host_set_address(Host *h, const char *address, usec_t now) {
         DL_FOREACH (h->network->wires, w)
                 w->left_behind |= w->ends[0] == h || w->ends[1] == h;
         snprintf(h->address, sizeof(h->address), "%s", address);
+        h->home = h->lan;
         host_close(h);
-        update_wires(h->network, h, now);
+        network_update_wires(h->network, h, now);
 }
 
 void host_set_up(Host *h, bool up, usec_t now) {
         h->down = !up;
-        update_wires(h->network, h, now);
+        if (!up)
+                host_drop_datagrams(h);
+        network_update_wires(h->network, h, now);
 }
 
 void host_lose(Host *h) {
@@ -501,7 +484,7 @@ void network_set_path(Network *n, const Path *path) {
 
 void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now) {
         lane_between(from, to)->cut = cut;
-        update_wires(n, from, now);
+        network_update_wires(n, from, now);
 }
 
 bool network_is_cut(const Host *from, const Host *to) {

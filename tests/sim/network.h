@@ -6,7 +6,9 @@
  * pipes. Hosts go off-line without a word, as machines do.
  *
  * Tests on one loop name hosts by text. In a world of machines each host has a loop, an address and
- * paths to the others, which are slow, narrow, or cut in one direction.
+ * paths to the others, which are slow, narrow, or cut in one direction. It may be on a LAN, where
+ * what one says as a datagram is heard by all. A router passes connections between LANs and to the
+ * hosts that are on none, and no datagrams.
  */
 
 #include "pipe-transport.h"
@@ -14,6 +16,8 @@
 #include "net/connect.h"
 
 #define HOSTS_MAX 32
+#define LANS_MAX 4
+#define LAN_PORT 6004
 
 typedef struct Network Network;
 typedef struct Host Host;
@@ -67,8 +71,8 @@ void host_close(Host *h);
 
 const char *host_address(const Host *h);
 
-/* What is connected by the old one stays behind: nothing gets through, and nobody says so. What
- * listens has to listen again. */
+/* An address of the LAN that it is on. What is connected by the old one stays behind: nothing gets
+ * through, and nobody says so. What listens has to listen again. */
 void host_set_address(Host *h, const char *address, usec_t now);
 
 /* Nobody reaches it, and it reaches nobody; it sleeps, or has no power. */
@@ -94,3 +98,45 @@ bool network_is_cut(const Host *from, const Host *to);
 
 /* Connections between the two end at once. */
 void network_reset(Network *n, const Host *a, const Host *b);
+
+/* LANs */
+
+/* FROM is where the datagram comes from, or says that it does. */
+typedef void (*HostHearFn)(void *userdata, const SockAddr *from, Bytes datagram);
+
+/* 1 to LANS_MAX, or 0: none, as at the beginning. The address stays, so that no router finds it
+ * until it has another one or is back. */
+void host_set_lan(Host *h, unsigned lan, usec_t now);
+unsigned host_lan(const Host *h);
+
+/* Its cable: without it nobody reaches it, as when it is down. */
+void host_plug(Host *h, bool in, usec_t now);
+
+/* The router finds it: it is on none, or its address is of the LAN that it is on. */
+bool host_is_routed(const Host *h);
+
+/* They are on one LAN, and nothing is wrong with either. */
+bool host_is_near(const Host *a, const Host *b);
+
+/* FN is called for what others on the LAN say from now on; with NULL nobody is, as has to be before
+ * the host's loop ends. A host that is down hears nothing. */
+int host_hear(Host *h, HostHearFn fn, void *userdata);
+
+/* To all others on the LAN, from its own address, or AS another, which counts for nothing where
+ * that is elsewhere. -ENETUNREACH: there is no LAN. */
+int host_say(const Host *h, const char *as, Bytes datagram, usec_t now);
+
+/* All LANs are one, or are those that they were. */
+void network_join_lans(Network *n, bool joined, usec_t now);
+
+/* Without it, hosts reach those on their LAN, and those that are on none one another. */
+void network_set_router(Network *n, bool up, usec_t now);
+
+/* For each that hears it, by itself: */
+typedef struct LanFaults {
+        unsigned lost, doubled; /* of 100 datagrams */
+        usec_t late; /* up to so much: they overtake one another */
+} LanFaults;
+
+/* Of all LANs, from now on. */
+void network_set_lan_faults(Network *n, const LanFaults *faults);

@@ -134,7 +134,8 @@ static void turn_page(Shown *s) {
 /* From the newest to the oldest. */
 static void show(Shown *s) {
         User *u = s->user;
-        ChatListMessages args = {.with = s->with->machine->name, .limit = PAGE};
+        char ref[USER_REF_SIZE];
+        ChatListMessages args = {.with = user_ref(s->with, ref), .limit = PAGE};
         bool more = true;
         ChatError e;
 

@@ -193,6 +193,11 @@ void ledger_mail_doubted(Machine *m) {
 /* When all is quiet */
 
 /* For those who are. */
+/* Else a receipt waits for the next link. */
+static bool has_mailbox(const User *u) {
+        return !u->machine->no_tracker;
+}
+
 static void check_rows(User *u, DbTxn *txn) {
         uint32_t at = 0;
 
@@ -204,7 +209,7 @@ static void check_rows(User *u, DbTxn *txn) {
                 if (contact_get_by_number(txn, at, &c) <= 0)
                         continue;
                 to = ledger_find_user(user_ledger(u), c.account);
-                if (to && !to->machine->destroyed)
+                if (to && !to->machine->destroyed && has_mailbox(u) && has_mailbox(to))
                         FAIL(u, "mail-drains", "has %s for %s",
                                 mail_owed_next(txn, &(MailOwed){.account = at}, &owed) > 0
                                         ? "a receipt"

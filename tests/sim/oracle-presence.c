@@ -135,6 +135,18 @@ void presence_note(User *u, const User *other, Presence presence) {
         u->others[i].presence = presence;
 }
 
+/* Whoever is on the same LAN is shown as that. */
+static void check_via(User *u, const User *other) {
+        const ChatPeer *p = chat_get_object(u->machine->parts->chat, other->account_text);
+        bool lan = false;
+
+        for (size_t i = 0; p && p->via[i]; i++)
+                lan |= streq(p->via[i], "lan");
+        if (p && lan != host_is_near(u->machine->host, other->machine->host))
+                FAIL(u, lan ? "lan-true" : "lan-found", "%s is %s as on the LAN",
+                        other->machine->name, lan ? "shown" : "not shown");
+}
+
 void presence_check_quiet(User *u) {
         const World *w = u->machine->world;
 
@@ -155,6 +167,8 @@ void presence_check_quiet(User *u) {
                 if (known && (!shown || !streq(shown, "online")))
                         FAIL(u, "presence-true", "%s runs and is shown as %s", other->machine->name,
                                 shown ?: "nothing");
+                if (!w->is_slow)
+                        check_via(u, other);
         }
 }
 

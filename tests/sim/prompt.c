@@ -40,10 +40,6 @@ struct Prompt {
         Seen sessions[MACHINES_MAX][MACHINES_MAX]; /* daemon, tracker: numbers */
 };
 
-static usec_t later(usec_t a, usec_t b) {
-        return MAX(a, b);
-}
-
 static Letter **awaited_of(Prompt *p, const Letter *l) {
         return &p->awaited[l->to->machine->number];
 }
@@ -67,7 +63,7 @@ void prompt_done(Prompt *p, Letter *l) {
 /* Machines */
 
 static usec_t trackers_calm_since(const World *w) {
-        usec_t since = 0;
+        usec_t since = w->no_router ? USEC_INFINITY : 0;
 
         for (unsigned i = 0; i < w->n_trackers; i++) {
                 const Machine *t = w->machines[w->n_users + i];
@@ -97,12 +93,13 @@ static usec_t unblocked_at(const Letter *l) {
         return at > 0 ? usec_add(at, CALM) : 0;
 }
 
-static usec_t due(const World *w, const Letter *l) {
+static usec_t due_by_trackers(const World *w, const Letter *l) {
         const Machine *from = l->from->machine, *to = l->to->machine;
         usec_t trackers, all, others;
 
-        if (!from->running || !to->running || is_blocked(l))
-                return USEC_INFINITY; /* most wait for that, and nothing else is to be looked at */
+        if (from->no_tracker || to->no_tracker || !host_is_routed(from->host) ||
+                !host_is_routed(to->host))
+                return USEC_INFINITY;
         trackers = trackers_calm_since(w);
         others = later(usec_add(trackers, CALM_ENOUGH), calm_at(to, CALM_ENOUGH));
         if (unblocked_at(l) < from->started && machine_calm_since(from) <= from->started &&
@@ -110,6 +107,22 @@ static usec_t due(const World *w, const Letter *l) {
                 return later(from->started, l->kept_at) + SOON_AFTER_START;
         all = later(usec_add(trackers, CALM), later(calm_at(to, CALM), calm_at(from, CALM)));
         return usec_add(later(later(all, unblocked_at(l)), l->kept_at), SOON);
+}
+
+/* The trackers may be dead, or not for him. */
+static usec_t due_on_lan(const World *w, const Letter *l) {
+        const Machine *from = l->from->machine, *to = l->to->machine;
+        usec_t both = later(calm_at(to, CALM), calm_at(from, CALM));
+
+        if (w->lossy || !host_is_near(from->host, to->host))
+                return USEC_INFINITY;
+        return usec_add(later(later(both, unblocked_at(l)), l->kept_at), SOON);
+}
+
+static usec_t due(const World *w, const Letter *l) {
+        if (!l->from->machine->running || !l->to->machine->running || is_blocked(l))
+                return USEC_INFINITY; /* most wait for that, and nothing else is to be looked at */
+        return MIN(due_by_trackers(w, l), due_on_lan(w, l));
 }
 
 static void look_at(World *w, const Letter *l) {
@@ -140,6 +153,7 @@ static bool is_ready(const Machine *m, unsigned tracker) {
 static void look_at_session(World *w, Seen *seen, const Machine *m, unsigned tracker) {
         const Machine *t = w->machines[w->n_users + tracker];
         usec_t calm = later(machine_calm_since(m), machine_calm_since(t));
+        bool routed = !w->no_router && host_is_routed(m->host) && host_is_routed(t->host);
         bool ready = is_ready(m, tracker);
 
         if (ready != seen->ready) {
@@ -150,8 +164,8 @@ static void look_at_session(World *w, Seen *seen, const Machine *m, unsigned tra
         if (m->started >= seen->since)
                 seen->lasted = false; /* another program */
         /* What was wrong was over before the back-off had grown. */
-        if (!w->is_slow && !ready && seen->lasted && later(calm, t->started) <= seen->since &&
-                w->now > seen->since + SESSION_SOON)
+        if (!w->is_slow && routed && !ready && seen->lasted &&
+                later(calm, t->started) <= seen->since && w->now > seen->since + SESSION_SOON)
                 world_fail(w, "session-late", "%s is not back at %s, and nothing is in its way",
                         m->name, t->name);
 }

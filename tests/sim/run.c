@@ -7,6 +7,7 @@
 #include <malloc.h>
 
 #include "faults.h"
+#include "intruder.h"
 #include "ledger.h"
 #include "user.h"
 #include "world.h"
@@ -43,8 +44,30 @@ static bool is_anybody_asleep(const World *w) {
         return false;
 }
 
+/* Who knows no tracker is found on the LAN or nowhere, and called in vain where that takes more
+ * than the seconds that a call may. */
+static void make_findable(Machine *m) {
+        if (!m->no_tracker)
+                return;
+        if (host_lan(m->host) == 0)
+                machine_move_to_lan(m, 1);
+        if (m->world->is_slow)
+                world_set_path(m->world, &(Path){.latency = WORLD_LATENCY});
+}
+
+/* All who are on a LAN are on one. */
+static void make_lans_good(World *w) {
+        world_join_lans(w, true);
+        world_set_router(w, true);
+        world_set_lan_faults(w, &(LanFaults){});
+        intruder_stop(w);
+        for (unsigned i = 0; i < w->n_users; i++)
+                make_findable(w->machines[i]);
+}
+
 static void make_all_good(World *w) {
         world_heal_all(w);
+        make_lans_good(w);
         for (unsigned i = 0; i < w->n_machines; i++)
                 machine_forgive(w->machines[i]);
 }
@@ -186,6 +209,20 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
         case VERB_NETWORK:
                 world_set_path(w, &path);
                 break;
+        case VERB_LANS_JOIN:
+        case VERB_LANS_PART:
+                world_join_lans(w, a->verb == VERB_LANS_JOIN);
+                break;
+        case VERB_ROUTER_OFF:
+        case VERB_ROUTER_ON:
+                world_set_router(w, a->verb == VERB_ROUTER_ON);
+                break;
+        case VERB_LAN_FAULTS:
+                world_set_lan_faults(w,
+                        &(LanFaults){.lost = (unsigned)MIN(a->n, (uint64_t)100),
+                                .doubled = (unsigned)MIN(a->n, (uint64_t)100),
+                                .late = a->t});
+                break;
         default:
                 assert(false);
         }
@@ -273,9 +310,34 @@ static void perform_on_machine(const Action *a, Machine *m) {
         case VERB_NAT_OFF:
                 machine_set_nat(m, a->verb == VERB_NAT_ON);
                 break;
+        case VERB_LAN_MOVE:
+                machine_move_to_lan(m, (unsigned)a->n);
+                break;
+        case VERB_LAN_SWITCH:
+                machine_switch_to_lan(m, (unsigned)a->n);
+                break;
+        case VERB_UNPLUG:
+        case VERB_PLUG:
+                machine_plug(m, a->verb == VERB_PLUG);
+                break;
+        case VERB_NO_TRACKER:
+                m->no_tracker |= m->starts == 0;
+                break;
+        case VERB_PUBLISH:
+                machine_tell_trackers(m);
+                break;
         default:
                 assert(false);
         }
+}
+
+static void perform_by_intruder(World *w, const Action *a) {
+        if (a->verb == VERB_INTRUDER_COMES)
+                intruder_come(w, (unsigned)a->n);
+        else if (a->verb == VERB_INTRUDER_STOPS)
+                intruder_stop(w);
+        else
+                intruder_do(w, a->verb - VERB_REPLAY + TRICK_REPLAY);
 }
 
 static void perform(Run *run, const Action *a) {
@@ -291,8 +353,12 @@ static void perform(Run *run, const Action *a) {
                 perform_on_old_device(a, m->old, m->device_known);
                 break;
         case VERB_START ... VERB_RENEW:
-        case VERB_MOVE ... VERB_NAT_OFF:
+        case VERB_MOVE ... VERB_PUBLISH:
                 perform_on_machine(a, m);
+                break;
+        case VERB_CALLED:
+                if (m->starts == 0)
+                        m->called = other->name;
                 break;
         case VERB_DISK_FULL ... VERB_DISK_GOOD:
                 perform_on_disk(a, m);
@@ -300,8 +366,11 @@ static void perform(Run *run, const Action *a) {
         case VERB_DISK_LOST ... VERB_LIES_NO_MORE:
                 perform_on_tracker(a, m);
                 break;
-        case VERB_CUT ... VERB_NETWORK:
+        case VERB_CUT ... VERB_LAN_FAULTS:
                 perform_on_network(w, a, m, other);
+                break;
+        case VERB_INTRUDER_COMES ... VERB_INTRUDER_STOPS:
+                perform_by_intruder(w, a);
                 break;
         case VERB_QUIET:
                 quiet(run);

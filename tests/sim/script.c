@@ -40,6 +40,13 @@ static const struct {
         [VERB_MOVE] = {"X moves"},
         [VERB_NAT_ON] = {"X is behind a NAT"},
         [VERB_NAT_OFF] = {"X is reachable"},
+        [VERB_LAN_MOVE] = {"X moves to LAN L"},
+        [VERB_LAN_SWITCH] = {"X is switched to LAN L"},
+        [VERB_UNPLUG] = {"X is unplugged"},
+        [VERB_PLUG] = {"X is plugged in"},
+        [VERB_NO_TRACKER] = {"A knows no tracker"},
+        [VERB_PUBLISH] = {"A hears of the trackers"},
+        [VERB_CALLED] = {"A bears B's name"},
         [VERB_DISK_FULL] = {"X's disk is full"},
         [VERB_DISK_FAILS] = {"X's disk fails[ N times]", 1},
         [VERB_DISK_SLOW] = {"X's disk takes T"},
@@ -60,6 +67,17 @@ static const struct {
         [VERB_HEAL] = {"X and Y are joined"},
         [VERB_HEAL_ALL] = {"all are joined"},
         [VERB_NETWORK] = {"the network takes T, up to U more, and carries N bytes/s"},
+        [VERB_LANS_JOIN] = {"the LANs are one"},
+        [VERB_LANS_PART] = {"the LANs are apart"},
+        [VERB_ROUTER_OFF] = {"the router is off"},
+        [VERB_ROUTER_ON] = {"the router is on"},
+        [VERB_LAN_FAULTS] = {"LANs lose and double N of 100, up to T late"},
+        [VERB_INTRUDER_COMES] = {"an intruder comes to LAN L"},
+        [VERB_REPLAY] = {"the intruder replays beacons"},
+        [VERB_ALTER] = {"the intruder alters beacons"},
+        [VERB_CLAIM_NAMES] = {"the intruder claims names"},
+        [VERB_FLOOD] = {"the intruder floods"},
+        [VERB_INTRUDER_STOPS] = {"the intruder stops"},
         [VERB_QUIET] = {"quiet"},
 };
 
@@ -194,6 +212,7 @@ void action_print(const Script *s, const Action *a, FILE *f) {
                         fputs(script_name(s->n_users, a->b, name), f);
                         break;
                 case 'N':
+                case 'L':
                         fprintf(f, "%" PRIu64, a->n);
                         break;
                 case 'T':
@@ -246,6 +265,16 @@ static const char *parse_number(Parser *p, const char *text, uint64_t *ret) {
                         return fail(p, text, "a smaller number");
         if (at == text)
                 return fail(p, text, "a number");
+        *ret = n;
+        return at;
+}
+
+static const char *parse_lan(Parser *p, const char *text, uint64_t *ret) {
+        uint64_t n;
+        const char *at = parse_number(p, text, &n);
+
+        if (!at || n > SCRIPT_LANS_MAX)
+                return fail(p, text, "the number of a LAN, or 0");
         *ret = n;
         return at;
 }
@@ -341,6 +370,9 @@ static const char *parse_phrase(Parser *p, const char *phrase, const char *text,
                         break;
                 case 'N':
                         at = parse_number(p, at, &a->n);
+                        break;
+                case 'L':
+                        at = parse_lan(p, at, &a->n);
                         break;
                 case 'T':
                         at = parse_time(p, at, &a->t);

@@ -27,6 +27,7 @@
 
 #define SCRIPT_USERS_MAX 16
 #define SCRIPT_TRACKERS_MAX 4
+#define SCRIPT_LANS_MAX 4
 #define SCRIPT_NAME_SIZE 16
 
 typedef enum Verb {
@@ -55,6 +56,13 @@ typedef enum Verb {
         VERB_MOVE,
         VERB_NAT_ON,
         VERB_NAT_OFF,
+        VERB_LAN_MOVE,
+        VERB_LAN_SWITCH,
+        VERB_UNPLUG,
+        VERB_PLUG,
+        VERB_NO_TRACKER,
+        VERB_PUBLISH,
+        VERB_CALLED,
         VERB_DISK_FULL,
         VERB_DISK_FAILS,
         VERB_DISK_SLOW,
@@ -75,6 +83,17 @@ typedef enum Verb {
         VERB_HEAL,
         VERB_HEAL_ALL,
         VERB_NETWORK,
+        VERB_LANS_JOIN,
+        VERB_LANS_PART,
+        VERB_ROUTER_OFF,
+        VERB_ROUTER_ON,
+        VERB_LAN_FAULTS,
+        VERB_INTRUDER_COMES,
+        VERB_REPLAY, /* as Trick from here on */
+        VERB_ALTER,
+        VERB_CLAIM_NAMES,
+        VERB_FLOOD,
+        VERB_INTRUDER_STOPS,
         VERB_QUIET,
         _VERB_MAX,
 } Verb;
@@ -118,12 +137,12 @@ void script_done(Script *s);
 const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
 
 /* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'Z',
- * 'N', 'T', 'U'. */
+ * 'N', 'L', 'T', 'U'. */
 bool verb_has(Verb v, char letter);
 
 /* The number that N has when the story does not say it. */
 uint64_t verb_default(Verb v);
 
 /* Every phrase on a line. A and B stand for users, X and Y for any machine, Z for a tracker, N for
- * a number, T and U for times. */
+ * a number, L for that of a LAN or 0 for none, T and U for times. */
 void script_print_phrases(FILE *f);

@@ -13,6 +13,7 @@
 #include "util/table.h"
 
 typedef struct Prompt Prompt; /* prompt.h */
+typedef struct Nearby Nearby; /* nearby.h */
 
 typedef enum Cancelling {
         CANCEL_NOT,
@@ -31,6 +32,8 @@ typedef struct Letter {
         /* Between the sender and his program. */
         bool asked; /* at least once */
         bool waiting; /* for an answer of the program that runs */
+        bool by_name; /* that two claim: it has to be refused */
+        bool refused; /* for that */
         bool accepted;
         Cancelling cancelling;
 
@@ -145,6 +148,7 @@ typedef struct Sealed {
 struct Ledger {
         World *world;
         Prompt *prompt;
+        Nearby *nearby;
         Letter *letters; /* by id */
         Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
         Sealed *sealed;
@@ -156,6 +160,10 @@ static inline void *must(void *p) {
         if (!p)
                 abort();
         return p;
+}
+
+static inline usec_t later(usec_t a, usec_t b) {
+        return MAX(a, b);
 }
 
 static inline Ledger *user_ledger(const User *u) {
@@ -195,6 +203,11 @@ Letter *letter_new(User *from, User *to);
 /* NULL: nobody has written such a one. */
 Letter *letter_find(const Ledger *l, const Uuid *id);
 Letter *letter_find_text(const Ledger *l, const char *id);
+
+/* How others mean him: by his name, or by his account where somebody else bears the name; "" where
+ * he has none so far. */
+#define USER_REF_SIZE (BASE32_KEY_SIZE + 2)
+const char *user_ref(const User *u, char buf[static USER_REF_SIZE]);
 
 /* NULL: nobody has registered it. */
 User *ledger_find_user(const Ledger *l, const uint8_t *account);

@@ -6,6 +6,8 @@
 
 #include <utlist.h>
 
+#include "directory/lan.h"
+#include "faults.h"
 #include "truth.h"
 
 /* Until what was not answered well is asked again: from the first to so much more. */
@@ -60,7 +62,7 @@ static bool has_account(User *u) {
                 FAIL(u, "account-lost", "was %s and is \"%s\"", u->account_text, s.account);
         if (!s.name[0])
                 return false;
-        if (!streq(s.name, u->machine->name))
+        if (!streq(s.name, u->machine->called))
                 FAIL(u, "account-lost", "is called %s", s.name);
         u->registered = true;
         snprintf(u->account_text, sizeof(u->account_text), "%s", s.account);
@@ -82,13 +84,91 @@ static void on_registered(void *userdata, const ChatError *e) {
         user_ask_again(u);
 }
 
+/* For the LAN alone, while he knows trackers. */
+static bool is_unpublished(const User *u) {
+        return !u->machine->no_tracker && account_is_lan_only(u->machine->parts->account);
+}
+
+void user_publish(User *u) {
+        user_ask_again(u);
+}
+
 static void register_account(User *u) {
-        ChatRegister args = {.name = u->machine->name, .password = "", .no_password = true};
+        ChatRegister args = {.name = u->machine->called,
+                .password = "",
+                .no_password = true,
+                .no_tracker = u->machine->no_tracker};
 
         if (u->registering)
                 return;
         u->registering = true;
         chat_register(u->machine->parts->chat, &args, on_registered, u);
+}
+
+/* Names */
+
+static bool bears_name_of(const Machine *m, const User *u) {
+        return m != u->machine && streq(m->called, u->machine->called);
+}
+
+static bool is_rivalled(const User *u) {
+        const World *w = u->machine->world;
+
+        for (unsigned i = 0; i < w->n_users; i++)
+                if (bears_name_of(w->machines[i], u))
+                        return true;
+        return false;
+}
+
+const char *user_ref(const User *u, char buf[static USER_REF_SIZE]) {
+        if (!is_rivalled(u))
+                return u->machine->called;
+        snprintf(buf, USER_REF_SIZE, u->account_text[0] ? "@%s" : "%s", u->account_text);
+        return buf;
+}
+
+static bool has_met(const User *u, const User *other) {
+        return mail_between(u, other)->n_kept > 0 || mail_between(other, u)->n_arrived > 0;
+}
+
+/* Nothing has happened to either for a while, and U's program shows M's user on the LAN. */
+static bool is_found(const User *u, const Machine *m) {
+        const Machine *self = u->machine;
+        LanPerson person;
+
+        return u->registered && m->user->registered && host_is_near(self->host, m->host) &&
+                self->world->now > usec_add(machine_calm_since(self), USEC_PER_MINUTE) &&
+                self->world->now > usec_add(machine_calm_since(m), USEC_PER_MINUTE) &&
+                directory_lan_get(self->parts->directory, m->user->account, &person);
+}
+
+/* Two strangers on the LAN bear the name that TO bears: which one is meant by it? */
+static bool is_ambiguous(const User *u, const User *to) {
+        const World *w = u->machine->world;
+        bool any = false;
+
+        if (has_met(u, to) || !is_found(u, to->machine))
+                return false;
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const Machine *m = w->machines[i];
+
+                if (!bears_name_of(m, to))
+                        continue;
+                if (has_met(u, m->user) || !is_found(u, m))
+                        return false;
+                any = true;
+        }
+        return any;
+}
+
+/* Whom U has written to is meant by the name, whoever else bears it, unless U knows that one. */
+static bool is_pinned(const User *u, const User *to) {
+        const World *w = u->machine->world;
+
+        for (unsigned i = 0; i < w->n_users; i++)
+                if (bears_name_of(w->machines[i], to) && has_met(u, w->machines[i]->user))
+                        return false;
+        return mail_between(u, to)->n_kept > 0;
 }
 
 /* Sending */
@@ -100,6 +180,14 @@ static void on_sent(void *userdata, const ChatError *e, const char *id) {
         if (!is_heard(u))
                 return;
         l->waiting = false;
+        if (e && l->by_name && streq(e->name, "AmbiguousName")) {
+                TRACE(u, "is told that two are called %s", l->to->machine->called);
+                l->refused = true;
+                user_ask_again(u);
+                return;
+        }
+        if (!e && l->by_name)
+                FAIL(u, "ambiguous-accepted", "\"%s\" is for one of two", l->text);
         if (!take_answer(u, l->text, e))
                 return;
         if (!streq(id, l->id_text))
@@ -112,7 +200,8 @@ static void on_sent(void *userdata, const ChatError *e, const char *id) {
 }
 
 static void send_letter(User *u, Letter *l) {
-        ChatSend args = {.to = l->to->machine->name,
+        char ref[USER_REF_SIZE];
+        ChatSend args = {.to = user_ref(l->to, ref),
                 .text = l->text,
                 .id = l->id_text,
                 .expires = l->worthless};
@@ -125,6 +214,13 @@ static void send_letter(User *u, Letter *l) {
         if (l->worthless > 0 && l->worthless <= loop_realtime(u->machine->loop)) {
                 TRACE(u, "is too late with \"%s\"", l->text);
                 DL_DELETE(u->open, l);
+                return;
+        }
+        l->by_name = !l->refused && is_ambiguous(u, l->to);
+        if (l->by_name || is_pinned(u, l->to))
+                args.to = l->to->machine->called;
+        if (!args.to[0]) {
+                user_ask_again(u); /* he cannot have told anybody who he is */
                 return;
         }
         l->asked = l->waiting = true;
@@ -248,9 +344,10 @@ static void on_blocked(void *userdata, const ChatError *e) {
 /* Again until the program has said that it is so. */
 static void set_block(Mail *m) {
         Chat *chat = m->to->machine->parts->chat;
-        const char *name = m->from->machine->name;
+        char ref[USER_REF_SIZE];
+        const char *name = user_ref(m->from, ref);
 
-        if (m->block_waiting || m->blocked == m->block_wanted)
+        if (m->block_waiting || m->blocked == m->block_wanted || !name[0])
                 return;
         m->block_waiting = true;
         m->block_asked = m->block_wanted;
@@ -278,10 +375,10 @@ static void on_again(void *userdata) {
         u->again_set = false;
         if (!u->running)
                 return;
-        if (!has_account(u)) {
+        if (!has_account(u) || is_unpublished(u))
                 register_account(u);
+        if (!u->registered)
                 return;
-        }
         client_registered(u);
         DL_FOREACH_SAFE (u->open, l, tmp)
                 if (!l->waiting)
@@ -321,7 +418,7 @@ void user_ended(User *u) {
 bool user_is_content(const User *u) {
         const World *w = u->machine->world;
 
-        if (!u->running || !u->registered || u->open || !client_is_content(u))
+        if (!u->running || !u->registered || is_unpublished(u) || u->open || !client_is_content(u))
                 return false;
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Mail *m = mail_between(w->machines[i]->user, u);

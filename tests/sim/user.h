@@ -33,5 +33,8 @@ void user_listen(User *u, bool on); /* the client that hears signals; it reads o
 void user_block(User *u, User *whom, bool block);
 void user_read_on(User *u); /* the client that only reads events, and acknowledges them */
 
+/* He knows trackers now. */
+void user_publish(User *u);
+
 /* Nothing that he wants is left to ask or to be answered. */
 bool user_is_content(const User *u);

@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdarg.h>
 
+#include "intruder.h"
 #include "ledger.h"
 #include "loop-virtual.h"
 #include "machine.h"
@@ -14,8 +15,6 @@
 
 /* Who has so many turns without any time passing will have them for ever. */
 #define TURNS_AT_ONCE 200000
-
-#define LATENCY (20 * USEC_PER_MSEC)
 
 static const char *const names[] = {"alice", "bob", "carol", "dave", "erin", "frank", "grace",
         "heidi", "ivan", "judy", "kim", "leo"};
@@ -248,7 +247,7 @@ int world_new(const WorldOptions *options, World **ret) {
                 world_free(w);
                 return r;
         }
-        network_set_path(w->network, &(Path){.latency = LATENCY});
+        network_set_path(w->network, &(Path){.latency = WORLD_LATENCY});
         log_set_level(LOG_CRIT);
         *ret = w;
         return 0;
@@ -261,6 +260,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 World *world_free(World *w) {
         if (!w)
                 return NULL;
+        intruder_free(w);
         for (unsigned i = 0; i < w->n_machines; i++) {
                 acting = w->machines[i];
                 machine_end(acting);

@@ -24,13 +24,16 @@
 typedef struct World World;
 typedef struct User User; /* user.h */
 typedef struct Ledger Ledger; /* ledger.h */
+typedef struct Intruder Intruder; /* intruder.h */
 
 #define MACHINES_MAX HOSTS_MAX
 #define WORLD_PORT 7425
+#define WORLD_LATENCY (20 * USEC_PER_MSEC) /* until a story says otherwise */
 
 typedef enum MachineKind {
         MACHINE_DAEMON,
         MACHINE_TRACKER,
+        MACHINE_INTRUDER, /* on a LAN, see intruder.h: no program of ours runs on it */
 } MachineKind;
 
 typedef struct Disk {
@@ -61,6 +64,8 @@ typedef struct Machine {
         MachineKind kind;
         unsigned number; /* among all machines */
         char name[NAME_SIZE]; /* of its user; "t1" of a tracker */
+        const char *
+                called; /* how its user calls himself: the name, but for those who bear another's */
         char *dir; /* what is on its disk */
         Loop *loop; /* outlives the program */
         Host *host; /* its place in the network */
@@ -68,7 +73,8 @@ typedef struct Machine {
         Disk disk;
         usec_t disturbed; /* when something happened to it last, see faults.h */
         int64_t skew; /* of its clock */
-        bool nat, forging;
+        bool nat, forging, unplugged;
+        bool no_tracker; /* its user knows none */
         unsigned lies; /* of a tracker, a bit for each MachineLie */
         bool destroyed; /* for ever */
         bool asleep; /* nothing can happen to it until it wakes up by itself */
@@ -113,11 +119,14 @@ struct World {
         unsigned n_machines, n_users, n_trackers;
         Network *network;
         Ledger *ledger;
+        Intruder *intruder; /* NULL: nobody has come so far */
         usec_t now; /* of the turn that is or was the last one */
         uint64_t turns;
         unsigned at_once; /* turns at this time */
         Loop *loop; /* of who only looks, with a clock that is right; and what is random */
         bool is_slow; /* the network: nothing can be expected to be prompt */
+        bool no_router; /* between LANs */
+        bool lossy; /* LANs are */
         char dir[256];
         FILE *trace;
         uint8_t digest[SHA256_SIZE]; /* of the trace: of the one before, and each line */
@@ -168,6 +177,8 @@ void machine_lose_disk(Machine *m); /* of a tracker, whose key is elsewhere; the
 int machine_lose_prekey(Machine *m); /* as a copy of an older state has it; -EBUSY likewise */
 int machine_renew(Machine *m); /* its user has a new device; -EBUSY where the program runs */
 void machine_move(Machine *m); /* to another address, without a word on its connections */
+void machine_tell_trackers(Machine *m); /* its user, who knew none, registers there as well */
+void machine_move_to_lan(Machine *m, unsigned lan); /* the same */
 
 /* A turn of M's that somebody outside begins: whatever calls its program must be between these. */
 void machine_enter(Machine *m);

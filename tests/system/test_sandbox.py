@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the services can do and cannot, tried from inside."""
+import base64
 import json
 import pathlib
 import re
@@ -104,7 +105,7 @@ def test_what_the_tracker_cannot_do(box, things):
     box.systemctl("stop", "p2pchat-tracker.socket", "p2pchat-tracker.service")
     box.systemctl("start", "p2pchat-tracker.service")
     check_prevented(probe(box, "/var/lib/private/p2pchat-tracker/probe"), things,
-                    "/var/lib/private/p2pchat-tracker")
+                    "/var/lib/private/p2pchat-tracker", but=["netlink"])
 
 
 def test_what_is_mounted_later_is_out_of_reach(box, couple):
@@ -149,9 +150,42 @@ def test_everything_works_inside(couple):
     exchange(alice, bob, "after a restart")
 
 
-def test_the_lock_of_the_session_is_seen(box, couple):
+EAR = """import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+    ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ear.bind(("255.255.255.255", 6004))
+    while True:
+        print(ear.recv(2000).hex(), flush=True)
+"""
+
+
+def test_an_interface_that_comes_is_used(box, couple):
+    """Both hear of it by netlink, and say on it by UDP that they are there."""
+    alice = couple[0]
+    alice.put(f"{alice.home}/.config/p2pchat/p2pchatd.conf", "lan = { enabled = true; };\n")
+    alice.systemctl("reload", "p2pchatd")
+    box.put("/usr/local/lib/ear.py", EAR)
+    box.run("systemd-run", "--unit=ear", "--property=StandardOutput=file:/run/heard",
+            "python3", "/usr/local/lib/ear.py")
+    box.run("sh", "-ec", "ip link add lan0 type veth peer name far0; ip link set far0 up; "
+            "ip address add 192.0.2.1/24 dev lan0; ip link set lan0 up")
+    key = box.run("p2pchat-tracker", "--print-address").stdout.strip().partition("#")[2]
+    for who in b"alice", base64.b32decode(f"{key.upper()}===="):
+        boot.wait_until(
+            lambda said=who.hex(): said in box.run("cat", "/run/heard", check=False).stdout,
+            f"the beacon with {who}")
+    box.run("ip", "link", "delete", "lan0")
+    box.systemctl("stop", "ear")
+    alice.run("rm", f"{alice.home}/.config/p2pchat/p2pchatd.conf")
+    alice.systemctl("reload", "p2pchatd")
+
+
+def test_lock_and_idleness_of_the_session_are_seen(box, couple):
     """logind is asked from inside, about a session that is there for it alone."""
     alice = couple[0]
+    alice.put(f"{alice.home}/.config/p2pchat/p2pchatd.conf",
+              'listen = { address = "127.0.0.1"; };\nheartbeat = { away-after = 5; };\n')
+    alice.systemctl("reload", "p2pchatd")
 
     def said():
         return re.search("^.*notifications.*$", alice.chatc("doctor"), re.MULTILINE)[0]
@@ -167,8 +201,13 @@ def test_the_lock_of_the_session_is_seen(box, couple):
         box.run("busctl", "call", "org.freedesktop.login1", path, "org.freedesktop.login1.Session",
                 "SetLockedHint", "b", locked)
         boot.wait_until(lambda: ("locked" in said()) == (locked == "true"), f"locked: {locked}")
+    for idle, presence in ("true", "away"), ("false", "online"), ("true", "away"):
+        box.run("busctl", "call", "org.freedesktop.login1", path, "org.freedesktop.login1.Session",
+                "SetIdleHint", "b", idle)
+        boot.wait_until(lambda: alice.chatc("presence").startswith(presence), f"idle: {idle}")
     box.systemctl("stop", "display")
     boot.wait_until(lambda: "locked" not in said(), "the end of the session")
+    assert alice.chatc("presence").strip() == "online"
 
 
 # Core dumps

@@ -17,16 +17,23 @@ typedef struct ChatLab {
         Chat *chat; /* of the parts */
 } ChatLab;
 
-/* An account as registering leaves it. */
-static void chat_lab_save_identity(ChatLab *l) {
-        Identity i = {.epoch = 1, .claimed = true, .logged_in = true};
-
+static void chat_lab_save(ChatLab *l, Identity i) {
         snprintf(i.name, sizeof(i.name), "alice");
         sign_key_generate(&i.account);
         sign_key_generate(&i.device);
         CHECK_OK(store_save_identity(l->store, &i));
         CHECK_OK(store_commit(l->store));
         identity_done(&i);
+}
+
+/* An account as registering leaves it. */
+static void chat_lab_save_identity(ChatLab *l) {
+        chat_lab_save(l, (Identity){.epoch = 1, .claimed = true, .logged_in = true});
+}
+
+/* And without a tracker. */
+static _unused_ void chat_lab_save_lan_identity(ChatLab *l) {
+        chat_lab_save(l, (Identity){.epoch = 1, .lan_only = true, .logged_in = true});
 }
 
 static PartsArgs chat_lab_parts(const ChatLab *l) {
@@ -91,7 +98,8 @@ static _unused_ void chat_lab_learn(
         person_begin(&l->sim, name, 1, &p);
         person_sign(&p, IDENTITY_LIFETIME);
         CHECK_OK(record_decode(p.local.record, &record));
-        CHECK(contact_learn(l->store, &record, p.local.record, flags, confirmed, &c) >= 0);
+        CHECK(contact_learn(l->store, &record, p.local.record, loop_realtime(l->sim.loop), flags,
+                      confirmed, &c) >= 0);
         if (ret_account)
                 base32_encode_key(c.account, ret_account);
         buffer_done(&p.certificate);

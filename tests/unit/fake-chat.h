@@ -185,6 +185,20 @@ void chat_rename_contact(
         fake_contact(c, "rename", name, alias, fn, userdata);
 }
 
+void chat_set_presence(
+        Chat *c, const char *presence, const char *note, ChatDoneFn fn, void *userdata) {
+        fake_contact(c, "set-presence", presence, note, fn, userdata);
+}
+
+int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error) {
+        fake_asked(c, "set-typing", to, on ? "on" : "off", NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        return 0;
+}
+
 void chat_remove_contact(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
         fake_contact(c, "remove", name, NULL, fn, userdata);
 }

@@ -10,16 +10,17 @@ typedef struct World {
         Stack bob;
         Person alice;
         Far far; /* Alice's end */
+        bool takes_typing; /* she says so in HELLO */
         Inner last; /* as Alice has written it; the body is not kept */
         uint8_t last_hash[SHA256_SIZE];
 } World;
 
-/* Alice dials, or is dialled, and the link is open. */
-static _unused_ void world_link(World *w) {
+/* Alice dials and is greeted. RET is what with, which is valid until something else is taken. */
+static _unused_ void world_greet(World *w, HelloOk *ret) {
         static const PipeOptions options = {.latency = 2 * USEC_PER_MSEC, .capacity = 1 << 20};
         Hello h = person_hello(&w->alice);
-        unsigned n = w->bob.n_up;
         Transport *ends[2];
+        Frame f;
         Pipe *p;
 
         far_free(&w->far);
@@ -28,12 +29,23 @@ static _unused_ void world_link(World *w) {
         CHECK_OK(pipe_new(w->sim.loop, &options, ends, &p));
         far_begin(&w->far, &w->alice, TLS_CLIENT, LINK_ALPN, ends[0]);
         delivery_accept(w->bob.delivery, ends[1]);
+        if (w->takes_typing)
+                h.features[h.n_features++] = FEATURE_TYPING;
         far_send_hello(&w->far, &h);
         far_take(&w->far, FRAME_HELLO);
-        far_take(&w->far, FRAME_HELLO_OK);
+        f = far_take(&w->far, FRAME_HELLO_OK);
+        CHECK_OK(hello_ok_decode(&f, ret));
+        pipe_unref(p);
+}
+
+/* And the link is open. */
+static _unused_ void world_link(World *w) {
+        unsigned n = w->bob.n_up;
+        HelloOk ok;
+
+        world_greet(w, &ok);
         far_sent(&w->far, hello_ok_encode(conn_output(w->far.conn), &(HelloOk){}));
         SIM_UNTIL(&w->sim, w->bob.n_up == n + 1);
-        pipe_unref(p);
 }
 
 static _unused_ void world_new(World *w, uint8_t flags) {

@@ -86,6 +86,7 @@ static inline int echo_link(Frame *f, Buffer *out) {
         MessageFrame m;
         Nack nack;
         size_t n;
+        bool on;
         int r;
 
         switch (f->type) {
@@ -100,6 +101,9 @@ static inline int echo_link(Frame *f, Buffer *out) {
                 if (r == 0)
                         r = nack_encode(out, &nack);
                 return r < 0 ? r : nack.code == _CODE_MAX ? ECHO_LOSSY : 0;
+        case FRAME_TYPING:
+                r = typing_decode(f, &on);
+                return r < 0 ? r : typing_encode(out, on);
         default:
                 return echo_statement(f, out);
         }
@@ -222,6 +226,7 @@ static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
 
 /* The error of the decoder; 0 with the frame as encoded again in OUT; or ECHO_LOSSY. */
 static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
+        Bytes presence;
         HelloOk h;
         Grant g;
         int r;
@@ -235,12 +240,15 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_GRANT:
                 r = grant_decode(f, &g);
                 return r < 0 ? r : grant_encode(out, &g);
+        case FRAME_ANNOUNCE:
+                r = announce_decode(f, &presence);
+                return r < 0 ? r : announce_encode(out, presence);
         case FRAME_BYE:
         case FRAME_ERROR:
                 return echo_refusal(f, out);
         case FRAME_OK:
                 return echo_ok(f, out, ok);
-        case FRAME_MESSAGE ... FRAME_VOID:
+        case FRAME_MESSAGE ... FRAME_TYPING:
                 return echo_link(f, out);
         case FRAME_REGISTER:
         case FRAME_PUBLISH ... FRAME_WATCH:

@@ -7,6 +7,7 @@
 #include <ftw.h>
 
 #include "delivery/delivery.h"
+#include "directory/lan.h"
 #include "sim-lab.h"
 #include "store/history.h"
 #include "util/fs.h"
@@ -35,6 +36,7 @@ typedef struct Stack {
         unsigned n_delivered, n_failed, n_expired;
         Code reason; /* of the last one that failed or expired */
         unsigned n_up, n_down;
+        unsigned n_typing, n_typed; /* began to write, and ended */
         uint64_t told; /* cursor of the last event */
 } Stack;
 
@@ -97,7 +99,17 @@ static void stack_on_link_changed(void *userdata, const uint8_t account[static K
                 s->n_down++;
 }
 
+static void stack_on_typing(void *userdata, const uint8_t account[static KEY_SIZE], bool on) {
+        Stack *s = userdata;
+
+        if (on)
+                s->n_typing++;
+        else
+                s->n_typed++;
+}
+
 static const DeliveryCallbacks stack_callbacks = {
+        .typing = stack_on_typing,
         .link_changed = stack_on_link_changed,
 };
 
@@ -120,7 +132,28 @@ static void stack_on_tracker_ready(void *userdata, Session *session) {
         delivery_tracker_ready(s->delivery, session);
 }
 
+static int stack_on_probe(void *userdata, const uint8_t account[static KEY_SIZE],
+        const SockAddr *at, DirectoryProbedFn fn, void *fn_userdata, void **ret_probe) {
+        Stack *s = userdata;
+
+        return delivery_probe(
+                s->delivery, account, at, fn, fn_userdata, (DeliveryProbe **)ret_probe);
+}
+
+static void stack_on_probe_free(void *probe) {
+        delivery_probe_free(probe);
+}
+
+static void stack_on_lan(void *userdata, const uint8_t account[static KEY_SIZE]) {
+        Stack *s = userdata;
+
+        delivery_on_lan(s->delivery, account);
+}
+
 static const DirectoryCallbacks stack_directory_callbacks = {
+        .probe = stack_on_probe,
+        .probe_free = stack_on_probe_free,
+        .on_lan = stack_on_lan,
         .trackers_changed = stack_on_directory_changed,
         .record = stack_on_record,
         .presence = stack_on_presence,
@@ -237,7 +270,8 @@ static _unused_ Contact stack_knows(Stack *s, const Person *other, uint8_t flags
         Contact c;
 
         CHECK_OK(record_decode(other->local.record, &record));
-        CHECK(contact_learn(s->store, &record, other->local.record, flags, true, &c) >= 0);
+        CHECK(contact_learn(s->store, &record, other->local.record, loop_realtime(s->who.sim->loop),
+                      flags, true, &c) >= 0);
         snprintf(e.text[0], sizeof(e.text[0]), "%s:%u", other->name, STACK_PORT);
         CHECK(store_set_endpoints(s->store, c.number, &e) >= 0);
         CHECK_OK(store_commit(s->store));

@@ -62,7 +62,7 @@ static inline int learn_device(Store *s, uint8_t n, uint8_t device_n, const char
 
         record_make(n, device_n, name, epoch, seq, &outer);
         CHECK_OK(record_decode(buffer_bytes(&outer), &rec));
-        r = contact_learn(s, &rec, buffer_bytes(&outer), flags, confirmed, ret);
+        r = contact_learn(s, &rec, buffer_bytes(&outer), NOW, flags, confirmed, ret);
         buffer_done(&outer);
         return r;
 }

@@ -140,6 +140,38 @@ TEST(what_a_clock_that_was_ahead_has_signed_is_signed_again) {
         chat_lab_free(&lab);
 }
 
+/* A clock that is not as far from this one may have let its owner take it. */
+TEST(what_was_signed_ahead_of_the_time_is_overtaken_when_that_can_be) {
+        const usec_t ahead = 36 * USEC_PER_HOUR;
+        FakeTracker k;
+        uint64_t seq;
+        ChatLab lab;
+        usec_t now;
+
+        chat_lab_begin(&lab);
+        chat_lab_save_identity(&lab);
+        start_with_clock(&lab, (int64_t)ahead, &k);
+        seq = record_of(&lab).seq;
+        loop_virtual_step_realtime(lab.sim.loop, -(int64_t)ahead);
+        tracker_error(&k, await_register(&k), CODE_INVALID_ARGS);
+        SIM_UNTIL(&lab.sim, record_of(&lab).seq != seq);
+        tracker_free(&k);
+        chat_lab_stop(&lab);
+        chat_lab_start(&lab);
+        sim_run(&lab.sim, 11 * USEC_PER_HOUR);
+        CHECK(record_of(&lab).seq < seq); /* nobody would take more */
+        sim_run(&lab.sim, 2 * USEC_PER_HOUR);
+        now = loop_realtime(lab.sim.loop);
+        CHECK(record_of(&lab).seq > seq);
+        CHECK(record_of(&lab).seq <= (now + RECORD_AHEAD_MAX) / USEC_PER_MSEC);
+
+        /* Once. */
+        seq = record_of(&lab).seq;
+        sim_run(&lab.sim, 3 * USEC_PER_DAY);
+        CHECK_EQ(record_of(&lab).seq, seq);
+        chat_lab_free(&lab);
+}
+
 /* As that of a machine without a battery until it has asked for the time. */
 TEST(a_clock_that_is_behind_signs_nothing) {
         FakeTracker k;
@@ -238,6 +270,7 @@ TEST(endpoints_for_contacts_are_sealed) {
 
         /* Who has the key so far has none from now on. */
         CHECK_OK(account_change_presence_key(lab.parts->account));
+        sim_run(&lab.sim, ACCOUNT_PRESENCE_INTERVAL);
         CHECK_OK(presence_decode(account_presence(lab.parts->account), &p));
         CHECK_EQ(presence_open(&p, key, &buf), -EBADMSG);
         CHECK_EQ(store_get_presence_key(store_write(lab.store), key), 1);
@@ -246,5 +279,173 @@ TEST(endpoints_for_contacts_are_sealed) {
         set_privacy(&lab, true, VISIBLE_ALL, VISIBLE_ALL);
         CHECK_OK(presence_decode(account_presence(lab.parts->account), &p));
         CHECK(p.n_endpoints == 2 && p.sealed.size == 0);
+        chat_lab_free(&lab);
+}
+
+/* What the user says of himself */
+
+static const char *answer; /* the name of the error, "" without one */
+
+static void on_presence_set(void *userdata, const ChatError *error) {
+        answer = error ? error->name : "";
+}
+
+static const char *set_presence(ChatLab *l, const char *presence, const char *note) {
+        answer = NULL;
+        chat_set_presence(l->chat, presence, note, on_presence_set, NULL);
+        SIM_UNTIL(&l->sim, answer);
+        return answer;
+}
+
+static PresenceRecord presence_of(ChatLab *l) {
+        PresenceRecord p;
+
+        CHECK_OK(presence_decode(account_presence(l->parts->account), &p));
+        return p;
+}
+
+static bool says(ChatLab *l, Presence presence, const char *note) {
+        PresenceRecord p = presence_of(l);
+
+        return p.presence == presence && bytes_equal(p.note, text_bytes(note));
+}
+
+static void publish_somewhere(ChatLab *l) {
+        static const Endpoints endpoints = {.text = {"192.0.2.1:7425"}, .n = 1};
+
+        parts_publish(l->parts, &endpoints);
+}
+
+TEST(a_presence_is_kept_and_published) {
+        ChatStatus s;
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        publish_somewhere(&lab);
+        CHECK(says(&lab, PRESENCE_ONLINE, ""));
+        CHECK_STR(set_presence(&lab, "busy", "in a meeting"), "");
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_BUSY, "in a meeting"));
+        chat_status(lab.chat, &s);
+        CHECK_STR(s.presence, "busy");
+        CHECK_STR(s.note, "in a meeting");
+        chat_lab_stop(&lab);
+        chat_lab_start(&lab);
+        publish_somewhere(&lab);
+        CHECK(says(&lab, PRESENCE_BUSY, "in a meeting"));
+        CHECK_STR(set_presence(&lab, "online", ""), "");
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_ONLINE, ""));
+        CHECK_EQ(presence_of(&lab).n_endpoints, 1);
+        chat_lab_free(&lab);
+}
+
+TEST(a_presence_that_is_none_is_refused) {
+        char note[PRESENCE_NOTE_MAX + 2];
+        ChatStatus s;
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        CHECK_STR(set_presence(&lab, "offline", ""), "InvalidArgs");
+        CHECK_STR(set_presence(&lab, "", ""), "InvalidArgs");
+        CHECK_STR(set_presence(&lab, "Busy", ""), "InvalidArgs");
+        CHECK_STR(set_presence(&lab, "busy", "two\nlines"), "InvalidArgs");
+        CHECK_STR(set_presence(&lab, "busy", "\033[2J"), "InvalidArgs");
+        CHECK_STR(set_presence(&lab, "busy", "\xc2\x9b"), "InvalidArgs");
+        memset(note, 'x', sizeof(note));
+        note[sizeof(note) - 1] = 0;
+        CHECK_STR(set_presence(&lab, "busy", note), "TooLong");
+        chat_status(lab.chat, &s);
+        CHECK_STR(s.presence, "online");
+        CHECK_STR(s.note, "");
+        note[sizeof(note) - 2] = 0;
+        CHECK_STR(set_presence(&lab, "busy", note), "");
+        chat_status(lab.chat, &s);
+        CHECK_STR(s.note, note);
+        chat_lab_free(&lab);
+}
+
+TEST(changes_of_presence_are_joined_and_the_last_is_published) {
+        uint64_t seq, n = 0;
+        char note[16];
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        publish_somewhere(&lab);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        seq = presence_of(&lab).seq;
+        for (int i = 0; i <= 100; i++) {
+                snprintf(note, sizeof(note), "%d", i);
+                CHECK_STR(set_presence(&lab, i % 2 ? "busy" : "away", note), "");
+                sim_run(&lab.sim, 50 * USEC_PER_MSEC);
+                n += presence_of(&lab).seq != seq;
+                seq = presence_of(&lab).seq;
+        }
+        CHECK(n >= 4 && n <= 7); /* in five seconds */
+        sim_run(&lab.sim, ACCOUNT_PRESENCE_INTERVAL);
+        CHECK(says(&lab, PRESENCE_AWAY, "100"));
+
+        /* The same again is no news. */
+        seq = presence_of(&lab).seq;
+        CHECK_STR(set_presence(&lab, "away", "100"), "");
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_EQ(presence_of(&lab).seq, seq);
+        chat_lab_free(&lab);
+}
+
+/* Whoever blocks many makes as many keys, and contacts bear no more than one presence a second. */
+TEST(changes_of_the_presence_key_are_joined) {
+        uint64_t seq, n = 0;
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        publish_somewhere(&lab);
+        seq = presence_of(&lab).seq;
+        for (int i = 0; i < 100; i++) {
+                CHECK_OK(account_change_presence_key(lab.parts->account));
+                sim_run(&lab.sim, 50 * USEC_PER_MSEC);
+                n += presence_of(&lab).seq != seq;
+                seq = presence_of(&lab).seq;
+        }
+        CHECK(n >= 4 && n <= 7); /* in five seconds */
+        chat_lab_free(&lab);
+}
+
+TEST(without_input_he_is_away_unless_he_has_said_what_he_is) {
+        ChatStatus s;
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        publish_somewhere(&lab);
+        CHECK_STR(set_presence(&lab, "online", "at home"), "");
+        chat_set_idle(lab.chat, true);
+        chat_status(lab.chat, &s);
+        CHECK_STR(s.presence, "away");
+        CHECK(s.idle);
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_AWAY, "at home"));
+        CHECK_STR(set_presence(&lab, "busy", ""), "");
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_BUSY, ""));
+        chat_status(lab.chat, &s);
+        CHECK(!s.idle);
+        chat_set_idle(lab.chat, false);
+        chat_set_idle(lab.chat, true);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK(says(&lab, PRESENCE_BUSY, ""));
+        CHECK_STR(set_presence(&lab, "online", ""), "");
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_AWAY, ""));
+        chat_set_idle(lab.chat, false);
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_ONLINE, ""));
+        chat_lab_free(&lab);
+}
+
+TEST(a_presence_for_nobody_says_nothing) {
+        ChatLab lab;
+
+        chat_lab_new(&lab);
+        set_privacy(&lab, true, VISIBLE_NOBODY, VISIBLE_ALL);
+        publish_somewhere(&lab);
+        CHECK_STR(set_presence(&lab, "busy", "with the doctor"), "");
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK(says(&lab, PRESENCE_ONLINE, ""));
+        set_privacy(&lab, true, VISIBLE_CONTACTS, VISIBLE_ALL);
+        SIM_UNTIL(&lab.sim, says(&lab, PRESENCE_BUSY, "with the doctor"));
         chat_lab_free(&lab);
 }

@@ -164,8 +164,6 @@ TEST(what_is_not_built_says_so) {
                 {"ListRooms", ""},
                 {"ListMembers", "s"},
                 {"Search", "s"},
-                {"SetPresence", "ss"},
-                {"SetTyping", "sb"},
                 {"Ring", ""},
         };
 
@@ -429,6 +427,32 @@ TEST(states_and_peers_are_told) {
         tear_down();
 }
 
+TEST(who_is_writing_is_told) {
+        const char *from;
+        int on;
+
+        set_up();
+        settle();
+        f->chat.listener->typing_changed(f->chat.listener_userdata, "bob", "bbbb", true);
+        while (f->n_signals == 0)
+                turn();
+        CHECK(sd_bus_message_is_signal(f->signal, BUS_INTERFACE, "TypingChanged") > 0);
+        CHECK(sd_bus_message_read(f->signal, "sb", &from, &on) > 0);
+        CHECK_STR(from, "bob");
+        CHECK(on);
+        CHECK_STR(details_key("sb", "account"), "bbbb");
+        CHECK(!details_key("sb", "cursor"));
+
+        call_wait(CALL("SetTyping", "sba{sv}", "bob", true, 0));
+        check_empty_answer();
+        CHECK_STR(f->chat.asked, "set-typing|bob|on|-");
+        f->chat.refuse = true;
+        call_wait(CALL("SetTyping", "sba{sv}", "eve", false, 0));
+        check_error(BUS_ERROR_PREFIX "UnknownPeer", "Nobody");
+        CHECK_STR(f->chat.asked, "set-typing|eve|off|-");
+        tear_down();
+}
+
 static void log_in(void) {
         static const ChatTracker tracker = {"t:1#k", "refused", "another key"};
         static const char *const problems[] = {"The clock is wrong.", NULL};
@@ -437,6 +461,9 @@ static void log_in(void) {
                 .account = "aaaa",
                 .fingerprint = "ffff",
                 .state = "online",
+                .presence = "away",
+                .note = "at lunch",
+                .idle = true,
                 .queued = 3,
                 .links = 2,
                 .trackers = &tracker,
@@ -453,7 +480,8 @@ TEST(status_is_what_chat_says) {
         log_in();
         call_wait(CALL("Status", "a{sv}", 0));
         static const char *const expected[][2] = {{"version", P2PCHAT_VERSION}, {"name", "alice"},
-                {"account", "aaaa"}, {"fingerprint", "ffff"}, {"state", "online"}, {"queued", "u3"},
+                {"account", "aaaa"}, {"fingerprint", "ffff"}, {"state", "online"},
+                {"presence", "away"}, {"note", "at lunch"}, {"idle", "true"}, {"queued", "u3"},
                 {"links", "u2"}, {"trackers", "aa{sv}"}, {"problems", "as"}};
         for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
                 CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
@@ -463,9 +491,10 @@ TEST(status_is_what_chat_says) {
 }
 
 TEST(properties_can_be_read_and_not_set) {
-        static const char *const types[] = {"s", "s", "s", "s", "s", "u", "aa{sv}", "a{sv}", NULL};
+        static const char *const types[] = {
+                "s", "s", "s", "s", "s", "s", "s", "u", "aa{sv}", "a{sv}", NULL};
         static const char *const names[] = {"Version", "Name", "Account", "Fingerprint", "State",
-                "Queued", "Trackers", "HandOver", NULL};
+                "Presence", "Note", "Queued", "Trackers", "HandOver", NULL};
         sd_bus_message *m;
 
         set_up();
@@ -496,7 +525,9 @@ static void change_much(void) {
                 e->properties_changed(f->chat.listener_userdata, CHAT_QUEUED);
         }
         f->chat.status.state = "online";
-        e->properties_changed(f->chat.listener_userdata, CHAT_STATE);
+        f->chat.status.presence = "busy";
+        f->chat.status.note = "no calls";
+        e->properties_changed(f->chat.listener_userdata, CHAT_STATE | CHAT_PRESENCE | CHAT_NOTE);
 }
 
 static void change_queued(void) {
@@ -516,6 +547,8 @@ TEST(changes_of_properties_are_told_together) {
                       f->signal, "org.freedesktop.DBus.Properties", "PropertiesChanged") > 0);
         CHECK_STR(details_key("s", "Queued"), "u100");
         CHECK_STR(details_key("s", "State"), "online");
+        CHECK_STR(details_key("s", "Presence"), "busy");
+        CHECK_STR(details_key("s", "Note"), "no calls");
         CHECK(!details_key("s", "Name"));
         settle();
         CHECK_EQ(f->n_signals, 1);

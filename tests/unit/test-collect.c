@@ -197,6 +197,29 @@ TEST(nobody_is_known_by_what_he_has_not_signed) {
         mailbox_free(&b);
 }
 
+/* Whose first message comes by mail is a contact like those who come by a link. */
+TEST(a_new_contact_by_mail_is_watched) {
+        uint8_t accounts[2 * WATCH_ACCOUNTS_MAX][KEY_SIZE];
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        DeliverySettings s;
+        Mailbox b;
+        Watch w;
+        Frame f;
+
+        mailbox_new(&b);
+        s = b.bob.settings;
+        s.accept_all = true;
+        delivery_set_settings(b.bob.delivery, &s);
+        letter_new(&b, &b.alice.device, &letter);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        refuse_lookup(&b);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        f = far_take(&b.tracker.far, FRAME_WATCH);
+        CHECK_OK(watch_decode(&f, accounts, &w));
+        CHECK(bytes_equal(w.add, (Bytes){.data = person_account(&b.alice), .size = KEY_SIZE}));
+        mailbox_free(&b);
+}
+
 /* Fields beside what is signed: whoever has a receipt of Alice's about his own messages could put a
  * key of his own to it. */
 TEST(a_key_comes_with_what_was_said_to_bob) {

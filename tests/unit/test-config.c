@@ -73,7 +73,7 @@ TEST(every_key_of_the_daemon_arrives) {
                 "listen    = { address = \"127.0.0.1\"; port = 65535;\n"
                 "              advertise = [ \"a.b:1\" ]; };\n"
                 "lan       = { enabled = false; port = 1; interval = 2;\n"
-                "              interfaces = ( \"eth0\" ); };\n"
+                "              interfaces = ( \"eth0\" ); dns-sd = false; };\n"
                 "heartbeat = { interval = 5; away-after = 3600; };\n"
                 "contacts  = { accept = \"all\"; };\n"
                 "privacy   = { listed = false; presence = \"nobody\";\n"
@@ -98,6 +98,7 @@ TEST(every_key_of_the_daemon_arrives) {
         CHECK(!c.lan.enabled);
         CHECK_EQ(c.lan.interval, 2);
         CHECK_STR(c.lan.interfaces.items[0], "eth0");
+        CHECK(!c.lan.dns_sd);
         CHECK_EQ(c.heartbeat.interval, 5);
         CHECK_EQ(c.heartbeat.away_after, 3600);
         CHECK_EQ(c.contacts.accept, CONFIG_ACCEPT_ALL);
@@ -126,6 +127,8 @@ TEST(every_key_of_the_tracker_arrives) {
         check_loads(TRACKER,
                 "listen    = ( \"127.0.0.1:1\", \"[::1]:2\" );  advertise = \"t.example\";\n"
                 "heartbeat = { interval = 3600; };\n"
+                "lan       = { enabled = false; port = 1; interval = 2;\n"
+                "              interfaces = ( \"eth0\" ); };\n"
                 "mailbox   = { enabled = false; max-items = 1; max-bytes = \"2048\"; days = 1; };\n"
                 "ring      = { peers = ( \"r:3#" KEY "\" ); replicas = 1; successors = 4;\n"
                 "              certificate = \"/etc/ring.pem\"; };\n"
@@ -137,6 +140,10 @@ TEST(every_key_of_the_tracker_arrives) {
         CHECK_STR(c.advertise.host, "t.example");
         CHECK_EQ(c.advertise.port, 0);
         CHECK_EQ(c.heartbeat.interval, 3600);
+        CHECK(!c.lan.enabled);
+        CHECK_EQ(c.lan.port, 1);
+        CHECK_EQ(c.lan.interval, 2);
+        CHECK_STR(c.lan.interfaces.items[0], "eth0");
         CHECK(!c.mailbox.enabled);
         CHECK_EQ(c.mailbox.max_bytes, 2048);
         CHECK_EQ(c.mailbox.days, 1);
@@ -329,11 +336,11 @@ TEST(keys_not_built_yet_are_named) {
         FILE *f;
 
         check_loads(DAEMON,
-                "listen = { port = 1; };\nlan = {\n enabled = false; };\nhandover = \"ask\";", &c);
+                "listen = { port = 1; };\nnode = {\n enabled = true; };\nhandover = \"ask\";", &c);
         f = open_memstream(&out, &size);
         CHECK_EQ(config_print_unbuilt(DAEMON, &c, f), 2);
         fclose(f);
-        CHECK(strstr(out, "x.conf:3: lan.enabled: "));
+        CHECK(strstr(out, "x.conf:3: node.enabled: "));
         CHECK(strstr(out, "x.conf:4: handover: "));
         CHECK(!strstr(out, "listen"));
         config_free(DAEMON, &c);
@@ -371,7 +378,7 @@ TEST(keys_that_changed_are_named) {
                 DAEMON, "listen = { port = 1; };", "listen = { port = 2; };", "listen.port n;");
         check_changes(DAEMON, "", "heartbeat = { interval = 30; };", "");
         check_changes(DAEMON, "", "heartbeat = { interval = 31; };", "heartbeat.interval n;");
-        check_changes(DAEMON, "", "lan = { enabled = false; };", "lan.enabled u;");
+        check_changes(DAEMON, "", "node = { enabled = true; };", "node.enabled u;");
         check_changes(DAEMON, "", "contacts = { accept = \"all\"; };", "contacts.accept n;");
         check_changes(DAEMON, "", "listen = { address = \"::1\"; };", "listen.address n;");
         check_changes(DAEMON, "trackers = ( \"a:1#" KEY "\" );",
@@ -381,7 +388,7 @@ TEST(keys_that_changed_are_named) {
         check_changes(DAEMON, "listen = { advertise = ( \"a:1\" ); };",
                 "listen = { advertise = ( \"b:1\" ); };", "listen.advertise n;");
         check_changes(DAEMON, "lan = { interfaces = ( \"a\" ); };",
-                "lan = { interfaces = ( \"b\" ); };", "lan.interfaces u;");
+                "lan = { interfaces = ( \"b\" ); };", "lan.interfaces n;");
         check_changes(TRACKER, "", "advertise = \"h\"; limits = { relay-bytes = \"1M\"; };",
                 "advertise n;limits.relay-bytes u;");
 }

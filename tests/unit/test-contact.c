@@ -261,3 +261,36 @@ TEST(candidates_are_named_as_they_may_be_typed) {
         CHECK_STR(contact_candidates(store_write(p->store), "", buf), "");
         lab_free(&lab);
 }
+
+static uint64_t known_seq(const Contact *c) {
+        Record r;
+
+        CHECK_OK(record_decode(c->record, &r));
+        return r.seq;
+}
+
+/* By whichever clock: the other's was wrong when he signed it, or the own one is. */
+TEST(a_record_from_the_future_is_the_newest_only_until_there_is_another) {
+        const uint64_t now = NOW / USEC_PER_MSEC, ahead = now + 36 * USEC_PER_HOUR / USEC_PER_MSEC;
+        Person *p;
+        Contact c;
+        Lab lab;
+
+        lab_new(&lab);
+        p = &lab.alice;
+        CHECK(learn(p->store, 7, "dave", 1, ahead, CONTACT_PINNED, true, &c) > 0);
+        CHECK_EQ(known_seq(&c), ahead); /* better than none */
+        CHECK(learn(p->store, 7, "dave", 1, ahead + 1, 0, true, &c) > 0);
+        CHECK_EQ(known_seq(&c), ahead + 1);
+        CHECK(learn(p->store, 7, "dave", 1, now, 0, true, &c) > 0);
+        CHECK_EQ(known_seq(&c), now);
+        CHECK(learn(p->store, 7, "dave", 1, ahead, 0, true, &c) > 0);
+        CHECK_EQ(known_seq(&c), now);
+        CHECK(learn(p->store, 7, "dave", 1, now - 1, 0, true, &c) > 0);
+        CHECK_EQ(known_seq(&c), now);
+
+        /* It says nothing of devices. */
+        CHECK(learn(p->store, 7, "dave", 2, ahead, 0, true, &c) > 0);
+        CHECK_EQ(learn(p->store, 7, "dave", 1, now + 1, 0, true, &c), -ESTALE);
+        lab_free(&lab);
+}

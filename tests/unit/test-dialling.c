@@ -325,6 +325,36 @@ TEST(who_appears_is_dialled_whatever_was_before) {
         world_free(&w);
 }
 
+/* Its network is another one, or the others have given it up. */
+TEST(who_wakes_up_finds_the_others_again) {
+        usec_t start;
+        World w;
+
+        world_new(&w);
+        (void)send_and_wait(&w);
+        delivery_woke(w.alice.delivery);
+        sim_run(&w.sim, USEC_PER_MINUTE);
+        CHECK_EQ(w.alice.n_down, 0); /* Bob has answered */
+
+        network_cut(w.sim.network, PIPE_FORTH | PIPE_BACK);
+        (void)stack_send(&w.alice, &w.bob.who, "are you still there?");
+        start = loop_now(w.sim.loop);
+        delivery_woke(w.alice.delivery);
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 2);
+        CHECK(loop_now(w.sim.loop) - start < 10 * USEC_PER_SEC);
+        CHECK_EQ(w.bob.n_shown, 2);
+
+        stack_stop(&w.bob);
+        (void)stack_send(&w.alice, &w.bob.who, "and now?");
+        sim_run(&w.sim, USEC_PER_HOUR);
+        stack_start(&w.bob);
+        start = loop_now(w.sim.loop);
+        delivery_woke(w.alice.delivery);
+        SIM_UNTIL(&w.sim, w.alice.n_delivered == 3);
+        CHECK(loop_now(w.sim.loop) - start < 100 * USEC_PER_MSEC);
+        world_free(&w);
+}
+
 /* Many at once */
 
 #define CROWD 300
@@ -340,8 +370,8 @@ static void crowd_new(World *w, Person *crowd, unsigned n) {
                 snprintf(name, sizeof(name), "nobody%u", i);
                 person_new(&w->sim, name, &crowd[i]);
                 CHECK_OK(record_decode(crowd[i].local.record, &record));
-                CHECK(contact_learn(w->alice.store, &record, crowd[i].local.record, CONTACT_PINNED,
-                              true, &c) >= 0);
+                CHECK(contact_learn(w->alice.store, &record, crowd[i].local.record,
+                              loop_realtime(w->sim.loop), CONTACT_PINNED, true, &c) >= 0);
                 snprintf(e.text[0], sizeof(e.text[0]), "%s:7425", name);
                 CHECK(store_set_endpoints(w->alice.store, c.number, &e) >= 0);
                 (void)stack_put(&w->alice, &crowd[i], text_bytes("anybody there?"), 0);

@@ -73,8 +73,10 @@ static void world_begin(World *w) {
 /* Connected, and Bob is watched. */
 static void world_new(World *w) {
         world_begin(w);
+        directory_announce(w->directory, true, (Bytes){});
         directory_start(w->directory);
         tracker_greet(&w->tracker);
+        tracker_ok(&w->tracker, far_take(&w->tracker.far, FRAME_REGISTER).request);
         SIM_UNTIL(&w->sim, directory_is_connected(w->directory));
         CHECK_OK(directory_watch(w->directory, person_account(&w->bob)));
         far_take(&w->tracker.far, FRAME_WATCH);
@@ -769,6 +771,7 @@ TEST(as_many_as_can_be_watched_are_told_in_several_requests) {
                 CHECK_OK(directory_watch(w.directory, account));
         }
         CHECK_EQ(directory_watch(w.directory, person_account(&w.bob)), -ENOBUFS);
+        directory_announce(w.directory, true, (Bytes){});
         directory_start(w.directory);
         tracker_greet(&w.tracker);
         while (told < DIRECTORY_WATCHED_MAX) {

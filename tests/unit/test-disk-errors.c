@@ -8,6 +8,7 @@
 #include "failing-disk.h"
 #include "requests.h"
 #include "stack-lab.h"
+#include "tracker-lab.h"
 
 /* Returns whether there was a call that could fail. */
 static bool ask_with_error(ChatLab *l, AskFn fn, unsigned long n, bool all) {
@@ -128,4 +129,119 @@ TEST(a_message_arrives_once_though_any_one_call_fails) {
 
 TEST(a_message_arrives_once_though_the_disk_is_gone_for_a_while) {
         check_delivery(true);
+}
+
+/* An account for the LAN alone, and its publication: as it was, or as it is to be. */
+
+static void restart(ChatLab *l, const FakeTracker *k) {
+        static const Endpoints here = {.text = {"192.0.2.1:7425"}, .n = 1};
+        EndpointKey address = tracker_address(k);
+
+        if (l->parts)
+                chat_lab_stop(l);
+        chat_lab_start(l);
+        parts_set_trackers(l->parts, &address, 1);
+        parts_publish(l->parts, &here);
+        CHECK_OK(store_commit(l->store));
+}
+
+static void register_name(ChatLab *l, bool no_tracker, Answer *a) {
+        *a = (Answer){};
+        chat_register(l->chat,
+                &(ChatRegister){.name = "alice",
+                        .password = "",
+                        .no_password = true,
+                        .no_tracker = no_tracker},
+                on_answer, a);
+}
+
+/* A store that cannot be opened is tried once a second. */
+static bool heal_and_wait(ChatLab *l) {
+        bool broke = disk_heal();
+
+        sim_run(&l->sim, 2 * USEC_PER_SEC);
+        return broke;
+}
+
+/* Until it is answered, by the tracker as well where it is asked. */
+static void await_registered(ChatLab *l, FakeTracker *k, Answer *a) {
+        for (unsigned i = 0; i < 30 && a->n == 0; i++) {
+                sim_run(&l->sim, USEC_PER_SEC);
+                if (k->far.conn && far_has(&k->far, FRAME_HELLO))
+                        tracker_greet(k);
+                if (k->far.conn && far_has(&k->far, FRAME_REGISTER))
+                        tracker_ok(k, far_take(&k->far, FRAME_REGISTER).request);
+        }
+        CHECK_EQ(a->n, 1);
+}
+
+static bool is_nobody(const ChatLab *l) {
+        return !account_exists(l->parts->account);
+}
+
+static bool is_on_lan(const ChatLab *l) {
+        return account_is_active(l->parts->account) && account_is_lan_only(l->parts->account);
+}
+
+static bool is_published(const ChatLab *l) {
+        return account_is_active(l->parts->account) && !account_is_lan_only(l->parts->account);
+}
+
+typedef struct Step {
+        bool no_tracker;
+        bool (*before)(const ChatLab *l), (*after)(const ChatLab *l);
+} Step;
+
+static const Step steps[] = {{true, is_nobody, is_on_lan}, {false, is_on_lan, is_published}};
+
+static void take_step(ChatLab *l, FakeTracker *k, const Step *step) {
+        Answer a;
+
+        CHECK(step->before(l));
+        register_name(l, step->no_tracker, &a);
+        await_registered(l, k, &a);
+        CHECK(!a.error && step->after(l));
+}
+
+/* Returns whether there was a call that could fail. */
+static bool fail_step(size_t number, unsigned long n, bool all) {
+        const Step *step = &steps[number];
+        uint8_t account[KEY_SIZE];
+        FakeTracker k;
+        ChatLab l;
+        Answer a;
+        bool broke;
+
+        chat_lab_begin(&l);
+        tracker_new(&l.sim, &k);
+        restart(&l, &k);
+        for (size_t i = 0; i < number; i++)
+                take_step(&l, &k, &steps[i]);
+        memcpy(account, sign_key_public(&account_identity(l.parts->account)->account), KEY_SIZE);
+        register_name(&l, step->no_tracker, &a);
+        disk_break(n, all);
+        await_registered(&l, &k, &a);
+        broke = heal_and_wait(&l);
+        CHECK(!a.error || (broke && streq(a.error, "Storage")));
+        CHECK(a.error ? step->before(&l) : step->after(&l));
+        tracker_hang_up(&k);
+        restart(&l, &k);
+        CHECK(a.error ? step->before(&l) : step->after(&l));
+        if (a.error)
+                take_step(&l, &k, step);
+        CHECK(key_equal(account, sign_key_public(&account_identity(l.parts->account)->account)));
+        tracker_free(&k);
+        chat_lab_free(&l);
+        return broke;
+}
+
+TEST(an_account_is_what_it_was_or_is_to_be_whatever_call_fails) {
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++)
+                for (unsigned all = 0; all < 2; all++) {
+                        unsigned long n = 1;
+
+                        while (fail_step(i, n, all))
+                                n++;
+                        CHECK(n > 5);
+                }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Who gets over a link what contacts get. */
+/* Who gets over a link what contacts get, and who hears what somebody says of himself. */
 
 #include "test.h"
 
@@ -98,5 +98,146 @@ TEST(what_a_contact_gives_is_kept) {
                         size == BOX_KEY_SIZE);
         }
         CHECK(memcmp(kept, key, BOX_KEY_SIZE) == 0);
+        world_free(&w);
+}
+
+/* Presence */
+
+static void say_presence(const Person *who, Presence presence, const char *note, uint64_t seq,
+        const SignKey *device, Buffer *out) {
+        PresenceRecord p = {.epoch = who->epoch, .presence = presence, .seq = seq};
+
+        memcpy(p.account, person_account(who), KEY_SIZE);
+        memcpy(p.device, sign_key_public(device), KEY_SIZE);
+        p.note = text_bytes(note);
+        buffer_clear(out);
+        CHECK_OK(presence_encode(&p, device, out));
+}
+
+/* Bob has news of himself; any bytes will do. */
+static void publish(World *w, const char *presence) {
+        delivery_set_presence(w->bob.delivery, text_bytes(presence));
+}
+
+static bool hears(World *w, const char *presence) {
+        Frame f = far_take(&w->far, FRAME_ANNOUNCE);
+        Bytes said;
+
+        CHECK_OK(announce_decode(&f, &said));
+        return bytes_equal(said, text_bytes(presence));
+}
+
+TEST(contacts_hear_news_at_once_and_nobody_else_does) {
+        World w;
+
+        world_new(&w, 0);
+        publish(&w, "first");
+        CHECK(far_is_served(&w.far));
+        CHECK(!far_has(&w.far, FRAME_ANNOUNCE));
+        set_flags(&w, CONTACT_PINNED);
+        CHECK(hears(&w, "first"));
+        publish(&w, "second");
+        CHECK(hears(&w, "second"));
+        CHECK_OK(contact_unpin(w.bob.store, person_account(&w.alice)));
+        publish(&w, "third");
+        CHECK(far_is_served(&w.far));
+        CHECK(!far_has(&w.far, FRAME_ANNOUNCE));
+        world_free(&w);
+}
+
+/* Whoever blocks many gives a key for each of them, and is turned away for too many presences. */
+TEST(with_another_key_nothing_is_said_again) {
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        publish(&w, "first");
+        CHECK(hears(&w, "first"));
+        set_key(&w, 7);
+        delivery_grant_anew(w.bob.delivery);
+        check_grant(&w, 7);
+        CHECK(far_is_served(&w.far));
+        CHECK(!far_has(&w.far, FRAME_ANNOUNCE));
+        world_free(&w);
+}
+
+static Bytes greeted_with(World *w) {
+        HelloOk ok;
+
+        world_greet(w, &ok);
+        return ok.presence;
+}
+
+TEST(strangers_are_not_greeted_with_what_is_for_contacts) {
+        World w;
+
+        world_new(&w, 0);
+        publish(&w, "presence");
+        CHECK(bytes_equal(greeted_with(&w), text_bytes("presence")));
+        delivery_set_settings(
+                w.bob.delivery, &(DeliverySettings){.handshake = 10, .hide_presence = true});
+        CHECK_EQ(greeted_with(&w).size, 0);
+        set_flags(&w, CONTACT_PINNED);
+        CHECK(bytes_equal(greeted_with(&w), text_bytes("presence")));
+        world_free(&w);
+}
+
+static void announce(World *w, Presence presence, const char *note, uint64_t seq) {
+        _cleanup_(buffer_done) Buffer said = BUFFER_NULL;
+
+        say_presence(&w->alice, presence, note, seq, &w->alice.device, &said);
+        far_sent(&w->far, announce_encode(far_output(w), buffer_bytes(&said)));
+}
+
+TEST(what_a_contact_says_of_himself_is_known) {
+        const KnownPresence *known;
+        unsigned n;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        n = w.bob.n_up;
+        announce(&w, PRESENCE_BUSY, "a\nb\033", 5);
+        CHECK(far_is_served(&w.far));
+        known = directory_presence(w.bob.directory, person_account(&w.alice));
+        CHECK(known && known->announced == PRESENCE_BUSY);
+        CHECK_STR(known->note, "a?b?");
+        CHECK(!known->online); /* no tracker says so */
+        CHECK_EQ(w.bob.n_up, n + 1);
+
+        /* What is older changes nothing. */
+        announce(&w, PRESENCE_AWAY, "", 4);
+        CHECK(far_is_served(&w.far));
+        CHECK_EQ(known->announced, PRESENCE_BUSY);
+        CHECK_EQ(w.bob.n_up, n + 1);
+        world_free(&w);
+}
+
+TEST(what_another_device_says_ends_the_link) {
+        _cleanup_(buffer_done) Buffer said = BUFFER_NULL;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        say_presence(&w.alice, PRESENCE_BUSY, "", 5, &w.bob.who.device, &said);
+        far_sent(&w.far, announce_encode(far_output(&w), buffer_bytes(&said)));
+        SIM_UNTIL(&w.sim, w.bob.n_down == 1);
+        CHECK(!directory_presence(w.bob.directory, person_account(&w.alice)));
+        world_free(&w);
+}
+
+TEST(who_announces_without_end_is_turned_away) {
+        uint64_t n = 0;
+        Refusal x;
+        Frame f;
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        while (w.bob.n_down == 0) {
+                announce(&w, n % 2 ? PRESENCE_BUSY : PRESENCE_AWAY, "", n + 1);
+                sim_run(&w.sim, USEC_PER_SEC / 2);
+                CHECK(++n < 200);
+        }
+        CHECK(n > 20);
+        f = far_take(&w.far, FRAME_BYE);
+        CHECK_OK(refusal_decode(&f, &x));
+        CHECK_EQ(x.code, CODE_RATE_LIMITED);
         world_free(&w);
 }

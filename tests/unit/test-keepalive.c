@@ -66,3 +66,26 @@ TEST(time_the_own_loop_lost_does_not_count) {
         CHECK_EQ(k.next, START + 20 * I + I / 2);
         CHECK_EQ(keepalive_step(&k, START, I, k.next), KEEPALIVE_GONE);
 }
+
+TEST(who_is_asked_has_a_moment_to_answer) {
+        usec_t asked = START + 3 * USEC_PER_SEC, stale = asked + USEC_PER_MSEC;
+        Keepalive k;
+
+        /* What had come before is read only now. */
+        keepalive_start(&k, I, I, START);
+        keepalive_ask(&k, asked);
+        CHECK(k.next > asked && k.next <= asked + 5 * USEC_PER_SEC);
+        CHECK_EQ(keepalive_step(&k, stale, I, k.next), KEEPALIVE_GONE);
+
+        keepalive_start(&k, I, I, START);
+        keepalive_ask(&k, asked);
+        keepalive_answered(&k);
+        CHECK_EQ(keepalive_step(&k, stale, I, k.next), KEEPALIVE_WAIT);
+        CHECK_EQ(k.next, stale + I);
+
+        /* The answer may be behind a lot that is on its way. */
+        keepalive_start(&k, I, I, START);
+        keepalive_ask(&k, asked);
+        CHECK_EQ(keepalive_step(&k, k.next - 1, I, k.next), KEEPALIVE_WAIT);
+        CHECK_EQ(keepalive_step(&k, k.heard, I, k.next), KEEPALIVE_PING);
+}

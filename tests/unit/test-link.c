@@ -320,7 +320,7 @@ TEST(unknown_types_that_may_be_ignored_are) {
 
         world_new(&w);
         far_link(&f, &w.mallory, &w.b, TLS_CLIENT);
-        far_send_bytes(&f, "\0\0\0\x04\xa1\x00\x18\x81", 8);
+        far_send_bytes(&f, "\0\0\0\x04\xa1\x00\x18\xff", 8);
         far_send_bytes(&f, "\0\0\0\x08\xa2\x00\x19\xff\xff\x18\x63\x00", 12);
         CHECK(far_is_served(&f));
         CHECK_EQ(w.b.n_frames, 0);

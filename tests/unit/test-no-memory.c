@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "failing-memory.h"
 #include "net/addresses.h"
+#include "net/lan-socket.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "node/key-file.h"
@@ -88,6 +89,19 @@ static int make_watch_of_addresses(Lab *lab) {
         int r = address_watch_new(lab->loop, NULL, NULL, &w);
 
         address_watch_free(w);
+        return r;
+}
+
+static int make_lan_socket(Lab *lab) {
+        static const LanSocketCallbacks callbacks;
+        const char *interface = "no-such-one";
+        LanSocket *s = NULL;
+        int r;
+
+        r = lan_socket_new(lab->loop,
+                &(LanSocketSettings){.interfaces = &interface, .n_interfaces = 1}, &callbacks, NULL,
+                &s);
+        lan_socket_free(s);
         return r;
 }
 
@@ -216,6 +230,7 @@ TEST(nothing_is_left_of_what_could_not_be_made) {
                 {"a loop", make_loop},
                 {"sources of a loop", make_sources},
                 {"a watch of addresses", make_watch_of_addresses},
+                {"a socket to the local network", make_lan_socket},
                 {"a watchdog", make_watchdog},
                 {"a listener", make_listener},
                 {"a transport", make_transport},

@@ -74,6 +74,63 @@ TEST(trackers_hear_of_the_end_and_need_not_be_waited_for) {
         chat_lab_free(&l);
 }
 
+/* Bob is there, says the tracker. */
+static void say_online(FakeTracker *k, const Person *bob) {
+        _cleanup_(buffer_done) Buffer b = person_presence(bob, PRESENCE_ONLINE, 1, NULL);
+        Buffer *out = conn_output(k->far.conn);
+        PresencePush p = {.online = true,
+                .presence = buffer_bytes(&b),
+                .last_seen = loop_realtime(bob->sim->loop)};
+
+        memcpy(p.account, person_account(bob), KEY_SIZE);
+        far_sent(&k->far, record_frame_encode(out, FRAME_RECORD, 0, bob->local.record));
+        far_sent(&k->far, presence_push_encode(out, &p));
+}
+
+static bool is_online(ChatLab *l, const Person *bob) {
+        const KnownPresence *k = directory_presence(l->parts->directory, person_account(bob));
+
+        return k && k->online;
+}
+
+/* Of an hour in which nobody could say anything. */
+TEST(what_was_said_before_a_sleep_counts_no_longer_than_without) {
+        usec_t start, before, after;
+        EndpointKey address;
+        FakeTracker k;
+        Person bob;
+        ChatLab l;
+
+        chat_lab_new(&l);
+        person_new(&l.sim, "bob", &bob);
+        tracker_new(&l.sim, &k);
+        address = tracker_address(&k);
+        parts_set_trackers(l.parts, &address, 1);
+        CHECK_OK(directory_watch(l.parts->directory, person_account(&bob)));
+        tracker_greet(&k);
+        say_online(&k, &bob);
+        SIM_UNTIL(&l.sim, is_online(&l, &bob));
+        CHECK(directory_get_time(l.parts->directory, &before));
+        parts_woke(l.parts, USEC_PER_HOUR);
+        CHECK(directory_get_time(l.parts->directory, &after));
+        CHECK_EQ(after - before, USEC_PER_HOUR);
+        sim_run(&l.sim, 3 * USEC_PER_MINUTE);
+        CHECK(is_online(&l, &bob)); /* the tracker is there, and has said nothing else */
+
+        k.far.answers = false;
+        tracker_close(&k);
+        start = loop_now(l.sim.loop);
+        parts_woke(l.parts, USEC_PER_HOUR);
+        sim_run(&l.sim, USEC_PER_SEC);
+        parts_woke(l.parts, 0); /* and its network is there */
+        SIM_UNTIL(&l.sim, !is_online(&l, &bob));
+        CHECK(loop_now(l.sim.loop) - start < 40 * USEC_PER_SEC);
+        CHECK(loop_now(l.sim.loop) - start > 20 * USEC_PER_SEC); /* which it takes to come back */
+        tracker_free(&k);
+        person_done(&bob);
+        chat_lab_free(&l);
+}
+
 static bool on_event(void *userdata, const ChatEvent *e) {
         unsigned *failed = userdata;
 

@@ -22,6 +22,8 @@ TEST(the_status_line_is_in_plain_words) {
         online.links = 1;
         online.queued = 0;
         CHECK_STR(line(online, "alice"), "online as alice, 1 link, 0 queued");
+        online.lan_only = true;
+        CHECK_STR(line(online, "alice"), "online as alice on the LAN, 1 link, 0 queued");
         CHECK_STR(line((ChatStatus){.state = "logged-out"}, NULL),
                 "no account is logged in; chatc register NAME");
         CHECK_STR(line((ChatStatus){.state = "logged-out"}, "alice"),
@@ -67,6 +69,8 @@ TEST(the_status_line_has_the_first_problem) {
         s.n_trackers = 0;
         CHECK_STR(
                 line(s, "alice"), "offline as alice, 0 links, 2 queued; no tracker is configured");
+        s.lan_only = true;
+        CHECK_STR(line(s, "alice"), "offline as alice on the LAN, 0 links, 2 queued");
         s.name = "";
         s.problems = problems + 1;
         CHECK_STR(line(s, NULL), "no account is logged in; chatc register NAME; The disk is full.");

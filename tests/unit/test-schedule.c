@@ -191,6 +191,24 @@ TEST(candidates_by_source_and_families_in_turns) {
         check_order(&c, expected, ELEMENTSOF(expected));
 }
 
+/* Only what was heard here may be in a scope. */
+TEST(the_local_network_comes_first) {
+        static const char *const expected[] = {"[fe80::1%lo]:1", "192.0.2.4:1", "[fe80::2%lo]:1",
+                "[2001:db8::1]:1", "192.0.2.1:1", "192.0.2.5:1"};
+        Candidates c = {};
+
+        CHECK(add(&c, "[2001:db8::1]:1", CANDIDATE_ANNOUNCED, 0));
+        CHECK(add(&c, "192.0.2.1:1", CANDIDATE_REACHED, 0));
+        CHECK(add(&c, "[fe80::1%lo]:1", CANDIDATE_LAN, 0));
+        CHECK(add(&c, "[fe80::2%lo]:1", CANDIDATE_LAN, 0));
+        CHECK(add(&c, "192.0.2.4:1", CANDIDATE_LAN, 0));
+        CHECK(add(&c, "192.0.2.5:1", CANDIDATE_LAN, 9 * SEC)); /* failed there */
+        CHECK(!add(&c, "[fe80::3%lo]:1", CANDIDATE_ANNOUNCED, 0));
+        CHECK(!add(&c, "[fe80::3%lo]:1", CANDIDATE_CACHED, 0));
+        CHECK_EQ(candidates_order(&c, 0, 10 * SEC), USEC_INFINITY);
+        check_order(&c, expected, ELEMENTSOF(expected));
+}
+
 TEST(what_failed_comes_last_and_not_before_its_time) {
         static const char *const expected[] = {
                 "192.0.2.2:1", "192.0.2.4:1", "[2001:db8::1]:1", "192.0.2.1:1"};

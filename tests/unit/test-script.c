@@ -38,6 +38,13 @@ static const char every_phrase[] =
             "1h bob moves\n"
             "1h bob is behind a NAT\n"
             "1h bob is reachable\n"
+            "1h bob moves to LAN 2\n"
+            "1h bob is switched to LAN 0\n"
+            "1h bob is unplugged\n"
+            "1h bob is plugged in\n"
+            "1h bob knows no tracker\n"
+            "1h bob hears of the trackers\n"
+            "1h bob bears alice's name\n"
             "1h t1's disk is full\n"
             "1h t1's disk fails\n"
             "1h t1's disk fails 3 times\n"
@@ -61,6 +68,17 @@ static const char every_phrase[] =
             "1h alice and bob are joined\n"
             "1h all are joined\n"
             "1h the network takes 0.02s, up to 0.005s more, and carries 100000 bytes/s\n"
+            "1h the LANs are one\n"
+            "1h the LANs are apart\n"
+            "1h the router is off\n"
+            "1h the router is on\n"
+            "1h LANs lose and double 10 of 100, up to 0.2s late\n"
+            "1h an intruder comes to LAN 1\n"
+            "1h the intruder replays beacons\n"
+            "1h the intruder alters beacons\n"
+            "1h the intruder claims names\n"
+            "1h the intruder floods\n"
+            "1h the intruder stops\n"
             "3d4h5m6.789012s quiet\n";
 
 /* The caller frees it. */
@@ -136,6 +154,8 @@ TEST(an_error_says_where_and_why) {
                 TOP "0s alice writes to dave\n", "line 4: expected the name of a user at: dave");
         check_refused(TOP "0s alice writes to t1\n", "line 4: expected the name of a user at: t1");
         check_refused(TOP "0s t2 starts\n", "line 4: expected the name of a machine at: t2 starts");
+        check_refused(TOP "0s alice moves to LAN 5\n",
+                "line 4: expected the number of a LAN, or 0 at: 5");
         check_refused(TOP "0s alice writes to alice\n",
                 "line 4: expected two machines at: alice writes to alice");
         check_refused(TOP "0s alice writes to bob some times\n",

@@ -471,6 +471,36 @@ TEST(a_silent_tracker_is_gone_after_two_and_a_half_heartbeats) {
         world_free(&w);
 }
 
+TEST(a_tracker_in_doubt_answers_soon_or_is_gone) {
+        usec_t start;
+        World w;
+
+        world_new(&w);
+        for (unsigned i = 0; i < 3; i++) {
+                session_doubt(w.session);
+                sim_run(&w.sim, USEC_PER_MINUTE);
+                CHECK(is_connected(&w));
+        }
+        CHECK_EQ(w.tracker.n_accepted, 1);
+
+        w.tracker.far.answers = false;
+        start = loop_now(w.sim.loop);
+        session_doubt(w.session);
+        SIM_UNTIL(&w.sim, w.tracker.n_accepted == 2);
+        CHECK(loop_now(w.sim.loop) - start < 10 * USEC_PER_SEC);
+
+        /* Where it waits, it does not any more. */
+        tracker_close(&w.tracker);
+        tracker_hang_up(&w.tracker);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        tracker_listen(&w.tracker);
+        start = loop_now(w.sim.loop);
+        session_doubt(w.session);
+        SIM_UNTIL(&w.sim, w.tracker.n_accepted == 3);
+        CHECK(loop_now(w.sim.loop) - start < 100 * USEC_PER_MSEC);
+        world_free(&w);
+}
+
 TEST(a_heartbeat_that_changes_holds_for_the_session) {
         World w;
 

@@ -128,11 +128,12 @@ TEST(the_identity_comes_back_as_it_was) {
         strcpy(lab.alice.self.tracker, "tracker.example:7425#key");
         lab.alice.self.epoch = 7;
         lab.alice.self.record_seq = 12345678901;
-        for (int n = 0; n < 4; n++) {
+        for (int n = 0; n < 8; n++) {
                 const Identity *was = &lab.alice.self;
 
                 lab.alice.self.claimed = n & 1;
                 lab.alice.self.logged_in = n & 2;
+                lab.alice.self.lan_only = n & 4;
                 CHECK_OK(store_save_identity(lab.alice.store, was));
                 person_reopen(&lab, &lab.alice);
                 CHECK_EQ(store_load_identity(lab.alice.store, &i), 1);
@@ -142,6 +143,7 @@ TEST(the_identity_comes_back_as_it_was) {
                 CHECK_STR(i.tracker, was->tracker);
                 CHECK(i.epoch == 7 && i.record_seq == 12345678901);
                 CHECK(i.claimed == was->claimed && i.logged_in == was->logged_in);
+                CHECK_EQ(i.lan_only, was->lan_only);
                 CHECK_EQ(buffer_size(&i.record), buffer_size(&was->record));
                 CHECK(memcmp(i.record.data, was->record.data, buffer_size(&i.record)) == 0);
                 CHECK_EQ(buffer_size(&i.certificate), buffer_size(&was->certificate));

@@ -126,9 +126,37 @@ TEST(endpoints) {
         CHECK_EQ(endpoint_parse(":1", 2, false, host, &port), -EINVAL);
         CHECK_EQ(endpoint_parse("a\0b:1", 5, false, host, &port), -EINVAL);
         CHECK_EQ(endpoint_parse("[::1\0b]:1", 9, false, host, &port), -EINVAL);
+        CHECK_EQ(endpoint_parse("[fe80::1%lo]:1", 14, false, host, &port), -EINVAL);
+        CHECK_EQ(sockaddr_parse_ip("fe80::1%lo", 5, &a), -EINVAL);
         CHECK_OK(sockaddr_parse_ip("::ffff:127.0.0.1", 5, &a));
         CHECK(sockaddr_is_loopback(&a));
         CHECK_STR(sockaddr_format(&a, text), "127.0.0.1:5");
+}
+
+/* The loopback interface is the one that is there everywhere. */
+TEST(endpoints_with_a_scope) {
+        static const char *const wrong[] = {"[fe80::1%]:1", "[2001:db8::1%lo]:1", "[%lo]:1",
+                "fe80::1%lo:1", "192.0.2.1%lo:1", "[fe80::1%a-name-too-long-]:1", "[fe80::1%lo]:0"};
+        char host[HOST_SIZE] = "", text[ENDPOINT_SIZE];
+        uint16_t port;
+        SockAddr a;
+
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                CHECK_EQ(endpoint_parse_scoped(wrong[i], strlen(wrong[i]), host, &port), -EINVAL);
+        CHECK_OK(endpoint_parse_scoped("[fe80::1%lo]:7425", 17, host, &port));
+        CHECK_STR(host, "fe80::1%lo");
+        CHECK_STR(endpoint_format(host, port, text), "[fe80::1%lo]:7425");
+        CHECK_OK(sockaddr_parse_scoped_ip(host, port, &a));
+        CHECK_EQ(a.in6.sin6_scope_id, 1);
+        CHECK_STR(sockaddr_format(&a, text), "[fe80::1%lo]:7425");
+        CHECK_OK(sockaddr_parse_scoped_ip("fe80::1%65534", 5, &a));
+        CHECK_STR(sockaddr_format(&a, text), "[fe80::1%65534]:5");
+        CHECK_EQ(sockaddr_parse_scoped_ip("fe80::1%no-such-one", 5, &a), -ENODEV);
+        CHECK_EQ(sockaddr_parse_scoped_ip("fe80::1%0", 5, &a), -ENODEV);
+        CHECK_EQ(sockaddr_parse_scoped_ip("2001:db8::1%lo", 5, &a), -EINVAL);
+        CHECK_OK(endpoint_parse_scoped("tracker.example:1", 17, host, &port));
+        CHECK_OK(sockaddr_parse_scoped_ip("::1", 5, &a));
+        CHECK_EQ(a.in6.sin6_scope_id, 0);
 }
 
 TEST(quota_refills_with_time) {

@@ -19,6 +19,7 @@ typedef struct Test {
 
 static Test *test_first, **test_last = &test_first;
 static jmp_buf test_failed;
+static const char *test_skipped; /* why */
 
 #define TEST(id)                                                                                   \
         static void test_##id(void);                                                               \
@@ -35,6 +36,12 @@ __attribute__((noreturn, unused)) static void test_fail(
         longjmp(test_failed, 1);
 }
 
+/* Ends a test that this machine does not allow; tests/allowed-skips has a line for it. */
+__attribute__((noreturn, unused)) static void test_skip(const char *why) {
+        test_skipped = why;
+        longjmp(test_failed, 1);
+}
+
 /* As "meson test --setup valgrind" says it. */
 __attribute__((unused)) static bool test_in_valgrind(void) {
         const char *programs = getenv("P2PCHAT_PROGRAMS");
@@ -43,8 +50,9 @@ __attribute__((unused)) static bool test_in_valgrind(void) {
 }
 
 static bool test_passes(Test *t) {
+        test_skipped = NULL;
         if (setjmp(test_failed) != 0)
-                return false;
+                return test_skipped;
         t->run();
         return true;
 }
@@ -56,7 +64,8 @@ int main(void) {
         for (Test *t = test_first; t; t = t->next) {
                 bool ok = test_passes(t);
 
-                printf("%s %d - %s\n", ok ? "ok" : "not ok", ++n, t->name);
+                printf("%s %d - %s%s%s\n", ok ? "ok" : "not ok", ++n, t->name,
+                        test_skipped ? " # SKIP " : "", test_skipped ?: "");
                 failed += !ok;
         }
         printf("1..%d\n", n);

@@ -6,6 +6,7 @@
  * begin with, and what the corpora of the fuzzers are made of.
  */
 
+#include "wire/beacon.h"
 #include "wire/mailbox.h"
 
 #define SAMPLE_TIME UINT64_C(1767225600000000) /* 2026-01-01 */
@@ -111,6 +112,42 @@ static inline Buffer sample_presence_object(uint8_t n) {
         Buffer b = BUFFER_NULL;
 
         sample_must(presence_encode(&p, &device, &b));
+        return b;
+}
+
+/* With every field that there is for its kind. Key N + 1 signs it. */
+static inline Beacon sample_beacon(BeaconKind kind, uint8_t n, Bytes certificate) {
+        Beacon b = {
+                .kind = kind,
+                .port = 7425,
+                .boot_nonce = {0x44, [15] = 0x55},
+                .seq = 70000,
+                .interval = 11,
+                .presence = PRESENCE_ONLINE,
+                .asks = true,
+                .leaves = true,
+        };
+
+        b.device = sample_certificate(n);
+        if (kind == BEACON_PERSON) {
+                b.certificate = certificate;
+                b.presence = PRESENCE_BUSY;
+                snprintf(b.name, sizeof(b.name), "alice");
+                snprintf(b.note, sizeof(b.note), "back at four ☕");
+        } else {
+                memcpy(b.key, b.device.device, KEY_SIZE);
+                snprintf(b.host, sizeof(b.host), "tracker.example");
+        }
+        return b;
+}
+
+static inline Buffer sample_beacon_object(BeaconKind kind, uint8_t n) {
+        _cleanup_(buffer_done) Buffer certificate = sample_certificate_object(n);
+        SignKey key = sample_key((uint8_t)(n + 1));
+        Beacon x = sample_beacon(kind, n, sample_bytes(&certificate));
+        Buffer b = BUFFER_NULL;
+
+        sample_must(beacon_encode(&x, &key, &b));
         return b;
 }
 

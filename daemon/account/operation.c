@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What a user asks of the account, and waits for: one thing at a time. */
+
+#include <stdio.h>
+
+#include "account/private.h"
+
+static void use_tracker(Account *a) {
+        a->callbacks->use_tracker(a->userdata, account_tracker(a));
+}
+
+static void standing_note(Account *a) {
+        const Identity *i = &a->identity;
+
+        a->was = (Standing){
+                .claimed = i->claimed, .lan_only = i->lan_only, .logged_in = i->logged_in};
+        memcpy(a->was.tracker, i->tracker, TRACKER_TEXT_MAX);
+}
+
+static void standing_restore(Account *a) {
+        Identity *i = &a->identity;
+
+        i->claimed = a->was.claimed;
+        i->lan_only = a->was.lan_only;
+        i->logged_in = a->was.logged_in;
+        memcpy(i->tracker, a->was.tracker, TRACKER_TEXT_MAX);
+}
+
+static void operation_end(Account *a, Code code, const char *text) {
+        AccountDoneFn fn = a->fn;
+
+        a->operation = OPERATION_NONE;
+        a->fn = NULL;
+        loop_timer_set(a->deadline, USEC_INFINITY);
+        if (fn)
+                fn(a->fn_userdata, code, text);
+}
+
+/* What is in memory must be what is on disk. */
+static void operation_fail(Account *a, Code code, const char *text) {
+        a->operation = OPERATION_BEGUN; /* what the directory says while it stops is no news */
+        a->publishing = false;
+        standing_restore(a);
+        if (!account_is_active(a))
+                directory_stop(a->directory);
+        use_tracker(a);
+        operation_end(a, code, text);
+}
+
+static void operation_fail_storage(Account *a, int error) {
+        operation_fail(a, CODE_STORAGE,
+                error == -ENOSPC ? "the disk is full: the account could not be kept"
+                                 : "the account could not be written to disk");
+}
+
+/* True when nobody else is being served. */
+static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
+        if (a->operation != OPERATION_NONE) {
+                fn(userdata, CODE_TOO_MANY,
+                        "another account operation is under way: wait for its answer");
+                return false;
+        }
+        a->operation = OPERATION_BEGUN;
+        a->fn = fn;
+        a->fn_userdata = userdata;
+        standing_note(a);
+        return true;
+}
+
+/* A name that is claimed with keys that were never written is lost to everybody. Sessions say HELLO
+ * with the record that is on disk now. */
+static void on_saved(Account *a, int error) {
+        if (error < 0) {
+                operation_fail_storage(a, error);
+                return;
+        }
+        standing_note(a);
+        a->asked = false;
+        use_tracker(a);
+        if (directory_n_trackers(a->directory) == 0) {
+                operation_fail(a, CODE_TRACKER_UNREACHABLE,
+                        "no tracker is known: give one with --tracker host:port#key, name one in "
+                        "p2pchatd.conf, or take --no-tracker for the LAN alone");
+                return;
+        }
+        directory_start(a->directory);
+        a->operation = OPERATION_REGISTER;
+}
+
+/* Who was active before stays so throughout, and is found by more people now. */
+static void on_published(Account *a) {
+        bool was_active = a->was.logged_in;
+
+        a->publishing = false;
+        use_tracker(a);
+        if (was_active)
+                account_publish(a, &a->endpoints);
+        else
+                a->callbacks->active(a->userdata, true);
+}
+
+static void on_decided(Account *a, int error) {
+        if (error < 0) {
+                operation_fail_storage(a, error);
+                return;
+        }
+        account_look_later(a);
+        if (a->publishing)
+                on_published(a);
+        else {
+                use_tracker(a);
+                a->callbacks->active(a->userdata, a->want_active);
+        }
+        if (!a->want_active)
+                directory_stop(a->directory);
+        operation_end(a, CODE_OK, "");
+}
+
+static void operation_written(Account *a, int error) {
+        if (a->operation == OPERATION_SAVE)
+                on_saved(a, error);
+        else if (a->operation == OPERATION_COMMIT)
+                on_decided(a, error);
+}
+
+/* Of an operation that has ended meanwhile it says nothing about the present one. */
+static void on_committed(void *userdata, int error) {
+        Account *a = userdata;
+
+        if (store_batch_number(a->store) > a->batch)
+                operation_written(a, error);
+}
+
+static int operation_save(Account *a) {
+        a->batch = store_batch_number(a->store);
+        return store_after_commit(a->store, on_committed, a);
+}
+
+static void operation_commit(Account *a, bool active) {
+        int r;
+
+        a->operation = OPERATION_COMMIT;
+        loop_timer_set(a->deadline, USEC_INFINITY); /* the disk answers, whatever it says */
+        a->want_active = active;
+        a->identity.logged_in = active;
+        r = store_save_identity(a->store, &a->identity);
+        if (r >= 0)
+                r = operation_save(a);
+        if (r < 0)
+                operation_written(a, r);
+}
+
+static void on_registered(void *userdata, Code code, const char *text) {
+        Account *a = userdata;
+
+        if (a->operation != OPERATION_REGISTER)
+                return;
+        a->asked = false;
+        if (code == CODE_TRACKER_UNREACHABLE || code == CODE_TIMEOUT)
+                return; /* another attempt follows until the deadline */
+        if (code != CODE_OK) {
+                operation_fail(a, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
+                return;
+        }
+        a->identity.claimed = true;
+        a->identity.lan_only = false;
+        if (a->publishing)
+                memcpy(a->identity.tracker, a->publish_at, TRACKER_TEXT_MAX);
+        operation_commit(a, true);
+}
+
+static void register_go_on(Account *a) {
+        char text[SESSION_ERROR_SIZE + 64];
+
+        if (a->operation != OPERATION_REGISTER || a->asked)
+                return;
+        if (directory_is_connected(a->directory)) {
+                a->asked = directory_register(a->directory, on_registered, a) >= 0;
+                return;
+        }
+        if (!directory_has_failed(a->directory))
+                return;
+        snprintf(text, sizeof(text), "no tracker could be reached: %s",
+                directory_error(a->directory));
+        operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
+}
+
+void account_trackers_changed(Account *a) {
+        account_look_at_times(a);
+        register_go_on(a);
+}
+
+void account_on_deadline(void *userdata) {
+        Account *a = userdata;
+        char text[SESSION_ERROR_SIZE + 64];
+
+        snprintf(text, sizeof(text), "no answer from a tracker in time: %s",
+                directory_error(a->directory));
+        operation_fail(a, CODE_TIMEOUT, text);
+}
+
+static bool tracker_is_good(const char *tracker) {
+        EndpointKey e;
+
+        return !tracker || !tracker[0] ||
+                (strlen(tracker) < TRACKER_TEXT_MAX && endpoint_key_parse(tracker, &e) >= 0 &&
+                        key_is_valid(e.key));
+}
+
+/* TRACKER NULL or "": as before. */
+static void set_tracker(char to[static TRACKER_TEXT_MAX], const char *tracker) {
+        if (tracker && tracker[0])
+                snprintf(to, TRACKER_TEXT_MAX, "%s", tracker);
+}
+
+#define BAD_NAME "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit"
+#define BAD_TRACKER                                                                                \
+        "a tracker's address is host:port#key, as p2pchat-tracker --print-address prints it"
+
+static void refuse_second(const Account *a, AccountDoneFn fn, void *userdata) {
+        fn(userdata, CODE_ACCOUNT_EXISTS,
+                account_is_lan_only(a)
+                        ? "this device has an account already, for the LAN alone: chatc register "
+                          "with its name and --tracker publishes it"
+                        : "this device has an account already: chatc login NAME activates it");
+}
+
+/* The record is made anew: who has no network has a wrong clock, perhaps, and no tracker takes what
+ * is of the future. */
+static void register_begin(Account *a) {
+        int r;
+
+        r = account_renew(a);
+        if (r >= 0)
+                r = operation_save(a);
+        if (r < 0) {
+                operation_fail_storage(a, r);
+                return;
+        }
+        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
+        a->operation = OPERATION_SAVE;
+}
+
+void account_register(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+        char folded[NAME_SIZE];
+
+        if (name_fold(name, strlen(name), folded) < 0) {
+                fn(userdata, CODE_BAD_NAME, BAD_NAME);
+                return;
+        }
+        if (!tracker_is_good(tracker)) {
+                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
+                return;
+        }
+        if (account_exists(a) && !(account_is_lan_only(a) && streq(folded, a->identity.name))) {
+                refuse_second(a, fn, userdata);
+                return;
+        }
+        if (!operation_begin(a, fn, userdata))
+                return;
+        a->publishing = account_exists(a);
+        a->publish_at[0] = 0;
+        set_tracker(a->publishing ? a->publish_at : a->identity.tracker, tracker);
+        memcpy(a->identity.name, folded, NAME_SIZE);
+        register_begin(a);
+}
+
+void account_register_on_lan(Account *a, const char *name, AccountDoneFn fn, void *userdata) {
+        char folded[NAME_SIZE];
+        int r;
+
+        if (name_fold(name, strlen(name), folded) < 0) {
+                fn(userdata, CODE_BAD_NAME, BAD_NAME);
+                return;
+        }
+        if (account_exists(a)) {
+                refuse_second(a, fn, userdata);
+                return;
+        }
+        if (!operation_begin(a, fn, userdata))
+                return;
+        memcpy(a->identity.name, folded, NAME_SIZE);
+        a->identity.tracker[0] = 0;
+        a->identity.lan_only = true;
+        r = account_renew(a);
+        if (r < 0)
+                operation_fail_storage(a, r);
+        else
+                operation_commit(a, true);
+}
+
+void account_login(
+        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+        char folded[NAME_SIZE];
+
+        if (name_fold(name, strlen(name), folded) < 0)
+                fn(userdata, CODE_BAD_NAME, BAD_NAME);
+        else if (!tracker_is_good(tracker))
+                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
+        else if (!account_exists(a))
+                fn(userdata, CODE_NOT_LOGGED_IN,
+                        "no account is kept on this device: chatc register NAME makes one");
+        else if (!streq(folded, a->identity.name))
+                fn(userdata, CODE_ACCOUNT_EXISTS,
+                        "the account that is kept on this device has another name");
+        else if (account_is_lan_only(a) && tracker && tracker[0])
+                fn(userdata, CODE_INVALID_ARGS,
+                        "this account is for the LAN alone: chatc register with its name and "
+                        "--tracker publishes it");
+        else if (operation_begin(a, fn, userdata)) {
+                set_tracker(a->identity.tracker, tracker);
+                operation_commit(a, true);
+        }
+}
+
+void account_logout(Account *a, AccountDoneFn fn, void *userdata) {
+        if (!account_is_active(a))
+                fn(userdata, CODE_NOT_LOGGED_IN, "no account is logged in");
+        else if (operation_begin(a, fn, userdata))
+                operation_commit(a, false);
+}
+
+void account_forget(Account *a, void *userdata) {
+        if (a->fn_userdata == userdata)
+                a->fn = NULL;
+}
