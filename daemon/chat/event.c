@@ -148,9 +148,6 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         t->states |= row->kind == EVENT_STATE;
         if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
                 delivery_gave_up(c->parts.delivery, t->view->peer.account);
-        if (row->kind == EVENT_STATE && row->state == MESSAGE_READ &&
-                view_feed(txn, row->feed, t->view) > 0 && !t->view->own)
-                delivery_read(c->parts.delivery, t->view->peer.account);
         if (c->n_listeners == 0 || view_event(c, txn, row, t->view) <= 0)
                 return true;
         if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))

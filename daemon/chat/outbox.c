@@ -154,9 +154,22 @@ static bool note_peer(void *userdata, DbTxn *txn, const Conversation *v) {
         return true;
 }
 
+/* Up to ID of the account NUMBER. That it is to be told is kept in the same batch, else a crash
+ * could forget it. */
+static int mark_read_up_to(Chat *c, uint32_t number, const Uuid *id) {
+        Store *s = c->parts.store;
+        Contact author;
+        uint32_t peer;
+        int r;
+
+        r = store_mark_read(s, number, id, loop_realtime(c->parts.loop),
+                delivery_says_read(c->parts.delivery), &peer);
+        if (r > 0 && contact_get_by_number(store_write(s), peer, &author) > 0)
+                delivery_read(c->parts.delivery, author.account);
+        return r;
+}
+
 static int mark_read(Chat *c, const char *text, ChatError *error) {
-        bool tell = delivery_says_read(c->parts.delivery);
-        usec_t now = loop_realtime(c->parts.loop);
         Store *s = c->parts.store;
         Reading v = {};
         bool found = false;
@@ -167,14 +180,14 @@ static int mark_read(Chat *c, const char *text, ChatError *error) {
                 r = parse_id(text, &v.id, error);
         if (r < 0)
                 return r;
-        r = store_mark_read(s, SELF_NUMBER, &v.id, now, tell);
+        r = mark_read_up_to(c, SELF_NUMBER, &v.id);
         found = r >= 0;
         if (r >= 0 || r == -ENOENT)
                 r = conversation_each(store_write(s), note_peer, &v);
         if (v.failed)
                 r = -ENOMEM;
         for (size_t i = 0; r >= 0 && i < v.n; i++) {
-                r = store_mark_read(s, v.peers[i], &v.id, now, tell);
+                r = mark_read_up_to(c, v.peers[i], &v.id);
                 found |= r >= 0;
         }
         free(v.peers);

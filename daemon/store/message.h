@@ -159,8 +159,10 @@ int store_cancel(Store *s, const Uuid *id, usec_t now);
 
 /* The message with this id of PEER's (a number; SELF_NUMBER) and all that are shown before it in
  * their conversation have been read. TELL: receipts may say so. 1 when others' messages among them
- * had not been; -ENOENT: there is no such message. */
-int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell);
+ * had not been, *ret_peer (unless NULL) is the number of their author; -ENOENT: there is no such
+ * message. */
+int store_mark_read(
+        Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell, uint32_t *ret_peer);
 
 /* What the user has read of a foreign feed, holes included; no ranges where nothing was. */
 int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret);

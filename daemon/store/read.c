@@ -224,7 +224,8 @@ static int marking_finish(Marking *m, Conversation *v) {
         return r < 0 ? r : 1;
 }
 
-int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell) {
+int store_mark_read(
+        Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell, uint32_t *ret_peer) {
         Marking m = {.store = s, .now = now, .tell = tell};
         DbTxn *txn = db_write(s->db);
         Conversation v;
@@ -243,6 +244,8 @@ int store_mark_read(Store *s, uint32_t account, const Uuid *id, usec_t now, bool
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
         m.marked_feed = feed;
+        if (ret_peer)
+                *ret_peer = v.peer;
         r = feed_each(txn, v.number, v.peer, mark_feed, &m);
         if (r < 0 || m.n == 0)
                 return r;

@@ -230,7 +230,7 @@ static void read_as_bob(Script *in) {
         r = contact_get(store_write(bob.store), person_account(said[which % n_said].author), &c);
         if (r > 0)
                 r = store_mark_read(bob.store, c.number, &said[which % n_said].id,
-                        loop_realtime(sim.loop), true);
+                        loop_realtime(sim.loop), true, NULL);
         MUST(r >= 0 || r == -ENOENT);
         MUST(store_commit(bob.store) == 0);
 }

@@ -35,7 +35,7 @@ static Contact learn(const Person *p, uint8_t flags) {
         Contact c;
 
         MUST(record_decode(p->local.record, &record) == 0);
-        MUST(contact_learn(store, &record, p->local.record, flags, true, &c) >= 0);
+        MUST(contact_learn(store, &record, p->local.record, now(), flags, true, &c) >= 0);
         return c;
 }
 
@@ -88,7 +88,7 @@ static void make_store(void) {
         receive_one(&b, &bob, 5, 4);
         receive_one(&k, &carol, 6, 1);
         MUST(store_cancel(store, &(Uuid){{3}}, now()) >= 0);
-        MUST(store_mark_read(store, b.number, &foreign_id, now(), true) >= 0);
+        MUST(store_mark_read(store, b.number, &foreign_id, now(), true, NULL) >= 0);
         MUST(store_set_endpoints(store, b.number, &endpoints) >= 0);
         MUST(event_client_ack(store, "client", EVENT_CURSOR_FIRST, now()) >= 0);
         MUST(certificate_decode(bob.local.certificate, &c) == 0);
@@ -303,7 +303,7 @@ static void write_some(void) {
                         .now = now()};
 
                 check(store_send(store, &m));
-                check(store_mark_read(store, c.number, &foreign_id, now(), true));
+                check(store_mark_read(store, c.number, &foreign_id, now(), true, NULL));
                 check(store_fail_message(store, c.number, &failure));
         }
         check(store_cancel(store, &id, now()));

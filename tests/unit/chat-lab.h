@@ -42,7 +42,7 @@ static PartsArgs chat_lab_parts(const ChatLab *l) {
         return (PartsArgs){.loop = l->sim.loop,
                 .store = l->store,
                 .heartbeat = 30,
-                .delivery = {.handshake = 10},
+                .delivery = {.handshake = 10, .say_read = true},
                 .state_dir = l->dir,
                 .sandbox = {"sandbox", "ok", "This is a test.", NULL},
                 .callbacks = &callbacks};

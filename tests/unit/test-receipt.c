@@ -25,14 +25,14 @@ static Inner write_one(World *w) {
         return m;
 }
 
-/* Bob marks it, and what follows from the event follows. */
+/* Bob marks it, and delivery is told of it. */
 static void bob_reads(World *w, const Inner *m) {
         Stack *bob = &w->bob;
         Contact alice;
 
         CHECK_EQ(contact_get(store_write(bob->store), person_account(&w->alice), &alice), 1);
         CHECK(store_mark_read(bob->store, alice.number, &m->id, loop_realtime(w->sim.loop),
-                      delivery_says_read(bob->delivery)) >= 0);
+                      delivery_says_read(bob->delivery), NULL) >= 0);
         CHECK_OK(store_commit(bob->store));
         delivery_read(bob->delivery, person_account(&w->alice));
 }

@@ -408,7 +408,7 @@ static bool is_read(Person *p, uint64_t seq) {
 static int mark(Person *p, uint32_t account, uint32_t id) {
         Uuid u = uuid_number(id);
 
-        return store_mark_read(p->store, account, &u, NOW + MINUTE, true);
+        return store_mark_read(p->store, account, &u, NOW + MINUTE, true, NULL);
 }
 
 TEST(reading_a_message_reads_those_before_it) {

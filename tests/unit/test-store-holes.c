@@ -237,7 +237,8 @@ TEST(closed_gaps_stay_closed) {
 static int mark(Lab *lab, uint64_t seq) {
         Uuid id = uuid_number((uint32_t)seq);
 
-        return store_mark_read(lab->bob.store, lab->bob.other.number, &id, NOW + MINUTE, true);
+        return store_mark_read(
+                lab->bob.store, lab->bob.other.number, &id, NOW + MINUTE, true, NULL);
 }
 
 static bool is_read(const Lab *lab, uint64_t seq) {
@@ -287,13 +288,13 @@ TEST(a_mark_of_ones_own_reads_what_is_old) {
         send_all(&lab);
         bring_even(&lab, false, NULL);
         CHECK_OK(send_text(&lab.bob, 7777, "an answer", NOW + 10 * MINUTE));
-        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &id, NOW + MINUTE, true), 1);
+        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &id, NOW + MINUTE, true, NULL), 1);
         check_read_up_to(&lab, ENTRIES, 0);
         /* There are not enough ranges for every second one: the last count as read. */
         for (uint64_t seq = 1; seq < ENTRIES; seq += 2)
                 CHECK_EQ(bring(&lab, seq, &at), RECEIVED_NEW);
         CHECK_EQ(conversation_of(&lab.bob).unread, RANGES);
-        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &id, NOW + MINUTE, true), 1);
+        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &id, NOW + MINUTE, true, NULL), 1);
         check_read_up_to(&lab, ENTRIES, 0);
         lab_free(&lab);
 }
@@ -340,7 +341,7 @@ TEST(any_seqs_are_taken_as_they_come) {
         CHECK_EQ(make_receipt(&lab, f.number, &rc), 1);
         person_reopen(&lab, &lab.bob);
         CHECK_OK(send_text(&lab.bob, 7777, "an answer", NOW + 10 * MINUTE));
-        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &(Uuid){}, NOW, true), -ENOENT);
+        CHECK_EQ(store_mark_read(lab.bob.store, SELF_NUMBER, &(Uuid){}, NOW, true, NULL), -ENOENT);
         lab_free(&lab);
 }
 

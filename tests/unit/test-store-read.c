@@ -35,7 +35,7 @@ static void lab_with(Lab *lab, uint32_t n) {
 static int mark(Lab *lab, uint32_t id, bool tell) {
         Uuid u = uuid_number(id);
 
-        return store_mark_read(lab->bob.store, lab->bob.other.number, &u, NOW + MINUTE, tell);
+        return store_mark_read(lab->bob.store, lab->bob.other.number, &u, NOW + MINUTE, tell, NULL);
 }
 
 static int read_receipt(const Lab *lab, Receipt *ret) {

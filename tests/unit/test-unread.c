@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "chat-lab.h"
+#include "store/mail.h"
 #include "store/message.h"
 
 typedef struct Looked {
@@ -105,6 +106,31 @@ TEST(a_message_is_announced_until_it_is_read) {
         chat_logout(l.chat, on_done, NULL);
         sim_run(&l.sim, USEC_PER_SEC);
         CHECK(!is_announced(&l, bob, second));
+        chat_lab_free(&l);
+}
+
+/* The answer to MarkRead: what is to be told is on disk with it. */
+static void on_read(void *userdata, const ChatError *error) {
+        ChatLab *l = userdata;
+        DbTxn *txn;
+
+        CHECK(!error);
+        CHECK_OK(store_read_begin(l->store, &txn));
+        CHECK_EQ(mail_count_owed(txn), 1);
+        store_read_end(txn);
+        l->chat = NULL; /* it was asked */
+}
+
+TEST(that_something_was_read_is_owed_when_the_user_has_the_answer) {
+        char bob[BASE32_KEY_SIZE + 1], id[UUID_TEXT_SIZE];
+        ChatLab l;
+
+        chat_lab_new(&l);
+        chat_lab_add_contact(&l, "bob", CONTACT_PINNED, bob);
+        take_in(&l, bob, 1, 0, id);
+        chat_mark_read(l.chat, id, on_read, &l);
+        sim_run(&l.sim, USEC_PER_SEC);
+        CHECK(!l.chat);
         chat_lab_free(&l);
 }
 
