@@ -10,6 +10,12 @@
 /* A port that is taken is tried again after this. */
 #define LISTEN_RETRY (10 * USEC_PER_SEC)
 
+/* Where a port of our own is looked for first: of the dynamic ones (RFC 6335, section 6) those
+ * above what Linux hands out by itself, so that it is still free after a restart. */
+#define OWN_PORT_MIN 61000
+#define OWN_PORT_MAX 65535
+#define OWN_PORT_TRIES 32
+
 struct Listening {
         Loop *loop;
         Store *store;
@@ -24,12 +30,29 @@ struct Listening {
         bool told_alone, has_told;
 };
 
+static uint16_t random_own_port(Loop *l) {
+        uint32_t n;
+
+        loop_random(l, &n, sizeof(n));
+        return (uint16_t)(OWN_PORT_MIN + n % (OWN_PORT_MAX - OWN_PORT_MIN + 1));
+}
+
+/* At A with any port that is free: the last try is the kernel's. */
+static int listen_on_free_port(Listening *l, SockAddr *a, Listener **ret) {
+        int r = -EADDRINUSE;
+
+        for (unsigned i = 0; r == -EADDRINUSE && i <= OWN_PORT_TRIES; i++) {
+                sockaddr_set_port(a, i < OWN_PORT_TRIES ? random_own_port(l->loop) : 0);
+                r = listener_new(l->loop, a, l->callbacks->connection, l->userdata, ret);
+        }
+        return r;
+}
+
 /* Port 0 is chosen once and kept, so that cached endpoints stay good. TAKEN: it may be another one
  * when somebody else has it. */
 static int listen_somewhere(
         Listening *l, const struct ConfigListen *where, bool taken, Listener **ret) {
         uint16_t port = (uint16_t)where->port, kept = store_port(l->store);
-        ListenerFn fn = l->callbacks->connection;
         Listener *listener;
         SockAddr a;
         int r;
@@ -37,11 +60,12 @@ static int listen_somewhere(
         r = sockaddr_parse_ip(where->address, port ?: kept, &a);
         if (r < 0)
                 return r;
-        r = listener_new(l->loop, &a, fn, l->userdata, &listener);
-        if (r == -EADDRINUSE && taken && port == 0 && kept != 0) {
-                sockaddr_set_port(&a, 0);
-                r = listener_new(l->loop, &a, fn, l->userdata, &listener);
-        }
+        if (port == 0 && kept == 0)
+                r = listen_on_free_port(l, &a, &listener);
+        else
+                r = listener_new(l->loop, &a, l->callbacks->connection, l->userdata, &listener);
+        if (r == -EADDRINUSE && taken && port == 0 && kept != 0)
+                r = listen_on_free_port(l, &a, &listener);
         if (r < 0)
                 return r;
         if (port == 0 && sockaddr_port(listener_address(listener)) != kept)

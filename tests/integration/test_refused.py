@@ -463,6 +463,7 @@ def test_nobody_listens_before_there_is_an_account(lab, tracker):
     assert kernel.listening_ports(alice.pid) == []
     alice.register().wait_state("online")
     port, = kernel.listening_ports(alice.pid)
+    assert 61000 <= port     # which the kernel gives nobody who has not asked for it
     alice.kill()
     alice.start().wait_state("online")
     assert kernel.listening_ports(alice.pid) == [port]
