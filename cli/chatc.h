@@ -84,6 +84,8 @@ int verb_history(Chatc *c, char **argv);
 int verb_read(Chatc *c, char **argv);
 int verb_outbox(Chatc *c, char **argv);
 int verb_requests(Chatc *c, char **argv);
+int verb_rooms(Chatc *c, char **argv);
+int verb_members(Chatc *c, char **argv);
 int verb_watch(Chatc *c, char **argv);
 int verb_verify(Chatc *c, char **argv);
 int verb_doctor(Chatc *c, char **argv);

@@ -73,6 +73,8 @@ static void print_peer(const Chatc *c, FILE *f, const Value *event) {
 }
 
 static void print_room(const Chatc *c, FILE *f, const Value *event) {
+        static const char *const news[] = {"role", "topic"};
+
         print_safe(f, value_string(event, "room"), NULL);
         fputs(": ", f);
         print_safe(f, value_string(event, "change"), NULL);
@@ -80,6 +82,11 @@ static void print_room(const Chatc *c, FILE *f, const Value *event) {
                 fputc(' ', f);
                 print_name(c, f, event, "name");
         }
+        for (size_t i = 0; i < ELEMENTSOF(news); i++)
+                if (*value_string(event, news[i])) {
+                        fputs(": ", f);
+                        print_safe(f, value_string(event, news[i]), NULL);
+                }
         print_reason(f, event);
 }
 
@@ -90,8 +97,14 @@ static void print_request(const Chatc *c, FILE *f, const Value *event) {
 }
 
 static void print_typing(const Chatc *c, FILE *f, const Value *event) {
+        const char *room = value_string(event, "room");
+
         print_name(c, f, event, "from");
         fputs(value_bool(event, "on") ? " is writing" : " stopped writing", f);
+        if (*room) {
+                fputs(" in ", f);
+                print_safe(f, room, NULL);
+        }
 }
 
 static void print_replaced(const Chatc *c, FILE *f, const Value *event) {

@@ -16,11 +16,15 @@ void message_print_marks(FILE *f, const Value *m) {
         static const char *const states[] = {"queued", "stored", "failed", "expired"};
         static const char *const flags[] = {"request", "late", "clock-ahead", "old-device"};
         const char *state = value_string(m, "state"), *reason = value_string(m, "reason");
+        uint64_t members = value_number(m, "members"); /* of a room */
         bool any = false;
 
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 if (streq(state, states[i]))
                         print_mark(f, &any, state);
+        if (any && members > 0)
+                fprintf(f, " by %llu of %llu", (unsigned long long)value_number(m, "delivered-to"),
+                        (unsigned long long)members);
         if (any && *reason) {
                 fputs(": ", f);
                 print_safe(f, reason, NULL);

@@ -262,8 +262,8 @@ bool key_is_cursor(const char *key) {
 }
 
 bool key_is_time(const char *key) {
-        static const char *const counts[] = {
-                "cursor", "next", "done", "total", "bytes", "seq", "lost"};
+        static const char *const counts[] = {"cursor", "next", "done", "total", "bytes", "seq",
+                "lost", "messages", "control-epoch"};
 
         for (size_t i = 0; i < ELEMENTSOF(counts); i++)
                 if (streq(key, counts[i]))

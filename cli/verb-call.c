@@ -7,7 +7,7 @@
 #include "cli/json.h"
 #include "cli/print.h"
 
-#define OPTIONS_MAX 3
+#define OPTIONS_MAX 4
 
 typedef enum Answer {
         ANSWER_NONE,
@@ -29,21 +29,19 @@ typedef struct Method {
         const char *cursor; /* of a paged list */
         size_t words; /* how many arguments there are */
         bool joined; /* the last one takes all words that are left */
-        const char *words_key; /* all words together are this option, and may be missing */
         MethodOption options[OPTIONS_MAX + 1];
 } Method;
 
 static const Method methods[] = {
         {"cancel", "Cancel", .words = 1},
         {"search", "Search", ANSWER_LIST, "id", 1, true, .options = {{"--with", "with"}}},
-        {"rooms", "ListRooms", ANSWER_LIST, "room", .words_key = "words"},
         {"create", "CreateRoom", .words = 1,
                 .options = {{"--private", "access", "private", true},
-                        {"--hidden", "access", "hidden", true}, {"--topic", "topic"}}},
+                        {"--hidden", "access", "hidden", true}, {"--topic", "topic"},
+                        {"--history", "history"}}},
         {"join", "JoinRoom", .words = 1},
         {"leave", "LeaveRoom", .words = 1},
         {"delete", "DeleteRoom", .words = 1},
-        {"members", "ListMembers", ANSWER_LIST, "name", 1},
         {"topic", "SetTopic", .words = 2, .joined = true},
         {"role", "SetRole", .words = 3},
         {"invite", "Invite", .words = 2},
@@ -111,7 +109,7 @@ static int fill_options(const Method *m, const bool *flags, const char *const *v
 int verb_call(Chatc *c, char **argv) {
         const Method *m = method_find(c->verb->name);
         const char *values[OPTIONS_MAX] = {};
-        bool flags[OPTIONS_MAX] = {}, open_end = m->joined || m->words_key;
+        bool flags[OPTIONS_MAX] = {}, open_end = m->joined;
         Option options[OPTIONS_MAX + 1] = {};
         Call call = {.method = m->method};
         _cleanup_(freep) char *joined = NULL;
@@ -132,13 +130,11 @@ int verb_call(Chatc *c, char **argv) {
         for (size_t i = 0; i < m->words; i++)
                 call.args[i] = a.words[i];
         if (open_end) {
-                joined = args_join(&a, m->words > 0 ? m->words - 1 : 0);
+                joined = args_join(&a, m->words - 1);
                 if (!joined)
                         return chatc_out_of_memory();
         }
         if (m->joined)
                 call.args[m->words - 1] = joined;
-        else if (m->words_key && a.n_words > 0)
-                call.options[0] = (CallOption){m->words_key, .string = joined};
         return run_call(c, m, &call);
 }

@@ -26,7 +26,7 @@ static int on_chat(Chatc *c, const Value *chat, void *userdata) {
                 json_line(stdout, chat);
                 return 0;
         }
-        print_sender(c, stdout, with, value_string(chat, "account"));
+        print_sender(c, stdout, with, value_string(chat, *with == '#' ? "room-id" : "account"));
         if (unread > 0)
                 printf("  %llu unread", (unsigned long long)unread);
         putchar('\n');

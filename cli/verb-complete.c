@@ -20,6 +20,7 @@
 #define NAMES_MAX 1000
 #define NAME_LENGTH_MAX 32
 #define ID_LENGTH 36
+#define SUFFIX_LENGTH 4 /* of an account, or a room's id */
 
 typedef struct Completion {
         Chatc *c;
@@ -56,8 +57,21 @@ static bool is_name(const char *s) {
         return n > 0 && n <= NAME_LENGTH_MAX && s[n] == '\0' && !strchr("._-", s[0]);
 }
 
+/* "#name", or "#name~abcd" where several are called so. */
 static bool is_room(const char *s) {
-        return s[0] == '#' && is_name(s + 1);
+        char name[NAME_LENGTH_MAX + 1];
+        const char *tilde = strchr(s, '~');
+        size_t n;
+
+        if (s[0] != '#' || !tilde)
+                return s[0] == '#' && is_name(s + 1);
+        n = (size_t)(tilde - s - 1);
+        if (n > NAME_LENGTH_MAX)
+                return false;
+        memcpy(name, s + 1, n);
+        name[n] = '\0';
+        return is_name(name) && strlen(tilde + 1) == SUFFIX_LENGTH &&
+                strspn(tilde + 1, "abcdefghijklmnopqrstuvwxyz234567") == SUFFIX_LENGTH;
 }
 
 static bool is_recipient(const char *s) {

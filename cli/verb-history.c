@@ -3,6 +3,7 @@
 #include "cli/bus.h"
 #include "cli/json.h"
 #include "cli/message.h"
+#include "cli/print.h"
 
 #define PAGE_MAX 1000
 #define COUNT_DEFAULT 50
@@ -127,14 +128,40 @@ static int history_print(Chatc *c, const History *h) {
         return 0;
 }
 
+/* "DIGEST  12 messages  control 3 HASH": the same of all who hold the same. */
+static int digest_print(Chatc *c, const char *with) {
+        _cleanup_(value_freep) Value *digest = NULL;
+        uint64_t n;
+        int r;
+
+        r = call_value(c, &(Call){"Digest", {with}}, &digest);
+        if (r > 0)
+                return r;
+        if (c->json) {
+                json_line(stdout, digest);
+                return 0;
+        }
+        n = value_number(digest, "messages");
+        print_safe(stdout, value_string(digest, "digest"), NULL);
+        printf("  %llu message%s", (unsigned long long)n, PLURAL(n));
+        if (value_get(digest, "control-epoch")) {
+                printf("  control %llu ",
+                        (unsigned long long)value_number(digest, "control-epoch"));
+                print_safe(stdout, value_string(digest, "control-hash"), NULL);
+        }
+        putchar('\n');
+        return 0;
+}
+
 int verb_history(Chatc *c, char **argv) {
         _cleanup_(history_done) History h = {};
         const char *count = NULL, *before = NULL;
-        bool all = false;
+        bool all = false, digest = false;
         const Option options[] = {
                 {"-n", .value = &count},
                 {"--before", .value = &before},
                 {"--all", .flag = &all},
+                {"--digest", .flag = &digest},
                 {},
         };
         uint64_t wanted = COUNT_DEFAULT;
@@ -144,6 +171,11 @@ int verb_history(Chatc *c, char **argv) {
         r = chatc_args(c, argv, options, 1, 1, &a);
         if (r > 0)
                 return r;
+        if (digest && (all || count || before))
+                return chatc_fail(STATUS_USAGE, "Usage",
+                        "--digest is of the whole conversation; see 'chatc help history'.");
+        if (digest)
+                return digest_print(c, a.words[0]);
         if (all && count)
                 return chatc_fail(STATUS_USAGE, "Usage",
                         "-n and --all exclude each other; see 'chatc help history'.");

@@ -49,6 +49,10 @@ void bus_dict_time(BusDict *d, const char *key, usec_t value) {
                 dict_basic(d, key, "t", &value);
 }
 
+void bus_dict_u64(BusDict *d, const char *key, uint64_t value) {
+        dict_basic(d, key, "t", &value);
+}
+
 void bus_dict_bool(BusDict *d, const char *key, bool value) {
         const int v = value;
 

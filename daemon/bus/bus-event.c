@@ -31,10 +31,21 @@ static void event_arguments(BusDict *d, const ChatEvent *e) {
                 bus_dict_string(d, "name", e->name);
                 bus_dict_string(d, "presence", e->presence);
                 break;
+        case CHAT_EVENT_ROOM:
+                bus_dict_string(d, "room", e->room);
+                bus_dict_string(d, "change", e->change);
+                break;
         case CHAT_EVENT_GAP:
                 bus_dict_time(d, "lost", e->lost);
                 break;
         }
+}
+
+static void room_state_details(BusDict *d, const ChatEvent *e) {
+        bus_dict_string(d, "room", e->room);
+        bus_dict_number(d, "delivered-to", e->delivered_to);
+        bus_dict_number(d, "read-by", e->read_by);
+        bus_dict_number(d, "members", e->members);
 }
 
 static void event_details(BusDict *d, const ChatEvent *e) {
@@ -45,6 +56,14 @@ static void event_details(BusDict *d, const ChatEvent *e) {
         bus_dict_string(d, "reason", e->reason);
         if (e->state && streq(e->state, "stored"))
                 bus_dict_number(d, "replicas", e->replicas);
+        if (e->kind == CHAT_EVENT_STATE && e->room)
+                room_state_details(d, e);
+        if (e->kind == CHAT_EVENT_ROOM) {
+                bus_dict_string(d, "name", e->name);
+                bus_dict_string(d, "role", e->role);
+                bus_dict_string(d, "topic", e->topic);
+        }
+        bus_dict_string(d, "room-id", m ? m->room_id : e->room_id);
         bus_dict_flag(d, "request", e->request);
         if (e->key) {
                 bus_dict_bool(d, "key-changed", e->key_changed);
@@ -66,6 +85,7 @@ static const char *event_name(const ChatEvent *e) {
                 [CHAT_EVENT_STATE] = "MessageStateChanged",
                 [CHAT_EVENT_PEER] = "PeerChanged",
                 [CHAT_EVENT_REQUEST] = "RequestReceived",
+                [CHAT_EVENT_ROOM] = "RoomChanged",
         };
 
         return names[e->kind];
@@ -103,6 +123,8 @@ static int signal_append(sd_bus_message *s, const ChatEvent *e) {
                 return sd_bus_message_append(s, "sss", e->id, e->to, e->state);
         case CHAT_EVENT_PEER:
                 return sd_bus_message_append(s, "ss", e->name, e->presence);
+        case CHAT_EVENT_ROOM:
+                return sd_bus_message_append(s, "ss", e->room, e->change);
         case CHAT_EVENT_REQUEST:
                 r = sd_bus_message_append(s, "s", e->message->from);
                 return r < 0 ? r : append_text(s, e->message->text ?: "");
@@ -131,7 +153,7 @@ void bus_on_event(void *userdata, const ChatEvent *e) {
         bus_sent(userdata, emit(userdata, e));
 }
 
-static int emit_typing(Bus *b, const char *name, const char *account, bool on) {
+static int emit_typing(Bus *b, const char *name, const char *account, const char *room, bool on) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *s = NULL;
         BusDict d;
         int r;
@@ -143,23 +165,26 @@ static int emit_typing(Bus *b, const char *name, const char *account, bool on) {
                 return r;
         d = bus_dict_open(s);
         bus_dict_string(&d, "account", account);
+        bus_dict_string(&d, "room", room);
         r = bus_dict_close(&d);
         return r < 0 ? r : sd_bus_send(b->connection, s, NULL);
 }
 
-void bus_on_typing_changed(void *userdata, const char *name, const char *account, bool on) {
-        bus_sent(userdata, emit_typing(userdata, name, account, on));
+void bus_on_typing_changed(
+        void *userdata, const char *name, const char *account, const char *room, bool on) {
+        bus_sent(userdata, emit_typing(userdata, name, account, room, on));
 }
 
 /* Rows */
 
-#define EVENT_ENTRIES 10 /* beside those of a message */
+#define EVENT_ENTRIES 18 /* beside those of a message */
 
 static size_t event_size(const ChatEvent *e) {
         return (size_t)EVENT_ENTRIES * BUS_DICT_ENTRY_SIZE +
                 (e->message ? bus_message_size(e->message) : 0) + bus_string_size(e->id) +
                 bus_string_size(e->to) + bus_string_size(e->name) + bus_string_size(e->account) +
-                bus_string_size(e->other_account);
+                bus_string_size(e->other_account) + bus_string_size(e->room) +
+                bus_string_size(e->room_id) + bus_string_size(e->topic);
 }
 
 static bool on_event(void *userdata, const ChatEvent *e) {

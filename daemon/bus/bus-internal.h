@@ -54,6 +54,9 @@ void bus_drop_vtables(sd_bus_slot **slots);
 int bus_method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_ack_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* bus-room.c */
+int bus_method_digest(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* bus-contact.c */
 int bus_method_accept(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int bus_method_add_contact(sd_bus_message *m, void *userdata, sd_bus_error *error);
@@ -78,18 +81,20 @@ void bus_sent(Bus *b, int r);
 int bus_signal_new(Bus *b, const char *member, sd_bus_message **ret);
 
 void bus_on_event(void *userdata, const ChatEvent *e);
-void bus_on_typing_changed(void *userdata, const char *name, const char *account, bool on);
+void bus_on_typing_changed(
+        void *userdata, const char *name, const char *account, const char *room, bool on);
 void bus_on_properties_changed(void *userdata, unsigned properties);
 void bus_on_properties_timer(void *userdata);
 
 /* Objects */
 
-#define BUS_OBJECT_SLOTS 3
-#define BUS_ACCOUNT_SIZE 64 /* an account as text */
+#define BUS_OBJECT_SLOTS 5
+#define BUS_OBJECT_ID_SIZE 64 /* an account, or the id of a room, as text */
 
 int bus_add_log_control(sd_bus *connection, sd_bus_slot **ret);
 int bus_add_objects(sd_bus *connection, Bus *b, sd_bus_slot *ret_slots[static BUS_OBJECT_SLOTS]);
 void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange change);
+void bus_on_room_object_changed(void *userdata, const char *id, ChatObjectChange change);
 void bus_on_changes_timer(void *userdata);
 
 /* Nobody has seen the objects yet, or nobody will any more. */
@@ -124,6 +129,7 @@ void bus_dict_time(BusDict *d, const char *key, usec_t value);
 void bus_dict_flag(BusDict *d, const char *key, bool value);
 void bus_dict_bool(BusDict *d, const char *key, bool value);
 void bus_dict_number(BusDict *d, const char *key, unsigned value);
+void bus_dict_u64(BusDict *d, const char *key, uint64_t value);
 void bus_dict_open_value(BusDict *d, const char *key, const char *type);
 void bus_dict_close_value(BusDict *d);
 int bus_dict_close(BusDict *d);
@@ -195,6 +201,9 @@ void bus_op_fail(BusOp *o, int r);
 
 /* A ChatDoneFn: an empty answer, or the error. */
 void bus_op_done(void *userdata, const ChatError *error);
+
+/* A ChatPeersDoneFn: the list that was filled in meanwhile, or the error. */
+void bus_op_list_done(void *userdata, const ChatError *error, bool more);
 
 /* The whole of a method that takes one string, without options, and answers nothing. */
 typedef void (*BusStringFn)(Chat *c, const char *s, ChatDoneFn done, void *userdata);

@@ -61,24 +61,30 @@ static int message_append(sd_bus_message *reply, const ChatMessage *m) {
         bus_dict_string(&d, "from-account", m->from_account);
         bus_dict_string(&d, "to-account", m->to_account);
         bus_dict_string(&d, "room", m->room);
+        bus_dict_string(&d, "room-id", m->room_id);
         bus_dict_string(&d, "text", m->text);
         bus_dict_string(&d, "kind", m->kind);
         bus_dict_string(&d, "state", m->state);
         bus_dict_string(&d, "reason", m->reason);
         if (m->state && streq(m->state, "stored"))
                 bus_dict_number(&d, "replicas", m->replicas);
+        if (m->room && m->members > 0) {
+                bus_dict_number(&d, "delivered-to", m->delivered_to);
+                bus_dict_number(&d, "read-by", m->read_by);
+                bus_dict_number(&d, "members", m->members);
+        }
         bus_message_details(&d, m);
         return bus_dict_close(&d);
 }
 
-#define MESSAGE_ENTRIES 21
+#define MESSAGE_ENTRIES 25
 
 size_t bus_message_size(const ChatMessage *m) {
         return (size_t)MESSAGE_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(m->id) +
                 bus_string_size(m->from) + bus_string_size(m->to) +
                 bus_string_size(m->from_account) + bus_string_size(m->to_account) +
-                bus_string_size(m->room) + bus_string_size(m->text) + bus_string_size(m->kind) +
-                bus_string_size(m->state) + bus_string_size(m->reason) +
+                bus_string_size(m->room) + bus_string_size(m->room_id) + bus_string_size(m->text) +
+                bus_string_size(m->kind) + bus_string_size(m->state) + bus_string_size(m->reason) +
                 bus_string_size(m->reply_to);
 }
 
@@ -183,7 +189,7 @@ static int method_list_messages(sd_bus_message *m, void *userdata, sd_bus_error 
         return r;
 }
 
-#define CONVERSATION_ENTRIES 8
+#define CONVERSATION_ENTRIES 9
 
 static bool on_conversation(void *userdata, const ChatConversation *v) {
         BusList *l = userdata;
@@ -191,12 +197,13 @@ static bool on_conversation(void *userdata, const ChatConversation *v) {
 
         if (!bus_list_takes(l,
                     CONVERSATION_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(v->with) +
-                            bus_string_size(v->account) + bus_string_size(v->last_id) +
-                            bus_string_size(v->state)))
+                            bus_string_size(v->account) + bus_string_size(v->room_id) +
+                            bus_string_size(v->last_id) + bus_string_size(v->state)))
                 return false;
         d = bus_dict_open(l->reply);
         bus_dict_string(&d, "with", v->with);
         bus_dict_string(&d, "account", v->account);
+        bus_dict_string(&d, "room-id", v->room_id);
         bus_dict_string(&d, "last-id", v->last_id);
         bus_dict_time(&d, "last-time", v->last_time);
         bus_dict_number(&d, "unread", v->unread);
@@ -304,6 +311,8 @@ const sd_bus_vtable bus_message_vtable[] = {
                 SD_BUS_RESULT("aa{sv}", conversations), method_list_conversations, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("ListMessages", SD_BUS_ARGS("s", with, "a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", messages), method_list_messages, BUS_ANYBODY),
+        SD_BUS_METHOD_WITH_ARGS("Digest", SD_BUS_ARGS("s", with, "a{sv}", options),
+                SD_BUS_RESULT("a{sv}", digest), bus_method_digest, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_ARGS("t", cursor, "u", max, "a{sv}", options),
                 SD_BUS_RESULT("aa{sv}", events, "t", next), bus_method_list_events, BUS_ANYBODY),
         SD_BUS_METHOD_WITH_ARGS("AckEvents",

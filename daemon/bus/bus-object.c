@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * People as objects, /org/p2pchat/Chat1/peer/ACCOUNT, under the ObjectManager above. Nothing is
- * kept for them here: sd-bus asks who there is and what is known of him when somebody wants to
- * know. What has changed is collected for a moment: a storm is one signal for each who changed.
+ * People and rooms as objects, /org/p2pchat/Chat1/peer/ACCOUNT and /room/ID, under the
+ * ObjectManager above. Nothing is kept for them here: sd-bus asks what there is and what is known
+ * of it when somebody wants to know. What has changed is collected for a moment: a storm is one
+ * signal for each that changed.
  */
 
 #include "bus/bus-internal.h"
@@ -12,9 +13,35 @@
 #define CHANGES_DELAY (100 * USEC_PER_MSEC)
 #define CHANGES_AT_ONCE 200 /* in one turn of the loop */
 
-/* Somebody of whom clients have not been told the newest. */
+#define OBJECT_PATH_SIZE (STRLEN(BUS_PEER_PREFIX "/") + BUS_OBJECT_ID_SIZE)
+#define NEWS_MAX CHAT_OBJECT_NEWS_MAX
+
+_Static_assert(CHAT_ROOM_NEWS_MAX <= NEWS_MAX, "all may be news");
+
+/* What chat knows of a kind of objects. */
+typedef struct ObjectKind {
+        const char *prefix, *interface;
+        void (*each)(Chat *c, ChatObjectFn fn, void *userdata);
+        size_t (*news)(Chat *c, const char *id, const char **ret_names);
+} ObjectKind;
+
+static size_t peer_news(Chat *c, const char *id, const char **ret_names) {
+        return chat_object_news(c, id, ret_names);
+}
+
+static size_t room_news(Chat *c, const char *id, const char **ret_names) {
+        return chat_room_news(c, id, ret_names);
+}
+
+static const ObjectKind peer_kind = {
+        BUS_PEER_PREFIX, BUS_PEER_INTERFACE, chat_each_object, peer_news};
+static const ObjectKind room_kind = {
+        BUS_ROOM_PREFIX, BUS_ROOM_INTERFACE, chat_each_room, room_news};
+
+/* Something of which clients have not been told the newest. */
 struct BusChange {
-        char account[BUS_ACCOUNT_SIZE];
+        char path[OBJECT_PATH_SIZE];
+        const ObjectKind *kind;
         bool existed, exists;
         UT_hash_handle hh;
 };
@@ -34,29 +61,41 @@ static int find_peer(sd_bus *connection, const char *path, const char *interface
         return 1;
 }
 
+static int find_room(sd_bus *connection, const char *path, const char *interface, void *userdata,
+        void **ret_found, sd_bus_error *error) {
+        const ChatRoom *r;
+        Bus *b = userdata;
+
+        if (!b || strncmp(path, BUS_ROOM_PREFIX "/", STRLEN(BUS_ROOM_PREFIX "/")) != 0)
+                return 0;
+        r = chat_get_room(b->chat, path + STRLEN(BUS_ROOM_PREFIX "/"));
+        if (!r)
+                return 0;
+        *ret_found = (void *)r;
+        return 1;
+}
+
 /* Changes */
 
 static int emit_change(Bus *b, const BusChange *k) {
         /* What GetManagedObjects shows at the path, as sd-bus does for what it adds. */
-        static const char *const interfaces[] = {"org.freedesktop.DBus.Peer",
+        const char *const interfaces[] = {"org.freedesktop.DBus.Peer",
                 "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Properties",
-                BUS_PEER_INTERFACE, NULL};
-        char path[STRLEN(BUS_PEER_PREFIX "/") + BUS_ACCOUNT_SIZE];
-        const char *names[CHAT_OBJECT_NEWS_MAX + 1];
+                k->kind->interface, NULL};
+        const char *names[NEWS_MAX + 1];
         size_t n;
 
-        snprintf(path, sizeof(path), BUS_PEER_PREFIX "/%s", k->account);
         if (!k->exists)
                 return k->existed ? sd_bus_emit_interfaces_removed_strv(
-                                            b->connection, path, (char **)interfaces)
+                                            b->connection, k->path, (char **)interfaces)
                                   : 0;
-        n = chat_object_news(b->chat, k->account, names);
+        n = k->kind->news(b->chat, k->path + strlen(k->kind->prefix) + 1, names);
         if (n == 0)
                 return 0; /* it is as it was, or its row was not written after all */
         if (!k->existed)
-                return sd_bus_emit_object_added(b->connection, path);
+                return sd_bus_emit_object_added(b->connection, k->path);
         return sd_bus_emit_properties_changed_strv(
-                b->connection, path, BUS_PEER_INTERFACE, (char **)names);
+                b->connection, k->path, k->kind->interface, (char **)names);
 }
 
 static void change_tell(Bus *b, BusChange *k) {
@@ -65,24 +104,25 @@ static void change_tell(Bus *b, BusChange *k) {
         free(k);
 }
 
-/* Who is about to be seen in a list has been announced before. */
-static void tell_added(Bus *b) {
+/* What is about to be seen in a list has been announced before. */
+static void tell_added(Bus *b, const ObjectKind *kind) {
         BusChange *k, *tmp;
 
         HASH_ITER (hh, b->changes, k, tmp)
-                if (!k->existed)
+                if (!k->existed && k->kind == kind)
                         change_tell(b, k);
 }
 
-/* Who there is */
+/* What there is */
 
 typedef struct Nodes {
+        const char *prefix;
         char **paths;
         size_t n, allocated;
         int r;
 } Nodes;
 
-static bool on_node(void *userdata, const char *account) {
+static bool on_node(void *userdata, const char *id) {
         Nodes *l = userdata;
 
         if (l->n + 1 >= l->allocated) {
@@ -96,7 +136,7 @@ static bool on_node(void *userdata, const char *account) {
                 l->paths = paths;
                 l->allocated = n;
         }
-        if (asprintf(&l->paths[l->n], BUS_PEER_PREFIX "/%s", account) < 0) {
+        if (asprintf(&l->paths[l->n], "%s/%s", l->prefix, id) < 0) {
                 l->paths[l->n] = NULL;
                 l->r = -ENOMEM;
                 return false;
@@ -105,14 +145,12 @@ static bool on_node(void *userdata, const char *account) {
         return true;
 }
 
-static int enumerate_peers(sd_bus *connection, const char *prefix, void *userdata,
-        char ***ret_nodes, sd_bus_error *error) {
-        Nodes l = {};
-        Bus *b = userdata;
+static int enumerate(Bus *b, const ObjectKind *kind, char ***ret_nodes) {
+        Nodes l = {.prefix = kind->prefix};
 
         if (b) {
-                tell_added(b);
-                chat_each_object(b->chat, on_node, &l);
+                tell_added(b, kind);
+                kind->each(b->chat, on_node, &l);
         }
         if (l.r < 0) {
                 for (size_t i = 0; i < l.n; i++)
@@ -122,6 +160,16 @@ static int enumerate_peers(sd_bus *connection, const char *prefix, void *userdat
         }
         *ret_nodes = l.paths;
         return 0;
+}
+
+static int enumerate_peers(sd_bus *connection, const char *prefix, void *userdata,
+        char ***ret_nodes, sd_bus_error *error) {
+        return enumerate(userdata, &peer_kind, ret_nodes);
+}
+
+static int enumerate_rooms(sd_bus *connection, const char *prefix, void *userdata,
+        char ***ret_nodes, sd_bus_error *error) {
+        return enumerate(userdata, &room_kind, ret_nodes);
 }
 
 /* A bool is a byte, and sd-bus reads an int. */
@@ -151,6 +199,23 @@ static const sd_bus_vtable peer_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+#define ROOM_PROPERTY(member, signature, get, field)                                               \
+        SD_BUS_PROPERTY(member, signature, get, offsetof(ChatRoom, field),                         \
+                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+
+static const sd_bus_vtable room_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        ROOM_PROPERTY("Room", "s", NULL, room),
+        SD_BUS_PROPERTY("RoomId", "s", NULL, offsetof(ChatRoom, id), SD_BUS_VTABLE_PROPERTY_CONST),
+        ROOM_PROPERTY("Topic", "s", NULL, topic),
+        ROOM_PROPERTY("Owner", "s", NULL, owner),
+        ROOM_PROPERTY("Members", "u", NULL, members),
+        ROOM_PROPERTY("Online", "u", NULL, online),
+        ROOM_PROPERTY("Access", "s", NULL, access),
+        ROOM_PROPERTY("Joined", "b", property_get_flag, joined),
+        SD_BUS_VTABLE_END,
+};
+
 int bus_add_objects(sd_bus *connection, Bus *b, sd_bus_slot *ret_slots[static BUS_OBJECT_SLOTS]) {
         int r;
 
@@ -161,6 +226,12 @@ int bus_add_objects(sd_bus *connection, Bus *b, sd_bus_slot *ret_slots[static BU
         if (r >= 0)
                 r = sd_bus_add_node_enumerator(
                         connection, &ret_slots[2], BUS_PEER_PREFIX, enumerate_peers, b);
+        if (r >= 0)
+                r = sd_bus_add_fallback_vtable(connection, &ret_slots[3], BUS_ROOM_PREFIX,
+                        BUS_ROOM_INTERFACE, room_vtable, find_room, b);
+        if (r >= 0)
+                r = sd_bus_add_node_enumerator(
+                        connection, &ret_slots[4], BUS_ROOM_PREFIX, enumerate_rooms, b);
         return r < 0 ? r : 0;
 }
 
@@ -173,26 +244,36 @@ void bus_on_changes_timer(void *userdata) {
                 loop_timer_set(b->changes_timer, loop_now(b->loop));
 }
 
-void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange change) {
-        Bus *b = userdata;
+static void note_change(Bus *b, const ObjectKind *kind, const char *id, ChatObjectChange change) {
+        char path[OBJECT_PATH_SIZE];
         BusChange *k;
 
-        HASH_FIND_STR(b->changes, account, k);
+        snprintf(path, sizeof(path), "%s/%s", kind->prefix, id);
+        HASH_FIND_STR(b->changes, path, k);
         if (!k) {
                 k = calloc(1, sizeof(*k));
                 if (!k)
                         return;
-                snprintf(k->account, sizeof(k->account), "%s", account);
+                memcpy(k->path, path, sizeof(path));
+                k->kind = kind;
                 k->existed = change != CHAT_OBJECT_ADDED;
                 if (!b->changes)
                         loop_timer_set(b->changes_timer, loop_now(b->loop) + CHANGES_DELAY);
-                HASH_ADD_STR(b->changes, account, k);
+                HASH_ADD_STR(b->changes, path, k);
                 if (!TABLE_HAS(k)) {
                         free(k);
                         return;
                 }
         }
         k->exists = change != CHAT_OBJECT_REMOVED;
+}
+
+void bus_on_object_changed(void *userdata, const char *account, ChatObjectChange change) {
+        note_change(userdata, &peer_kind, account, change);
+}
+
+void bus_on_room_object_changed(void *userdata, const char *id, ChatObjectChange change) {
+        note_change(userdata, &room_kind, id, change);
 }
 
 void bus_forget_changes(Bus *b) {

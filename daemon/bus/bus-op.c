@@ -167,3 +167,18 @@ void bus_op_done(void *userdata, const ChatError *error) {
         bus_sent(o->bus, sd_bus_reply_method_return(o->call, NULL));
         bus_op_drop(o);
 }
+
+void bus_op_list_done(void *userdata, const ChatError *error, bool more) {
+        BusOp *o = userdata;
+        int r;
+
+        if (error) {
+                bus_op_refuse(o, error);
+                return;
+        }
+        r = bus_list_end(&o->list, more);
+        if (r < 0)
+                bus_op_fail(o, r);
+        else
+                bus_op_reply(o, o->list.reply);
+}

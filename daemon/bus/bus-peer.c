@@ -4,14 +4,14 @@
 
 #include "bus/bus-internal.h"
 
-#define PEER_ENTRIES 15
+#define PEER_ENTRIES 16
 
 static size_t peer_size(const ChatPeer *p) {
         return (size_t)PEER_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(p->name) +
                 bus_string_size(p->account) + bus_string_size(p->presence) +
                 bus_string_size(p->note) + bus_string_size(p->claimed_name) +
                 bus_string_size(p->other_account) + bus_strings_size(p->endpoints) +
-                bus_strings_size(p->via);
+                bus_strings_size(p->via) + bus_strings_size(p->rooms);
 }
 
 static bool on_peer(void *userdata, const ChatPeer *p) {
@@ -31,6 +31,8 @@ static bool on_peer(void *userdata, const ChatPeer *p) {
                 bus_dict_strings(&d, "endpoints", p->endpoints);
         if (p->via && *p->via)
                 bus_dict_strings(&d, "via", p->via);
+        if (p->rooms && *p->rooms)
+                bus_dict_strings(&d, "rooms", p->rooms);
         bus_dict_flag(&d, "verified", p->verified);
         bus_dict_flag(&d, "blocked", p->blocked);
         bus_dict_flag(&d, "contact", p->contact);
@@ -39,21 +41,6 @@ static bool on_peer(void *userdata, const ChatPeer *p) {
         bus_dict_string(&d, "other-account", p->other_account);
         l->r = bus_dict_close(&d);
         return l->r >= 0;
-}
-
-static void on_peers_done(void *userdata, const ChatError *error, bool more) {
-        BusOp *o = userdata;
-        int r;
-
-        if (error) {
-                bus_op_refuse(o, error);
-                return;
-        }
-        r = bus_list_end(&o->list, more);
-        if (r < 0)
-                bus_op_fail(o, r);
-        else
-                bus_op_reply(o, o->list.reply);
 }
 
 static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -87,7 +74,7 @@ static int method_list_peers(sd_bus_message *m, void *userdata, sd_bus_error *er
                 bus_op_drop(o);
                 return r;
         }
-        chat_list_peers(b->chat, &args, on_peer, on_peers_done, o);
+        chat_list_peers(b->chat, &args, on_peer, bus_op_list_done, o);
         return 1;
 }
 

@@ -20,6 +20,7 @@ static const sd_bus_vtable *const vtables[] = {
 static const ChatListener listener = {
         .event = bus_on_event,
         .object_changed = bus_on_object_changed,
+        .room_object_changed = bus_on_room_object_changed,
         .properties_changed = bus_on_properties_changed,
         .typing_changed = bus_on_typing_changed,
 };

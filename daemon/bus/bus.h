@@ -22,6 +22,8 @@ typedef struct sd_event sd_event;
 #define BUS_INTERFACE "org.p2pchat.Chat1"
 #define BUS_PEER_PREFIX BUS_PATH "/peer"
 #define BUS_PEER_INTERFACE BUS_INTERFACE ".Peer"
+#define BUS_ROOM_PREFIX BUS_PATH "/room"
+#define BUS_ROOM_INTERFACE BUS_INTERFACE ".Room"
 #define BUS_ERROR_PREFIX "org.p2pchat.Chat1.Error."
 
 /* Calls that one client, and all of them, may leave open at a time; more answer TooMany. */

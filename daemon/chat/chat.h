@@ -52,7 +52,7 @@ void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
 /* Messages */
 
 typedef struct ChatSend {
-        const char *to; /* name or @ACCOUNT */
+        const char *to; /* name, @ACCOUNT or #room */
         const char *text; /* checked here: size, form */
         const char *id; /* NULL: made here */
         const char *reply_to;
@@ -63,14 +63,15 @@ void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata);
 
 typedef struct ChatMessage {
         const char *id, *from, *to, *from_account, *to_account;
-        const char *room; /* NULL for a direct message */
+        const char *room, *room_id; /* NULL for a direct message */
         const char *text; /* "" where the kind is not known */
         const char *kind; /* "text", or "unsupported" */
         const char *state; /* of own messages; "received" or "read" of others' */
         const char *reason; /* NULL unless failed or expired */
         const char *reply_to;
         usec_t sent, stored, received, expires;
-        unsigned replicas; /* mailboxes that have it, while it is `stored` */
+        unsigned replicas; /* mailboxes, or members of the room, that have it, while `stored` */
+        unsigned delivered_to, read_by, members; /* of an own message in a room: all but oneself */
         uint64_t gap_before; /* entries known to be missing before this one */
         bool late, clock_ahead, old_device;
 } ChatMessage;
@@ -90,7 +91,8 @@ int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, 
         bool *ret_more, ChatError *error);
 
 typedef struct ChatConversation {
-        const char *with, *account, *last_id;
+        const char *with, *last_id;
+        const char *account, *room_id; /* one of them; the other is NULL */
         const char *state; /* of the last message, if own */
         usec_t last_time;
         unsigned unread;
@@ -101,6 +103,18 @@ typedef bool (*ChatConversationFn)(void *userdata, const ChatConversation *v);
 /* Newest first. AFTER: what `with` a page ended on. */
 int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConversationFn fn,
         void *userdata, bool *ret_more, ChatError *error);
+
+/* What two have to have in common who hold the same: over all entries of the conversation, in the
+ * order they are shown in. */
+typedef struct ChatDigest {
+        char digest[65]; /* hexadecimal */
+        uint64_t messages;
+        bool room; /* and the head of its control log: */
+        uint64_t control_epoch;
+        char control_hash[65];
+} ChatDigest;
+
+int chat_digest(Chat *c, const char *with, ChatDigest *ret, ChatError *error);
 
 /* This message and all that are shown before it have been read. */
 void chat_mark_read(Chat *c, const char *id, ChatDoneFn fn, void *userdata);
@@ -114,9 +128,9 @@ int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error);
 /* For who announces messages: M is the last of somebody's that was, UNREAD how many there are. */
 typedef void (*ChatUnreadFn)(void *userdata, const ChatMessage *m, unsigned unread);
 
-/* Calls FN for the message ID of ACCOUNT's, which is text, and returns 1; 0 where it is not to be
- * announced any more: it was read, answered or deleted, its author is blocked, or nobody is logged
- * in. */
+/* Calls FN for the message ID of ACCOUNT's, or in the room whose id that is, which is text, and
+ * returns 1; 0 where it is not to be announced any more: it was read, answered or deleted, its
+ * author is blocked, or nobody is logged in. */
 int chat_look_unread(Chat *c, const char *account, const char *id, ChatUnreadFn fn, void *userdata);
 
 /* What has not been delivered, by recipient, oldest first. AFTER: the id that a page ended on. */
@@ -132,6 +146,7 @@ typedef enum ChatEventKind {
         CHAT_EVENT_STATE, /* `id`, `to`, `account`, `state`, `reason`, `replicas` */
         CHAT_EVENT_PEER, /* `name`, `account`, `presence`; and what of a contact's name, if `key` */
         CHAT_EVENT_REQUEST, /* `message` is the first of somebody who is no contact */
+        CHAT_EVENT_ROOM, /* `room`, `room_id`, `change`, and `name`, `account` of the member */
 } ChatEventKind;
 
 typedef struct ChatEvent {
@@ -142,8 +157,12 @@ typedef struct ChatEvent {
         bool request;
         const char *id, *to, *state, *reason;
         unsigned replicas; /* as now */
+        const char *room, *room_id; /* of a state: NULL unless the message is in a room */
+        unsigned delivered_to, read_by, members; /* as now, of a message in a room */
+        const char *change; /* created, joined, left, invited, kicked, topic, role, deleted, … */
+        const char *role, *topic; /* NULL, or what they have become */
         const char *name, *presence;
-        const char *account; /* of the other one, whatever the kind */
+        const char *account; /* of the other one, whatever the kind; NULL: there is none */
         bool key; /* said because of `key_changed`, which has become true, or is no more */
         bool key_changed; /* the name is given to another account, `other_account` */
         const char *other_account; /* NULL unless key_changed */
@@ -174,6 +193,7 @@ typedef struct ChatPeer {
         const char *claimed_name; /* NULL, or what he calls himself where NAME is an alias */
         const char *other_account; /* NULL, or whose his name is now, while `key_changed` */
         usec_t last_seen;
+        const char *const *rooms; /* shared ones, NULL-terminated */
         const char *const *endpoints; /* NULL-terminated */
         const char *const *via;
         bool verified, blocked, contact, key_changed;
@@ -272,6 +292,82 @@ void chat_each_object(Chat *c, ChatObjectFn fn, void *userdata);
 size_t chat_object_news(
         Chat *c, const char *account, const char *ret_names[static CHAT_OBJECT_NEWS_MAX + 1]);
 
+/* Rooms. A room is #name or, where several are called so, #name~XXXX, with the first characters of
+ * its id. */
+
+typedef struct ChatCreateRoom {
+        const char *room; /* "#name" */
+        const char *access; /* open, private, hidden; NULL: open */
+        const char *history; /* what who joins may read: all, joined; NULL: all */
+        const char *topic; /* NULL: none */
+} ChatCreateRoom;
+
+/* Done when the room is on disk and its name has been claimed, or cannot be now. ID is the room's,
+ * as in its path. */
+void chat_create_room(Chat *c, const ChatCreateRoom *args, ChatIdFn fn, void *userdata);
+
+/* Done when sending works. Of a room one is in already, at once. */
+void chat_join_room(Chat *c, const char *room, ChatIdFn fn, void *userdata);
+void chat_leave_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata);
+void chat_delete_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata);
+void chat_invite(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata);
+void chat_kick(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata);
+void chat_set_topic(Chat *c, const char *room, const char *topic, ChatDoneFn fn, void *userdata);
+
+/* ROLE: member, admin or owner. The last is an offer, which the other one's daemon takes. */
+void chat_set_role(Chat *c, const char *room, const char *name, const char *role, ChatDoneFn fn,
+        void *userdata);
+
+typedef struct ChatRoom {
+        const char *room, *id;
+        const char *topic, *access; /* "" where not known */
+        const char *owner, *owner_account; /* "" where not known */
+        const char *status; /* joining, joined, invited, left, kicked, deleted; NULL: not here */
+        const char *role; /* one's own, NULL without one */
+        const char
+                *problem; /* NULL, or a sentence: why it is read-only, or what is wrong with it */
+        unsigned members, online;
+        unsigned unread;
+        bool joined, read_only;
+} ChatRoom;
+
+/* True to go on. */
+typedef bool (*ChatRoomFn)(void *userdata, const ChatRoom *r);
+
+typedef struct ChatListRooms {
+        const char *words; /* all of them in name or topic, or NULL */
+        const char *after; /* room or its id that a page ended on, or NULL */
+        unsigned limit;
+} ChatListRooms;
+
+/* Own rooms, then those that trackers and people nearby know: FN may be called later, DONE always
+ * last. */
+void chat_list_rooms(
+        Chat *c, const ChatListRooms *args, ChatRoomFn fn, ChatPeersDoneFn done, void *userdata);
+
+typedef struct ChatMember {
+        const char *name, *account;
+        const char *role; /* owner, admin, member */
+        const char *presence;
+        bool self;
+        bool provisional; /* the owner has not confirmed it yet */
+} ChatMember;
+
+typedef bool (*ChatMemberFn)(void *userdata, const ChatMember *m);
+
+/* By role, then name. AFTER: the account or name that a page ended on, or NULL. */
+int chat_list_members(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
+        void *userdata, bool *ret_more, ChatError *error);
+
+/* Rooms with an object of their own: those one is in, or is invited to. ID is text. As with people
+ * above. */
+#define CHAT_ROOM_NEWS_MAX 7
+
+const ChatRoom *chat_get_room(Chat *c, const char *id);
+void chat_each_room(Chat *c, ChatObjectFn fn, void *userdata);
+size_t chat_room_news(
+        Chat *c, const char *id, const char *ret_names[static CHAT_ROOM_NEWS_MAX + 1]);
+
 /* State */
 
 typedef struct ChatTracker {
@@ -330,12 +426,14 @@ typedef struct ChatListener {
         void (*event)(void *userdata, const ChatEvent *e);
         void (*properties_changed)(void *userdata, unsigned properties);
 
-        /* A contact writes to the user just now, or does so no more. No event: it is not kept. May
-         * be NULL. */
-        void (*typing_changed)(void *userdata, const char *name, const char *account, bool on);
+        /* A contact writes to the user, or a member in ROOM (else NULL), just now, or does so no
+         * more. No event: it is not kept. May be NULL. */
+        void (*typing_changed)(
+                void *userdata, const char *name, const char *account, const char *room, bool on);
 
         /* May come before the commit of what it tells, which is there in the next turn. */
         void (*object_changed)(void *userdata, const char *account, ChatObjectChange change);
+        void (*room_object_changed)(void *userdata, const char *id, ChatObjectChange change);
 } ChatListener;
 
 #define CHAT_LISTENERS_MAX 2

@@ -82,8 +82,7 @@ static int view_state(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         v->event.state = message_state_name(row->state);
         v->event.reason = row->reason == CODE_OK ? NULL : code_name(row->reason);
         if (row->state == MESSAGE_STORED)
-                v->event.replicas =
-                        chat_count_replicas(txn, v->peer.number, row->feed, row->seq);
+                v->event.replicas = chat_count_replicas(txn, v->peer.number, row->feed, row->seq);
         return 1;
 }
 

@@ -91,8 +91,8 @@ void chat_view_message(
                 (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
                 m->reason = code_name(row->entry.reason);
         if (row->own && streq(m->state, "stored"))
-                m->replicas = chat_count_replicas(
-                        txn, peer->number, row->entry.feed, row->entry.seq);
+                m->replicas =
+                        chat_count_replicas(txn, peer->number, row->entry.feed, row->entry.seq);
         view_text(row, v);
 }
 

@@ -31,5 +31,5 @@ void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on) {
         for (size_t i = 0; i < c->n_listeners; i++)
                 if (c->listeners[i].listener->typing_changed)
                         c->listeners[i].listener->typing_changed(
-                                c->listeners[i].userdata, name, text, on);
+                                c->listeners[i].userdata, name, text, NULL, on);
 }

@@ -666,8 +666,8 @@ def test_verify_lets_nothing_through_to_the_terminal(chatc, mock_daemon):
     (["search", "two", "words", "--with", "bob"], ["Search", ["two words", {"with": "bob"}]]),
     (["rooms"], ["ListRooms", [{}]]),
     (["rooms", "two", "words"], ["ListRooms", [{"words": "two words"}]]),
-    (["create", "#a", "--hidden", "--topic", "T t"],
-     ["CreateRoom", ["#a", {"access": "hidden", "topic": "T t"}]]),
+    (["create", "#a", "--hidden", "--topic", "T t", "--history", "joined"],
+     ["CreateRoom", ["#a", {"access": "hidden", "topic": "T t", "history": "joined"}]]),
     (["join", "#a"], ["JoinRoom", ["#a", {}]]),
     (["leave", "#a"], ["LeaveRoom", ["#a", {}]]),
     (["delete", "#a"], ["DeleteRoom", ["#a", {}]]),
@@ -702,6 +702,52 @@ def test_verbs_that_are_one_call(chatc, mock_daemon, words, call):
     assert "\x1b" not in chatc(*words).stdout.decode()
     daemon.set(errors={call[0]: [ERROR + "NotSupported", "this version does not have it"]})
     failed(chatc(*words), 1, "NotSupported")
+
+
+def test_rooms_are_lines_that_harm_nobody(chatc, mock_daemon):
+    rows = [{"room": "#a", "room-id": "r" * 52, "members": 3, "online": 1, "owner": "bob",
+             "access": "private", "status": "joined", "joined": True, "unread": 2,
+             "topic": HOSTILE, "problem": HOSTILE}, {"room": "#b~abcd", "members": 1, "online": 0}]
+    mock_daemon(answers={"ListRooms": rows})
+    out = chatc("rooms").stdout.decode().splitlines()
+    assert len(out) == 3 and "\x1b" not in "".join(out)
+    assert out[0].startswith("#a  ")
+    for part in ("3 members, 1 online", "of bob", "private", "joined", "2 unread"):
+        assert part in out[0]
+    assert out[2].startswith("#b~abcd ") and "1 member, 0 online" in out[2]
+    assert lines(chatc("rooms", "--json").stdout) == rows
+
+
+def test_members_are_lines_that_harm_nobody(chatc, mock_daemon):
+    rows = [{"name": "alice", "account": "a" * 52, "role": "owner", "presence": "online",
+             "self": True},
+            {"name": HOSTILE, "account": "b" * 52, "role": "member", "provisional": True}]
+    mock_daemon(answers={"ListMembers": rows})
+    out = chatc("members", "#a").stdout.decode().splitlines()
+    assert len(out) == 2 and "\x1b" not in "".join(out)
+    assert out[0].split() == ["alice", "owner", "online", "you"]
+    assert "member" in out[1] and "not confirmed" in out[1]
+    assert lines(chatc("members", "#a", "--json").stdout) == rows
+
+
+def test_a_digest_is_one_line(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Digest": {"digest": "d" * 64, "messages": 1,
+                                             "control-epoch": 3, "control-hash": "c" * 64}})
+    line = f"{'d' * 64}  1 message  control 3 {'c' * 64}\n"
+    assert chatc("history", "#a", "--digest").stdout.decode() == line
+    assert daemon.calls() == [["Digest", ["#a", {}]]]
+    assert lines(chatc("history", "#a", "--digest", "--json").stdout) == [
+        {"digest": "d" * 64, "messages": 1, "control-epoch": 3, "control-hash": "c" * 64}]
+    daemon.set(answers={"Digest": {"digest": "d" * 64, "messages": 0}})
+    assert chatc("history", "bob", "--digest").stdout.decode() == "d" * 64 + "  0 messages\n"
+    for more in (["--all"], ["-n", "3"], ["--before", ID]):
+        failed(chatc("history", "bob", "--digest", *more), 2, "Usage")
+
+
+def test_an_own_message_says_how_many_members_have_it(chatc, mock_daemon):
+    mock_daemon(messages={"#a": [{"id": ID, "from": "al", "text": "hi", "sent": TIME, "room": "#a",
+                                  "state": "stored", "delivered-to": 2, "members": 3}]})
+    assert "al [stored by 2 of 3]: hi" in chatc("history", "#a").stdout.decode()
 
 
 def test_requests_are_lines_that_harm_nobody(chatc, mock_daemon):

@@ -26,11 +26,12 @@ SCENARIO = {
              [{"name": n, "blocked": True} for n in ["mallory", *HOSTILE]],
     "conversations": [{"with": n} for n in ["bob", "dave", "#room", *HOSTILE]],
     "outbox": [{"id": i, "to": "bob\n\x1b[2J"} for i in [*IDS, "1; touch pwned", *HOSTILE]],
-    "answers": {"ListRooms": [{"room": n, "topic": "t"} for n in ["#room", "#room-2", *HOSTILE,
-                                                                  "#$(touch pwned)"]],
+    "answers": {"ListRooms": [{"room": n, "topic": "t"} for n in ["#room", "#room-2", "#a~b2c3", *HOSTILE,
+                                                                  "#$(touch pwned)", "#a~b2c", "#a~b$x3", "#~abcd",
+                                                                  "#" + "a" * 33 + "~abcd"]],
                 "ListRequests": [{"name": n, "text": "hi"} for n in ["eve", *HOSTILE]]},
 }
-ROOMS = ["#room", "#room-2"]
+ROOMS = ["#a~b2c3", "#room", "#room-2"]
 
 
 class Terminal:
@@ -248,4 +249,4 @@ def test_what_it_prints_is_safe_to_show(chatc, mock_daemon):
     for words in (["send", ""], ["cancel", ""], ["leave", ""], ["history", ""]):
         shown = chatc("__complete", "--", *words).stdout.decode()
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", shown)
-        assert all(re.fullmatch("[a-z0-9._#-]+", row.split("\t")[0]) for row in shown.splitlines())
+        assert all(re.fullmatch("[a-z0-9#-][a-z0-9._~-]*", row.split("\t")[0]) for row in shown.splitlines())

@@ -148,7 +148,7 @@ WORDS = {
 }
 METHODS = [
     "Register", "Login", "Logout", "Send", "ListPeers", "ListConversations", "ListMessages",
-    "ListOutbox", "Cancel", "MarkRead", "ListEvents", "AckEvents", "Search", "ListRooms",
+    "ListOutbox", "Cancel", "MarkRead", "Digest", "ListEvents", "AckEvents", "Search", "ListRooms",
     "CreateRoom", "JoinRoom", "LeaveRoom", "DeleteRoom", "ListMembers", "SetTopic", "SetRole",
     "Invite", "Kick", "ListRequests", "Accept", "AddContact", "RenameContact", "RemoveContact",
     "Block", "Unblock", "Verify", "Ring", "Doctor", "Status",

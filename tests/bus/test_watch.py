@@ -342,6 +342,8 @@ def test_one_line_for_each_event(mock_daemon, watch):
          "reason": "blocked", "account": "b" * 52},
         {"event": "PeerChanged", "name": "bob", "presence": "away", "account": "b" * 52},
         {"event": "RoomChanged", "room": "#room", "change": "joined", "name": "bob"},
+        {"event": "RoomChanged", "room": "#room", "change": "topic", "name": "bob",
+         "topic": "two\nlines"},
         {"event": "RequestReceived", "name": "eve", "text": "hi"},
         {"event": "PeerChanged", "name": "eve", "presence": "offline", "key-changed": True,
          "other-account": "oooo"},
@@ -360,12 +362,13 @@ def test_one_line_for_each_event(mock_daemon, watch):
         WHEN + "id-1 to bob is failed: blocked",
         WHEN + "bob is away",
         WHEN + "#room: joined bob",
+        WHEN + "#room: topic bob: two\\nlines",
         WHEN + "eve wants to write to you: hi",
         WHEN + "eve: KEY CHANGED, the name belongs to @oooo now; nothing is sent by it until you "
         "decide",
         WHEN + "eve is who the name means: messages are sent by it again",
         WHEN + "the account is used on another device now",
-        WHEN + f"event Unheard  of it  cursor 22  time {WHEN.strip()}"]
+        WHEN + f"event Unheard  of it  cursor 23  time {WHEN.strip()}"]
     running = watch("--json", "--since", "0")
     shown = [json.loads(running.line()) for _ in events]
     assert shown == [{k: v for k, v in {**e, "cursor": str(e["cursor"]), "time": TIME_TEXT,
@@ -378,9 +381,9 @@ def test_what_is_not_kept_is_shown_as_it_comes(mock_daemon, watch):
     text, js = watch("--since", "0"), watch("--since", "0", "--json")
     text.line(), js.line()
     daemon.emit("TypingChanged", "bob", True, {"account": "b" * 52})
-    daemon.emit("TypingChanged", "bob\x1b", False, {"account": "b" * 52})
+    daemon.emit("TypingChanged", "bob\x1b", False, {"account": "b" * 52, "room": "#a\x1b"})
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d bob is writing", text.line())
-    assert text.line().endswith("bob\\u001b stopped writing")
+    assert text.line().endswith("bob\\u001b stopped writing in #a\\u001b")
     event = json.loads(js.line())
     assert event.pop("time").endswith("Z")
     assert event == {"event": "TypingChanged", "from": "bob", "on": True, "account": "b" * 52}

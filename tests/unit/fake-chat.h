@@ -18,6 +18,7 @@ typedef struct FakeCall {
         ChatIdFn id;
         ChatPeerFn peer;
         ChatPeersDoneFn peers_done;
+        ChatRoomFn room;
         void *userdata;
 } FakeCall;
 
@@ -35,6 +36,12 @@ struct Chat {
 
         const ChatRequest *requests;
         size_t n_requests;
+
+        const ChatMember *members;
+        size_t n_members;
+        const ChatRoom *rooms; /* that have an object */
+        size_t n_rooms;
+        ChatDigest digest;
 
         const ChatPeer *objects;
         size_t n_objects;
@@ -324,4 +331,118 @@ int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn f
         return chat_list_messages(c,
                 &(ChatListMessages){.with = "", .after = after ?: "", .limit = limit}, fn, userdata,
                 ret_more, error);
+}
+
+/* Rooms */
+
+static void fake_room(Chat *c, const char *what, const char *room, const char *a, const char *b,
+        ChatDoneFn fn, void *userdata) {
+        fake_asked(c, what, room, a, b);
+        if (c->refuse)
+                fn(userdata, &fake_refusal);
+        else
+                fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
+void chat_create_room(Chat *c, const ChatCreateRoom *args, ChatIdFn fn, void *userdata) {
+        char more[128];
+
+        snprintf(more, sizeof(more), "%s|%s", args->history ?: "-", args->topic ?: "-");
+        fake_asked(c, "create-room", args->room, args->access, more);
+        if (c->refuse)
+                fn(userdata, &fake_refusal, NULL);
+        else
+                fake_open(c, (FakeCall){.id = fn, .userdata = userdata});
+}
+
+void chat_join_room(Chat *c, const char *room, ChatIdFn fn, void *userdata) {
+        fake_asked(c, "join-room", room, NULL, NULL);
+        if (c->refuse)
+                fn(userdata, &fake_refusal, NULL);
+        else
+                fake_open(c, (FakeCall){.id = fn, .userdata = userdata});
+}
+
+void chat_leave_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata) {
+        fake_room(c, "leave-room", room, NULL, NULL, fn, userdata);
+}
+
+void chat_delete_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata) {
+        fake_room(c, "delete-room", room, NULL, NULL, fn, userdata);
+}
+
+void chat_invite(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_room(c, "invite", room, name, NULL, fn, userdata);
+}
+
+void chat_kick(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata) {
+        fake_room(c, "kick", room, name, NULL, fn, userdata);
+}
+
+void chat_set_topic(Chat *c, const char *room, const char *topic, ChatDoneFn fn, void *userdata) {
+        fake_room(c, "set-topic", room, topic, NULL, fn, userdata);
+}
+
+void chat_set_role(Chat *c, const char *room, const char *name, const char *role, ChatDoneFn fn,
+        void *userdata) {
+        fake_room(c, "set-role", room, name, role, fn, userdata);
+}
+
+void chat_list_rooms(
+        Chat *c, const ChatListRooms *args, ChatRoomFn fn, ChatPeersDoneFn done, void *userdata) {
+        char limit[32];
+
+        snprintf(limit, sizeof(limit), "%u", args->limit);
+        fake_asked(c, "rooms", args->words, args->after, limit);
+        fake_open(c, (FakeCall){.room = fn, .peers_done = done, .userdata = userdata});
+}
+
+int chat_list_members(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
+        void *userdata, bool *ret_more, ChatError *error) {
+        fake_asked(c, "members", room, after, NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        *ret_more = c->n_members > limit;
+        for (size_t i = 0; i < MIN(c->n_members, (size_t)limit); i++)
+                if (!fn(userdata, &c->members[i])) {
+                        *ret_more = true;
+                        break;
+                }
+        return 0;
+}
+
+int chat_digest(Chat *c, const char *with, ChatDigest *ret, ChatError *error) {
+        fake_asked(c, "digest", with, NULL, NULL);
+        if (c->refuse) {
+                *error = fake_refusal;
+                return -ENOENT;
+        }
+        *ret = c->digest;
+        return 0;
+}
+
+const ChatRoom *chat_get_room(Chat *c, const char *id) {
+        for (size_t i = 0; i < c->n_rooms; i++)
+                if (streq(c->rooms[i].id, id))
+                        return &c->rooms[i];
+        return NULL;
+}
+
+void chat_each_room(Chat *c, ChatObjectFn fn, void *userdata) {
+        for (size_t i = 0; i < c->n_rooms; i++)
+                if (!fn(userdata, c->rooms[i].id))
+                        return;
+}
+
+size_t chat_room_news(
+        Chat *c, const char *id, const char *ret_names[static CHAT_ROOM_NEWS_MAX + 1]) {
+        size_t n = 0;
+
+        c->n_news++;
+        if (chat_get_room(c, id) && c->news)
+                ret_names[n++] = c->news;
+        ret_names[n] = NULL;
+        return n;
 }

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Rooms and who is in them, as lists; what else is done with rooms is one call each. */
+
+#include "cli/bus.h"
+#include "cli/json.h"
+#include "cli/print.h"
+
+#define NAME_WIDTH 16
+#define TOPIC_START 60
+
+static void print_note(const char *s) {
+        if (!*s)
+                return;
+        fputs("  ", stdout);
+        print_safe(stdout, s, NULL);
+}
+
+static void print_room(const Chatc *c, const Value *room) {
+        const char *name = value_string(room, "room"), *status = value_string(room, "status");
+        const char *owner = value_string(room, "owner"), *topic = value_string(room, "topic");
+        uint64_t members = value_number(room, "members"), unread = value_number(room, "unread");
+
+        print_safe(stdout, name, NULL);
+        print_pad(stdout, strlen(name), NAME_WIDTH);
+        printf("%llu member%s, %llu online", (unsigned long long)members, PLURAL(members),
+                (unsigned long long)value_number(room, "online"));
+        if (*owner) {
+                fputs("  of ", stdout);
+                print_sender(c, stdout, owner, value_string(room, "owner-account"));
+        }
+        if (!streq(value_string(room, "access"), "open"))
+                print_note(value_string(room, "access"));
+        print_note(*status ? status : value_bool(room, "joined") ? "joined" : "");
+        if (unread > 0)
+                printf("  %llu unread", (unsigned long long)unread);
+        if (*topic) {
+                fputs("  ", stdout);
+                print_start(stdout, topic, TOPIC_START);
+        }
+        if (*value_string(room, "problem")) {
+                fputs("\n        ", stdout);
+                print_safe(stdout, value_string(room, "problem"), NULL);
+        }
+        putchar('\n');
+}
+
+static int on_room(Chatc *c, const Value *room, void *userdata) {
+        if (c->json)
+                json_line(stdout, room);
+        else
+                print_room(c, room);
+        return 0;
+}
+
+int verb_rooms(Chatc *c, char **argv) {
+        _cleanup_(freep) char *words = NULL;
+        Args a;
+        int r;
+
+        r = chatc_args(c, argv, NULL, 0, SIZE_MAX, &a);
+        if (r > 0)
+                return r;
+        if (a.n_words > 0) {
+                words = args_join(&a, 0);
+                if (!words)
+                        return chatc_out_of_memory();
+        }
+        return call_list(c, &(Call){"ListRooms", {}, {{"words", .string = words}}}, "room-id",
+                on_room, NULL);
+}
+
+static int on_member(Chatc *c, const Value *member, void *userdata) {
+        const char *name = value_string(member, "name");
+
+        if (c->json) {
+                json_line(stdout, member);
+                return 0;
+        }
+        print_sender(c, stdout, name, value_string(member, "account"));
+        print_pad(stdout, strlen(name), NAME_WIDTH);
+        print_safe(stdout, value_string(member, "role"), NULL);
+        print_note(value_string(member, "presence"));
+        if (value_bool(member, "self"))
+                print_note("you");
+        if (value_bool(member, "provisional"))
+                print_note("not confirmed by the owner yet");
+        putchar('\n');
+        return 0;
+}
+
+int verb_members(Chatc *c, char **argv) {
+        Args a;
+        int r;
+
+        r = chatc_args(c, argv, NULL, 1, 1, &a);
+        if (r > 0)
+                return r;
+        return call_list(c, &(Call){"ListMembers", {a.words[0]}}, "account", on_member, NULL);
+}
