@@ -5,7 +5,13 @@
 #include <assert.h>
 #include <sodium.h>
 
+#include "crypto/aead.h"
+#include "crypto/hkdf.h"
+
 /* Names are those of RFC 9180. */
+
+static_assert(
+        HPKE_NONCE_SIZE == AEAD_NONCE_SIZE && HPKE_OVERHEAD == AEAD_OVERHEAD, "as the suite says");
 
 #define BYTES(array) ((Bytes){.data = (array), .size = sizeof(array)})
 #define NOTHING ((Bytes){})
@@ -21,21 +27,16 @@ static void labeled_extract(
         Bytes suite, Bytes salt, const char *label, Bytes ikm, uint8_t ret[static SHA256_SIZE]) {
         const Bytes parts[] = {text_bytes("HPKE-v1"), suite, text_bytes(label), ikm};
 
-        hmac_sha256(salt, parts, ELEMENTSOF(parts), ret); /* HKDF-Extract (RFC 5869) is this. */
+        hkdf_extract(salt, parts, ELEMENTSOF(parts), ret);
 }
 
-/* HKDF-Expand for as much as one block gives, which is all that is asked of it here. */
 static void labeled_expand(Bytes suite, const uint8_t prk[static SHA256_SIZE], const char *label,
         Bytes info, uint8_t *ret, size_t n) {
-        const uint8_t length[] = {0, (uint8_t)n}, counter[] = {1};
-        const Bytes parts[] = {BYTES(length), text_bytes("HPKE-v1"), suite, text_bytes(label), info,
-                BYTES(counter)};
-        uint8_t block[SHA256_SIZE];
+        const uint8_t length[] = {(uint8_t)(n >> 8), (uint8_t)n};
+        const Bytes parts[] = {
+                BYTES(length), text_bytes("HPKE-v1"), suite, text_bytes(label), info};
 
-        assert(n <= sizeof(block));
-        hmac_sha256((Bytes){.data = prk, .size = SHA256_SIZE}, parts, ELEMENTSOF(parts), block);
-        memcpy(ret, block, n);
-        sodium_memzero(block, sizeof(block));
+        hkdf_expand(prk, parts, ELEMENTSOF(parts), ret, n);
 }
 
 void hpke_key_derive(const uint8_t seed[static HPKE_SEED_SIZE],
@@ -123,32 +124,25 @@ static void compute_nonce(const HpkeContext *c, uint8_t ret[static HPKE_NONCE_SI
 }
 
 int hpke_context_seal(HpkeContext *c, Bytes aad, Bytes plaintext, Buffer *out) {
-        uint8_t nonce[HPKE_NONCE_SIZE], *to;
+        uint8_t nonce[HPKE_NONCE_SIZE];
+        int r;
 
-        to = buffer_reserve(out, plaintext.size + HPKE_OVERHEAD);
-        if (!to)
-                return -ENOMEM;
         compute_nonce(c, nonce);
-        crypto_aead_chacha20poly1305_ietf_encrypt(
-                to, NULL, plaintext.data, plaintext.size, aad.data, aad.size, NULL, nonce, c->key);
-        buffer_commit(out, plaintext.size + HPKE_OVERHEAD);
+        r = aead_seal(c->key, nonce, aad, plaintext, out);
+        if (r < 0)
+                return r;
         c->seq++;
         return 0;
 }
 
 int hpke_context_open(HpkeContext *c, Bytes aad, Bytes ciphertext, Buffer *out) {
-        uint8_t nonce[HPKE_NONCE_SIZE], *to;
+        uint8_t nonce[HPKE_NONCE_SIZE];
+        int r;
 
-        if (ciphertext.size < HPKE_OVERHEAD)
-                return -EBADMSG;
-        to = buffer_reserve(out, ciphertext.size - HPKE_OVERHEAD);
-        if (!to)
-                return -ENOMEM;
         compute_nonce(c, nonce);
-        if (crypto_aead_chacha20poly1305_ietf_decrypt(to, NULL, NULL, ciphertext.data,
-                    ciphertext.size, aad.data, aad.size, nonce, c->key) < 0)
-                return -EBADMSG;
-        buffer_commit(out, ciphertext.size - HPKE_OVERHEAD);
+        r = aead_open(c->key, nonce, aad, ciphertext, out);
+        if (r < 0)
+                return r;
         c->seq++;
         return 0;
 }

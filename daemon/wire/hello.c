@@ -92,9 +92,7 @@ bool hello_has_feature(const Hello *h, uint16_t feature) {
         return false;
 }
 
-/* Head: {0 epoch, 1 device, 2 seq, 3 hash} */
-
-static void head_write(CborWriter *w, const FeedHead *h) {
+void feed_head_write(CborWriter *w, const FeedHead *h) {
         cbor_map_begin(w);
         cbor_pair_uint(w, 0, h->epoch);
         cbor_pair_bytes(w, 1, h->device, KEY_SIZE);
@@ -103,7 +101,7 @@ static void head_write(CborWriter *w, const FeedHead *h) {
         cbor_map_end(w);
 }
 
-static void head_read(CborReader *r, FeedHead *h) {
+void feed_head_read(CborReader *r, FeedHead *h) {
         uint64_t key;
         CborMap m;
 
@@ -130,7 +128,7 @@ static int hello_ok_write(Buffer *out, const HelloOk *h, Bytes presence) {
         cbor_pair_some(&w, 4, h->presence_key);
         if (h->has_head) {
                 cbor_key(&w, 5);
-                head_write(&w, &h->head);
+                feed_head_write(&w, &h->head);
         }
         cbor_pair_some(&w, 6, h->receipt);
         cbor_pair_some(&w, 7, presence);
@@ -197,7 +195,7 @@ int hello_ok_decode(Frame *f, HelloOk *ret) {
                         h.presence_key = cbor_read_some(r, PRESENCE_KEY_MAX);
                         break;
                 case 5:
-                        head_read(r, &h.head);
+                        feed_head_read(r, &h.head);
                         h.has_head = true;
                         break;
                 case 6:

@@ -27,6 +27,7 @@
 #define DEPOSIT_TOKEN_MAX 512
 #define FEATURE_CONTACT_TOKENS 1 /* of a tracker: WATCH and LOOKUP take tokens */
 #define FEATURE_TYPING 2 /* of a peer: it takes TYPING */
+#define FEATURE_ROOM_DIRECTORY 4 /* of a tracker: ROOM_PUBLISH, ROOM_LOOKUP, ROOM_LIST */
 #define PRESENCE_KEY_MAX 64
 
 typedef struct Hello {
@@ -55,6 +56,10 @@ typedef struct FeedHead {
         uint64_t seq;
         uint8_t hash[SHA256_SIZE];
 } FeedHead;
+
+/* {0 epoch, 1 device, 2 seq, 3 hash} */
+void feed_head_write(CborWriter *w, const FeedHead *h);
+void feed_head_read(CborReader *r, FeedHead *h);
 
 typedef struct HelloOk {
         Bytes deposit_token; /* contacts only */
