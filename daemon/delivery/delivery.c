@@ -25,7 +25,7 @@ static void on_peer_timer(void *userdata) {
                 confirming_drop(p->delivery, p->link);
                 link_close(p->link, CODE_TIMEOUT, "the link did not open in time");
                 peer_link_lost(p);
-        } else if (peer_has_rows(p))
+        } else if (peer_is_wanted(p))
                 peer_want_link(p, false);
         else
                 peer_forget(p);
@@ -88,10 +88,10 @@ static void confirming_drop(Delivery *d, const Link *l) {
                         confirming_end(c);
 }
 
-/* Ends P's link, and forgets him. */
-static void peer_turn_out(Peer *p, Code code, const char *text) {
+void peer_turn_out(Peer *p, Code code, const char *text) {
         Delivery *d = p->delivery;
 
+        rooms_link_down(p);
         if (p->link) {
                 confirming_drop(d, p->link);
                 link_close(p->link, code, text);
@@ -178,9 +178,9 @@ void peer_forget(Peer *p) {
         int r;
 
         r = contact_get(store_write(d->store), p->account, &c);
-        if (r == 0 || (r > 0 && !(c.flags & CONTACT_PINNED)))
+        if (r == 0 || (r > 0 && !(c.flags & CONTACT_PINNED) && !peer_is_held(p)))
                 directory_unwatch(d->directory, p->account);
-        if (r > 0 && c.flags == 0 &&
+        if (r > 0 && c.flags == 0 && !peer_is_held(p) &&
                 conversation_find(store_write(d->store), p->conversation, &v) == 0) {
                 grant_forget(d, &c);
                 (void)contact_forget(d->store, &c); /* or it stays, and nothing is lost */
@@ -190,7 +190,7 @@ void peer_forget(Peer *p) {
 
 void peer_let_go(Peer *p) {
         if (!p->link && p->state == PEER_IDLE && !p->read && !peer_has_unfinished(p) &&
-                !peer_has_rows(p))
+                !peer_is_wanted(p))
                 peer_forget(p);
 }
 
@@ -204,6 +204,7 @@ static void peer_link_lost(Peer *p) {
         else if (p->dialled[0])
                 peer_endpoint_failed(p);
         p->up = p->read = p->grant = false;
+        rooms_link_down(p);
         p->link = NULL;
         typing_link_lost(p);
         inbox_drop_held(p);
@@ -212,10 +213,11 @@ static void peer_link_lost(Peer *p) {
         outbox_link_lost(p);
         if (was_up)
                 d->callbacks->link_changed(d->userdata, p->account, false);
-        if (peer_has_rows(p)) {
+        if (peer_has_rows(p))
                 mail_wake(d->mail, p->account, p->number);
+        if (peer_is_wanted(p))
                 peer_retry_later(p, USEC_INFINITY);
-        } else
+        else
                 peer_forget(p);
 }
 
@@ -241,6 +243,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         }
         if (p->link != l) {
                 /* Being dialled at the same time: the pool has settled which one stays. */
+                rooms_link_down(p);
                 peer_stop_dialling(p);
                 p->link = l;
                 p->dialled[0] = 0;
@@ -248,7 +251,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
                 loop_timer_set(p->timer, loop_now(d->loop) + ATTEMPT_TIME);
         }
         link_set_userdata(l, p);
-        if (c->flags & CONTACT_PINNED)
+        if (c->flags & CONTACT_PINNED || peer_is_held(p))
                 link_trust(l);
         (void)directory_watch(d->directory, p->account);
         p->granted = contact_is_accepted(c);
@@ -370,6 +373,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         p->said_read = false;
         if (p->link == l)
                 receipts_tell_read(p);
+        if (p->link == l)
+                rooms_link_up(p);
 }
 
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
@@ -394,6 +399,9 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
                 return typing_take_frame(p, f);
         case FRAME_ANNOUNCE:
                 return presence_take_frame(p, f);
+        case FRAME_ROOM_SYNC:
+        case FRAME_ROOM_ENTRIES:
+                return rooms_take_frame(p, f);
         default:
                 /* Reserved for what a newer version does; this one has announced no feature that
                  * would make the other end send it. */
@@ -406,6 +414,8 @@ static void on_link_drained(void *userdata, Link *l) {
 
         if (p->link == l)
                 outbox_pump(p);
+        if (p->link == l)
+                rooms_drained(p);
 }
 
 static void on_link_closed(void *userdata, Link *l, Code code, const char *text) {
@@ -486,6 +496,9 @@ void delivery_stop(Delivery *d) {
         dialling_stop(d); /* before the links are gone that are being opened */
         loop_timer_set(d->expiry_timer, USEC_INFINITY);
         loop_timer_set(d->nearer_timer, USEC_INFINITY);
+        HASH_ITER (hh, d->peers, p, tmp)
+                rooms_link_down(p);
+        holds_free(d);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_free(p);
@@ -553,7 +566,7 @@ static Peer *peer_remember(Delivery *d, const uint8_t *account, bool urgent) {
         if (r > 0)
                 r = outbox_next(store_write(d->store), c.number, (OutboxPosition){}, &row);
         if (r == 0)
-                return NULL;
+                return hold_find_peer(d, account);
         if (r > 0 && peer_has_place(d, urgent))
                 p = peer_get(d, account, c.number);
         if (!p)
@@ -606,7 +619,7 @@ void delivery_mail_waiting(Delivery *d, Session *s) {
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
-        if (!d->started || (p && (p->up || !peer_has_rows(p))))
+        if (!d->started || (p && (p->up || !peer_is_wanted(p))))
                 return;
         if (!p)
                 p = peer_remember(d, account, true);

@@ -29,6 +29,21 @@ typedef struct DeliveryCallbacks {
         /* Mail was sealed to a prekey of this account that is not known here: its record has to
          * name another. May be NULL. */
         void (*prekey_missing)(void *userdata);
+
+        /* A link whose other end speaks of rooms is open, after what the outbox had for it; or no
+         * more, L is NULL then; delivery_hold_link() has to wait until it returns. The next three
+         * are there if this one is; all may be NULL. */
+        void (*room_link)(void *userdata, Link *l, const uint8_t account[static KEY_SIZE], bool up);
+
+        /* ROOM_SYNC or ROOM_ENTRIES: a negative errno ends the link. */
+        int (*room_frame)(void *userdata, Link *l, Frame *f);
+
+        /* There is room for more, as LinkCallbacks has it. */
+        void (*room_drained)(void *userdata, Link *l);
+
+        /* A notice came by mail: anybody may have left it. RECORD came along and was not looked
+         * at; it may be empty. */
+        void (*room_notice)(void *userdata, Bytes notice, Bytes record);
 } DeliveryCallbacks;
 
 typedef struct DeliverySettings {
@@ -83,6 +98,21 @@ void delivery_on_lan(Delivery *d, const uint8_t account[static KEY_SIZE]);
 /* The user writes to ACCOUNT just now, or does so no more: said to a contact where there is a link,
  * and nobody is dialled for it. To be repeated while he does. */
 void delivery_type(Delivery *d, const uint8_t account[static KEY_SIZE], bool on);
+
+/* Somebody with a row, to whom a link is wanted although there is nothing for him, or is so no
+ * more: he is dialled, and again when the link ends, as if there were something in the outbox, but
+ * after all for whom there is. Forgotten by delivery_stop(). -ENOBUFS: too many are held;
+ * -ENOTCONN while not started. */
+#define DELIVERY_HOLDS_MAX 512
+
+int delivery_hold_link(Delivery *d, const uint8_t account[static KEY_SIZE], bool hold);
+
+/* Leaves a notice about a room in the mailbox of somebody with a row, unless there is a link, over
+ * which it is to be said. Kept in memory only, until it is left: a few for each. -ENOBUFS: there
+ * are too many, -ENOENT: there is no row, -EACCES: he is blocked. */
+#define DELIVERY_NOTICE_MAX (48 * 1024)
+
+int delivery_leave_room_notice(Delivery *d, const uint8_t account[static KEY_SIZE], Bytes notice);
 
 /* ACCOUNT was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);

@@ -3,7 +3,9 @@
 /*
  * Who is dialled when. There are DIALLING_MAX places. Whoever has appeared goes first, then those
  * whose time has come; a walk over the outbox finds recipients that are not in memory, which is how
- * the start, and an outbox with more recipients than are remembered, work.
+ * the start, and an outbox with more recipients than are remembered, work. Those for whom nothing
+ * waits, and a link is only held, come after them all, and never have more than a part of the
+ * places.
  */
 
 #include <stdio.h>
@@ -22,23 +24,28 @@
 static void queue_remove(Peer *p) {
         Delivery *d = p->delivery;
 
-        if (p->urgent)
+        if (p->queue == QUEUE_URGENT)
                 DL_DELETE2(d->urgent, p, queue_prev, queue_next);
-        else
+        else if (p->queue == QUEUE_ORDINARY)
                 DL_DELETE2(d->queued, p, queue_prev, queue_next);
-        p->urgent = false;
-        d->n_queued--;
+        else
+                DL_DELETE2(d->holding, p, queue_prev, queue_next);
+        d->n_queued -= p->queue != QUEUE_HOLDING;
 }
 
-static void queue_add(Peer *p, bool urgent) {
+static void queue_add(Peer *p, PeerQueue queue) {
         Delivery *d = p->delivery;
 
-        p->urgent = urgent;
-        if (urgent)
+        p->queue = queue;
+        if (queue == QUEUE_URGENT)
                 DL_APPEND2(d->urgent, p, queue_prev, queue_next);
-        else
+        else if (queue == QUEUE_ORDINARY)
                 DL_APPEND2(d->queued, p, queue_prev, queue_next);
-        d->n_queued++;
+        else if (p->appeared)
+                DL_PREPEND2(d->holding, p, queue_prev, queue_next);
+        else
+                DL_APPEND2(d->holding, p, queue_prev, queue_next);
+        d->n_queued += queue != QUEUE_HOLDING;
 }
 
 static void peer_set_state(Peer *p, PeerState state) {
@@ -48,15 +55,25 @@ static void peer_set_state(Peer *p, PeerState state) {
                 queue_remove(p);
         d->n_waiting -= p->state == PEER_WAITING;
         d->n_dialling -= p->state == PEER_DIALLING;
+        d->n_holding -= p->state == PEER_DIALLING && p->queue == QUEUE_HOLDING;
         p->state = state;
         d->n_waiting += state == PEER_WAITING;
         d->n_dialling += state == PEER_DIALLING;
+        d->n_holding += p->state == PEER_DIALLING && p->queue == QUEUE_HOLDING;
 }
 
 /* Places */
 
-static bool has_work(const Delivery *d) {
+static bool may_hold(const Delivery *d) {
+        return d->holding && d->n_holding < HOLDING_MAX;
+}
+
+static bool has_errands(const Delivery *d) {
         return d->urgent || d->queued || d->sweep.active;
+}
+
+static bool has_work(const Delivery *d) {
+        return has_errands(d) || may_hold(d);
 }
 
 /* Brings the next walk forward, and never puts it off: reasons may come in a steady stream. */
@@ -78,6 +95,7 @@ static void sweep_end(Delivery *d) {
 }
 
 static void sweep_begin(Delivery *d) {
+        holds_remember(d);
         d->sweep.active = true;
         d->sweep.again = d->sweep.left_out = false;
         d->sweep.next = USEC_INFINITY;
@@ -119,6 +137,8 @@ static Peer *pick(Delivery *d, unsigned *steps) {
         unsigned n = d->picked++;
         Peer *p = NULL;
 
+        if (may_hold(d) && (n % 8 == 5 || !has_errands(d)))
+                return d->holding;
         if (d->urgent && (n % 4 != 3 || (!d->queued && !d->sweep.active)))
                 return d->urgent;
         if (d->sweep.active && (n % 2 == 1 || !d->queued))
@@ -227,13 +247,17 @@ void dialling_woke(Delivery *d) {
 void peer_want_link(Peer *p, bool urgent) {
         Delivery *d = p->delivery;
 
+        PeerQueue queue = urgent ? QUEUE_URGENT : QUEUE_ORDINARY;
+
         if (!d->started || p->link || p->state == PEER_DIALLING)
                 return;
-        if (p->state == PEER_QUEUED && (p->urgent || !urgent))
+        if (peer_is_held(p) && !peer_has_rows(p))
+                queue = QUEUE_HOLDING;
+        if (p->state == PEER_QUEUED && p->queue <= queue)
                 return;
         loop_timer_set(p->timer, USEC_INFINITY);
         peer_set_state(p, PEER_QUEUED);
-        queue_add(p, urgent);
+        queue_add(p, queue);
         places_fill(d);
 }
 
@@ -256,7 +280,7 @@ void peer_retry_later(Peer *p, usec_t blocked) {
                 peer_want_link(p, true);
                 return;
         }
-        if (d->n_waiting >= WAITING_MAX) {
+        if (d->n_waiting >= WAITING_MAX && !peer_is_held(p)) {
                 d->sweep.left_out = true;
                 if (!d->sweep.active)
                         sweep_end(d);

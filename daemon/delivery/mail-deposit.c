@@ -127,6 +127,8 @@ static void job_left(MailJob *j) {
 
         if (j->kind == JOB_MESSAGE)
                 on_message_left(j);
+        else if (j->kind == JOB_NOTICE)
+                mail_drop_notice(t);
         else
                 on_receipt_left(j);
         t->mail->refused = CODE_OK;
@@ -144,6 +146,8 @@ static void job_refused(MailJob *j) {
         if (j->code == CODE_NOT_ALLOWED && buffer_size(&j->token) > 0)
                 again = store_set_token(s, t->number, (Bytes){}) > 0;
         t->renewed = j->renewed;
+        if (!again && j->kind == JOB_NOTICE && ++t->refused >= MAIL_NOTICE_TRIES)
+                mail_drop_notice(t);
         if (again) {
                 mail_job_end(j);
                 mail_target_again(t);
@@ -410,4 +414,23 @@ int mail_leave_message(MailTarget *t) {
         if (!j)
                 return -ENOMEM;
         return job_sealed(j, seal_entry(j, txn, &row));
+}
+
+/* No row is behind it: it is in memory until it is left, or has been refused too often. */
+int mail_seal_notice(MailTarget *t) {
+        const Delivery *d = t->mail->delivery;
+        Content content = {.kind = CONTENT_ROOM, .record = d->local->record};
+        Contact to;
+        MailJob *j;
+        int r;
+
+        r = get_recipient(t, &to);
+        if (r <= 0)
+                return r;
+        j = mail_job_new(t, JOB_NOTICE);
+        if (!j)
+                return -ENOMEM;
+        content.body = buffer_bytes(&t->notices[0]);
+        j->item.expires = expiry_of(t->mail, UINT64_MAX);
+        return job_sealed(j, seal(j, &to, &content));
 }

@@ -219,6 +219,14 @@ static int take_statement(Mail *m, const Content *content) {
         return 0;
 }
 
+/* Whoever is above knows what proves it. */
+static void take_notice(Mail *m, const Content *content) {
+        const Delivery *d = m->delivery;
+
+        if (d->callbacks->room_notice)
+                d->callbacks->room_notice(d->userdata, content->body, content->record);
+}
+
 /* Opening */
 
 /* A copy of an older state runs here when somebody was shown a prekey that is later than all that
@@ -269,7 +277,9 @@ MailTaken mail_take(Mail *m, Bytes envelope) {
                 log_debug("A piece of mail does not hold, and is dropped");
                 return MAIL_TAKEN;
         }
-        if (r >= 0)
+        if (r >= 0 && content.kind == CONTENT_ROOM)
+                take_notice(m, &content);
+        else if (r >= 0)
                 r = content.kind == CONTENT_MESSAGE ? take_message(m, &content)
                                                     : take_statement(m, &content);
         if (r == -EINPROGRESS)

@@ -38,7 +38,23 @@ static void set_timer(Mail *m) {
                 m->timer, m->started ? MIN(m->walk, t ? t->due : USEC_INFINITY) : USEC_INFINITY);
 }
 
+void mail_drop_notice(MailTarget *t) {
+        if (t->n_notices == 0)
+                return;
+        buffer_done(&t->notices[0]);
+        t->n_notices--;
+        memmove(&t->notices[0], &t->notices[1], t->n_notices * sizeof(t->notices[0]));
+        t->notices[t->n_notices] = BUFFER_NULL;
+        t->refused = 0;
+}
+
+static void drop_notices(MailTarget *t) {
+        while (t->n_notices > 0)
+                mail_drop_notice(t);
+}
+
 static void target_free(MailTarget *t) {
+        drop_notices(t);
         HASH_DEL(t->mail->targets, t);
         free(t);
 }
@@ -115,6 +131,13 @@ static int target_begin(MailTarget *t) {
                 r = mail_look(t);
         if (r == 0 && !linked)
                 r = mail_leave_message(t);
+        if (linked)
+                drop_notices(t); /* said over it, by whoever has something to say */
+        while (r == 0 && t->n_notices > 0) {
+                r = mail_seal_notice(t);
+                if (r == 0)
+                        mail_drop_notice(t);
+        }
         return r;
 }
 
@@ -309,6 +332,33 @@ void mail_take_back(Mail *m, const uint8_t *account, uint32_t number) {
         t->withdraw = true;
         t->withdrawn = (OutboxPosition){};
         mail_target_again(t); /* also where something else was refused, which makes room for it */
+}
+
+static bool has_notice(const MailTarget *t, Bytes notice) {
+        for (unsigned i = 0; i < t->n_notices; i++)
+                if (buffer_size(&t->notices[i]) == notice.size &&
+                        memcmp(buffer_data(&t->notices[i]), notice.data, notice.size) == 0)
+                        return true;
+        return false;
+}
+
+int mail_leave_notice(Mail *m, const Contact *c, Bytes notice) {
+        MailTarget *t = m->started ? target_get(m, c->account, c->number) : NULL;
+        int r;
+
+        if (!t)
+                return -ENOBUFS;
+        if (has_notice(t, notice))
+                return 0;
+        if (t->n_notices >= MAIL_NOTICES_MAX)
+                return -ENOBUFS;
+        t->notices[t->n_notices] = BUFFER_NULL;
+        r = buffer_append(&t->notices[t->n_notices], notice.data, notice.size);
+        if (r < 0)
+                return r;
+        t->n_notices++;
+        target_by(t, MAIL_HOLD);
+        return 0;
 }
 
 int mail_owe_receipt(Mail *m, const Contact *c, uint32_t feed, ReceiptState state) {

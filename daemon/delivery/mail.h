@@ -32,6 +32,10 @@
 /* What was collected and not receipted for so long is sealed again. */
 #define MAIL_GONE_WAIT USEC_PER_DAY
 
+/* About rooms, for one person, and how often they are refused before they are given up. */
+#define MAIL_NOTICES_MAX 4
+#define MAIL_NOTICE_TRIES 8
+
 /* People in memory; the others are found in the rows when there is room. */
 #define MAIL_TARGETS_MAX 1024
 
@@ -53,7 +57,8 @@ typedef struct MailAsk {
 
 typedef enum MailJobKind {
         JOB_MESSAGE, /* leaves an envelope with an own message, */
-        JOB_RECEIPT, /* or with a receipt */
+        JOB_RECEIPT, /* or with a receipt, */
+        JOB_NOTICE, /* or with a notice about a room */
         JOB_STATUS,
         JOB_WITHDRAW,
 } MailJobKind;
@@ -96,6 +101,8 @@ struct MailTarget {
         bool look; /* ask about all envelopes */
         bool withdraw; /* there may be envelopes of what was delivered or given up */
         bool renewed; /* the last job has failed for an old prekey */
+        Buffer notices[MAIL_NOTICES_MAX]; /* the first is left first */
+        unsigned n_notices, refused; /* how often in a row */
         MailJob *job;
         UT_hash_handle hh;
 };
@@ -152,6 +159,9 @@ void mail_wake(Mail *m, const uint8_t *account, uint32_t number);
 /* Messages to P need not be sent any more: their envelopes are taken back. */
 void mail_take_back(Mail *m, const uint8_t *account, uint32_t number);
 
+/* Something about a room; nothing of it is a row. -ENOBUFS: there is no room. */
+int mail_leave_notice(Mail *m, const Contact *c, Bytes notice);
+
 /* P has a link: what is owed to him is said over it. */
 void mail_peer_reached(Mail *m, Peer *p);
 
@@ -169,6 +179,7 @@ void mail_owed_kept(Mail *m);
 /* mail.c, for the others */
 void mail_target_later(MailTarget *t, usec_t wait);
 void mail_target_again(MailTarget *t); /* another turn, soon */
+void mail_drop_notice(MailTarget *t); /* the first */
 MailJob *mail_job_new(MailTarget *t, MailJobKind kind);
 void mail_job_end(MailJob *j); /* frees it; its target goes on */
 
@@ -186,6 +197,7 @@ void mail_withdraw_again(Mail *m);
 /* mail-deposit.c: 1 when a job was begun, 0 when there is nothing to do, or an error */
 int mail_leave_receipt(MailTarget *t);
 int mail_leave_message(MailTarget *t);
+int mail_seal_notice(MailTarget *t);
 void mail_on_slice(void *userdata);
 
 /* mail-status.c, likewise */

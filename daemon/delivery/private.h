@@ -25,6 +25,9 @@
 #define WAITING_MAX 1024
 #define QUEUED_MAX 1024
 
+/* Of the places, so many are for those for whom nothing waits. */
+#define HOLDING_MAX (DIALLING_MAX / 2)
+
 /* After a batch that failed, until unreceipted messages go out once more. */
 #define SEND_AGAIN_DELAY (10 * USEC_PER_SEC)
 
@@ -45,6 +48,13 @@ typedef enum PeerState {
         PEER_DIALLING, /* has a place, until a link is open */
 } PeerState;
 
+/* For a place, first things first. */
+typedef enum PeerQueue {
+        QUEUE_URGENT, /* has appeared */
+        QUEUE_ORDINARY,
+        QUEUE_HOLDING, /* nothing waits for him: a link is held */
+} PeerQueue;
+
 /* A feed of which something came. */
 typedef struct OwedReceipt {
         uint32_t feed;
@@ -56,6 +66,7 @@ typedef struct Race Race;
 typedef struct Newcomers Newcomers;
 typedef struct Visit Visit;
 typedef struct Mail Mail;
+typedef struct Hold Hold;
 
 typedef struct Peer {
         Delivery *delivery;
@@ -73,7 +84,7 @@ typedef struct Peer {
         LoopTimer *timer; /* the next attempt, the end of this one; with a link, what comes again */
         usec_t since; /* when the newest of what waits came to be, as far as is known */
         bool appeared; /* since the present attempt began */
-        bool urgent; /* in the first of the queues */
+        PeerQueue queue; /* of PEER_QUEUED and PEER_DIALLING: where he waited */
         Race *race; /* of PEER_DIALLING, until the other end has proved who it is */
         char dialled[CANDIDATE_SIZE]; /* the endpoint of the link */
         struct Peer *queue_prev, *queue_next;
@@ -102,6 +113,7 @@ typedef struct Peer {
         bool grant, granted; /* what contacts get: is to be said, was said over this link */
         bool said_read; /* over this link, as much as was known then */
         bool told_presence; /* the newest of this device, over this link */
+        bool speaks_of_rooms; /* the link has been handed up as one that does */
         Quota announced; /* how often the other end says something of itself */
 
         /* Who is writing */
@@ -147,8 +159,10 @@ struct Delivery {
 
         /* Getting links */
         DeadList dead;
-        Peer *urgent, *queued;
+        Peer *urgent, *queued, *holding;
         unsigned n_dialling, n_waiting, n_queued;
+        unsigned n_holding; /* of those being dialled */
+        Hold *holds;
         unsigned picked; /* places given so far */
         bool filling; /* places are being given */
         LoopTimer *place_timer; /* there are places, and peers that want them */
@@ -175,6 +189,9 @@ struct Delivery {
 
 Peer *peer_find(const Delivery *d, const uint8_t *account);
 Peer *peer_get(Delivery *d, const uint8_t *account, uint32_t number);
+
+/* Ends P's link, and forgets him. */
+void peer_turn_out(Peer *p, Code code, const char *text);
 
 /* Ends L, which may be the link of its peer; he may be gone after this. */
 void link_turn_away(Delivery *d, Link *l, Code code, const char *text);
@@ -242,6 +259,22 @@ void typing_end(Peer *p);
 /* Nothing that was said of writing counts any more. */
 void typing_link_lost(Peer *p);
 
+/* hold.c: links that are kept although nothing waits */
+bool peer_is_held(const Peer *p);
+
+/* NULL: he is not held, or cannot be dialled. */
+Peer *hold_find_peer(Delivery *d, const uint8_t *account);
+
+/* Those who are held and not in memory are dialled. */
+void holds_remember(Delivery *d);
+void holds_free(Delivery *d);
+
+/* room.c: what is said of rooms passes through */
+void rooms_link_up(Peer *p);
+void rooms_link_down(Peer *p);
+int rooms_take_frame(Peer *p, Frame *f);
+void rooms_drained(Peer *p);
+
 /* receipt.c */
 
 /* What there is to say of FEED, as the signed object, for a frame or for mail. 1, or 0: nothing. */
@@ -259,6 +292,9 @@ void peer_tell_read(Peer *p);
 void outbox_pump(Peer *p);
 
 bool peer_has_rows(Peer *p);
+
+/* There is a reason to have a link to him. */
+bool peer_is_wanted(Peer *p);
 
 /* Everything that was not acknowledged, in about WAIT from now. */
 void outbox_send_again(Peer *p, usec_t wait);

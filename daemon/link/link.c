@@ -47,7 +47,7 @@ struct Link {
         bool gave_way; /* to another link of the account */
         bool preferred; /* another one had to give way to it */
         bool holds_hello; /* until the other's is here */
-        bool takes_typing;
+        bool takes_typing, takes_rooms;
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
         uint8_t boot_nonce[BOOT_NONCE_SIZE];
@@ -380,6 +380,7 @@ static int link_take_hello(Link *l, Frame *f) {
         l->certificate = g.certificate;
         l->heartbeat = h.heartbeat;
         l->takes_typing = hello_has_feature(&h, FEATURE_TYPING);
+        l->takes_rooms = hello_has_feature(&h, FEATURE_ROOMS);
         l->has_hello = true;
         if (l->holds_hello) {
                 l->holds_hello = false;
@@ -669,6 +670,10 @@ bool link_is_open(const Link *l) {
 
 bool link_takes_typing(const Link *l) {
         return l->takes_typing;
+}
+
+bool link_takes_rooms(const Link *l) {
+        return l->takes_rooms;
 }
 
 bool link_gave_way(const Link *l) {

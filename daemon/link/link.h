@@ -127,6 +127,9 @@ bool link_is_open(const Link *l);
 
 /* After `hello`: the other end takes TYPING. */
 bool link_takes_typing(const Link *l);
+
+/* The same, of frames about rooms. */
+bool link_takes_rooms(const Link *l);
 bool link_is_outgoing(const Link *l);
 
 /* In `closed`: another link of the account stays, as far as this end or the other says, and there

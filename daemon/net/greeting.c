@@ -9,8 +9,8 @@ int greeting_send(Conn *c, const LocalIdentity *self, const uint8_t *expected) {
                 .certificate = self->certificate,
                 .record = self->record,
                 .heartbeat = self->heartbeat,
-                .features = {FEATURE_TYPING},
-                .n_features = 1};
+                .features = {FEATURE_TYPING, FEATURE_ROOMS},
+                .n_features = 2};
         int r;
 
         if (expected)

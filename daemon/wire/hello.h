@@ -27,6 +27,7 @@
 #define DEPOSIT_TOKEN_MAX 512
 #define FEATURE_CONTACT_TOKENS 1 /* of a tracker: WATCH and LOOKUP take tokens */
 #define FEATURE_TYPING 2 /* of a peer: it takes TYPING */
+#define FEATURE_ROOMS 3 /* of a peer: it takes ROOM_SYNC and ROOM_ENTRIES */
 #define FEATURE_ROOM_DIRECTORY 4 /* of a tracker: ROOM_PUBLISH, ROOM_LOOKUP, ROOM_LIST */
 #define PRESENCE_KEY_MAX 64
 

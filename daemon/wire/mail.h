@@ -59,6 +59,7 @@ typedef enum ContentKind {
         CONTENT_MESSAGE = 1, /* body is INNER, and has a signature of its own */
         CONTENT_RECEIPT = 2, /* body is a signed object, as of the frame of that name */
         CONTENT_VOID = 3,
+        CONTENT_ROOM = 4, /* a notice about a room; who has sealed it is a claim */
         _CONTENT_KIND_MAX,
 } ContentKind;
 

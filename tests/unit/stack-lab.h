@@ -37,6 +37,9 @@ typedef struct Stack {
         Code reason; /* of the last one that failed or expired */
         unsigned n_up, n_down;
         unsigned n_typing, n_typed; /* began to write, and ended */
+        Link *rooms; /* the last link that speaks of rooms */
+        unsigned n_rooms_up, n_rooms_down, n_rooms_frames, n_notices;
+        size_t notice_size, notice_record; /* of the last one */
         uint64_t told; /* cursor of the last event */
 } Stack;
 
@@ -108,9 +111,46 @@ static void stack_on_typing(void *userdata, const uint8_t account[static KEY_SIZ
                 s->n_typed++;
 }
 
+static void stack_on_room_link(
+        void *userdata, Link *l, const uint8_t account[static KEY_SIZE], bool up) {
+        Stack *s = userdata;
+
+        CHECK_EQ(up, l != NULL);
+        CHECK(!up || (link_is_open(l) && key_equal(link_account(l), account)));
+        s->rooms = l;
+        if (up)
+                s->n_rooms_up++;
+        else
+                s->n_rooms_down++;
+}
+
+static int stack_on_room_frame(void *userdata, Link *l, Frame *f) {
+        Stack *s = userdata;
+
+        CHECK(l == s->rooms);
+        s->n_rooms_frames++;
+        return 0;
+}
+
+static void stack_on_room_drained(void *userdata, Link *l) {
+        CHECK(l == ((Stack *)userdata)->rooms);
+}
+
+static void stack_on_room_notice(void *userdata, Bytes notice, Bytes record) {
+        Stack *s = userdata;
+
+        s->n_notices++;
+        s->notice_size = notice.size;
+        s->notice_record = record.size;
+}
+
 static const DeliveryCallbacks stack_callbacks = {
         .typing = stack_on_typing,
         .link_changed = stack_on_link_changed,
+        .room_link = stack_on_room_link,
+        .room_frame = stack_on_room_frame,
+        .room_drained = stack_on_room_drained,
+        .room_notice = stack_on_room_notice,
 };
 
 static void stack_on_directory_changed(void *userdata) {

@@ -106,6 +106,22 @@ static void receipt_new(Mailbox *b, const uint8_t *author, Buffer *ret) {
         CHECK_OK(envelope_seal(ret, person_account(&b->bob.who), &to, buffer_bytes(&plain), seed));
 }
 
+/* About a room, with Alice's record. */
+static void notice_new(Mailbox *b, Bytes notice, Buffer *ret) {
+        const Prekey to = {.suite = b->prekey.suite,
+                .id = b->prekey.id,
+                .key = {b->prekey.public, sizeof(b->prekey.public)}};
+        _cleanup_(buffer_done) Buffer plain = BUFFER_NULL;
+        uint8_t seed[MAIL_KEY_SIZE] = {3};
+        Content content = {.kind = CONTENT_ROOM,
+                .body = notice,
+                .certificate = b->alice.local.certificate,
+                .record = b->alice.local.record};
+
+        CHECK_OK(content_encode(&plain, &content));
+        CHECK_OK(envelope_seal(ret, person_account(&b->bob.who), &to, buffer_bytes(&plain), seed));
+}
+
 /* Answers the COLLECT that must come, and asks what is after WHERE, with one item; AFTER: there is
  * more. */
 static void hand_out(Mailbox *b, Bytes where, Bytes envelope, Bytes after) {
@@ -401,5 +417,98 @@ TEST(more_people_than_there_is_room_for) {
         }
         CHECK_EQ(distinct, PEOPLE);
         CHECK_EQ(n, PEOPLE);
+        mailbox_free(&b);
+}
+
+TEST(a_notice_about_a_room_is_handed_up) {
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        Mailbox b;
+
+        mailbox_new(&b);
+        notice_new(&b, text_bytes("something is new"), &letter);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        check_collected(&b, buffer_bytes(&letter));
+        CHECK_EQ(b.bob.n_notices, 1);
+        CHECK_EQ(b.bob.notice_size, strlen("something is new"));
+        CHECK_EQ(b.bob.notice_record, b.alice.local.record.size);
+        mailbox_free(&b);
+}
+
+/* Somebody away, with a prekey in his record. */
+static const uint8_t *carol_is_known(Mailbox *b, Person *carol) {
+        uint8_t seed[HPKE_SEED_SIZE] = {4}, secret[HPKE_KEY_SIZE];
+        static uint8_t public[HPKE_KEY_SIZE];
+        usec_t now = loop_realtime(b->sim.loop);
+        Record rec = {.epoch = 1, .seq = 200, .issued = now, .expires = now + IDENTITY_LIFETIME};
+
+        hpke_key_derive(seed, secret, public);
+        person_new(&b->sim, "carol", carol);
+        rec.certificate = carol->local.certificate;
+        rec.prekeys[rec.n_prekeys++] =
+                (Prekey){.suite = MAIL_SUITE_HPKE, .id = PREKEY, .key = {public, sizeof(public)}};
+        memcpy(rec.account, person_account(carol), KEY_SIZE);
+        memcpy(rec.name, carol->name, NAME_SIZE);
+        buffer_clear(&carol->record);
+        CHECK_OK(record_encode(&rec, &carol->account, &carol->record));
+        carol->local.record = buffer_bytes(&carol->record);
+        stack_knows(&b->bob, carol, CONTACT_PINNED);
+        return person_account(carol);
+}
+
+TEST(a_notice_about_a_room_is_left_once) {
+        const uint8_t *carol;
+        Person who;
+        Mailbox b;
+        Deposit d;
+        Frame f;
+
+        mailbox_new(&b);
+        CHECK_EQ(delivery_leave_room_notice(
+                         b.bob.delivery, person_account(&b.alice), text_bytes("to nobody")),
+                -ENOENT);
+        carol = carol_is_known(&b, &who);
+        delivery_start(b.bob.delivery);
+        CHECK_OK(delivery_leave_room_notice(b.bob.delivery, carol, text_bytes("news")));
+        CHECK_OK(delivery_leave_room_notice(b.bob.delivery, carol, text_bytes("news")));
+        f = far_take(&b.tracker.far, FRAME_DEPOSIT);
+        CHECK_OK(deposit_decode(&f, &d));
+        CHECK(key_equal(d.account, carol));
+        CHECK(d.has_stamp);
+        far_sent(&b.tracker.far,
+                deposit_answer_encode(conn_output(b.tracker.far.conn), f.request,
+                        &(DepositAnswer){.replicas = 1}));
+        sim_run(&b.sim, USEC_PER_HOUR);
+        CHECK(!far_has(&b.tracker.far, FRAME_DEPOSIT));
+        person_done(&who);
+        mailbox_free(&b);
+}
+
+TEST(a_notice_that_nobody_takes_is_given_up) {
+        const uint8_t *carol;
+        unsigned n = 0;
+        Person who;
+        Mailbox b;
+
+        mailbox_new(&b);
+        carol = carol_is_known(&b, &who);
+        for (char c = 'a'; c < 'a' + 4; c++)
+                CHECK_OK(delivery_leave_room_notice(
+                        b.bob.delivery, carol, (Bytes){(uint8_t *)&c, 1}));
+        CHECK_EQ(delivery_leave_room_notice(b.bob.delivery, carol, text_bytes("one more")),
+                -ENOBUFS);
+        for (unsigned i = 0; i < 48; i++) {
+                sim_run(&b.sim, USEC_PER_HOUR);
+                while (far_has(&b.tracker.far, FRAME_DEPOSIT)) {
+                        Frame f = far_take(&b.tracker.far, FRAME_DEPOSIT);
+
+                        n++;
+                        far_sent(&b.tracker.far,
+                                error_encode(conn_output(b.tracker.far.conn), f.request,
+                                        CODE_TOO_MANY, "the mailbox is full", 0));
+                        sim_run(&b.sim, USEC_PER_SEC);
+                }
+        }
+        CHECK_EQ(n, 4 * 8);
+        person_done(&who);
         mailbox_free(&b);
 }

@@ -161,7 +161,7 @@ TEST(content_form) {
 
 /* A message is signed beside its body, everything else within. */
 TEST(content_of_each_kind) {
-        static const ContentKind kinds[] = {CONTENT_RECEIPT, CONTENT_VOID};
+        static const ContentKind kinds[] = {CONTENT_RECEIPT, CONTENT_VOID, CONTENT_ROOM};
         _cleanup_(buffer_done) Buffer b = sample_content_bytes();
         Bytes message = item_of(&b);
 
@@ -180,7 +180,7 @@ TEST(content_of_each_kind) {
                 check_uint(item_of(&c), 1, i + 2);
                 check_map(item_of(&c), 0xff & ~CBOR_BIT(3), 0x17, try_content);
                 CHECK_EQ(map_try_with(item_of(&c), 1, LITERAL("\x00"), try_content), -EBADMSG);
-                CHECK_EQ(map_try_with(item_of(&c), 1, LITERAL("\x04"), try_content), -EBADMSG);
+                CHECK_EQ(map_try_with(item_of(&c), 1, LITERAL("\x05"), try_content), -EBADMSG);
                 CHECK_EQ(
                         map_try_with(item_of(&c), 3, map_value(message, 3), try_content), -EBADMSG);
         }
