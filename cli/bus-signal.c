@@ -107,10 +107,11 @@ static const struct timespec *time_left(usec_t deadline, struct timespec *buf) {
         return buf;
 }
 
-int bus_sleep(Chatc *c, usec_t deadline, const sigset_t *mask, BusWake *ret) {
+int bus_sleep(Chatc *c, int fd, usec_t deadline, const sigset_t *mask, BusWake *ret) {
         struct pollfd fds[] = {
                 {.fd = sd_bus_get_fd(c->bus), .events = (short)sd_bus_get_events(c->bus)},
                 {.fd = STDOUT_FILENO},
+                {.fd = fd, .events = POLLIN},
         };
         struct timespec buf;
         uint64_t due;
@@ -128,6 +129,8 @@ int bus_sleep(Chatc *c, usec_t deadline, const sigset_t *mask, BusWake *ret) {
                 *ret = WAKE_TIMEOUT;
         else if (fds[1].revents)
                 *ret = WAKE_CLOSED;
+        else if (fds[2].revents)
+                *ret = WAKE_INPUT;
         else
                 *ret = WAKE_BUS;
         return 0;

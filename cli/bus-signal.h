@@ -7,8 +7,6 @@
 
 #include "cli/bus.h"
 
-typedef struct sd_bus_slot sd_bus_slot;
-
 /* FN is called from bus_wait() and bus_process() only. ARGS are the signal's arguments as a list,
  * the last one its dictionary. End with signal_done(). */
 typedef struct SignalHandler {
@@ -38,8 +36,10 @@ typedef enum BusWake {
         WAKE_TIMEOUT,
         WAKE_SIGNAL, /* a signal handler has run */
         WAKE_CLOSED, /* nobody reads standard output any more */
+        WAKE_INPUT, /* FD can be read */
 } BusWake;
 
 /* Waits as bus_wait() does, and handles nothing. MASK is the signal mask while it waits: the caller
- * blocks what it must not miss between looking at its flags and waiting here. */
-int bus_sleep(Chatc *c, usec_t deadline, const sigset_t *mask, BusWake *ret);
+ * blocks what it must not miss between looking at its flags and waiting here. FD wakes it as well;
+ * -1: none. */
+int bus_sleep(Chatc *c, int fd, usec_t deadline, const sigset_t *mask, BusWake *ret);

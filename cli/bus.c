@@ -226,7 +226,7 @@ static int append_number(sd_bus_message *m, const Call *call, const CallNumber *
         int r;
 
         r = sd_bus_message_append_basic(
-                m, n->type, n->type == 'u' ? (const void *)&u : (const void *)&n->value);
+                m, n->type, n->type == 't' ? (const void *)&n->value : (const void *)&u);
         return r < 0 ? report_lost(call, r) : 0;
 }
 
@@ -352,6 +352,59 @@ int call_void(Chatc *c, const Call *call) {
         char error[CALL_ERROR_SIZE];
 
         return call_run(c, call, NULL, error);
+}
+
+static void async_end(AsyncCall *a, int status, CallFailure *failure, const Value *answer) {
+        a->slot = sd_bus_slot_unref(a->slot);
+        a->fn(a->userdata, status, failure, answer);
+        call_failure_done(failure);
+}
+
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+        _cleanup_(value_freep) Value *answer = NULL;
+        AsyncCall *a = userdata;
+        CallFailure failure = {};
+        const Call call = {.attached = true, .failure = &failure};
+        char name[CALL_ERROR_SIZE];
+        int status = 0, r;
+
+        if (error)
+                status = report_error(a->c, &call, error, name);
+        else if (!sd_bus_message_is_empty(m)) {
+                r = a->all ? value_read_all(m, &answer) : value_read(m, &answer);
+                if (r < 0)
+                        status = call_fail(&call, STATUS_ERROR, "BadAnswer",
+                                "p2pchatd answered in an unknown form (%s).", strerror(-r));
+        }
+        async_end(a, status, &failure, answer);
+        return 0;
+}
+
+void call_begin(Chatc *c, const Call *call, AsyncCall *a) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        CallFailure failure = {};
+        Call with_failure = *call;
+        int status, r;
+
+        a->c = c;
+        a->all = call->all;
+        with_failure.failure = &failure;
+        status = bus_open_for(c, &with_failure);
+        if (status == 0)
+                status = call_build(c, &with_failure, false, &m);
+        if (status == 0) {
+                r = sd_bus_call_async(c->bus, &a->slot, m, on_answer, a,
+                        call->timeout ? call->timeout : CALL_TIMEOUT);
+                if (r < 0)
+                        status = report_lost(&with_failure, r);
+        }
+        if (status > 0)
+                async_end(a, status, &failure, NULL);
+}
+
+void call_abandon(AsyncCall *a) {
+        a->slot = sd_bus_slot_unref(a->slot);
 }
 
 int call_page(Chatc *c, const Call *call, Value **ret, bool *ret_more) {

@@ -18,6 +18,8 @@
 #define BUS_PATH "/org/p2pchat/Chat1"
 #define BUS_ERROR_PREFIX "org.p2pchat.Chat1.Error."
 
+typedef struct sd_bus_slot sd_bus_slot;
+
 #define CALL_ARGS_MAX 4
 #define CALL_OPTIONS_MAX 6
 #define CALL_NUMBERS_MAX 2
@@ -32,7 +34,7 @@ typedef struct CallOption {
 } CallOption;
 
 typedef struct CallNumber {
-        char type; /* 't' or 'u' */
+        char type; /* 't', 'u' or 'b' */
         uint64_t value;
 } CallNumber;
 
@@ -74,6 +76,24 @@ int call_list(Chatc *c, const Call *call, const char *cursor, CallListFn fn, voi
 
 /* One page; *ret_more says that the daemon holds more. */
 int call_page(Chatc *c, const Call *call, Value **ret, bool *ret_more);
+
+/* A call that does not wait: FN is called by what handles messages (bus-signal.h), with the status
+ * that call_run() would return, the error (its name is empty where the daemon is not there) and the
+ * answer, which is NULL where there is none. The daemon is not started, and nothing is printed. */
+typedef struct AsyncCall {
+        void (*fn)(void *userdata, int status, const CallFailure *failure, const Value *answer);
+        void *userdata;
+        Chatc *c;
+        sd_bus_slot *slot; /* under way; NULL: not */
+        bool all;
+} AsyncCall;
+
+/* CALL is copied as far as it is needed. What cannot even be asked ends in FN before this returns.
+ */
+void call_begin(Chatc *c, const Call *call, AsyncCall *a);
+
+/* FN is not called any more. */
+void call_abandon(AsyncCall *a);
 
 /* The connection: opened by the first call, or by this. */
 int bus_open(Chatc *c);

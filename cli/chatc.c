@@ -29,7 +29,7 @@ const Verb verbs[] = {
                 verb_read},
         {"watch", "[--since CURSOR | --client NAME]", "everything that happens, as it happens",
                 verb_watch},
-        {"chat", "WITH", "a conversation on the terminal", verb_unsupported},
+        {"chat", "WITH", "a conversation on the terminal", verb_chat},
         {"search", "WORDS… [--with WITH]", "search in the texts", verb_call},
         {"rooms", "[WORDS…]", "rooms one is in, and those one could join", verb_rooms},
         {"create", "#ROOM [--private|--hidden] [--topic T] [--history all|joined]",

@@ -87,6 +87,7 @@ int verb_requests(Chatc *c, char **argv);
 int verb_rooms(Chatc *c, char **argv);
 int verb_members(Chatc *c, char **argv);
 int verb_watch(Chatc *c, char **argv);
+int verb_chat(Chatc *c, char **argv);
 int verb_verify(Chatc *c, char **argv);
 int verb_doctor(Chatc *c, char **argv);
 int verb_help(Chatc *c, char **argv);

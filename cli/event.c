@@ -139,8 +139,16 @@ static const EventKind *kind_find(const char *name) {
         return NULL;
 }
 
-void event_print(const Chatc *c, FILE *f, const Value *event) {
+void event_print_text(const Chatc *c, FILE *f, const Value *event) {
         const EventKind *kind = kind_find(value_string(event, "event"));
+
+        if (kind)
+                kind->print(c, f, event);
+        else
+                print_dict(f, event);
+}
+
+void event_print(const Chatc *c, FILE *f, const Value *event) {
         uint64_t at = value_number(event, "time");
 
         if (c->json) {
@@ -151,10 +159,7 @@ void event_print(const Chatc *c, FILE *f, const Value *event) {
                 print_time(f, at);
                 fputc(' ', f);
         }
-        if (kind)
-                kind->print(c, f, event);
-        else
-                print_dict(f, event);
+        event_print_text(c, f, event);
         fputc('\n', f);
 }
 

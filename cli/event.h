@@ -14,6 +14,9 @@ typedef struct Value Value;
  * event_from_signal() makes. What is not known here is shown key by key. */
 void event_print(const Chatc *c, FILE *f, const Value *event);
 
+/* Without its time, and no line feed at the end. */
+void event_print_text(const Chatc *c, FILE *f, const Value *event);
+
 /* The same dictionary from the signal MEMBER and its ARGS, for those that are not kept. It borrows
  * from both: free it with event_free() before they go. NULL when memory is out. */
 typedef struct SignalEvent SignalEvent;

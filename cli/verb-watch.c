@@ -232,7 +232,7 @@ static int sleep_unless_stopped(Watch *w, BusWake *ret) {
         sigprocmask(SIG_BLOCK, &stop, &before);
         *ret = WAKE_SIGNAL;
         if (!stopped_by)
-                r = bus_sleep(w->c, deadline, &before, ret);
+                r = bus_sleep(w->c, -1, deadline, &before, ret);
         sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }

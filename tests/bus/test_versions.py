@@ -144,7 +144,7 @@ WORDS = {
     "topic": ["#a", "t"], "role": ["#a", "bob", "owner"], "invite": ["#a", "bob"],
     "kick": ["#a", "bob"], "requests": [], "accept": ["bob"], "add": ["bob"],
     "rename": ["bob", "b"], "remove": ["bob"], "block": ["bob"], "unblock": ["bob"],
-    "verify": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
+    "verify": ["bob"], "chat": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
 }
 METHODS = [
     "Register", "Login", "Logout", "Send", "ListPeers", "ListConversations", "ListMessages",

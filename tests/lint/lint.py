@@ -46,6 +46,7 @@ LIBRARIES = (
     (r"gnutls/.*", "crypto net"),
     (r"sodium(\.h|/.*)", "crypto"),
     (r"qrencode\.h", "bus"),
+    (r"readline/.*", "chat-screen.c"),
     (r"systemd/sd-bus.*", "bus system cli"),
     (r"systemd/sd-event\.h", "net/loop-sd-event.c bus system manager.c p2pchatd.c p2pchat-tracker.c"),
 )
