@@ -227,6 +227,7 @@ static const struct {
         [ROOM_CHANGE_TOPIC] = {0, CBOR_BIT(CHANGE_TEXT)},
         [ROOM_CHANGE_INVITE] = {CBOR_BIT(CHANGE_ACCOUNT), 0},
         [ROOM_CHANGE_OFFER] = {CBOR_BIT(CHANGE_ACCOUNT), 0},
+        [ROOM_CHANGE_LEAVE] = {CBOR_BIT(CHANGE_ACCOUNT), CBOR_BIT(CHANGE_HEADS)},
 };
 
 static bool change_has(const RoomChange *c, unsigned field) {

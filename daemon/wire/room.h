@@ -74,6 +74,7 @@ typedef enum RoomChangeType {
         ROOM_CHANGE_INVITE = 6,
         ROOM_CHANGE_DELETE = 7, /* there is no block after it; no proposal */
         ROOM_CHANGE_OFFER = 8, /* the account may propose itself as owner; no proposal */
+        ROOM_CHANGE_LEAVE = 9, /* proposed by the account itself; blocks say who has left */
         _ROOM_CHANGE_MAX,
 } RoomChangeType;
 
@@ -112,7 +113,7 @@ typedef struct RoomChange {
         uint8_t account[KEY_SIZE]; /* all but CREATE, TOPIC, DELETE */
         RoomRole role; /* ROLE */
         Bytes text; /* name of CREATE, claimed name of ADD (may be empty), TOPIC (may be empty) */
-        FeedHead heads[ROOM_HEADS_MAX]; /* ADD, REMOVE: (epoch, device) at most once, seq >= 1 */
+        FeedHead heads[ROOM_HEADS_MAX]; /* ADD, REMOVE, LEAVE: (epoch, device) once, seq >= 1 */
         size_t n_heads;
         uint8_t nonce[ROOM_NONCE_SIZE]; /* CREATE, as the next two */
         RoomAccess access;
