@@ -160,7 +160,7 @@ void chat_remove_contact(Chat *c, const char *name, ChatDoneFn fn, void *userdat
 static int unblock(const Change *x, ChatError *error) {
         Store *s = x->chat->parts.store;
 
-        if (!x->contact.name[0])
+        if (!x->contact.name[0] && !(x->contact.flags & CONTACT_MEMBER))
                 return contact_forget(s, &x->contact);
         return contact_set_flags(s, x->contact.account, 0, CONTACT_BLOCKED);
 }

@@ -114,6 +114,8 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 [EVENT_KEY] = CHAT_EVENT_PEER,
         };
 
+        if (row->kind == EVENT_ROOM)
+                return 0;
         v->event = (ChatEvent){.kind = kinds[row->kind], .cursor = row->cursor, .time = row->time};
         switch (row->kind) {
         case EVENT_RECEIVED:

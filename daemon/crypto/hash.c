@@ -26,6 +26,22 @@ void sha256_parts(const struct iovec *parts, size_t n, uint8_t ret[static SHA256
         gnutls_hash_deinit(h, ret);
 }
 
+void sha256_begin(Sha256 *h) {
+        gnutls_hash_hd_t state;
+
+        hash_check(gnutls_hash_init(&state, GNUTLS_DIG_SHA256));
+        h->state = state;
+}
+
+void sha256_add(Sha256 *h, const void *p, size_t n) {
+        if (n > 0)
+                hash_check(gnutls_hash(h->state, p, n));
+}
+
+void sha256_end(Sha256 *h, uint8_t ret[static SHA256_SIZE]) {
+        gnutls_hash_deinit(h->state, ret);
+}
+
 void hmac_sha256(Bytes key, const Bytes *parts, size_t n_parts, uint8_t ret[static SHA256_SIZE]) {
         crypto_auth_hmacsha256_state state;
 

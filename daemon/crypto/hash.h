@@ -16,4 +16,14 @@ void sha256(const void *p, size_t n, uint8_t ret[static SHA256_SIZE]);
 
 /* Over the concatenation of the parts. */
 void sha256_parts(const struct iovec *parts, size_t n, uint8_t ret[static SHA256_SIZE]);
+
+/* Over what comes bit by bit. */
+typedef struct Sha256 {
+        void *state;
+} Sha256;
+
+void sha256_begin(Sha256 *h);
+void sha256_add(Sha256 *h, const void *p, size_t n);
+void sha256_end(Sha256 *h, uint8_t ret[static SHA256_SIZE]);
+
 void hmac_sha256(Bytes key, const Bytes *parts, size_t n_parts, uint8_t ret[static SHA256_SIZE]);

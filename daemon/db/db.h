@@ -30,7 +30,7 @@
 #define DB_BATCH_AGE (2 * USEC_PER_MSEC)
 #define DB_BATCH_AGE_MAX (100 * USEC_PER_MSEC)
 #define DB_KEY_MAX 128
-#define DB_TABLES_MAX 32
+#define DB_TABLES_MAX 48
 
 /* A commit that takes longer than this is worth a word. */
 #define DB_COMMIT_SLOW USEC_PER_SEC

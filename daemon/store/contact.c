@@ -248,7 +248,7 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, usec_t now
         changed = contact_take_record(&c, record, record_outer, now);
         if (changed < 0)
                 return changed;
-        if (c.number == 0 && !(flags & (CONTACT_PINNED | CONTACT_BLOCKED)) &&
+        if (c.number == 0 && !(flags & (CONTACT_PINNED | CONTACT_BLOCKED | CONTACT_MEMBER)) &&
                 db_count(db_write(s->db), TABLE_ACCOUNT) >= CONTACTS_MAX)
                 return -EUSERS;
         if (c.number == 0)
@@ -298,6 +298,8 @@ int contact_forget(Store *s, const Contact *c) {
         DbKey account = account_key(c->account), number = number_key(c->number);
         int r;
 
+        if (c->flags & CONTACT_MEMBER)
+                return 0;
         r = name_take_back(s, c->name, c);
         if (r >= 0)
                 r = name_take_back(s, c->alias, c);

@@ -22,10 +22,11 @@ typedef enum ContactFlags {
         CONTACT_VERIFIED = 8,
         CONTACT_KEY_CHANGED = 16, /* a directory gives the name to `rival`, and the user does not
                                      know better so far */
+        CONTACT_MEMBER = 32, /* in a room with the user: his row stays */
 } ContactFlags;
 
-/* Whoever connects leaves a row. With this many, only people that the user writes to, or blocks,
- * are added. */
+/* Whoever connects leaves a row. With this many, only people that the user writes to, blocks or is
+ * in a room with are added. */
 #define CONTACTS_MAX 20000
 
 #define SHOWN_NAME_SIZE (1 + BASE32_KEY_SIZE + 1)
@@ -63,7 +64,8 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, usec_t now
 /* Sets FLAGS of an account of which nothing need be known. */
 int contact_mark(Store *s, const uint8_t account[static KEY_SIZE], uint8_t flags);
 
-/* Removes a contact that nothing else refers to: nobody has written to it, nor it to the user. */
+/* Removes a contact that nothing else refers to: nobody has written to it, nor it to the user. A
+ * member of a room stays as he is. */
 int contact_forget(Store *s, const Contact *c);
 int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
 

@@ -20,6 +20,25 @@ const char *message_state_name(MessageState s) {
         return names[s];
 }
 
+const char *room_event_name(RoomEventKind k) {
+        static const char *const names[_ROOM_EVENT_MAX] = {
+                [ROOM_EVENT_CREATED] = "created",
+                [ROOM_EVENT_JOINED] = "joined",
+                [ROOM_EVENT_LEFT] = "left",
+                [ROOM_EVENT_INVITED] = "invited",
+                [ROOM_EVENT_KICKED] = "kicked",
+                [ROOM_EVENT_TOPIC] = "topic",
+                [ROOM_EVENT_ROLE] = "role",
+                [ROOM_EVENT_DELETED] = "deleted",
+                [ROOM_EVENT_ONLINE] = "online",
+                [ROOM_EVENT_OFFLINE] = "offline",
+                [ROOM_EVENT_REPLACED] = "replaced",
+                [ROOM_EVENT_FORK] = "fork",
+        };
+
+        return names[k];
+}
+
 static DbKey event_key(uint64_t cursor) {
         DbKey k = DB_KEY_NULL;
 
@@ -29,7 +48,7 @@ static DbKey event_key(uint64_t cursor) {
 
 /* Events: u8 kind, u64 time, then by kind: u32 feed, u64 seq, u8 request; u32 feed, u64 seq,
  * id, u8 state, u8 reason; u32 account, u8 presence; u32 feed, u64 seq; u32 account, u8 presence,
- * u8 key changed, other account */
+ * u8 key changed, other account; u32 room, u8 change, u32 account */
 
 static void event_put(Buffer *out, const EventRow *e) {
         row_start(out);
@@ -38,6 +57,10 @@ static void event_put(Buffer *out, const EventRow *e) {
         if (e->kind == EVENT_PRESENCE || e->kind == EVENT_KEY) {
                 row_put_u32(out, e->account);
                 row_put_u8(out, (uint8_t)e->presence);
+        } else if (e->kind == EVENT_ROOM) {
+                row_put_u32(out, e->room);
+                row_put_u8(out, (uint8_t)e->change);
+                row_put_u32(out, e->account);
         } else {
                 row_put_u32(out, e->feed);
                 row_put_u64(out, e->seq);
@@ -73,6 +96,11 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
                 e.key_changed = row_u8(&row);
                 row_bytes(&row, e.other, KEY_SIZE);
                 break;
+        case EVENT_ROOM:
+                e.room = row_u32(&row);
+                e.change = (RoomEventKind)row_u8(&row);
+                e.account = row_u32(&row);
+                break;
         case EVENT_REQUEST:
                 e.feed = row_u32(&row);
                 e.seq = row_u64(&row);
@@ -95,7 +123,8 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
         r = row_end(&row);
         if (r < 0)
                 return r;
-        if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX)
+        if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX ||
+                e.change >= _ROOM_EVENT_MAX)
                 return db_damaged(v.txn);
         *ret = e;
         return 1;

@@ -30,6 +30,7 @@ typedef enum EventKind {
         EVENT_REQUEST = 4, /* the first message of somebody who is no contact: feed, seq */
         EVENT_KEY = 5, /* somebody's name is, or is not any more, given to another account:
                           account, presence, key_changed, other */
+        EVENT_ROOM = 6, /* something of a room: room, change, account */
 } EventKind;
 
 /* As it is told; the order on the way to the recipient is that of protocol, except for the last
@@ -44,6 +45,25 @@ typedef enum MessageState {
         MESSAGE_RECEIVED,
         _MESSAGE_STATE_MAX,
 } MessageState;
+
+typedef enum RoomEventKind {
+        ROOM_EVENT_CREATED,
+        ROOM_EVENT_JOINED,
+        ROOM_EVENT_LEFT,
+        ROOM_EVENT_INVITED,
+        ROOM_EVENT_KICKED,
+        ROOM_EVENT_TOPIC,
+        ROOM_EVENT_ROLE,
+        ROOM_EVENT_DELETED,
+        ROOM_EVENT_ONLINE,
+        ROOM_EVENT_OFFLINE,
+        ROOM_EVENT_REPLACED,
+        ROOM_EVENT_FORK, /* somebody's feed, or the control log of the owner */
+        _ROOM_EVENT_MAX,
+} RoomEventKind;
+
+/* "joined". */
+const char *room_event_name(RoomEventKind k);
 
 /* "delivered". */
 const char *message_state_name(MessageState s);
@@ -62,6 +82,8 @@ typedef struct EventRow {
         Presence presence;
         bool key_changed;
         uint8_t other[KEY_SIZE]; /* zeros unless key_changed */
+        uint32_t room; /* number */
+        RoomEventKind change;
 } EventRow;
 
 /* Adds E, whose cursor is given out here, and forgets the oldest where there are too many. */

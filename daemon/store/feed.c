@@ -51,15 +51,23 @@ int conversation_write(Store *s, const Conversation *c) {
         return row_write(db_write(s->db), TABLE_CONVERSATION, &k, &s->row);
 }
 
-int conversation_find(DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Conversation *ret) {
+/* The key of a room is longer, and so no other conversation's. */
+static DbKey hash_key(const uint8_t hash[static SHA256_SIZE], bool is_room) {
         DbKey k = DB_KEY_NULL;
+
+        db_key_bytes(&k, hash, SHA256_SIZE);
+        if (is_room)
+                db_key_u8(&k, 'r');
+        return k;
+}
+
+static int conversation_find_key(DbTxn *txn, const DbKey *k, Conversation *ret) {
         uint32_t number;
         RowReader row;
         DbValue v;
         int r;
 
-        db_key_bytes(&k, hash, SHA256_SIZE);
-        r = db_get(txn, TABLE_CONVERSATION_HASH, &k, &v);
+        r = db_get(txn, TABLE_CONVERSATION_HASH, k, &v);
         if (r <= 0)
                 return r;
         row = row_begin(v);
@@ -68,18 +76,35 @@ int conversation_find(DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Conver
         return r < 0 ? r : conversation_get(txn, number, ret);
 }
 
+int conversation_find(DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Conversation *ret) {
+        DbKey k = hash_key(hash, false);
+
+        return conversation_find_key(txn, &k, ret);
+}
+
+int conversation_find_room(DbTxn *txn, const uint8_t id[static SHA256_SIZE], Conversation *ret) {
+        DbKey k = hash_key(id, true);
+
+        return conversation_find_key(txn, &k, ret);
+}
+
 static int conversation_add(Store *s, Conversation *c) {
-        DbKey k = DB_KEY_NULL;
+        DbKey k = hash_key(c->hash, c->peer == 0);
         int r;
 
         r = store_next_number(s, "next-conversation", &c->number);
         if (r < 0)
                 return r;
-        db_key_bytes(&k, c->hash, SHA256_SIZE);
         row_start(&s->row);
         row_put_u32(&s->row, c->number);
         r = row_write(db_write(s->db), TABLE_CONVERSATION_HASH, &k, &s->row);
         return r < 0 ? r : conversation_write(s, c);
+}
+
+int conversation_add_room(Store *s, const uint8_t id[static SHA256_SIZE], Conversation *ret) {
+        *ret = (Conversation){};
+        memcpy(ret->hash, id, SHA256_SIZE);
+        return conversation_add(s, ret);
 }
 
 /* The hash of the last pair is kept: a burst is all of one. */
@@ -255,13 +280,12 @@ int feed_open(Store *s, uint32_t conversation, uint32_t account, uint64_t epoch,
         return 0;
 }
 
-int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, void *userdata) {
-        DbKey prefix = feed_author_key(conversation, account);
+static int feed_each_with(DbTxn *txn, const DbKey *prefix, FeedFn fn, void *userdata) {
         DbCursor cursor;
         DbValue k, v;
         int r;
 
-        r = db_cursor_open(txn, TABLE_FEED_KEY, &prefix, NULL, false, &cursor);
+        r = db_cursor_open(txn, TABLE_FEED_KEY, prefix, NULL, false, &cursor);
         if (r < 0)
                 return r;
         while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
@@ -281,4 +305,16 @@ int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, vo
         }
         db_cursor_close(&cursor);
         return r < 0 ? r : 0;
+}
+
+int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, void *userdata) {
+        DbKey prefix = feed_author_key(conversation, account);
+
+        return feed_each_with(txn, &prefix, fn, userdata);
+}
+
+int feed_each_in(DbTxn *txn, uint32_t conversation, FeedFn fn, void *userdata) {
+        DbKey prefix = number_key(conversation);
+
+        return feed_each_with(txn, &prefix, fn, userdata);
 }

@@ -37,6 +37,11 @@ int conversation_open_direct(
         Store *s, const uint8_t self[static KEY_SIZE], const Contact *peer, Conversation *ret);
 int conversation_write(Store *s, const Conversation *c);
 
+/* Rooms, by their ids. A room is found in no other way: its id can be made to be what the hash of a
+ * direct conversation is. */
+int conversation_find_room(DbTxn *txn, const uint8_t id[static SHA256_SIZE], Conversation *ret);
+int conversation_add_room(Store *s, const uint8_t id[static SHA256_SIZE], Conversation *ret);
+
 /* The clock for an own message, and what a foreign one makes of it. */
 uint64_t hlc_next(uint64_t last, usec_t realtime);
 uint64_t hlc_merge(uint64_t last, uint64_t seen, usec_t realtime);
@@ -68,3 +73,6 @@ int feed_write(Store *s, const Feed *f);
 /* Feeds of an account in a conversation, oldest epoch first. */
 typedef int (*FeedFn)(void *userdata, DbTxn *txn, const Feed *f);
 int feed_each(DbTxn *txn, uint32_t conversation, uint32_t account, FeedFn fn, void *userdata);
+
+/* Of all accounts. */
+int feed_each_in(DbTxn *txn, uint32_t conversation, FeedFn fn, void *userdata);

@@ -2,7 +2,7 @@
 
 #include "store/history.h"
 
-#include "store/private.h"
+#include "store/room-private.h"
 
 static int cache_load(DbTxn *txn, uint32_t feed, FeedCache *c) {
         Conversation conversation;
@@ -54,13 +54,13 @@ int history_get_next(DbTxn *txn, uint32_t feed, uint64_t seq, FeedCache *cache, 
         if (r < 0)
                 return db_damaged(txn);
         h.own = cache->feed.account == SELF_NUMBER;
-        if (h.own) {
+        if (h.own && cache->peer != 0) {
                 r = is_delivered(txn, cache, &h.entry);
                 if (r < 0)
                         return r;
                 h.delivered = r > 0;
                 h.read = h.delivered && ranges_have(&cache->read, seq);
-        } else
+        } else if (!h.own)
                 h.read = ranges_have(&cache->reached, seq);
         if (!h.own && h.entry.flags & ENTRY_GAP) {
                 r = store_gap_before(txn, &cache->feed, seq, &h.gap_before);
@@ -85,14 +85,25 @@ static DbKey order_key(uint32_t conversation, const Inner *m) {
         return k;
 }
 
-static int order_read(DbTxn *txn, DbValue k, DbValue v, FeedCache *cache, HistoryRow *ret) {
+static int order_place(DbTxn *txn, DbValue k, DbValue v, uint32_t *ret_feed, uint64_t *ret_seq) {
         RowReader row = row_begin(v);
-        uint32_t feed = row_u32(&row);
-        int r = row_end(&row);
+        int r;
 
+        *ret_feed = row_u32(&row);
+        r = row_end(&row);
         if (r < 0 || k.size < 8)
                 return r < 0 ? r : db_damaged(txn);
-        return history_get_next(txn, feed, db_get_u64(k.data + k.size - 8), cache, ret);
+        *ret_seq = db_get_u64(k.data + k.size - 8);
+        return 0;
+}
+
+static int order_read(DbTxn *txn, DbValue k, DbValue v, FeedCache *cache, HistoryRow *ret) {
+        uint32_t feed;
+        uint64_t seq;
+        int r;
+
+        r = order_place(txn, k, v, &feed, &seq);
+        return r < 0 ? r : history_get_next(txn, feed, seq, cache, ret);
 }
 
 /* The place of a message in the order. */
@@ -103,8 +114,11 @@ static int find_position(DbTxn *txn, const HistoryPage *page, const Uuid *id, Db
         HistoryRow h;
         int r;
 
-        r = store_find_id(txn, SELF_NUMBER, id, &feed, &seq);
-        if (r == 0)
+        if (page->peer == 0)
+                r = store_room_find_id(txn, page->conversation, id, &feed, &seq);
+        else
+                r = store_find_id(txn, SELF_NUMBER, id, &feed, &seq);
+        if (r == 0 && page->peer != 0)
                 r = store_find_id(txn, page->peer, id, &feed, &seq);
         if (r > 0)
                 r = history_get_next(txn, feed, seq, &cache, &h);
@@ -216,6 +230,38 @@ int history_last(DbTxn *txn, uint32_t conversation, HistoryRow *ret) {
         r = db_cursor_next(&cursor, &k, &v);
         if (r > 0)
                 r = order_read(txn, k, v, &cache, ret);
+        db_cursor_close(&cursor);
+        return r;
+}
+
+int store_digest(
+        DbTxn *txn, uint32_t conversation, uint8_t ret[static SHA256_SIZE], uint64_t *ret_n) {
+        DbKey prefix = order_key(conversation, NULL);
+        uint8_t hash[SHA256_SIZE];
+        DbCursor cursor;
+        Sha256 digest;
+        DbValue k, v;
+        Entry e;
+        int r;
+
+        r = db_cursor_open(txn, TABLE_ORDER, &prefix, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        sha256_begin(&digest);
+        *ret_n = 0;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                r = order_place(txn, k, v, &e.feed, &e.seq);
+                if (r >= 0)
+                        r = entry_get(txn, e.feed, e.seq, &e);
+                if (r == 0)
+                        r = db_damaged(txn);
+                if (r < 0)
+                        break;
+                sha256(e.inner.data, e.inner.size, hash);
+                sha256_add(&digest, hash, sizeof(hash));
+                ++*ret_n;
+        }
+        sha256_end(&digest, ret);
         db_cursor_close(&cursor);
         return r;
 }

@@ -8,7 +8,7 @@
 typedef struct HistoryRow {
         Entry entry;
         Inner inner; /* decoded; its bytes are in the map */
-        bool own, delivered, read;
+        bool own, delivered, read; /* of own ones in a room only others' marks tell (room.h) */
         uint64_t gap_before;
 } HistoryRow;
 
@@ -18,7 +18,7 @@ typedef bool (*HistoryFn)(void *userdata, DbTxn *txn, const HistoryRow *row);
 typedef struct HistoryPage {
         uint32_t conversation;
         const Uuid *before, *after; /* NULL: from the end */
-        uint32_t peer; /* account number, whose ids are looked for beside own ones */
+        uint32_t peer; /* account number, whose ids are looked for beside own ones; 0: a room */
         unsigned limit;
 } HistoryPage;
 

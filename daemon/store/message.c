@@ -134,7 +134,13 @@ bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]) {
         return memcmp(h, hash, SHA256_SIZE) == 0;
 }
 
-int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed) {
+int entry_remove(Store *s, uint32_t feed, uint64_t seq) {
+        DbKey k = entry_key(feed, seq);
+
+        return db_del(db_write(s->db), TABLE_ENTRY, &k);
+}
+
+static DbKey order_key(uint32_t conversation, const Inner *m) {
         DbKey k = DB_KEY_NULL;
 
         db_key_u32(&k, conversation);
@@ -143,6 +149,18 @@ int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed) 
         db_key_u64(&k, m->epoch);
         db_key_bytes(&k, m->device, KEY_SIZE);
         db_key_u64(&k, m->seq);
+        return k;
+}
+
+int order_remove(Store *s, uint32_t conversation, const Inner *m) {
+        DbKey k = order_key(conversation, m);
+
+        return db_del(db_write(s->db), TABLE_ORDER, &k);
+}
+
+int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed) {
+        DbKey k = order_key(conversation, m);
+
         row_start(&s->row);
         row_put_u32(&s->row, feed);
         return row_write(db_write(s->db), TABLE_ORDER, &k, &s->row);
@@ -185,6 +203,12 @@ int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v) {
         row_put_bytes(&s->row, v->content, SHA256_SIZE);
         row_put_u64(&s->row, v->until);
         return row_write(db_write(s->db), TABLE_ID, &k, &s->row);
+}
+
+int id_remove(Store *s, uint32_t account, const Uuid *id) {
+        DbKey k = id_key(account, id);
+
+        return db_del(db_write(s->db), TABLE_ID, &k);
 }
 
 int store_find_id(
@@ -237,8 +261,7 @@ static int note_head(void *userdata, DbTxn *txn, const Feed *f) {
         return 0;
 }
 
-/* A new epoch's feed names the last known head of the one before it. */
-static int feed_find_origin(DbTxn *txn, Feed *f) {
+int feed_find_origin(DbTxn *txn, Feed *f) {
         if (f->seq > 0)
                 return 0;
         return feed_each(txn, f->conversation, SELF_NUMBER, note_head, f);

@@ -57,6 +57,8 @@ int store_make_receipt(DbTxn *txn, uint32_t feed, ReceiptState state,
         r = feed_get(txn, feed, &f);
         if (r > 0)
                 r = conversation_get(txn, f.conversation, &v);
+        if (r > 0 && v.peer == 0)
+                return 0; /* rooms have none */
         if (r > 0)
                 r = contact_get_by_number(txn, f.account, &author);
         if (r > 0)
@@ -418,8 +420,8 @@ int outbox_find(DbTxn *txn, const Uuid *id, OutboxRow *ret) {
                 r = feed_get(txn, at.feed, &f);
         if (r > 0)
                 r = conversation_get(txn, f.conversation, &v);
-        if (r <= 0)
-                return r;
+        if (r <= 0 || v.peer == 0)
+                return MIN(r, 0); /* no message to a room was ever in the outbox */
         o.recipient = v.peer;
         o.at = (OutboxPosition){.feed = at.feed, .seq = at.seq};
         *ret = o;

@@ -31,8 +31,15 @@ int entry_find(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_
 int entry_find_before(DbTxn *txn, uint32_t feed, uint64_t seq, uint64_t *ret);
 int entry_count(DbTxn *txn, uint32_t feed, uint64_t first, uint64_t last, uint64_t *ret);
 
+/* A new epoch's own feed names the last known head of the one before it: sets the hash of F where
+ * it has no entry yet. */
+int feed_find_origin(DbTxn *txn, Feed *f);
+
 /* The order everybody shows a conversation in: (hlc, account, epoch, device, seq). */
 int order_write(Store *s, uint32_t conversation, const Inner *m, uint32_t feed);
+
+int order_remove(Store *s, uint32_t conversation, const Inner *m);
+int entry_remove(Store *s, uint32_t feed, uint64_t seq);
 
 typedef struct IdRow {
         uint32_t feed;
@@ -45,12 +52,18 @@ typedef struct IdRow {
 int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret);
 int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v);
 
-/* A place in a foreign feed where there is nothing to be read. */
+/* 1 when it was there. */
+int id_remove(Store *s, uint32_t account, const Uuid *id);
+
+/* A place in a foreign feed where there is nothing to be read, or nothing new. */
 int read_add(Store *s, uint32_t feed, uint64_t seq);
 
 /* An entry of a foreign feed comes after a later one. 1: it is unread. 0: it counts as read, for
  * want of ranges. */
 int read_take_late(Store *s, uint32_t feed, uint64_t seq);
+
+/* Nothing from FIRST on has been read. */
+int read_cut(Store *s, uint32_t feed, uint64_t first);
 
 /* The index by time of what is in the outbox. 1 when it was there. */
 int expiry_add(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);

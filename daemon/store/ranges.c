@@ -85,6 +85,21 @@ int ranges_remove(Ranges *r, uint64_t seq) {
         return 0;
 }
 
+void ranges_cut(Ranges *r, uint64_t first) {
+        size_t i = ranges_search(r, first);
+        uint64_t last = first - 1;
+
+        if (i < r->n && r->range[i].first <= last)
+                r->range[i++].last = last;
+        r->n = i;
+        r->dropped = MIN(r->dropped, last);
+        /* Something was dropped only where something is left. */
+        if (r->n == 0 && r->dropped > 0) {
+                r->range[r->n++] = (SeqRange){.first = r->dropped, .last = r->dropped};
+                r->dropped--;
+        }
+}
+
 bool ranges_equal(const Ranges *a, const Ranges *b) {
         return a->n == b->n && a->dropped == b->dropped &&
                 memcmp(a->range, b->range, a->n * sizeof(a->range[0])) == 0;

@@ -30,6 +30,10 @@ SeqRange ranges_push(Ranges *r, uint64_t first, uint64_t last);
 /* -ENOBUFS when there would be too many. */
 int ranges_remove(Ranges *r, uint64_t seq);
 
+/* What was at or after FIRST, which is not 0, is not in it any more. Where nothing of the ranges is
+ * left, the last of what was dropped is one again. */
+void ranges_cut(Ranges *r, uint64_t first);
+
 bool ranges_equal(const Ranges *a, const Ranges *b) _pure_;
 
 void row_put_ranges(Buffer *out, const Ranges *r);

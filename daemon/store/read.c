@@ -7,7 +7,7 @@
  * author may know are ranges of their own: only what was here, and marked while he might know.
  */
 
-#include "store/private.h"
+#include "store/room-private.h"
 
 /* A place in the order of a conversation. Within a feed it grows with the seq. */
 typedef struct Place {
@@ -176,6 +176,30 @@ static int mark_feed(void *userdata, DbTxn *txn, const Feed *f) {
         return r < 0 || !m->tell ? r : read_receipt_save(m->store, f->number, &told);
 }
 
+/* In a room most feeds have nothing that is unread. What their authors may know is told as a
+ * change. */
+static int mark_room_feed(void *userdata, DbTxn *txn, const Feed *f) {
+        Marking *m = userdata;
+        uint64_t n = m->n;
+        RoomFeed feed;
+        RoomRow room;
+        Ranges read;
+        int r;
+
+        if (f->account == SELF_NUMBER || f->seq == 0)
+                return 0;
+        r = store_load_read(txn, f->number, &read);
+        if (r < 0 || ranges_have(&read, f->seq))
+                return r;
+        r = mark_feed(m, txn, f);
+        if (r < 0 || m->n == n || !m->tell)
+                return r;
+        r = room_get(txn, f->conversation, &room);
+        if (r > 0)
+                r = room_feed_get(txn, f->conversation, f->number, &feed);
+        return r <= 0 ? r : room_feed_touch(m->store, &room, &feed);
+}
+
 int read_add(Store *s, uint32_t feed, uint64_t seq) {
         Ranges read;
         int r;
@@ -201,6 +225,29 @@ int read_take_late(Store *s, uint32_t feed, uint64_t seq) {
         return r < 0 ? r : 1;
 }
 
+static int ranges_save_cut(Store *s, unsigned table, uint32_t feed, uint64_t first) {
+        DbKey k = DB_KEY_NULL;
+        Ranges before, after;
+        int r;
+
+        db_key_u32(&k, feed);
+        r = ranges_load(db_write(s->db), table, &k, &before);
+        if (r <= 0)
+                return r;
+        after = before;
+        ranges_cut(&after, first);
+        if (ranges_equal(&after, &before))
+                return 0;
+        return ranges_save(s, table, &k, &after);
+}
+
+int read_cut(Store *s, uint32_t feed, uint64_t first) {
+        int r;
+
+        r = ranges_save_cut(s, TABLE_READ, feed, first);
+        return r < 0 ? r : ranges_save_cut(s, TABLE_READ_RECEIPT, feed, first);
+}
+
 /* The event names the message up to which was read where that is one of the other's, else the last
  * one before it. */
 static int marking_finish(Marking *m, Conversation *v) {
@@ -224,30 +271,47 @@ static int marking_finish(Marking *m, Conversation *v) {
         return r < 0 ? r : 1;
 }
 
-int store_mark_read(
-        Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell, uint32_t *ret_peer) {
-        Marking m = {.store = s, .now = now, .tell = tell};
-        DbTxn *txn = db_write(s->db);
+/* Up to the message at SEQ of FEED. */
+static int mark_up_to(Marking *m, uint32_t feed, uint64_t seq, uint32_t *ret_peer) {
+        DbTxn *txn = db_write(m->store->db);
         Conversation v;
-        uint64_t seq;
-        uint32_t feed;
         Feed f;
         int r;
 
-        r = store_find_id(txn, account, id, &feed, &seq);
-        if (r > 0)
-                r = place_of(txn, feed, seq, &m.upto);
+        r = place_of(txn, feed, seq, &m->upto);
         if (r > 0)
                 r = feed_get(txn, feed, &f);
         if (r > 0)
                 r = conversation_get(txn, f.conversation, &v);
         if (r <= 0)
                 return r < 0 ? r : -ENOENT;
-        m.marked_feed = feed;
+        m->marked_feed = feed;
         if (ret_peer)
                 *ret_peer = v.peer;
-        r = feed_each(txn, v.number, v.peer, mark_feed, &m);
-        if (r < 0 || m.n == 0)
+        r = v.peer == 0 ? feed_each_in(txn, v.number, mark_room_feed, m)
+                        : feed_each(txn, v.number, v.peer, mark_feed, m);
+        if (r < 0 || m->n == 0)
                 return r;
-        return marking_finish(&m, &v);
+        return marking_finish(m, &v);
+}
+
+int store_mark_read(
+        Store *s, uint32_t account, const Uuid *id, usec_t now, bool tell, uint32_t *ret_peer) {
+        Marking m = {.store = s, .now = now, .tell = tell};
+        uint64_t seq;
+        uint32_t feed;
+        int r;
+
+        r = store_find_id(db_write(s->db), account, id, &feed, &seq);
+        return r <= 0 ? (r < 0 ? r : -ENOENT) : mark_up_to(&m, feed, seq, ret_peer);
+}
+
+int store_room_mark_read(Store *s, uint32_t room, const Uuid *id, usec_t now, bool tell) {
+        Marking m = {.store = s, .now = now, .tell = tell};
+        uint64_t seq;
+        uint32_t feed;
+        int r;
+
+        r = store_room_find_id(db_write(s->db), room, id, &feed, &seq);
+        return r <= 0 ? (r < 0 ? r : -ENOENT) : mark_up_to(&m, feed, seq, NULL);
 }

@@ -44,12 +44,25 @@ enum {
         TABLE_READ_RECEIPT, /* u32 feed -> own: ranges that the recipient has signed for as read;
                                foreign: ranges that the user has read and lets its author know */
         TABLE_PRESENCE_KEY, /* u32 account -> what opens where it is to be found */
+        TABLE_ROOM, /* u32 room, which is its conversation -> RoomRow */
+        TABLE_ROOM_NAME, /* name -> u32 room: the one that the user is in */
+        TABLE_ROOM_BLOCK, /* u32 room, u64 epoch -> block of the control log, as signed */
+        TABLE_ROOM_PROPOSAL, /* u32 room, hash -> when it came, proposal as signed */
+        TABLE_ROOM_KEY, /* u32 room, u64 epoch -> the key of the room from then on */
+        TABLE_ROOM_WRAP, /* u32 room, u64 epoch, u32 account -> that key, sealed to somebody */
+        TABLE_ROOM_FORK, /* u32 room, u32 feed -> seq, proof */
+        TABLE_ROOM_MARK, /* u32 room, u32 own feed, u32 account -> what somebody has of it */
+        TABLE_ROOM_FEED, /* u32 feed -> what RoomFeed has beside Feed */
+        TABLE_ROOM_CHANGE, /* u32 room, u64 change -> u32 feed */
+        TABLE_ROOM_TAG, /* u32 room, tag, u32 feed -> nothing */
+        TABLE_ROOM_ID, /* u32 room, id, u32 feed, u64 seq -> nothing */
+        TABLE_ROOM_SETTLED, /* u32 room, hash -> proposal that a block rests on, as signed */
         _TABLE_MAX,
 };
 
-/* 1 is that of 0.1.0 to 0.5.0, whose programs take rows of today for damaged; what they have
- * written is read as it is. */
-#define STORE_SCHEMA_VERSION 2
+/* 1 is that of 0.1.0 to 0.5.0, 2 that of 0.6.0 and 0.7.0, whose programs take rows of today for
+ * damaged or do not know what belongs to them; what they have written is read as it is. */
+#define STORE_SCHEMA_VERSION 3
 
 typedef struct Store {
         Db *db;

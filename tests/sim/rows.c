@@ -311,6 +311,8 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
         case EVENT_KEY:
                 note_presence(u, txn, row);
                 break;
+        case EVENT_ROOM:
+                break;
         }
         return !world_has_failed(u->machine->world);
 }
