@@ -137,6 +137,8 @@ int store_room_prepare(Store *s, const Identity *self, uint32_t room, usec_t now
         r = store_check_room(s, STORE_PERCENT_OWN);
         if (r >= 0)
                 r = room_feed_open(s, room, &key, &f);
+        if (r >= 0 && f.feed.seq >= SEQ_MAX)
+                r = -EOVERFLOW;
         if (r >= 0 && is_frozen_at(&f, f.feed.seq + 1))
                 r = -EROFS;
         if (r >= 0)

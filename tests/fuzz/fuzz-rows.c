@@ -8,11 +8,12 @@
  */
 
 #include "stateful.h"
+
+#include "room-rows.h"
 #include "store-dir.h"
 
 #include "../unit/sim-lab.h"
 #include "store/history.h"
-#include "store/private.h"
 
 #define ROWS_MAX 16 /* changed in a run */
 
@@ -93,6 +94,7 @@ static void make_store(void) {
         MUST(event_client_ack(store, "client", EVENT_CURSOR_FIRST, now()) >= 0);
         MUST(certificate_decode(bob.local.certificate, &c) == 0);
         MUST(store_keep_certificate(store, &c, bob.local.certificate) >= 0);
+        make_room(store, &self, k.number, now());
         MUST(store_commit(store) == 0);
         store = store_close(store);
         store_image_take(&dir, &begin);
@@ -265,6 +267,7 @@ static void read_all(DbTxn *txn) {
         MUST(strlen(contact_candidates(txn, "bob", candidates)) < CANDIDATES_SIZE);
         check(store_get_certificate(txn, sign_key_public(&bob.device), 1, &b));
         look_at_outbox(txn);
+        read_rooms(txn);
 }
 
 static void write_contacts(void) {
@@ -311,6 +314,7 @@ static void write_some(void) {
         check(contact_set_flags(store, person_account(&carol), CONTACT_PINNED, CONTACT_REQUEST));
         check(contact_set_last_seen(store, person_account(&carol), UINT64_MAX));
         write_contacts();
+        write_room(store, &self, 2, now());
 }
 
 static void use_store(void) {

@@ -503,3 +503,37 @@ TEST(a_full_store_takes_nothing_in_and_lets_go_nevertheless) {
         chain_done(other, 1);
         room_lab_free(&l);
 }
+
+/* What the rows of a feed say of what is here */
+
+TEST(a_set_that_is_cut_says_nothing_of_what_comes_after) {
+        Ranges r = {.range = {{3, 5}, {8, 9}, {12, 20}}, .n = 3};
+
+        ranges_cut(&r, 21);
+        CHECK_EQ(r.n, 3);
+        ranges_cut(&r, 15);
+        CHECK_EQ(r.n, 3);
+        CHECK_EQ(r.range[2].last, 14);
+        ranges_cut(&r, 12);
+        CHECK_EQ(r.n, 2);
+        ranges_cut(&r, 9);
+        CHECK_EQ(r.n, 2);
+        CHECK_EQ(r.range[1].last, 8);
+        ranges_cut(&r, 1);
+        CHECK_EQ(r.n, 0);
+        ranges_cut(&r, 1);
+        CHECK_EQ(r.n, 0);
+
+        /* Of what was dropped the last is known again. */
+        r = (Ranges){.range = {{30, 40}}, .n = 1, .dropped = 20};
+        ranges_cut(&r, 35);
+        CHECK_EQ(r.dropped, 20);
+        ranges_cut(&r, 25);
+        CHECK_EQ(r.n, 1);
+        CHECK_EQ(r.range[0].first, 20);
+        CHECK_EQ(r.range[0].last, 20);
+        CHECK_EQ(r.dropped, 19);
+        ranges_cut(&r, 1);
+        CHECK_EQ(r.n, 0);
+        CHECK_EQ(r.dropped, 0);
+}

@@ -370,3 +370,35 @@ TEST(digests_and_counts_are_right_after_whatever_was_done) {
                 room_lab_free(&l);
         }
 }
+
+TEST(a_batch_that_fails_has_changed_nothing) {
+        Made chain[MEMBERS][EACH];
+        uint8_t digest[SHA256_SIZE];
+        RoomRow before, row;
+        RoomFeed f;
+        RoomLab l;
+
+        room_lab_new(&l);
+        take_all(&l, chain);
+        CHECK_OK(room_say(&l, 1, "kept", NOW, &f));
+        CHECK_OK(store_commit(l.store));
+        before = room_now(&l);
+        CHECK_OK(store_room_cut(l.store, l.room.number, member_feed(&l, 1).feed.number, 3));
+        CHECK_OK(room_say(&l, 2, "lost", NOW, NULL));
+        CHECK_OK(room_add(l.store, (uint8_t[SHA256_SIZE]){9}, "lost", ROOM_JOINED, &row));
+        CHECK_EQ(room_fork_put(l.store, l.room.number, f.feed.number, 1, text_bytes("p")), 1);
+        db_fail(room_txn(&l), -EIO);
+        CHECK_EQ(store_commit(l.store), -EIO);
+        row = room_now(&l);
+        CHECK_EQ(row.change, before.change);
+        memcpy(digest, before.feeds_digest, SHA256_SIZE);
+        CHECK(memcmp(row.feeds_digest, digest, SHA256_SIZE) == 0);
+        check_all(&l);
+        CHECK_EQ(room_find_name(room_txn(&l), "lost", &row), 0);
+        CHECK_OK(room_say(&l, 2, "another try", NOW, &f));
+        CHECK_EQ(f.feed.seq, 2);
+        CHECK_EQ(room_take(&l, 1, &chain[1][3]).taken, ROOM_ENTRY_AGAIN);
+        check_all(&l);
+        chains_done(chain);
+        room_lab_free(&l);
+}
