@@ -170,12 +170,12 @@ static int apply(State *s, RosterPending *pending, const Struck *struck) {
         k = state_change(s, &a, &p->change, &why);
         if (k == -ENOMEM)
                 return k;
-        judge(pending,
-                k == CHANGE_WORKS             ? ROSTER_APPLIED
-                        : k == CHANGE_ACCEPTS ? ROSTER_ACCEPTANCE
-                        : k == CHANGE_MOOT    ? ROSTER_MOOT
-                                              : ROSTER_NO_RIGHT,
-                why.text);
+        if (k == CHANGE_WORKS)
+                judge(pending, ROSTER_APPLIED, NULL);
+        else if (k == CHANGE_ACCEPTS)
+                judge(pending, ROSTER_ACCEPTANCE, "it waits for the owner's block");
+        else
+                judge(pending, k == CHANGE_MOOT ? ROSTER_MOOT : ROSTER_NO_RIGHT, why.text);
         return 0;
 }
 

@@ -19,6 +19,7 @@ typedef struct Span {
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
         uint64_t from, to;
+        uint64_t least; /* of an open one: where it ended before, and will not end earlier */
         uint8_t hash[SHA256_SIZE]; /* of the entry FROM; zeros for 0 */
 } Span;
 

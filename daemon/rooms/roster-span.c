@@ -53,8 +53,13 @@ static Span span_of(const FeedHead *h) {
 }
 
 static void set_from(Span *s, const FeedHead *h) {
-        s->from = h->seq;
+        s->from = s->least = h->seq;
         memcpy(s->hash, h->hash, SHA256_SIZE);
+        s->to = SPAN_OPEN;
+}
+
+static void reopen(Span *s) {
+        s->least = s->to;
         s->to = SPAN_OPEN;
 }
 
@@ -78,7 +83,7 @@ int spans_open(State *s, Person *p, const FeedHead *heads, size_t n) {
                 return -ENOMEM;
         for (size_t i = 0; i < p->n_spans; i++)
                 if (is_last_of_feed(p, i) && !head_of(heads, n, &p->spans[i]))
-                        p->spans[i].to = SPAN_OPEN;
+                        reopen(&p->spans[i]);
         for (size_t k = 0; k < n; k++) {
                 const FeedHead *h = &heads[k];
                 Span new = span_of(h), *last;
@@ -91,7 +96,7 @@ int spans_open(State *s, Person *p, const FeedHead *heads, size_t n) {
                 }
                 last = &p->spans[end - 1];
                 if (h->seq <= last->to)
-                        last->to = SPAN_OPEN;
+                        reopen(last);
                 else if (last->from == last->to)
                         set_from(last, h);
                 else
@@ -108,7 +113,7 @@ int spans_close(State *s, Person *p, const FeedHead *heads, size_t n) {
                 const FeedHead *h = head_of(heads, n, span);
 
                 if (span->to == SPAN_OPEN)
-                        span->to = h ? MAX(span->from, h->seq) : span->from;
+                        span->to = h ? MAX(span->least, h->seq) : span->least;
         }
         for (size_t k = 0; k < n; k++) {
                 Span new = span_of(&heads[k]);

@@ -241,6 +241,7 @@ static bool digest_person(void *userdata, const Person *p) {
                 digest_bytes(d, p->spans[i].device, KEY_SIZE);
                 digest_number(d, p->spans[i].from);
                 digest_number(d, p->spans[i].to);
+                digest_number(d, p->spans[i].least);
                 digest_bytes(d, p->spans[i].hash, SHA256_SIZE);
         }
         return true;

@@ -428,6 +428,16 @@ TEST(what_once_was_a_hole_stays_one) {
         lab_end(&lab);
 }
 
+TEST(a_removal_takes_nothing_of_earlier_times) {
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        CHECK_OK(lab_do(&lab, OWNER, change_at(ROOM_CHANGE_LEAVE, MEMBER, 5)));
+        CHECK_OK(lab_do(&lab, OWNER, change_at(ROOM_CHANGE_ADD, MEMBER, 5)));
+        CHECK_OK(lab_do(&lab, OWNER, change_at(ROOM_CHANGE_REMOVE, MEMBER, 3)));
+        for (uint64_t seq = 1; seq < 20; seq++)
+                CHECK_EQ(lab_allows(lab.roster, MEMBER, 0, seq), seq <= 5);
+        lab_end(&lab);
+}
+
 TEST(leaving_and_coming_back_leaves_nothing_behind) {
         begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
         for (uint64_t i = 1; i < 300; i++) {
@@ -450,5 +460,290 @@ TEST(holes_are_bounded_and_removals_always_work) {
         CHECK_EQ(r, -E2BIG);
         CHECK_EQ(roster_code(lab.roster), CODE_TOO_MANY);
         CHECK(seq > 100);
+        lab_end(&lab);
+}
+
+/* Ownership */
+
+static RoomProposal *accepts(int n) {
+        return lab_propose(&lab, n, change_role(n, ROOM_ROLE_OWNER));
+}
+
+TEST(a_room_is_handed_over_by_both) {
+        RoomProposal *early, *yes, *no;
+        RoomBlock *b;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        early = accepts(MEMBER);
+        CHECK_EQ(lab_verdict(&lab, early), ROSTER_NO_RIGHT);
+        CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_OFFER, MEMBER)));
+        CHECK(memcmp(roster_offered(lab.roster), key_of(MEMBER), KEY_SIZE) == 0);
+        /* What he said before he was asked is no answer. */
+        CHECK_EQ(lab_verdict(&lab, early), ROSTER_NO_RIGHT);
+        no = accepts(FRIEND);
+        yes = accepts(MEMBER);
+        CHECK_EQ(lab_verdict(&lab, no), ROSTER_NO_RIGHT);
+        CHECK_EQ(lab_verdict(&lab, yes), ROSTER_ACCEPTANCE);
+        CHECK_EQ(lab_rank(lab.roster, MEMBER), ROOM_ROLE_MEMBER); /* not before the block */
+
+        CHECK_EQ(lab_do(&lab, OWNER, change_role(MEMBER, ROOM_ROLE_OWNER)), -EPERM);
+        CHECK(reason_has("accepted"));
+        b = block_begin(&lab, lab.roster, OWNER);
+        block_add(b, change_role(FRIEND, ROOM_ROLE_OWNER));
+        block_settle(b, no);
+        block_settle(b, yes);
+        CHECK_EQ(block_take(&lab), -EPERM);
+        b = block_begin(&lab, lab.roster, OWNER);
+        block_add(b, change_role(MEMBER, ROOM_ROLE_OWNER));
+        block_add(b, change_topic(&lab, 1));
+        block_settle(b, yes);
+        CHECK_EQ(block_take(&lab), -EBADMSG);
+        b->n_changes = 1;
+        lab.forgetful = true;
+        CHECK_EQ(block_take(&lab), -ENOENT);
+        lab.forgetful = false;
+        CHECK_OK(block_take(&lab));
+
+        CHECK_EQ(lab_rank(lab.roster, MEMBER), ROOM_ROLE_OWNER);
+        CHECK_EQ(lab_rank(lab.roster, OWNER), ROOM_ROLE_ADMIN);
+        CHECK(!roster_offered(lab.roster));
+        CHECK_EQ(roster_head(lab.roster)->term, 1);
+        CHECK_EQ(lab_verdict(&lab, yes), ROSTER_SETTLED);
+        CHECK_EQ(lab_do(&lab, OWNER, change_topic(&lab, 2)), -EPERM);
+        CHECK_OK(lab_do(&lab, MEMBER, change_topic(&lab, 2)));
+        CHECK_OK(lab_do(&lab, MEMBER, change(ROOM_CHANGE_LEAVE, OWNER)));
+        lab_end(&lab);
+}
+
+TEST(an_offer_can_be_taken_back) {
+        RoomProposal *yes;
+        RoomBlock *b;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        CHECK_EQ(lab_do(&lab, OWNER, change(ROOM_CHANGE_OFFER, STRANGER)), -EPERM);
+        CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_OFFER, MEMBER)));
+        yes = accepts(MEMBER);
+        CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_OFFER, OWNER)));
+        CHECK(!roster_offered(lab.roster));
+        CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_OFFER, MEMBER)));
+        /* To the offer of then. */
+        b = block_begin(&lab, lab.roster, OWNER);
+        block_add(b, change_role(MEMBER, ROOM_ROLE_OWNER));
+        block_settle(b, yes);
+        CHECK_EQ(block_take(&lab), -EPERM);
+        CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_REMOVE, MEMBER)));
+        CHECK(!roster_offered(lab.roster));
+        lab_end(&lab);
+}
+
+static int open_term(int author, uint64_t term, uint64_t sent, const RoomProposal *p) {
+        RoomBlock *b = block_begin(&lab, lab.roster, author);
+
+        b->term = term;
+        b->sent = sent;
+        if (p)
+                block_settle(b, p);
+        return block_take(&lab);
+}
+
+TEST(the_first_admin_takes_the_place_of_an_absent_owner) {
+        RoomProposal *waits, *nothing;
+        uint64_t week;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        CHECK_OK(lab_do(&lab, OWNER, change_topic(&lab, 1)));
+        nothing = lab_propose(&lab, STRANGER, change(ROOM_CHANGE_ADD, GUEST));
+        waits = lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST));
+        week = lab.now + ROSTER_TERM_ABSENCE;
+        CHECK(memcmp(roster_deputy(lab.roster), key_of(ADMIN), KEY_SIZE) == 0);
+        CHECK_EQ(open_term(OTHER_ADMIN, 2, week, waits), -EPERM);
+        CHECK_EQ(open_term(OWNER, 2, week, waits), -EPERM);
+        CHECK_EQ(open_term(ADMIN, 3, week, waits), -EBADMSG);
+        CHECK_EQ(open_term(ADMIN, 1, week, waits), -EPERM);
+        CHECK_EQ(open_term(ADMIN, 2, week, NULL), -EPERM);
+        CHECK_EQ(open_term(ADMIN, 2, week, nothing), -EPERM);
+        CHECK_EQ(open_term(ADMIN, 2, week - 1, waits), -EPERM);
+        CHECK(!roster_may_open_term(lab.roster, key_of(ADMIN), waits, week - 1));
+        CHECK(!roster_may_open_term(lab.roster, key_of(MEMBER), waits, week));
+        CHECK(roster_may_open_term(lab.roster, key_of(ADMIN), waits, week));
+        lab.forgetful = true;
+        CHECK_EQ(open_term(ADMIN, 2, week, waits), -ENOENT);
+        lab.forgetful = false;
+        CHECK_OK(open_term(ADMIN, 2, week, waits));
+        CHECK_EQ(lab_rank(lab.roster, ADMIN), ROOM_ROLE_OWNER);
+        CHECK_EQ(lab_rank(lab.roster, OWNER), ROOM_ROLE_ADMIN);
+        CHECK_EQ(roster_head(lab.roster)->term, 2);
+        /* The next one would be he who was admin before the old owner. */
+        CHECK(memcmp(roster_deputy(lab.roster), key_of(OTHER_ADMIN), KEY_SIZE) == 0);
+        CHECK_EQ(lab_do(&lab, OWNER, change_topic(&lab, 2)), -EPERM);
+        CHECK_OK(lab_do(&lab, ADMIN, change_topic(&lab, 2)));
+        lab_end(&lab);
+}
+
+TEST(an_owner_who_writes_blocks_is_not_absent) {
+        RoomProposal *waits;
+        uint64_t sent;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        waits = lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST));
+        lab.now += ROSTER_TERM_ABSENCE;
+        CHECK_OK(lab_do(&lab, OWNER, change_topic(&lab, 1)));
+        sent = lab.now;
+        CHECK_EQ(open_term(ADMIN, 2, sent + USEC_PER_DAY, waits), -EPERM);
+        CHECK(reason_has("not absent"));
+        /* An answer is an answer, also when it is no. */
+        block_settle(block_begin(&lab, lab.roster, OWNER), waits);
+        CHECK_OK(block_take(&lab));
+        CHECK_EQ(open_term(ADMIN, 2, sent + 2 * ROSTER_TERM_ABSENCE, waits), -EPERM);
+        lab_end(&lab);
+}
+
+TEST(of_two_chains_one_is_the_one) {
+        RoomBlock a, b;
+        bool fork;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        block_add(block_begin(&lab, lab.roster, OWNER), change_topic(&lab, 1));
+        block_end(&lab.block);
+        a = lab.block;
+        CHECK_EQ(roster_compare_blocks(&a, &a, &fork), 0);
+        CHECK(!fork);
+        block_add(block_begin(&lab, lab.roster, ADMIN), change_topic(&lab, 2));
+        lab.block.term = 2;
+        block_end(&lab.block);
+        b = lab.block;
+        CHECK(roster_compare_blocks(&a, &b, &fork) > 0 && !fork);
+        CHECK(roster_compare_blocks(&b, &a, &fork) < 0 && !fork);
+        b.term = 1;
+        CHECK_EQ(roster_compare_blocks(&a, &b, &fork) < 0, memcmp(a.hash, b.hash, SHA256_SIZE) < 0);
+        CHECK(!fork);
+        memcpy(b.account, a.account, KEY_SIZE);
+        (void)roster_compare_blocks(&a, &b, &fork);
+        CHECK(fork);
+        lab_end(&lab);
+}
+
+/* Keys */
+
+/* Whether a block with C alone is taken without a new key. */
+static bool keeps_key(RoomChange c) {
+        RoomBlock *b = block_begin(&lab, lab.roster, OWNER);
+        int r;
+
+        block_add(b, c);
+        b->has_commitment = false;
+        block_end(b);
+        r = roster_check_block(lab.roster, b);
+        CHECK(r == 0 || r == -EBADMSG);
+        CHECK_EQ(r < 0, roster_needs_key(lab.roster, &c, 1));
+        return r == 0;
+}
+
+TEST(who_goes_takes_the_key_along) {
+        for (int joined = 0; joined < 2; joined++) {
+                begin(ROOM_ACCESS_OPEN, joined ? ROOM_HISTORY_JOINED : ROOM_HISTORY_ALL);
+                CHECK(!keeps_key(change(ROOM_CHANGE_REMOVE, MEMBER)));
+                CHECK(!keeps_key(change(ROOM_CHANGE_LEAVE, ADMIN)));
+                CHECK_EQ(keeps_key(change(ROOM_CHANGE_ADD, GUEST)), !joined);
+                CHECK(keeps_key(change_topic(&lab, 1)));
+                CHECK(keeps_key(change(ROOM_CHANGE_INVITE, GUEST)));
+                lab_end(&lab);
+        }
+}
+
+static bool entitled(int n, uint64_t key_epoch) {
+        return roster_entitled(lab.roster, key_of(n), key_epoch);
+}
+
+TEST(keys_are_for_members) {
+        for (int joined = 0; joined < 2; joined++) {
+                begin(ROOM_ACCESS_OPEN, joined ? ROOM_HISTORY_JOINED : ROOM_HISTORY_ALL);
+                CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_REMOVE, MEMBER))); /* 2 */
+                block_add(block_begin(&lab, lab.roster, OWNER), change_topic(&lab, 1));
+                lab.block.has_commitment = false;
+                CHECK_OK(block_take(&lab)); /* 3 */
+                CHECK_EQ(roster_key_epoch(lab.roster, 1), 1);
+                CHECK_EQ(roster_key_epoch(lab.roster, 3), 2);
+                CHECK_EQ(roster_key_epoch(lab.roster, 100), 2);
+                CHECK(!roster_commitment(lab.roster, 3));
+                CHECK(!entitled(MEMBER, 1) && !entitled(MEMBER, 2));
+                CHECK(entitled(FRIEND, 1) && entitled(FRIEND, 2) && !entitled(FRIEND, 3));
+                CHECK(!entitled(GUEST, 2));
+                /* Let in by a member, he needs the key that is in force at once. */
+                lab_propose(&lab, FRIEND, change(ROOM_CHANGE_ADD, GUEST));
+                lab_pend(&lab, NULL);
+                CHECK(entitled(GUEST, 2));
+                CHECK_EQ(entitled(GUEST, 1), !joined);
+                CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_ADD, GUEST))); /* 4 */
+                CHECK(entitled(GUEST, 4));
+                CHECK_EQ(entitled(GUEST, 2), !joined);
+                CHECK(entitled(FRIEND, 1));
+                lab_end(&lab);
+        }
+}
+
+/* What is pending */
+
+TEST(proposals_are_judged) {
+        RoomProposal *p[8];
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        p[0] = lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST));
+        p[1] = lab_propose(&lab, FRIEND, change(ROOM_CHANGE_ADD, GUEST));
+        p[2] = lab_propose_at(&lab, FRIEND, change(ROOM_CHANGE_ADD, STRANGER), 0, 9);
+        p[3] = lab_propose(&lab, FRIEND, change_role(ADMIN, ROOM_ROLE_OWNER));
+        p[4] = lab_propose(&lab, MEMBER, change_topic(&lab, 1));
+        p[5] = lab_propose(&lab, MEMBER, change_topic(&lab, 1));
+        p[5]->room[0] ^= 1;
+        CHECK_EQ(lab_verdict(&lab, p[0]), ROSTER_APPLIED);
+        CHECK_EQ(lab_verdict(&lab, p[1]), ROSTER_MOOT);
+        CHECK_EQ(lab_verdict(&lab, p[2]), ROSTER_AHEAD);
+        CHECK_EQ(lab_verdict(&lab, p[3]), ROSTER_BAD);
+        CHECK_EQ(lab_verdict(&lab, p[4]), ROSTER_NO_RIGHT);
+        CHECK_EQ(lab_verdict(&lab, p[5]), ROSTER_BAD);
+        block_settle(block_begin(&lab, lab.roster, OWNER), p[0]);
+        CHECK_OK(block_take(&lab));
+        CHECK(!is_member(GUEST));
+        CHECK_EQ(lab_verdict(&lab, p[0]), ROSTER_SETTLED);
+        CHECK_EQ(lab_verdict(&lab, p[1]), ROSTER_APPLIED); /* the other one is still there */
+        lab_end(&lab);
+}
+
+TEST(nobody_floods_a_room_with_proposals) {
+        RosterPending list[LAB_PROPOSALS_MAX];
+        RoomProposal *kick;
+        size_t over = 0;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        for (int i = 0; i < 200; i++)
+                lab_propose_at(&lab, MEMBER, change(ROOM_CHANGE_INVITE, GUEST), 5, 1);
+        kick = lab_propose(&lab, ADMIN, change(ROOM_CHANGE_REMOVE, FRIEND));
+        lab_pend(&lab, list);
+        for (size_t i = 0; i < lab.n_proposals; i++)
+                over += list[i].verdict == ROSTER_OVER;
+        CHECK_EQ(over, 200 - ROSTER_PENDING_EACH_MAX);
+        CHECK_EQ(lab_verdict(&lab, kick), ROSTER_APPLIED);
+        lab_end(&lab);
+}
+
+TEST(what_was_settled_long_ago_does_not_come_back) {
+        RoomProposal *old;
+        RoomBlock *b;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        old = lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST));
+        block_settle(block_begin(&lab, lab.roster, OWNER), old);
+        CHECK_OK(block_take(&lab));
+        for (int i = 0; i < ROSTER_SETTLED_KEPT / ROOM_SETTLED_MAX + 1; i++) {
+                CHECK(lab_verdict(&lab, old) >= ROSTER_SETTLED);
+                b = block_begin(&lab, lab.roster, OWNER);
+                for (b->n_settled = 0; b->n_settled < ROOM_SETTLED_MAX; b->n_settled++)
+                        sha256(&(int){i * ROOM_SETTLED_MAX + (int)b->n_settled}, sizeof(int),
+                                b->settled[b->n_settled]);
+                CHECK_OK(block_take(&lab));
+        }
+        CHECK_EQ(lab_verdict(&lab, old), ROSTER_STALE);
+        CHECK_EQ(lab_verdict(&lab, lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST))),
+                ROSTER_APPLIED);
         lab_end(&lab);
 }
