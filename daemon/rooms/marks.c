@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What the others have of the own entries. A vector is an acknowledgement: whoever says that he
+ * holds the own feed up to an entry has been told its hash. What an entry has once been said to be
+ * it stays, whoever joins later.
+ */
+
+#include "rooms/state.h"
+
+/* States that are told at once; of what is older nothing is. */
+#define STATES_MAX 1024
+
+/* Nobody's number: what has been told of an own feed is kept as its mark. */
+#define TOLD UINT32_MAX
+
+/* In larger rooms everybody is looked at only so often. */
+#define MARKS_PAUSE USEC_PER_SEC
+
+static int own_feed(Room *room, DbTxn *txn, RoomFeed *ret) {
+        const Identity *self = room->rooms->self;
+        RoomFeedKey key = {.number = SELF_NUMBER,
+                .account = rooms_self(room->rooms),
+                .epoch = self->epoch,
+                .device = sign_key_public(&self->device)};
+
+        return room_feed_find(txn, room->row.number, &key, ret);
+}
+
+static bool highest_mark(void *userdata, DbTxn *txn, uint32_t account, const RoomMark *m) {
+        uint64_t *highest = userdata;
+
+        if (account != TOLD)
+                *highest = MAX(*highest, m->held);
+        return true;
+}
+
+int marks_load(Room *room, DbTxn *txn) {
+        RoomMark told;
+        RoomFeed f;
+        int e;
+
+        room->own = 0;
+        room->stored = room->delivered = room->read = 0;
+        e = own_feed(room, txn, &f);
+        if (e <= 0)
+                return e;
+        room->own = f.feed.number;
+        e = room_mark_get(txn, room->row.number, TOLD, room->own, &told);
+        if (e > 0) {
+                room->delivered = told.held;
+                room->read = told.read;
+        }
+        return e < 0
+                ? e
+                : room_mark_each(txn, room->row.number, room->own, highest_mark, &room->stored);
+}
+
+typedef struct Count {
+        Room *room;
+        DbTxn *txn;
+        uint32_t feed;
+        uint64_t seq; /* counted are those who hold it */
+        unsigned members, held, read;
+        uint64_t least_held, least_read, most_held;
+        int error;
+} Count;
+
+static bool count_member(void *userdata, const RosterMember *m) {
+        Count *c = userdata;
+        Contact contact;
+        RoomMark mark = {};
+
+        if (!m->member || key_equal(m->account, rooms_self(c->room->rooms)))
+                return true;
+        c->error = contact_get(c->txn, m->account, &contact);
+        if (c->error > 0)
+                c->error =
+                        room_mark_get(c->txn, c->room->row.number, contact.number, c->feed, &mark);
+        if (c->error == 0)
+                mark = (RoomMark){};
+        c->members++;
+        c->held += mark.held >= c->seq;
+        c->read += mark.read >= c->seq;
+        c->least_held = MIN(c->least_held, mark.held);
+        c->least_read = MIN(c->least_read, mark.read);
+        c->most_held = MAX(c->most_held, mark.held);
+        return c->error >= 0;
+}
+
+static int count(Room *room, DbTxn *txn, uint32_t feed, uint64_t seq, Count *ret) {
+        *ret = (Count){.room = room,
+                .txn = txn,
+                .feed = feed,
+                .seq = seq,
+                .least_held = UINT64_MAX,
+                .least_read = UINT64_MAX};
+        roster_each(room->roster, count_member, ret);
+        if (ret->members == 0)
+                ret->least_held = ret->least_read = 0;
+        return MIN(ret->error, 0);
+}
+
+static MessageState state_at(uint64_t seq, uint64_t stored, uint64_t delivered, uint64_t read) {
+        return seq <= read         ? MESSAGE_READ
+                : seq <= delivered ? MESSAGE_DELIVERED
+                : seq <= stored    ? MESSAGE_STORED
+                                   : MESSAGE_QUEUED;
+}
+
+static int tell_state(Room *room, uint64_t seq, MessageState state) {
+        Store *s = room->rooms->store;
+        EventRow row = {.kind = EVENT_STATE,
+                .time = loop_realtime(room->rooms->loop),
+                .feed = room->own,
+                .seq = seq,
+                .state = state};
+        Entry entry;
+        Inner m;
+        int e;
+
+        e = entry_get(store_write(s), room->own, seq, &entry);
+        if (e <= 0)
+                return e;
+        if (inner_decode(entry.inner, &m) < 0)
+                return store_damaged(store_write(s));
+        row.id = m.id;
+        return event_add(s, &row);
+}
+
+static uint64_t lowest(uint64_t a, uint64_t b, uint64_t c) {
+        return a < b ? MIN(a, c) : MIN(b, c);
+}
+
+static uint64_t highest(uint64_t a, uint64_t b, uint64_t c) {
+        return a > b ? MAX(a, c) : MAX(b, c);
+}
+
+static int tell_states(Room *room, uint64_t stored, uint64_t delivered, uint64_t read) {
+        uint64_t first = lowest(room->stored, room->delivered, room->read) + 1;
+        uint64_t last = highest(stored, delivered, read);
+        RoomMark told = {.feed = room->own, .held = delivered, .read = read};
+        int e = 0;
+
+        if (last >= STATES_MAX)
+                first = MAX(first, last - STATES_MAX + 1);
+        for (uint64_t seq = first; seq <= last && e >= 0; seq++) {
+                MessageState now = state_at(seq, stored, delivered, read);
+
+                if (now != state_at(seq, room->stored, room->delivered, room->read))
+                        e = tell_state(room, seq, now);
+        }
+        if (e >= 0 && (delivered > room->delivered || read > room->read))
+                e = room_mark_set(room->rooms->store, room->row.number, TOLD, &told);
+        if (e < 0)
+                return e;
+        room->stored = stored;
+        room->delivered = delivered;
+        room->read = read;
+        return room_touch(room, ROOM_NEW_MARKS);
+}
+
+static int look(Room *room) {
+        DbTxn *txn = store_write(room->rooms->store);
+        uint64_t stored, delivered, read;
+        Count c;
+        int e;
+
+        room->marks_at = 0;
+        if (room->own == 0)
+                return 0;
+        e = count(room, txn, room->own, UINT64_MAX, &c);
+        if (e < 0)
+                return e;
+        stored = MAX(room->stored, c.most_held);
+        delivered = MAX(room->delivered, c.least_held);
+        read = c.members < ROOMS_READ_MAX ? MAX(room->read, c.least_read) : room->read;
+        if (stored == room->stored && delivered == room->delivered && read == room->read)
+                return 0;
+        return tell_states(room, stored, delivered, read);
+}
+
+static void set_timer(Rooms *r) {
+        usec_t first = USEC_INFINITY;
+
+        ROOM_EACH(r, room)
+        if (room->marks_at > 0)
+                first = MIN(first, room->marks_at);
+        loop_timer_set(r->marks_timer, first);
+}
+
+static void on_timer(void *userdata) {
+        Rooms *r = userdata;
+        usec_t now = loop_now(r->loop);
+        int e;
+
+        ROOM_EACH(r, room) {
+                if (room->marks_at == 0 || room->marks_at > now || room->lost)
+                        continue;
+                e = look(room);
+                if (e < 0 && log_limit_take(&r->failures, now))
+                        log_warning("cannot note what others have: %s", strerror(-e));
+        }
+        set_timer(r);
+}
+
+/* Who is a member has changed, or what one has. */
+int marks_look(Room *room) {
+        Rooms *r = room->rooms;
+
+        if (roster_count(room->roster) <= ROOMS_READ_MAX)
+                return look(room);
+        if (room->marks_at == 0) {
+                room->marks_at = usec_add(loop_now(r->loop), MARKS_PAUSE);
+                set_timer(r);
+        }
+        return 0;
+}
+
+int marks_new(Rooms *r) {
+        return loop_timer_new(r->loop, on_timer, r, &r->marks_timer);
+}
+
+void marks_free(Rooms *r) {
+        r->marks_timer = loop_timer_free(r->marks_timer);
+}
+
+/* Whether the own entry SEQ begins with these bytes of its hash. */
+static int has_hash(Room *room, const RoomFeed *f, uint64_t seq, Bytes hash) {
+        uint8_t own[SHA256_SIZE];
+        Entry entry;
+        int e;
+
+        if (seq > f->feed.seq || hash.size > SHA256_SIZE)
+                return 0;
+        if (seq == f->feed.seq)
+                memcpy(own, f->feed.hash, SHA256_SIZE);
+        else {
+                e = entry_get(store_write(room->rooms->store), f->feed.number, seq, &entry);
+                if (e <= 0)
+                        return e;
+                sha256(entry.inner.data, entry.inner.size, own);
+        }
+        return memcmp(own, hash.data, hash.size) == 0;
+}
+
+int room_note_mark(Room *room, const uint8_t account[static KEY_SIZE], const RoomFeed *f,
+        uint64_t seq, Bytes hash, uint64_t read) {
+        RoomMark m = {.feed = f->feed.number, .held = seq, .read = MIN(read, seq)};
+        uint32_t number;
+        int e;
+
+        if (f->feed.account != SELF_NUMBER || seq == 0 || !room_is_member(room, account) ||
+                key_equal(account, rooms_self(room->rooms)))
+                return 0;
+        e = hash.size > 0 ? has_hash(room, f, seq, hash) : 1;
+        if (e > 0)
+                e = room_account_number(room, account, true, &number);
+        if (e > 0)
+                e = room_mark_set(room->rooms->store, room->row.number, number, &m);
+        if (e <= 0)
+                return e;
+        if (room->own == 0 && (e = marks_load(room, store_write(room->rooms->store))) < 0)
+                return e;
+        e = room_touch(room, ROOM_NEW_MARKS);
+        return e < 0 ? e : marks_look(room);
+}
+
+int room_read_position(Room *room, DbTxn *txn, const RoomFeed *f, uint64_t *ret) {
+        *ret = 0;
+        if (f->feed.account == SELF_NUMBER)
+                return 0;
+        return room_feed_read(txn, f->feed.number, ret);
+}
+
+int rooms_count_delivered(Rooms *r, DbTxn *txn, uint32_t number, uint32_t feed, uint64_t seq,
+        unsigned *ret_held, unsigned *ret_read, unsigned *ret_members) {
+        Room *room = room_by_number(r, number);
+        Count c;
+        int e;
+
+        *ret_held = *ret_read = *ret_members = 0;
+        if (!room)
+                return 0;
+        e = count(room, txn, feed, seq, &c);
+        if (e < 0)
+                return e;
+        *ret_held = c.held;
+        *ret_members = c.members;
+        *ret_read = c.members < ROOMS_READ_MAX ? c.read : 0;
+        return 1;
+}
