@@ -161,6 +161,9 @@ static bool objects_are_valid(RoomSyncOp op, const RoomObjects *o) {
         for (size_t i = 0; i < o->n_objects; i++)
                 if (o->objects[i].size == 0 || o->objects[i].size > max)
                         return false;
+        for (size_t i = 0; i < o->n_certificates; i++)
+                if (o->certificates[i].size == 0 || o->certificates[i].size > CERTIFICATE_MAX)
+                        return false;
         return true;
 }
 

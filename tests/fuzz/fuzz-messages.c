@@ -58,9 +58,8 @@ static bool head_is_lost(const Frame *f) {
         case FRAME_PING:
         case FRAME_PONG:
         case FRAME_REGISTER ... FRAME_CONNECT:
-        case FRAME_ROOM_SYNC ... FRAME_HANDOVER:
+        case FRAME_FILE ... FRAME_HANDOVER:
         case FRAME_RECORD:
-        case FRAME_ROOM_UPDATE:
         case FRAME_SESSION_REPLACED:
                 return f->stream != 0;
         default:

@@ -5,6 +5,7 @@
  * Decodes a frame by its type and encodes what came out again.
  */
 
+#include "room-echo.h"
 #include "wire/mailbox.h"
 
 /* OK says nothing about which request it answers. */
@@ -15,26 +16,10 @@ typedef enum EchoOk {
         ECHO_OK_DEPOSIT,
         ECHO_OK_COLLECT,
         ECHO_OK_MAIL_STATUS,
+        ECHO_OK_ROOM_LOOKUP,
+        ECHO_OK_ROOM_LIST,
         _ECHO_OK_MAX,
 } EchoOk;
-
-/* What frame_echo() returns when the frame was taken, but something of it has no place in the
- * struct: an unknown code, a value that was brought into its range, a certificate. */
-#define ECHO_LOSSY 1
-
-/* What the wire has under KEY of a frame that is not read yet. */
-static inline uint64_t echo_uint(const Frame *f, uint64_t key) {
-        CborReader r = f->reader;
-        CborMap map = f->map;
-        uint64_t at, v = 0;
-
-        while (cbor_map_next(&r, &map, &at))
-                if (at == key)
-                        v = cbor_read_uint(&r);
-                else
-                        cbor_skip(&r);
-        return v;
-}
 
 static inline int echo_hello(Frame *f, Buffer *out) {
         uint64_t heartbeat = echo_uint(f, 8);
@@ -203,6 +188,10 @@ static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
         int r;
 
         switch (kind) {
+        case ECHO_OK_ROOM_LOOKUP:
+                return echo_ok_room_lookup(f, out);
+        case ECHO_OK_ROOM_LIST:
+                return echo_ok_room_list(f, out);
         case ECHO_OK_LOOKUP:
                 r = lookup_answer_decode(f, &lookup);
                 return r < 0 ? r : lookup_answer_encode(out, f->request, &lookup);
@@ -258,6 +247,11 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_DEPOSIT ... FRAME_WITHDRAW:
         case FRAME_MAIL_WAITING:
                 return echo_mailbox(f, out);
+        case FRAME_ROOM_SYNC:
+        case FRAME_ROOM_ENTRIES:
+        case FRAME_ROOM_PUBLISH ... FRAME_ROOM_LIST:
+        case FRAME_ROOM_UPDATE:
+                return echo_room(f, out);
         default:
                 r = frame_decode_empty(f);
                 return r < 0 ? r : frame_put_empty(out, (FrameType)f->type, f->request);

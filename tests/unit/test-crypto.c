@@ -6,7 +6,9 @@
 #include <gnutls/crypto.h>
 #include <sodium.h>
 
+#include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/hkdf.h"
 #include "crypto/safety-number.h"
 #include "crypto/sign.h"
 
@@ -375,4 +377,106 @@ TEST(a_safety_number_is_the_same_at_both_ends_and_no_other_pair_has_it) {
         swap = strcmp(halves[0], halves[1]) > 0;
         CHECK(strncmp(numbers[0], halves[swap], SAFETY_NUMBER_HALF_SIZE) == 0);
         CHECK_STR(numbers[0] + SAFETY_NUMBER_HALF_SIZE, halves[!swap]);
+}
+
+/* RFC 5869, appendix A, test cases 1 to 3: the last has neither salt nor info. */
+static const struct {
+        const char *ikm, *salt, *info, *prk, *okm;
+} RFC5869[] = {
+        {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "000102030405060708090a0b0c",
+                "f0f1f2f3f4f5f6f7f8f9",
+                "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5",
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+                "34007208d5b887185865"},
+        {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627"
+         "28292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f",
+                "606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f8081828384858687"
+                "88898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+                "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7"
+                "d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+                "06a6b88c5853361a06104c9ceb35b45cef760014904671014a193f40c15fc244",
+                "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c"
+                "59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71"
+                "cc30c58179ec3e87c14c01d5c1f3434f1d87"},
+        {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "", "",
+                "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
+                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+                "9d201395faa4b61a96c8"},
+};
+
+TEST(hkdf_rfc_5869) {
+        for (size_t i = 0; i < ELEMENTSOF(RFC5869); i++) {
+                uint8_t ikm[80], salt[80], info[80], prk[SHA256_SIZE], want[82], got[82];
+                Bytes key = {ikm, unhex(RFC5869[i].ikm, ikm, sizeof(ikm))};
+                Bytes s = {salt, unhex(RFC5869[i].salt, salt, sizeof(salt))};
+                Bytes whole = {info, unhex(RFC5869[i].info, info, sizeof(info))};
+                Bytes parts[] = {{info, whole.size / 3},
+                        {info + whole.size / 3, whole.size - whole.size / 3}};
+                size_t n;
+
+                CHECK_EQ(unhex(RFC5869[i].prk, want, sizeof(want)), SHA256_SIZE);
+                hkdf_extract(s, &key, 1, prk);
+                CHECK(memcmp(prk, want, SHA256_SIZE) == 0);
+                n = unhex(RFC5869[i].okm, want, sizeof(want));
+                hkdf_expand(prk, parts, 2, got, n);
+                CHECK(memcmp(got, want, n) == 0);
+                memset(got, 0, sizeof(got));
+                hkdf(s, key, &whole, 1, got, n);
+                CHECK(memcmp(got, want, n) == 0);
+        }
+}
+
+/* As much as it can give, which is what the other implementation in this process gives. */
+TEST(hkdf_to_its_end) {
+        static uint8_t got[HKDF_SIZE_MAX], want[HKDF_SIZE_MAX];
+        const uint8_t prk[SHA256_SIZE] = {7};
+        const gnutls_datum_t key = {.data = (uint8_t *)prk, .size = sizeof(prk)};
+        const gnutls_datum_t info = {.data = (uint8_t *)"info", .size = 4};
+        const Bytes part = text_bytes("info");
+
+        hkdf_expand(prk, &part, 1, got, sizeof(got));
+        CHECK_OK(gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &key, &info, want, sizeof(want)));
+        CHECK(memcmp(got, want, sizeof(got)) == 0);
+}
+
+/* RFC 8439, section 2.8.2 */
+static const char RFC8439_TEXT[] =
+        "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
+        "future, sunscreen would be it.";
+static const char RFC8439_SEALED[] =
+        "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca96712"
+        "82fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58"
+        "fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b6116"
+        "1ae10b594f09e26a7e902ecbd0600691";
+
+TEST(aead_rfc_8439) {
+        uint8_t key[AEAD_KEY_SIZE], nonce[AEAD_NONCE_SIZE], aad[12], want[160];
+        _cleanup_(buffer_done) Buffer sealed = BUFFER_NULL, out = BUFFER_NULL;
+        Bytes with = {aad, sizeof(aad)}, in;
+        size_t n;
+
+        for (size_t i = 0; i < sizeof(key); i++)
+                key[i] = (uint8_t)(0x80 + i);
+        unhex("070000004041424344454647", nonce, sizeof(nonce));
+        unhex("50515253c0c1c2c3c4c5c6c7", aad, sizeof(aad));
+        n = unhex(RFC8439_SEALED, want, sizeof(want));
+        CHECK_OK(aead_seal(key, nonce, with, text_bytes(RFC8439_TEXT), &sealed));
+        in = buffer_bytes(&sealed);
+        CHECK(bytes_equal(in, (Bytes){want, n}));
+        CHECK_OK(aead_open(key, nonce, with, in, &out));
+        CHECK(bytes_equal(buffer_bytes(&out), text_bytes(RFC8439_TEXT)));
+        buffer_clear(&out);
+        for (size_t i = 0; i < 8 * n; i++) {
+                sealed.data[i / 8] ^= (uint8_t)(1 << i % 8);
+                CHECK_EQ(aead_open(key, nonce, with, in, &out), -EBADMSG);
+                sealed.data[i / 8] ^= (uint8_t)(1 << i % 8);
+        }
+        for (size_t i = 0; i < n; i++)
+                CHECK_EQ(aead_open(key, nonce, with, (Bytes){in.data, i}, &out), -EBADMSG);
+        with.size--;
+        CHECK_EQ(aead_open(key, nonce, with, in, &out), -EBADMSG);
+        with.size++;
+        nonce[0] ^= 1;
+        CHECK_EQ(aead_open(key, nonce, with, in, &out), -EBADMSG);
+        CHECK_EQ(buffer_size(&out), 0);
 }
