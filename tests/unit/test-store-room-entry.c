@@ -258,11 +258,26 @@ TEST(an_own_entry_follows_its_feed_and_names_what_was_seen) {
         CHECK_OK(store_room_append(l.store, &e));
         CHECK_OK(room_say(&l, 4, "on", NOW, &f));
         CHECK_EQ(f.feed.seq, 22);
+
+        /* And never back: that would be a number twice. */
+        made_done(&made);
+        m.id = uuid_number(6);
+        make(&made, &m);
+        e = room_entry(&l, SELF_NUMBER, &made);
+        e.content = content;
+        e.resume = &resume;
+        CHECK_EQ(store_room_append(l.store, &e), -ESTALE);
         check_feeds_digest(&l);
 
         /* Nothing where the own feed is frozen. */
+        made_done(&made);
+        CHECK_OK(store_room_prepare(l.store, self, l.room.number, NOW, &m));
+        make(&made, &m);
+        e = room_entry(&l, SELF_NUMBER, &made);
+        e.content = content;
         CHECK_OK(room_feed_freeze(l.store, l.room.number, f.feed.number, 23));
         CHECK_EQ(room_say(&l, 5, "no", NOW, NULL), -EROFS);
+        CHECK_EQ(store_room_append(l.store, &e), -EROFS);
         CHECK_OK(room_feed_freeze(l.store, l.room.number, f.feed.number, 0));
         CHECK_OK(room_say(&l, 5, "yes", NOW, NULL));
         made_done(&made);

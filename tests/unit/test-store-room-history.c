@@ -177,6 +177,8 @@ TEST(what_is_cut_leaves_nothing_and_may_come_again) {
         CHECK_EQ(rows(&l, TABLE_ROOM_ID), before[2] - 15);
         CHECK_EQ(member_feed(&l, 2).feed.seq, 5);
         CHECK(memcmp(member_feed(&l, 2).feed.hash, chain[2][4].hash, SHA256_SIZE) == 0);
+        CHECK_EQ(member_feed(&l, 2).feed.have.n, 1);
+        CHECK_EQ(member_feed(&l, 2).feed.have.range[0].last, 5);
         /* Read were ten of three and nine of two; of what is cut, five were, and ten were not. */
         CHECK_EQ(room_conversation(&l).unread, 52 - 10);
         CHECK_OK(store_digest(room_txn(&l), l.room.number, again, &n));
