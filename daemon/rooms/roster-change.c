@@ -113,7 +113,8 @@ static int check_topic(const State *s, const Act *a, const RoomChange *c, Why *w
                         why, -EPERM, CODE_NOT_ALLOWED, "only the owner and admins set the topic");
         if (!room_topic_is_valid(c->text))
                 return refuse(why, -EBADMSG, CODE_INVALID_ARGS, "that is no topic");
-        if (strlen(s->topic) == c->text.size && memcmp(s->topic, c->text.data, c->text.size) == 0)
+        if (strlen(s->topic) == c->text.size &&
+                (c->text.size == 0 || memcmp(s->topic, c->text.data, c->text.size) == 0))
                 return moot(why, "that is the topic already");
         return CHANGE_WORKS;
 }
@@ -205,7 +206,7 @@ static int do_add(State *s, const RoomChange *c) {
         p->m.role = ROOM_ROLE_MEMBER;
         p->m.since = s->head.epoch;
         memset(p->m.name, 0, sizeof(p->m.name));
-        memcpy(p->m.name, c->text.data, MIN(c->text.size, (size_t)NAME_MAX_LENGTH));
+        copy_bytes(p->m.name, c->text.data, MIN(c->text.size, (size_t)NAME_MAX_LENGTH));
         return 0;
 }
 

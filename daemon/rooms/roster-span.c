@@ -205,8 +205,7 @@ bool roster_resume(const Roster *r, const uint8_t account[static KEY_SIZE], uint
                         memcpy(ret->hash, s->hash, SHA256_SIZE);
                         return true;
                 }
-                if (s->to > s->from)
-                        *ret_end = s->to;
+                *ret_end = s->to;
         }
         return false;
 }

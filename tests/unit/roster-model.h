@@ -235,7 +235,7 @@ static inline int model_try(Model *m, const ModelAct *a, const RoomChange *c) {
                 if (rank < 2)
                         return -1;
                 if (strlen(m->topic) == c->text.size &&
-                        memcmp(m->topic, c->text.data, c->text.size) == 0)
+                        memcmp(m->topic, c->text.data ?: (const uint8_t *)"", c->text.size) == 0)
                         return 0;
                 memset(m->topic, 0, sizeof(m->topic));
                 copy_bytes(m->topic, c->text.data, c->text.size);

@@ -110,7 +110,9 @@ TEST(members_and_invitations_are_bounded) {
         block_found(&lab, 0, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
         CHECK_OK(block_take(&lab));
         CHECK_EQ(come(ROOM_CHANGE_INVITE, 100000, 5000), ROSTER_INVITED_MAX);
-        CHECK_EQ(come(ROOM_CHANGE_ADD, 0, 20000), ROSTER_MEMBERS_MAX - 1);
+        CHECK_EQ(come(ROOM_CHANGE_ADD, 100000, 10), 10); /* who has come is invited no more */
+        CHECK_EQ(come(ROOM_CHANGE_INVITE, 200000, 5000), 10);
+        CHECK_EQ(come(ROOM_CHANGE_ADD, 0, 20000), ROSTER_MEMBERS_MAX - 11);
         CHECK_EQ(roster_count(lab.roster), ROSTER_MEMBERS_MAX);
         CHECK_EQ(roster_code(lab.roster), CODE_TOO_MANY);
         lab_end(&lab);

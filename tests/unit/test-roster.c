@@ -144,6 +144,7 @@ TEST(a_deletion_is_final) {
         CHECK(!lab_may(&lab, OWNER, change_topic(&lab, 1)));
         lab_pend(&lab, NULL);
         CHECK(!is_member(GUEST));
+        lab_end(&lab);
         begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
         block_add(block_begin(&lab, lab.roster, OWNER), change(ROOM_CHANGE_DELETE, -1));
         block_add(&lab.block, change(ROOM_CHANGE_ADD, GUEST));
@@ -371,6 +372,19 @@ TEST(admins_cannot_duel) {
         }
 }
 
+TEST(who_is_removed_removes_nobody) {
+        RoomProposal *mine;
+
+        begin(ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL);
+        lab_propose(&lab, ADMIN, change(ROOM_CHANGE_REMOVE, MEMBER));
+        mine = lab_propose(&lab, MEMBER, change(ROOM_CHANGE_ADD, GUEST));
+        CHECK_EQ(lab_verdict(&lab, mine), ROSTER_NO_RIGHT);
+        lab_propose(&lab, OWNER, change(ROOM_CHANGE_REMOVE, ADMIN));
+        CHECK_EQ(lab_verdict(&lab, mine), ROSTER_APPLIED);
+        CHECK(!is_member(ADMIN) && is_member(MEMBER) && is_member(GUEST));
+        lab_end(&lab);
+}
+
 /* Feeds */
 
 TEST(a_removal_names_the_last_entry) {
@@ -445,6 +459,12 @@ TEST(leaving_and_coming_back_leaves_nothing_behind) {
                 CHECK_OK(lab_do(&lab, OWNER, change_at(ROOM_CHANGE_ADD, MEMBER, i)));
         }
         CHECK(lab_allows(lab.roster, MEMBER, 0, 1) && lab_allows(lab.roster, MEMBER, 0, 1000));
+        /* Nor does coming without writing anything. */
+        for (uint64_t i = 301; i < 600; i++) {
+                CHECK_OK(lab_do(&lab, OWNER, change(ROOM_CHANGE_REMOVE, MEMBER)));
+                CHECK_OK(lab_do(&lab, OWNER, change_at(ROOM_CHANGE_ADD, MEMBER, i)));
+        }
+        CHECK(lab_allows(lab.roster, MEMBER, 0, 299) && !lab_allows(lab.roster, MEMBER, 0, 300));
         lab_end(&lab);
 }
 
