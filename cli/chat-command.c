@@ -71,12 +71,6 @@ static void print_user(FILE *f, const Value *user, bool first) {
                 fputs(", verified", f);
 }
 
-static bool is_meant(const Chat *chat, const Value *user) {
-        if (chat->room || *chat->account == '\0')
-                return true;
-        return streq(value_string(user, "account"), chat->account);
-}
-
 static void show_users(Chat *chat, const Value *answer) {
         _cleanup_(freep) char *text = NULL;
         bool first = true;
@@ -88,7 +82,7 @@ static void show_users(Chat *chat, const Value *answer) {
         for (size_t i = 0; answer && answer->type == VALUE_LIST && i < answer->n_items; i++) {
                 const Value *user = answer->items[i];
 
-                if (value_get(user, "more") || !is_meant(chat, user))
+                if (value_get(user, "more") || (!chat->room && user != chat_find(chat, answer)))
                         continue;
                 print_user(f, user, first);
                 first = false;
@@ -112,21 +106,20 @@ static void on_topic_set(Chat *chat, const Value *answer) {
 }
 
 static void show_topic(Chat *chat, const Value *answer) {
-        for (size_t i = 0; answer && answer->type == VALUE_LIST && i < answer->n_items; i++) {
-                const char *topic = value_string(answer->items[i], "topic");
+        const Value *room = answer ? chat_find(chat, answer) : NULL;
+        const char *topic = value_string(room, "topic");
 
-                if (strcasecmp(value_string(answer->items[i], "room"), chat->name) != 0)
-                        continue;
-                show_note(chat, *topic ? "the topic is: %s" : "there is no topic%s", topic);
-                return;
-        }
-        show_note(chat, "the topic is not known here");
+        if (!room)
+                show_note(chat, "the topic is not known here");
+        else if (*topic)
+                show_note(chat, "the topic is: %s", topic);
+        else
+                show_note(chat, "there is no topic; /topic TEXT sets one");
 }
 
 static void run_topic(Chat *chat, const char *rest) {
         const Call set = {.method = "SetTopic", .args = {chat->with, rest}, .attached = true};
-        const Call list = {
-                "ListRooms", {}, {{"words", .string = chat->with + 1}}, .attached = true};
+        const Call list = {"ListRooms", {}, {{"words", .string = chat->words}}, .attached = true};
 
         if (*rest)
                 ask(chat, &set, on_topic_set);
@@ -200,9 +193,12 @@ static void run_help(Chat *chat, const char *rest) {
                                 *commands[i].synopsis ? " " : "", commands[i].synopsis,
                                 commands[i].help);
         fputs("//TEXT: a line that begins with a slash\nmarks:", f);
-        for (LineMark m = MARK_SENDING; m <= MARK_FAILED; m++)
-                fprintf(f, "%s %s %s", m > MARK_SENDING ? "," : "", line_mark_text(m),
+        for (LineMark m = MARK_SENDING; m <= MARK_FAILED; m++) {
+                const char *mark = line_mark_text(m);
+
+                fprintf(f, "%s %.*s %s", m > MARK_SENDING ? "," : "", (int)strcspn(mark, " "), mark,
                         line_mark_name(m));
+        }
         if (fclose(f) == 0)
                 show_note(chat, "%s", text);
 }

@@ -105,30 +105,88 @@ static void take_peer(Chat *chat, const Value *peer) {
         show_prompt(chat);
 }
 
+static void take_room(Chat *chat, const Value *room) {
+        const char *topic = value_string(room, "topic"), *problem = value_string(room, "problem");
+
+        replace(&chat->name, value_string(room, "room"));
+        replace(&chat->room_id, value_string(room, "room-id"));
+        show_prompt(chat);
+        if (chat->known || chat->mode != CHAT_TERMINAL)
+                return;
+        show_note(chat, "%s%s%llu member%s, %llu online", topic, *topic ? "; " : "",
+                (unsigned long long)value_number(room, "members"),
+                value_number(room, "members") == 1 ? "" : "s",
+                (unsigned long long)value_number(room, "online"));
+        if (*problem)
+                show_note(chat, "%s", problem);
+        else if (!value_bool(room, "joined"))
+                show_note(chat, "you are no member of %s; 'chatc join %s' makes you one",
+                        chat->name, chat->name);
+}
+
 static Call who_call(const Chat *chat) {
+        if (chat->room)
+                return (Call){
+                        "ListRooms", {}, {{"words", .string = chat->words}}, .attached = true};
         return (Call){"ListPeers", {}, {{"name", .string = chat->with}, {"all", .boolean = true}},
-                .attached = true, .quiet = true};
+                .attached = true};
 }
 
-/* A service that does not know the option `name` answers with everybody. */
-static const Value *find_peer(const Chat *chat, const Value *list) {
-        for (size_t i = 0; list->type == VALUE_LIST && i < list->n_items; i++) {
-                const Value *peer = list->items[i];
+/* "#name~XXXX" is the room of this name whose id begins so. */
+static bool is_this_room(const Chat *chat, const Value *room) {
+        const char *name = value_string(room, "room"), *tilde = strchr(chat->with, '~');
+        size_t n = tilde ? (size_t)(tilde - chat->with) : 0;
 
-                if (strcasecmp(value_string(peer, "name"), chat->with) == 0 ||
-                        (chat->with[0] == '@' &&
-                                strcasecmp(value_string(peer, "account"), chat->with + 1) == 0))
-                        return peer;
-        }
-        return list->type == VALUE_LIST && list->n_items == 1 ? list->items[0] : NULL;
+        if (strcasecmp(name, chat->with) == 0)
+                return true;
+        return tilde && strncasecmp(name, chat->with, n) == 0 && name[n] == '\0' &&
+                strncasecmp(value_string(room, "room-id"), tilde + 1, strlen(tilde + 1)) == 0;
 }
 
+static bool is_this_peer(const Chat *chat, const Value *peer) {
+        if (chat->with[0] == '@')
+                return strcasecmp(value_string(peer, "account"), chat->with + 1) == 0;
+        return strcasecmp(value_string(peer, "name"), chat->with) == 0 ||
+                strcasecmp(value_string(peer, "claimed-name"), chat->with) == 0;
+}
+
+/* A service that does not know the option `name` answers with everybody; one that does knows names
+ * that this does not. */
+const Value *chat_find(const Chat *chat, const Value *list) {
+        bool (*is_this)(const Chat *chat, const Value *v) =
+                chat->room ? is_this_room : is_this_peer;
+
+        if (list->type != VALUE_LIST)
+                return NULL;
+        for (size_t i = 0; i < list->n_items; i++)
+                if (is_this(chat, list->items[i]))
+                        return list->items[i];
+        return !chat->room && list->n_items == 1 && *value_string(list->items[0], "account")
+                ? list->items[0]
+                : NULL;
+}
+
+/* Events are taken once it is known whose they have to be. */
 static void on_who(void *userdata, int status, const CallFailure *failure, const Value *answer) {
+        const Value *found;
         Chat *chat = userdata;
-        const Value *peer = status == 0 && answer ? find_peer(chat, answer) : NULL;
 
-        if (peer)
-                take_peer(chat, peer);
+        if (status == STATUS_UNREACHABLE) {
+                chat->resolve = true;
+                chat->retry_at = usec_add(usec_monotonic(), RETRY);
+                return;
+        }
+        found = status == 0 && answer ? chat_find(chat, answer) : NULL;
+        if (found && chat->room)
+                take_room(chat, found);
+        else if (found)
+                take_peer(chat, found);
+        else if (!chat->known && !chat->room && chat->mode == CHAT_TERMINAL)
+                show_note(chat,
+                        "nobody of this name is known here yet; the first message looks "
+                        "for %s",
+                        chat->with);
+        chat->known = true;
 }
 
 /* Who writes */
@@ -159,7 +217,10 @@ static void typing_set(Chat *chat, const char *account, const char *name, bool o
 /* Whether a member of this event is who, or what, the conversation is with. */
 static bool is_with(const Chat *chat, const Value *event, const char *key) {
         const char *account = value_string(event, "account"), *room = value_string(event, "room");
+        const char *room_id = value_string(event, "room-id");
 
+        if (chat->room && *chat->room_id && *room_id)
+                return streq(room_id, chat->room_id);
         if (chat->room)
                 return strcasecmp(*room ? room : value_string(event, "to"), chat->name) == 0;
         if (*room || value_string(event, "to")[0] == '#')
@@ -260,7 +321,7 @@ static void take_typing(Chat *chat, const Value *args, const Value *details) {
                    *account = value_string(details, "account");
         _cleanup_(event_freep) SignalEvent *e = NULL;
 
-        if (chat->room ? strcasecmp(room, chat->name) != 0
+        if (chat->room ? !is_with(chat, details, "room")
                        : *room != '\0' || !streq(account, chat->account))
                 return;
         typing_set(chat, account, args->items[0]->string, args->items[1]->boolean);
@@ -290,7 +351,7 @@ static void on_owner_changed(const Value *args, void *userdata) {
         chat->retry_at = chat->send_at = 0;
         if (chat->present) {
                 chat->fetch = true;
-                chat->resolve = !chat->room;
+                chat->resolve = true;
                 if (chat->told_gone)
                         show_note(chat, "p2pchatd is back");
                 chat->told_gone = false;
@@ -311,7 +372,7 @@ void chat_pump(Chat *chat, usec_t *ret_deadline) {
         *ret_deadline = USEC_INFINITY;
         if (!chat->present)
                 return;
-        if (chat->fetch && !chat->events.slot) {
+        if (chat->fetch && chat->known && !chat->events.slot) {
                 if (now >= chat->retry_at) {
                         chat->fetch = false;
                         call_begin(chat->c, &call, &chat->events);
@@ -327,8 +388,11 @@ void chat_pump(Chat *chat, usec_t *ret_deadline) {
         if (chat->resolve && !chat->who.slot) {
                 const Call who = who_call(chat);
 
-                chat->resolve = false;
-                call_begin(chat->c, &who, &chat->who);
+                if (now >= chat->retry_at) {
+                        chat->resolve = false;
+                        call_begin(chat->c, &who, &chat->who);
+                } else
+                        *ret_deadline = chat->retry_at;
         }
         chat_talk_pump(chat, ret_deadline);
 }
@@ -367,18 +431,6 @@ static int find_end(Chat *chat) {
         return 0;
 }
 
-static void find_who(Chat *chat) {
-        _cleanup_(value_freep) Value *answer = NULL;
-        const Call call = who_call(chat);
-        const Value *peer;
-
-        if (chat->room || call_value(chat->c, &call, &answer) > 0)
-                return;
-        peer = find_peer(chat, answer);
-        if (peer)
-                take_peer(chat, peer);
-}
-
 static int subscribe(Chat *chat) {
         int r;
 
@@ -399,12 +451,15 @@ int chat_start(Chat *chat, Value **ret_page) {
         chat->seen = calloc(SEEN_MAX, sizeof(*chat->seen));
         chat->name = strdup(chat->with);
         chat->account = strdup(chat->with[0] == '@' ? chat->with + 1 : "");
+        chat->room_id = strdup("");
+        chat->words = strdup(chat->room ? chat->with + 1 : "");
         chat->presence = strdup("");
         chat->own_name = strdup("");
         chat->own_account = strdup("");
-        if (!chat->seen || !chat->name || !chat->account || !chat->presence || !chat->own_name ||
-                !chat->own_account)
+        if (!chat->seen || !chat->name || !chat->account || !chat->room_id || !chat->words ||
+                !chat->presence || !chat->own_name || !chat->own_account)
                 return chatc_out_of_memory();
+        chat->words[strcspn(chat->words, "~")] = '\0';
 
         r = find_self(chat);
         if (r == 0)
@@ -416,8 +471,7 @@ int chat_start(Chat *chat, Value **ret_page) {
                 r = call_value(chat->c, &page, ret_page);
         if (r > 0)
                 return r;
-        find_who(chat);
-        chat->present = chat->fetch = true;
+        chat->present = chat->fetch = chat->resolve = true;
         return 0;
 }
 
@@ -435,6 +489,8 @@ void chat_done(Chat *chat) {
         free(chat->seen);
         free(chat->name);
         free(chat->account);
+        free(chat->room_id);
+        free(chat->words);
         free(chat->presence);
         free(chat->own_name);
         free(chat->own_account);

@@ -39,7 +39,7 @@ static struct {
         const char *const *commands;
         bool open;
         bool drawn; /* the line being edited is on the screen */
-        bool entering; /* it is being handled */
+        bool entering, entered; /* it is being handled; it was */
         bool prompt_due; /* a search had its own prompt when this one changed */
         bool interrupted; /* the last key was Ctrl-C */
         char *prompt;
@@ -361,18 +361,18 @@ static void on_line(char *line) {
         else if (*text)
                 screen.handler->entered(screen.userdata, text);
         screen.entering = false;
+        screen.entered = true;
 }
 
 void screen_input(void) {
         int left = 0;
 
-        screen.interrupted = false;
+        screen.interrupted = screen.entered = false;
         do {
                 rl_callback_read_char();
-                if (!screen.open)
-                        return;
                 screen.drawn = true;
-        } while (ioctl(STDIN_FILENO, FIONREAD, &left) == 0 && left > 0);
+                /* What follows a line that ends the conversation is for whoever reads then. */
+        } while (!screen.entered && ioctl(STDIN_FILENO, FIONREAD, &left) == 0 && left > 0);
         settle();
         if (screen.prompt_due)
                 show_prompt();

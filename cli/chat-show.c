@@ -184,6 +184,10 @@ static void screen_room(Chat *chat, const Value *event) {
                 {"offline", "is offline", "the room is offline"},
                 {"deleted", "deleted the room", "the room was deleted"},
                 {"topic", "changed the topic", "the topic was changed"},
+                {"created", "made the room", "the room was made"},
+                {"replaced", "writes from another device now", "a device was replaced"},
+                {"fork", "has signed two histories, and is not heard from there on",
+                        "somebody has signed two histories"},
         };
         const char *change = value_string(event, "change"), *name = value_string(event, "name");
         const char *detail = first_of(value_string(event, "topic"), value_string(event, "role"));

@@ -50,6 +50,9 @@ struct Chat {
         bool room;
         char *name; /* as it is shown */
         char *account; /* of the other one; "": not known yet, or a room */
+        char *room_id; /* "": not known yet */
+        char *words; /* by which the room is found */
+        bool known; /* what can be known of the two above */
         char *presence; /* of the other one */
         char *own_name, *own_account;
 
@@ -115,6 +118,9 @@ void chat_stop_writing(Chat *chat);
 void chat_enter(Chat *chat, const char *line);
 bool chat_is_command(const char *line);
 extern const char *const chat_commands[];
+
+/* Whom, or what, the conversation is with, in a list of peers or rooms; NULL: not there. */
+const Value *chat_find(const Chat *chat, const Value *list);
 
 /* Messages that are shown, or need not be. */
 bool chat_has_seen(const Chat *chat, const char *id);

@@ -171,9 +171,10 @@ static int run_terminal(Chat *chat) {
         while (r == 0 && !stopped_by && !chat->leave) {
                 r = bus_process(chat->c, MESSAGES_MAX);
                 handle_signals();
+                if (r > 0 || chat->leave)
+                        break;
                 chat_pump(chat, &deadline);
-                if (r == 0 && !chat->leave && !stopped_by)
-                        r = sleep_unless_called(chat, STDIN_FILENO, deadline, &wake);
+                r = sleep_unless_called(chat, STDIN_FILENO, deadline, &wake);
                 if (r == 0 && wake == WAKE_CLOSED)
                         break;
                 if (r == 0 && wake == WAKE_INPUT)
@@ -217,11 +218,6 @@ static int talk_on_terminal(Chat *chat, const Value *page) {
                 return r;
         show_prompt(chat);
         chat_show_page(chat, page);
-        if (*chat->account == '\0' && !chat->room)
-                show_note(chat,
-                        "nobody of this name is known here yet; the first message looks "
-                        "for %s",
-                        chat->with);
         r = run_terminal(chat);
         chat_stop_writing(chat);
         screen_close();

@@ -166,8 +166,9 @@ def test_commands(alice, bob, open_chat):
     mine.press("C-c")
     mine.see_last("[bob]")
     assert [m["text"] for m in bob.history("alice")] == ["hi", "/usr is a folder"]
-    mine.enter("/quit")
-    mine.see_last("$")
+    mine.type("/quit\rexpr 6 \\* 7\r")         # the rest is the shell's
+    mine.see("42")
+    assert bob.history("alice")[-1]["text"] == "/usr is a folder"
 
 
 def test_what_is_refused(alice, open_chat):
@@ -282,6 +283,7 @@ def test_stopping_and_going_on(lab, alice, bob):
     mine.enter(f"{harness.CHATC} chat bob")
     mine.see("[bob]")
     mine.type("half")
+    mine.see_last("[bob] half")                 # what is not read yet goes with Ctrl-Z
     mine.press("C-z")
     mine.see_last("$")
     assert settings(mine, "stopped") == before

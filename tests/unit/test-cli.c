@@ -4,7 +4,11 @@
 
 #include "util/macro.h"
 
+#include <locale.h>
+
 #include "cli/args.h"
+#include "cli/chat-line.h"
+#include "cli/chatc.h"
 #include "cli/json.h"
 #include "cli/print.h"
 #include "cli/synopsis.h"
@@ -276,4 +280,102 @@ TEST(synopsis_is_taken_apart) {
 
         synopsis_parse("", &s);
         CHECK(s.n_words == 0 && s.n_options == 0);
+}
+
+/* Lines of a conversation */
+
+static char rows[4096];
+
+/* The rows of a text of bob's in a window of this width, without what stands before them. */
+static size_t render(const char *name, const char *text, unsigned columns) {
+        const Line l = {.name = name, .account = "b", .text = text, .mark = MARK_DELIVERED};
+        FILE *f = fmemopen(rows, sizeof(rows), "w");
+        const Chatc plain = {};
+        size_t n;
+
+        setlocale(LC_CTYPE, "C.UTF-8");
+        n = line_render(&plain, f, &l, columns);
+        fclose(f);
+        return n;
+}
+
+/* Each row fits, and says so: what is counted is what a terminal shows. */
+static bool rows_fit(size_t n, unsigned columns) {
+        char copy[sizeof(rows)], *save = NULL;
+        size_t found = 0;
+
+        memcpy(copy, rows, sizeof(copy));
+        for (char *row = strtok_r(copy, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {
+                if (text_columns(row) >= columns)
+                        return false;
+                found++;
+        }
+        return found == n;
+}
+
+TEST(lines_are_broken_at_words) {
+        CHECK_EQ(render("bob", "one two three", 80), 1);
+        CHECK_STR(rows, "      ✓  bob: one two three\n");
+        CHECK_EQ(render("bob", "aaaa bbbb cccc dddd eeee ffff", 40), 2);
+        CHECK_STR(rows, "      ✓  bob: aaaa bbbb cccc dddd eeee \n         ffff\n");
+        /* The last column stays free. */
+        CHECK_EQ(render("bob", "aaaa bbbb cccc dddd eeeee", 40), 1);
+        CHECK_EQ(render("bob", "aaaa bbbb cccc dddd eeeeee", 40), 2);
+        CHECK_EQ(render("bob", "one\n\n two", 80), 3);
+        CHECK_STR(rows, "      ✓  bob: one\n         \n          two\n");
+        /* Narrow windows do without the time. */
+        CHECK_EQ(render("bob", "one two", 39), 1);
+        CHECK_STR(rows, "✓  bob: one two\n");
+}
+
+TEST(lines_fit_whatever_is_said) {
+        static const char *const texts[] = {
+                "a word that is muchlongerthanthewindowiswideandhasnoblankanywhereinit and more",
+                "日本語のとても長い文章はここで折り返される、言葉の間に空白がないので",
+                "e\xcc\x81"
+                "e\xcc\x81"
+                "e\xcc\x81"
+                " combining marks take no room e\xcc\x81",
+                "\x1b[2J \xc2\x9b"
+                "31m \xff\xfe \xe2\x80\xae"
+                "rtl \t\r",
+                "                                                              blanks      ",
+                "",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                for (unsigned columns = 12; columns < 90; columns++) {
+                        size_t n = render("bob", texts[i], columns);
+
+                        if (!rows_fit(n, columns) || strpbrk(rows, "\x1b\r\t"))
+                                printf("# text %zu in %u columns\n", i, columns),
+                                        test_fail(__FILE__, __LINE__, rows);
+                }
+        CHECK_EQ(render("a-name-of-thirty-two-characters-.", "x", 20), 3);
+        CHECK(rows_fit(3, 20));
+}
+
+/* What looks like a line of somebody else's never stands where one would. */
+TEST(lines_cannot_be_forged) {
+        static const char text[] = "hi\n12:00 ✓  alice: one\n                                    "
+                                   "                                  12:00 ✓  alice: two";
+
+        for (unsigned columns = 12; columns < 90; columns++) {
+                render("bob", text, columns);
+                for (const char *row = rows; (row = strchr(row, '\n')) && row[1]; row++)
+                        if (strncmp(row + 1, "   ", 3) != 0)
+                                printf("# in %u columns\n", columns),
+                                        test_fail(__FILE__, __LINE__, rows);
+        }
+}
+
+TEST(marks_follow_states) {
+        CHECK(line_mark_from_state("queued") < line_mark_from_state("stored"));
+        CHECK(line_mark_from_state("delivered") < line_mark_from_state("read"));
+        CHECK_EQ(line_mark_from_state("expired"), MARK_FAILED);
+        CHECK_EQ(line_mark_from_state("received"), MARK_NONE);
+        for (LineMark m = MARK_NONE; m <= MARK_FAILED; m++) {
+                setlocale(LC_CTYPE, "C.UTF-8");
+                CHECK_EQ(text_columns(line_mark_text(m)), LINE_MARK_COLUMNS);
+        }
 }
