@@ -71,6 +71,8 @@ static int may(Room *room, const RoomChange *c, RoomsError *e) {
                 return 1;
         if (roster_code(room->roster) == CODE_OK)
                 return 0;
+        if (roster_code(room->roster) == CODE_NOT_INVITED) /* it is not he who wants in */
+                return rooms_error(e, CODE_NOT_ALLOWED, "%s", roster_reason(room->roster));
         return rooms_error(e, roster_code(room->roster), "%s", roster_reason(room->roster));
 }
 

@@ -192,11 +192,14 @@ const uint8_t *roster_commitment(const Roster *r, uint64_t epoch) {
 }
 
 bool roster_entitled(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t key_epoch) {
-        const RosterMember *m = roster_member(r, account);
+        const RosterMember *m = roster_member(r, account), *final;
 
-        return m && m->member && roster_commitment(r, key_epoch) &&
-                (r->final.history == ROOM_HISTORY_ALL ||
-                        key_epoch >= roster_key_epoch(r, m->since));
+        if (!m || !m->member || !roster_commitment(r, key_epoch))
+                return false;
+        if (r->final.history == ROOM_HISTORY_ALL)
+                return true;
+        final = roster_final_member(r, account);
+        return final && final->member && key_epoch >= roster_key_epoch(r, final->since);
 }
 
 void roster_each_key(const Roster *r, RosterKeyFn fn, void *userdata) {
