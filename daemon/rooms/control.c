@@ -327,8 +327,11 @@ static int own_status(Room *room, const Seen *before) {
                 e = room_set_status(room, ROOM_JOINED);
                 return e < 0 ? e : room_event(room, ROOM_EVENT_JOINED, self->account);
         }
-        if (status == ROOM_JOINED)
-                e = room_set_status(room, self && self->kicked ? ROOM_KICKED : ROOM_LEFT);
+        if (status == ROOM_JOINED) /* the chain that won may not know of him yet */
+                e = room_set_status(room,
+                        self && self->kicked        ? ROOM_KICKED
+                                : self && self->was ? ROOM_LEFT
+                                                    : ROOM_JOINING);
         return e;
 }
 

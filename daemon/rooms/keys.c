@@ -121,8 +121,10 @@ int room_take_wrap(Room *room, Bytes bytes, RoomReason *why) {
                 return e;
         e = room_wrap_open(&w, prekey.secret, commitment, key);
         explicit_bzero(&prekey, sizeof(prekey));
-        if (e < 0)
-                return e == -ENOMEM ? e : TAKEN_BAD;
+        if (e < 0) /* it may be for a key of that number on another device */
+                return e == -ENOMEM ? e
+                                    : room_reason(why, TAKEN_REFUSED, CODE_INVALID_ARGS,
+                                              "it does not open here");
         e = room_key_put(s, room->row.number, w.epoch, key);
         explicit_bzero(key, sizeof(key));
         if (e >= 0)

@@ -192,8 +192,8 @@ uint64_t roster_key_epoch(const Roster *r, uint64_t control_epoch);
 /* NULL: EPOCH is no key epoch. */
 const uint8_t *roster_commitment(const Roster *r, uint64_t epoch);
 
-/* Whether a member may have the key; nobody else may. Where the history is told from the joining on,
- * he has joined with the block that says so, which has a new key. */
+/* Whether a member may have the key; nobody else may. Where the history is told from the joining
+ * on, he has joined with the block that says so, which has a new key. */
 bool roster_entitled(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t key_epoch);
 
 /* Whether a block with these changes must have a new key. */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "crypto/hpke.h"
-#include "rooms/private.h"
+#include "rooms/state.h"
 #include "store/prekey.h"
 #include "util/fs.h"
 #include "wire/mail.h"
@@ -439,11 +439,11 @@ static _unused_ void give(Mate *from, Mate *to) {
 /* Everybody with everybody, until that changes nothing any more. */
 static _unused_ void lab_level(RoomsLab *lab) {
         for (unsigned round = 0; round < 6; round++) {
+                lab_pause(lab);
                 for (unsigned i = 0; i < lab->n; i++)
                         for (unsigned k = 0; k < lab->n; k++)
                                 if (i != k)
                                         give(&lab->mate[i], &lab->mate[k]);
-                lab_pause(lab);
         }
 }
 
