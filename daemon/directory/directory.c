@@ -22,7 +22,7 @@ bool directory_get_time(const Directory *d, usec_t *ret) {
 
 static void announce_to(Directory *d, Session *s);
 
-static Tracker *tracker_of(Directory *d, const Session *s) {
+Tracker *tracker_of(Directory *d, const Session *s) {
         for (size_t i = 0; i < d->n; i++)
                 if (d->trackers[i].session == s)
                         return &d->trackers[i];
@@ -40,6 +40,10 @@ static void tracker_set_connected(Directory *d, Tracker *t, bool connected) {
                 presence_session_back(d, t);
         else
                 presence_session_lost(d, t);
+        if (connected)
+                directory_rooms_session_back(d, t);
+        else
+                directory_rooms_session_lost(d, t);
 }
 
 static void on_session_state(void *userdata, Session *s) {
@@ -96,11 +100,20 @@ static void on_session_mail(void *userdata, Session *s) {
                 d->callbacks->mail_waiting(d->userdata, s);
 }
 
+static void on_session_room(void *userdata, Session *s, const RoomUpdate *u) {
+        Directory *d = userdata;
+        const Tracker *t = tracker_of(d, s);
+
+        if (t)
+                directory_rooms_pushed(d, t, u);
+}
+
 static const SessionCallbacks session_callbacks = {
         .state = on_session_state,
         .presence = on_session_presence,
         .record = on_session_record,
         .mail_waiting = on_session_mail,
+        .room_update = on_session_room,
         .replaced = on_session_replaced,
 };
 
@@ -141,6 +154,7 @@ void directory_stop(Directory *d) {
         for (size_t i = 0; i < d->n; i++)
                 tracker_end(d, &d->trackers[i]);
         presence_expires_now(d);
+        directory_rooms_expire_now(d);
         queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
 }
@@ -319,10 +333,14 @@ static void publish_to(Directory *d, Session *s, Bytes record) {
 
 static void tracker_set_ready(Directory *d, Session *s) {
         Tracker *t = tracker_of(d, s);
+        bool was;
 
         if (!t)
                 return;
+        was = t->ready;
         t->ready = true;
+        if (!was)
+                directory_rooms_ready(d, t);
         if (d->callbacks->tracker_ready)
                 d->callbacks->tracker_ready(d->userdata, s);
 }
@@ -403,7 +421,9 @@ int directory_new(Net *net, const LocalIdentity *self, const DirectoryCallbacks 
                 .grace_at = USEC_INFINITY};
         if (loop_timer_new(net_loop(net), on_query_timer, d, &d->query_timer) < 0 ||
                 loop_timer_new(net_loop(net), on_announce_timer, d, &d->announce) < 0 ||
-                loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0 || lan_new(d) < 0) {
+                loop_timer_new(net_loop(net), on_grace_over, d, &d->grace) < 0 ||
+                loop_timer_new(net_loop(net), on_room_timer, d, &d->room_timer) < 0 ||
+                lan_new(d) < 0) {
                 directory_free(d);
                 return -ENOMEM;
         }
@@ -420,9 +440,11 @@ Directory *directory_free(Directory *d) {
                 session_free(d->trackers[i].session);
         finds_free(d);
         queries_free(d);
+        directory_rooms_free(d);
         lan_free(d);
         loop_timer_free(d->query_timer);
         loop_timer_free(d->grace);
+        loop_timer_free(d->room_timer);
         loop_timer_free(d->announce);
         HASH_ITER (hh, d->watched, w, tmp) {
                 HASH_DEL(d->watched, w);

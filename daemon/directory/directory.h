@@ -11,6 +11,7 @@
 
 #include "session/session.h"
 #include "wire/beacon.h"
+#include "wire/room-directory.h"
 
 /* The answer to a probe, which is gone: G and RECORD are the other end's HELLO, NULL and empty on
  * an error. */
@@ -20,6 +21,15 @@ typedef void (*DirectoryProbedFn)(void *userdata, int error, const Greeting *g, 
 #define DIRECTORY_WATCHED_MAX 10000
 
 typedef struct Directory Directory;
+
+/* About a room that was entered: its newest record, or what has become of one who is in it. */
+typedef struct DirectoryRoomUpdate {
+        const uint8_t *room;
+        const RoomRecord *record; /* NULL: not about that */
+        Bytes outer;
+        const uint8_t *account; /* NULL: not about that */
+        RoomPresence state; /* of the account: entered, left, or offline */
+} DirectoryRoomUpdate;
 
 typedef struct DirectoryCallbacks {
         /* A session came up or went down, has another error, or what was announced over it was
@@ -53,6 +63,15 @@ typedef struct DirectoryCallbacks {
 
         /* ACCOUNT has proved to be at one more address of the LAN. May be NULL. */
         void (*on_lan)(void *userdata, const uint8_t account[static KEY_SIZE]);
+
+        /* Trackers say so; the record has been verified, who is in the room has not: they only say
+         * whom to ask. May be NULL. */
+        void (*room_update)(void *userdata, const DirectoryRoomUpdate *u);
+
+        /* A tracker has refused the record that was announced again after a loss of connection. May
+         * be NULL. */
+        void (*room_refused)(void *userdata, const uint8_t room[static ROOM_ID_SIZE], Code code,
+                const char *text);
 
         /* Somebody is on the LAN now, is not any more, or says something else of himself; or a
          * tracker was heard there. After `presence`, where that has something to tell. */
@@ -200,6 +219,64 @@ int directory_take_presence(Directory *d, const Certificate *c, Bytes presence, 
  * NULL. */
 void directory_learn(
         Directory *d, const Record *record, const PresenceRecord *presence, usec_t now);
+
+/*
+ * Rooms (room.c). What is said of a room is said at every tracker that knows rooms, once it has the
+ * account, and again after each loss of the connection. Rooms that are hidden are told to nobody,
+ * which is for the caller to heed.
+ */
+
+#define DIRECTORY_ROOMS_MAX 1100
+
+/* Of all rooms together: about 100 bytes each. */
+#define DIRECTORY_ROOM_PEOPLE_MAX 100000
+
+/* RECORD, which this account signed, is the room's from now on, also where it says that the room is
+ * deleted. FN (may be NULL) hears once what the first tracker said that could be asked; without
+ * one, what the first says that can be. CODE_ROOM_EXISTS, CODE_NOT_OWNER, CODE_TOO_MANY, … After a
+ * refusal it is not said again. -EBADMSG: not a record of this account; -ENOMEM, -ENOBUFS. */
+int directory_room_publish(Directory *d, Bytes record, DirectoryDoneFn fn, void *userdata);
+
+/* This account is in the room: it is shown there to others while it is online, and hears by
+ * `room_update` who else is. DOOR is that of a private room (wire/room-seal.h), else NULL; another
+ * one, after a new room key, takes its place. -ENOMEM, -ENOBUFS. */
+int directory_room_enter(
+        Directory *d, const uint8_t room[static ROOM_ID_SIZE], const uint8_t *door);
+
+/* It has left, which the others are told; a record that was published is announced no more. */
+void directory_room_leave(Directory *d, const uint8_t room[static ROOM_ID_SIZE]);
+
+/* A tracker says that ACCOUNT is online in a room that was entered, or said so until just before it
+ * was lost. */
+bool directory_room_is_online(const Directory *d, const uint8_t room[static ROOM_ID_SIZE],
+        const uint8_t account[static KEY_SIZE]);
+
+/* RECORD is NULL unless CODE_OK, or CODE_UNKNOWN_ROOM where it proves that the room was deleted.
+ * ONLINE are some of those that are in it, of COUNT. */
+typedef struct DirectoryRoomFound {
+        const RoomRecord *record;
+        Bytes outer;
+        const uint8_t (*online)[KEY_SIZE];
+        size_t n_online;
+        uint64_t count;
+} DirectoryRoomFound;
+
+typedef void (*DirectoryRoomFn)(
+        void *userdata, Code code, const char *text, const DirectoryRoomFound *found);
+
+/* By name, or by id where NAME is NULL. DOOR may be NULL. The answer comes later, once. -ENOTCONN:
+ * no tracker is connected; -EOPNOTSUPP: none of them knows rooms; -EBUSY, -ENOMEM. */
+int directory_room_lookup(Directory *d, const char *name, const uint8_t *room, const uint8_t *door,
+        DirectoryRoomFn fn, void *userdata);
+
+/* Rooms that are published, a page; FN for each, then DONE, as directory_list(). A page may be
+ * short or empty while there are more: only an empty AFTER is the end. WORDS: each is in the name
+ * or in the topic; empty: all. */
+typedef void (*DirectoryRoomEachFn)(
+        void *userdata, const RoomRecord *record, Bytes outer, uint64_t online);
+
+int directory_room_list(Directory *d, Bytes words, Bytes after, unsigned limit,
+        DirectoryRoomEachFn fn, DirectoryListFn done, void *userdata);
 
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);

@@ -7,6 +7,13 @@
 #include "util/backoff.h"
 #include "util/table.h"
 
+/* What a tracker is being told about rooms; one request at a time. */
+typedef enum RoomAsking {
+        ROOMS_IDLE,
+        ROOMS_ENTERING,
+        ROOMS_PUBLISHING,
+} RoomAsking;
+
 typedef struct Tracker {
         EndpointKey address;
         Session *session;
@@ -16,6 +23,9 @@ typedef struct Tracker {
         Backoff refused; /* what was announced */
         usec_t announce_at; /* again; USEC_INFINITY */
         Code refusal; /* of what was announced last; CODE_OK: it was taken, or no answer yet */
+        RoomAsking rooms; /* the request about rooms that is open */
+        uint8_t room[ROOM_ID_SIZE]; /* that it is about, with a record */
+        usec_t rooms_at; /* the next one is not before */
 } Tracker;
 
 /* Who says that somebody is online: a tracker, the answer to a look-up, the LAN. */
@@ -52,11 +62,38 @@ typedef struct Query {
         DirectoryPeerFn peer;
         DirectoryListFn list;
         DirectoryDoneFn done;
+        DirectoryRoomFn room;
+        DirectoryRoomEachFn room_each;
         void *userdata; /* NULL functions: nobody waits any more */
         bool waiting; /* for a session; until `deadline` */
         usec_t deadline;
         struct Query *prev, *next;
 } Query;
+
+/* Who is in a room, as trackers say. */
+typedef struct RoomPerson {
+        uint8_t account[KEY_SIZE];
+        uint32_t said; /* who says so */
+        uint32_t lost; /* of these, who was lost since and has not said it again */
+        UT_hash_handle hh;
+} RoomPerson;
+
+/* A room that was entered or published. */
+typedef struct DirectoryRoom {
+        uint8_t id[ROOM_ID_SIZE];
+        bool entered, has_door;
+        uint8_t door[ROOM_DOOR_SIZE];
+        Buffer record; /* of this account; empty: none */
+        uint32_t to_enter, to_leave, to_publish; /* which trackers are still to be told */
+        uint32_t entering; /* which are being told */
+        DirectoryDoneFn done; /* of who has published */
+        void *userdata;
+        Buffer heard; /* the newest record that trackers have told */
+        RoomPerson *people;
+        usec_t until; /* what lost trackers have said counts; 0: none was lost */
+        bool renewed;
+        UT_hash_handle hh;
+} DirectoryRoom;
 
 /* Somebody who is looked for at trackers and on the LAN. */
 typedef struct Find Find;
@@ -82,6 +119,9 @@ struct Directory {
         Query *queries;
         LoopTimer *query_timer;
         Find *finds;
+        DirectoryRoom *rooms;
+        size_t n_room_people;
+        LoopTimer *room_timer; /* the next `until` of a room, or `rooms_at` of a tracker */
         Lan *lan;
 };
 
@@ -117,3 +157,28 @@ void finds_forget(Directory *d, void *userdata);
 void queries_go_on(Directory *d);
 void watch_go_on(Directory *d);
 void on_query_timer(void *userdata);
+
+/* R is what the session said to the request that Q is for. */
+Query *query_new(Directory *d, void *userdata);
+int query_sent(Query *q, int r);
+void query_free(Query *q);
+void query_refuse(Query *q, Code code, const char *text);
+
+/* Rooms: a tracker has the account, was lost, is back, or says something. */
+void directory_rooms_ready(Directory *d, const Tracker *t);
+void directory_rooms_session_lost(Directory *d, Tracker *t);
+void directory_rooms_session_back(Directory *d, const Tracker *t);
+void directory_rooms_pushed(Directory *d, const Tracker *t, const RoomUpdate *u);
+void on_room_timer(void *userdata);
+void directory_rooms_forget(Directory *d, void *userdata);
+void directory_rooms_expire_now(Directory *d);
+void directory_rooms_free(Directory *d);
+void directory_rooms_arm_timer(Directory *d);
+
+RoomPerson *room_person_find(const DirectoryRoom *x, const uint8_t *account);
+void room_forget_people(Directory *d, DirectoryRoom *x);
+void room_lose_people(Directory *d, DirectoryRoom *x, uint32_t who);
+void room_renew_people(Directory *d, DirectoryRoom *x, uint32_t who);
+void directory_rooms_expire(Directory *d, usec_t now);
+
+Tracker *tracker_of(Directory *d, const Session *s);

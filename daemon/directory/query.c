@@ -6,7 +6,7 @@
 
 #include "directory/private.h"
 
-static Query *query_new(Directory *d, void *userdata) {
+Query *query_new(Directory *d, void *userdata) {
         Query *q = calloc(1, sizeof(*q));
 
         if (!q)
@@ -17,13 +17,13 @@ static Query *query_new(Directory *d, void *userdata) {
         return q;
 }
 
-static void query_free(Query *q) {
+void query_free(Query *q) {
         DL_DELETE(q->directory->queries, q);
         free(q);
 }
 
 /* R is what the session said to the request. */
-static int query_sent(Query *q, int r) {
+int query_sent(Query *q, int r) {
         if (r < 0)
                 query_free(q);
         return r;
@@ -39,11 +39,13 @@ static void query_answer(Query *q, Code code, const char *text, const Record *re
                 copy.lookup(copy.userdata, code, record, outer, presence);
         if (copy.list)
                 copy.list(copy.userdata, code, after);
+        if (copy.room)
+                copy.room(copy.userdata, code, text, NULL);
         if (copy.done)
                 copy.done(copy.userdata, code, text);
 }
 
-static void query_refuse(Query *q, Code code, const char *text) {
+void query_refuse(Query *q, Code code, const char *text) {
         query_answer(q, code, text, NULL, (Bytes){}, NULL, (Bytes){});
 }
 
@@ -56,12 +58,15 @@ void directory_forget(Directory *d, void *userdata) {
         Query *q;
 
         finds_forget(d, userdata);
+        directory_rooms_forget(d, userdata);
         DL_FOREACH (d->queries, q)
                 if (q->userdata == userdata) {
                         q->lookup = NULL;
                         q->peer = NULL;
                         q->list = NULL;
                         q->done = NULL;
+                        q->room = NULL;
+                        q->room_each = NULL;
                 }
 }
 

@@ -21,6 +21,10 @@ enum {
         TABLE_NOTE,
         TABLE_DUE,
         TABLE_USAGE,
+
+        TABLE_ROOM,
+        TABLE_ROOMNAME,
+        TABLE_OWNED,
         _TABLE_MAX,
 };
 

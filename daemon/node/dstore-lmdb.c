@@ -35,6 +35,9 @@ static const char *const TABLES[] = {
         [TABLE_NOTE] = "note",
         [TABLE_DUE] = "due",
         [TABLE_USAGE] = "usage",
+        [TABLE_ROOM] = "room",
+        [TABLE_ROOMNAME] = "roomname",
+        [TABLE_OWNED] = "owned",
         [_TABLE_MAX] = NULL,
 };
 
@@ -75,6 +78,12 @@ static unsigned kind_table(DirectoryKind kind) {
                 return TABLE_USER;
         case DIRECTORY_SEEN:
                 return TABLE_SEEN;
+        case DIRECTORY_ROOM:
+                return TABLE_ROOM;
+        case DIRECTORY_ROOMNAME:
+                return TABLE_ROOMNAME;
+        case DIRECTORY_OWNED:
+                return TABLE_OWNED;
         case DIRECTORY_PRESENCE: /* soft: nothing for a disk */
         case DIRECTORY_MAIL: /* a set */
                 break;

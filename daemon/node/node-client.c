@@ -13,6 +13,7 @@ static void on_client_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
 
 static void on_client_drained(void *userdata) {
         client_drained(userdata);
+        client_rooms_drained(userdata);
 }
 
 static void on_client_closed(void *userdata, int error, const char *text) {
@@ -58,6 +59,15 @@ static void client_request(Client *c, Frame *f) {
                 return;
         case FRAME_WITHDRAW:
                 client_withdraw(c, f);
+                return;
+        case FRAME_ROOM_PUBLISH:
+                client_room_publish(c, f);
+                return;
+        case FRAME_ROOM_LOOKUP:
+                client_room_lookup(c, f);
+                return;
+        case FRAME_ROOM_LIST:
+                client_room_list(c, f);
                 return;
         default:
                 client_error(c, f->request, CODE_NOT_SUPPORTED,
@@ -178,6 +188,7 @@ Client *client_free(Client *c) {
         while (c->requests)
                 client_request_free(c->requests);
         client_unwatch(c);
+        client_leave_rooms(c);
         client_forget_mail(c);
         if (c->person && c->person->client == c) {
                 person_offline(c->person);

@@ -6,7 +6,7 @@
  * (node-hello.c), people in memory (node-person.c), presence and last-seen (node-presence.c),
  * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c),
  * LIST_PEERS (node-list.c), what a recipient of mail asks (node-mail.c), what a sender asks
- * (node-mail-deposit.c), and what is charged to addresses (node-prefix.c).
+ * (node-mail-deposit.c), rooms (node-room.h), and what is charged to addresses (node-prefix.c).
  */
 
 #include <utlist.h>
@@ -18,6 +18,7 @@
 #include "util/table.h"
 #include "wire/hello.h"
 #include "wire/mailbox.h"
+#include "wire/room-directory.h"
 #include "wire/tracker.h"
 
 /* Of one session. Over FRAMES or BYTES it is not read until it has room again; what it asks beyond
@@ -69,7 +70,20 @@ _Static_assert(MAIL_LIFETIME_MAX + MAIL_AHEAD < DSTORE_TOMBSTONE_TIME, "nothing 
 /* After a start, for so many heartbeats, who is not back yet does not count as offline. */
 #define SETTLE_HEARTBEATS 3
 
+/* Rooms that a session has entered, and all of them together: a seat is about 300 bytes, a room
+ * that somebody has entered about 400. */
+#define CLIENT_ROOMS_MAX 1000
+#define NODE_SEATS_MAX (1024 * 1024)
+
+/* Rooms that an account has published here and that still hold: 4 KB on disk. */
+#define OWNED_ROOMS_MAX 100
+
+/* Whose session has ended may be back within this, and nobody hears of it. */
+#define SEAT_HOLD (2 * USEC_PER_SEC)
+
 typedef struct Person Person;
+typedef struct Room Room;
+typedef struct Seat Seat;
 typedef struct Client Client;
 typedef struct ClientRequest ClientRequest;
 typedef struct Watcher Watcher;
@@ -115,6 +129,14 @@ struct Node {
         uint64_t online_serial;
 
         Prefix *prefixes;
+
+        Room *rooms; /* that somebody has entered */
+        Seat *seats;
+        size_t n_seats;
+        Room *rooms_due; /* with something to push */
+        Room *rooms_held; /* which change too often, in the order of their times */
+        Seat *leaving; /* whose session has ended, in the order of their times */
+        LoopTimer *room_timer;
 
         const NodeCallbacks *callbacks; /* NULL: nobody hears */
         void *userdata;
@@ -177,6 +199,9 @@ struct Client {
         Watcher *pushes;
         bool is_pushing;
         Client *pushing_prev, *pushing_next;
+        Seat *seats;
+        unsigned n_seats;
+        bool rooms_behind; /* some of them have not been told all: when the output has drained */
         usec_t mail_told; /* the last MAIL_WAITING */
         usec_t mail_due; /* the next one; 0: none */
         Client *mailing_prev, *mailing_next;
@@ -292,6 +317,7 @@ void client_refresh(Client *c); /* with the record of its HELLO */
 typedef enum Charge {
         CHARGE_CLAIM,
         CHARGE_MAIL,
+        CHARGE_ROOM,
         _CHARGE_MAX,
 } Charge;
 
@@ -320,3 +346,16 @@ void node_count_mail(Node *n);
 void client_deposit(Client *c, Frame *f);
 void client_mail_status(Client *c, Frame *f);
 void client_withdraw(Client *c, Frame *f);
+
+/* Rooms */
+void client_room_publish(Client *c, Frame *f);
+void client_room_lookup(Client *c, Frame *f);
+void client_room_list(Client *c, Frame *f);
+void client_leave_rooms(Client *c); /* it ends */
+void client_rooms_drained(Client *c);
+void node_push_rooms(Node *n);
+void node_on_room_timer(Node *n);
+void node_rooms_free(Node *n);
+
+/* As node_record_read(). */
+int node_room_read(Node *n, int error, Bytes blob, RoomRecord *ret);

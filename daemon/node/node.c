@@ -4,6 +4,7 @@
 
 static void on_push(void *userdata) {
         node_push(userdata);
+        node_push_rooms(userdata);
 }
 
 static void on_hold(void *userdata) {
@@ -29,6 +30,10 @@ static void on_mail_expire(void *userdata) {
         node_expire_mail(userdata);
 }
 
+static void on_room_timer(void *userdata) {
+        node_on_room_timer(userdata);
+}
+
 int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limits, Node **ret) {
         Node *n = calloc(1, sizeof(*n));
         int r;
@@ -52,6 +57,8 @@ int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limi
                 r = loop_timer_new(n->loop, on_mail_tell, n, &n->mail_tell);
         if (r >= 0)
                 r = loop_timer_new(n->loop, on_mail_expire, n, &n->mail_expire);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_room_timer, n, &n->room_timer);
         if (r < 0) {
                 node_free(n);
                 return r;
@@ -71,6 +78,7 @@ Node *node_free(Node *n) {
         if (n->hold)
                 node_push_held(n, true);
         node_save_seen(n, true);
+        node_rooms_free(n);
         node_prefixes_free(n);
         loop_defer_free(n->push);
         loop_timer_free(n->hold);
@@ -78,6 +86,7 @@ Node *node_free(Node *n) {
         loop_timer_free(n->save);
         loop_timer_free(n->mail_tell);
         loop_timer_free(n->mail_expire);
+        loop_timer_free(n->room_timer);
         n->store->ops->forget(n->store, n);
         tls_identity_free(n->tls);
         free(n->online);
@@ -108,6 +117,13 @@ void node_write_told(Node *n, int error, bool kept) {
 
 int node_record_read(Node *n, int error, Bytes blob, Record *ret) {
         if (error >= 0 && blob.size > 0 && record_parse(blob, ret) < 0)
+                error = -EUCLEAN;
+        node_store_told(n, NODE_STORE_READ, error);
+        return error < 0 ? error : blob.size > 0;
+}
+
+int node_room_read(Node *n, int error, Bytes blob, RoomRecord *ret) {
+        if (error >= 0 && blob.size > 0 && room_record_parse(blob, ret) < 0)
                 error = -EUCLEAN;
         node_store_told(n, NODE_STORE_READ, error);
         return error < 0 ? error : blob.size > 0;

@@ -67,6 +67,8 @@ typedef struct NodeStats {
         unsigned online; /* accounts with presence */
         uint64_t registrations; /* new names since the start */
         uint64_t mail_items, mail_bytes; /* in all mailboxes */
+        unsigned rooms; /* in which somebody is online */
+        uint64_t new_rooms; /* published since the start, that were not known */
 } NodeStats;
 
 const NodeStats *node_stats(const Node *n);

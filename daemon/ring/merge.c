@@ -96,6 +96,61 @@ int merge_seen(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         return 0;
 }
 
+/* 1 when both are there, 0 when only NEW is. */
+static int peek_rooms(
+        Bytes old, Bytes new, uint64_t now, RoomRecord *ret_old, RoomRecord *ret_new) {
+        if (room_record_parse(new, ret_new) < 0 || room_record_is_ahead(ret_new, now))
+                return -EBADMSG;
+        if (old.size == 0)
+                return 0;
+        return room_record_parse(old, ret_old) < 0 ? -EUCLEAN : 1;
+}
+
+int merge_room(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        RoomRecord a, b;
+        int r, c;
+
+        r = peek_rooms(old, new, now, &a, &b);
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                *ret = MERGE_STORED;
+                return 0;
+        }
+        if (memcmp(a.room, b.room, ROOM_ID_SIZE) != 0)
+                return -EUCLEAN;
+        c = room_record_compare(&b, new, &a, old);
+        *ret = c == 0                                            ? MERGE_SAME
+                : c > 0 || (a.expires <= now && b.expires > now) ? MERGE_STORED
+                                                                 : MERGE_STALE;
+        return 0;
+}
+
+int merge_roomname(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        RoomRecord a, b;
+        int r;
+
+        r = peek_rooms(old, new, now, &a, &b);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                *ret = MERGE_STORED;
+        else if (memcmp(a.room, b.room, ROOM_ID_SIZE) == 0)
+                *ret = room_record_compare(&b, new, &a, old) > 0 ? MERGE_STORED : MERGE_SAME;
+        else
+                *ret = a.deleted || a.expires <= now ? MERGE_STORED : MERGE_STALE;
+        return 0;
+}
+
+int merge_owned(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        if (new.size < OWNED_HEAD_SIZE || (new.size - OWNED_HEAD_SIZE) % OWNED_ENTRY_SIZE != 0)
+                return -EBADMSG;
+        if (old.size > 0 && old.size < OWNED_HEAD_SIZE)
+                return -EUCLEAN;
+        *ret = get_u64(new) == (old.size > 0 ? get_u64(old) : 0) + 1 ? MERGE_STORED : MERGE_STALE;
+        return 0;
+}
+
 static void directory_key(
         DirectoryKind kind, const void *p, size_t n, uint8_t ret[static SHA256_SIZE]) {
         uint8_t letter = (uint8_t)kind;
@@ -114,4 +169,12 @@ void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]) {
 void directory_key_account(DirectoryKind kind, const uint8_t account[static KEY_SIZE],
         uint8_t ret[static SHA256_SIZE]) {
         directory_key(kind, account, KEY_SIZE, ret);
+}
+
+void directory_key_room(const uint8_t room[static ROOM_ID_SIZE], uint8_t ret[static SHA256_SIZE]) {
+        directory_key(DIRECTORY_ROOM, room, ROOM_ID_SIZE, ret);
+}
+
+void directory_key_roomname(const char *name, uint8_t ret[static SHA256_SIZE]) {
+        directory_key(DIRECTORY_ROOMNAME, name, strlen(name), ret);
 }

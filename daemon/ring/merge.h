@@ -11,9 +11,13 @@
  *
  * Merging orders blobs, it does not verify them: whoever takes a blob in from outside decodes it
  * first, with its signatures, and checks that it belongs under its key.
+ *
+ * Blobs of ROOM and ROOMNAME are room records as they were signed. OWNED is a count of this node
+ * for its limits, and no replica's business: a big-endian u64 that each version has one higher, and
+ * for each room its id and when its record ends (u64, µs).
  */
 
-#include "wire/identity.h"
+#include "wire/room.h"
 
 typedef enum DirectoryKind {
         DIRECTORY_NAME = 'n', /* name -> the record that claims it */
@@ -21,6 +25,9 @@ typedef enum DirectoryKind {
         DIRECTORY_PRESENCE = 'p', /* account -> where it is; soft */
         DIRECTORY_SEEN = 's', /* account -> when it was last online */
         DIRECTORY_MAIL = 'm', /* account -> what waits for it: a set, which nothing joins */
+        DIRECTORY_ROOM = 'r', /* room -> its newest record */
+        DIRECTORY_ROOMNAME = 'o', /* name -> the record of the room that claims it */
+        DIRECTORY_OWNED = 'w', /* account -> the rooms that it has published here */
 } DirectoryKind;
 
 typedef enum MergeResult {
@@ -46,6 +53,28 @@ int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 /* The later one. */
 int merge_seen(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
+/* As record_is_ahead(): seq counts in ms there too. */
+static inline bool room_record_is_ahead(const RoomRecord *rec, uint64_t realtime) {
+        return rec->seq > (realtime + RECORD_AHEAD_MAX) / USEC_PER_MSEC ||
+                rec->issued > realtime + RECORD_AHEAD_MAX;
+}
+
+/* The higher record of room_record_compare(), so that what is deleted stays so, until the record
+ * that holds has expired. */
+int merge_room(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* First come, first served, as merge_name(): a claim holds against other rooms until its record
+ * expires or says that the room is deleted. */
+int merge_roomname(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* The next version; any other is STALE, and whoever made it begins again. */
+int merge_owned(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+#define OWNED_HEAD_SIZE 8
+#define OWNED_ENTRY_SIZE (ROOM_ID_SIZE + 8)
+
 void directory_key_name(const char *name, uint8_t ret[static SHA256_SIZE]);
 void directory_key_account(DirectoryKind kind, const uint8_t account[static KEY_SIZE],
         uint8_t ret[static SHA256_SIZE]);
+void directory_key_room(const uint8_t room[static ROOM_ID_SIZE], uint8_t ret[static SHA256_SIZE]);
+void directory_key_roomname(const char *name, uint8_t ret[static SHA256_SIZE]);

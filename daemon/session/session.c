@@ -281,6 +281,27 @@ int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *us
         return r < 0 ? r : request_send(s, withdraw_encode(conn_output(s->conn), id, w));
 }
 
+int session_room_publish(Session *s, const RoomPublish *p, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, room_publish_encode(conn_output(s->conn), id, p));
+}
+
+int session_room_lookup(Session *s, const RoomLookup *l, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, room_lookup_encode(conn_output(s->conn), id, l));
+}
+
+int session_room_list(Session *s, const RoomList *l, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, room_list_encode(conn_output(s->conn), id, l));
+}
+
 void session_forget(Session *s, void *userdata) {
         Request *q;
 
@@ -398,6 +419,18 @@ static int take_bye(Session *s, Frame *f) {
         return 0;
 }
 
+static int take_room_update(Session *s, Frame *f) {
+        RoomUpdate u;
+        int r;
+
+        if (s->phase != PHASE_READY)
+                return -EPROTO;
+        r = room_update_decode(f, &u);
+        if (r >= 0 && s->callbacks->room_update)
+                s->callbacks->room_update(s->userdata, s, &u);
+        return r;
+}
+
 static int take_push(Session *s, Frame *f) {
         PresencePush p;
         uint64_t items;
@@ -453,6 +486,8 @@ static int on_frame(void *userdata, Frame *f) {
         case FRAME_MAIL_WAITING:
         case FRAME_SESSION_REPLACED:
                 return take_push(s, f);
+        case FRAME_ROOM_UPDATE:
+                return take_room_update(s, f);
         default:
                 return f->type >= FRAME_IGNORABLE ? 0 : -EPROTO;
         }

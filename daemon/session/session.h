@@ -10,6 +10,7 @@
 #include "net/greeting.h"
 #include "util/endpoint-key.h"
 #include "wire/mailbox.h"
+#include "wire/room-directory.h"
 
 typedef enum SessionState {
         SESSION_CONNECTING,
@@ -31,6 +32,9 @@ typedef struct SessionCallbacks {
 
         /* There is mail to COLLECT. May be NULL. */
         void (*mail_waiting)(void *userdata, Session *s);
+
+        /* Of a room that was entered; not verified. May be NULL. */
+        void (*room_update)(void *userdata, Session *s, const RoomUpdate *u);
 
         /* RECORD shows that another device is active now; not verified. */
         void (*replaced)(void *userdata, Session *s, Bytes record);
@@ -90,6 +94,9 @@ int session_collect(Session *s, const Collect *c, SessionAnswerFn fn, void *user
 int session_collected(Session *s, const Collected *c, SessionAnswerFn fn, void *userdata);
 int session_mail_status(Session *s, const MailStatus *m, SessionAnswerFn fn, void *userdata);
 int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *userdata);
+int session_room_publish(Session *s, const RoomPublish *p, SessionAnswerFn fn, void *userdata);
+int session_room_lookup(Session *s, const RoomLookup *l, SessionAnswerFn fn, void *userdata);
+int session_room_list(Session *s, const RoomList *l, SessionAnswerFn fn, void *userdata);
 
 /* Answers for USERDATA will not be called any more. */
 void session_forget(Session *s, void *userdata);
