@@ -17,7 +17,7 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-int signal_subscribe(Chatc *c, const char *member, SignalHandler *h) {
+static int subscribe(Chatc *c, const char *interface, const char *member, SignalHandler *h) {
         int r;
 
         r = bus_open(c);
@@ -25,8 +25,16 @@ int signal_subscribe(Chatc *c, const char *member, SignalHandler *h) {
                 return r;
         c->listening = true;
         r = sd_bus_match_signal(
-                c->bus, &h->slot, BUS_NAME, BUS_PATH, BUS_NAME, member, on_signal, h);
+                c->bus, &h->slot, BUS_NAME, BUS_PATH, interface, member, on_signal, h);
         return r < 0 ? bus_lost(r) : 0;
+}
+
+int signal_subscribe(Chatc *c, const char *member, SignalHandler *h) {
+        return subscribe(c, BUS_NAME, member, h);
+}
+
+int signal_subscribe_properties(Chatc *c, SignalHandler *h) {
+        return subscribe(c, "org.freedesktop.DBus.Properties", "PropertiesChanged", h);
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {

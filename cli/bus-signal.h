@@ -19,6 +19,9 @@ typedef struct SignalHandler {
 /* MEMBER NULL: every signal there is. */
 int signal_subscribe(Chatc *c, const char *member, SignalHandler *h);
 
+/* The same for its properties; ARGS are those of PropertiesChanged. */
+int signal_subscribe_properties(Chatc *c, SignalHandler *h);
+
 /* The same for the daemon coming and going: one boolean argument, true when it is there. */
 int signal_subscribe_owner(Chatc *c, SignalHandler *h);
 

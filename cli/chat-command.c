@@ -82,6 +82,8 @@ static void show_users(Chat *chat, const Value *answer) {
         for (size_t i = 0; answer && answer->type == VALUE_LIST && i < answer->n_items; i++) {
                 const Value *user = answer->items[i];
 
+                if (value_get(user, "more"))
+                        fputs("\n…", f);
                 if (value_get(user, "more") || (!chat->room && user != chat_find(chat, answer)))
                         continue;
                 print_user(f, user, first);

@@ -5,8 +5,8 @@
  * shown comes from ListEvents, from a cursor that was taken before the first page of messages, so
  * that nothing is left out or shown twice, over restarts of the service as well.
  *
- * Messages of one's own that another program sent are in no event when they are sent; the first
- * change of their state leads to them.
+ * Messages of one's own that another program sent are in no event when they are sent; that there is
+ * more in the outbox, or a change of their state, leads to them.
  */
 
 #include "cli/chat.h"
@@ -60,9 +60,8 @@ static void take_page(Chat *chat, const Value *page) {
                         take_message(chat, page->items[i]);
 }
 
-static Call page_call(const Chat *chat) {
-        return (Call){"ListMessages", {chat->with}, {{"limit", .number = MESSAGES_MAX}},
-                .attached = true};
+static Call page_call(const Chat *chat, uint32_t limit) {
+        return (Call){"ListMessages", {chat->with}, {{"limit", .number = limit}}, .attached = true};
 }
 
 /* What is not on the page is too old to be shown, and not looked for again. */
@@ -344,6 +343,14 @@ static void on_signal(const Value *args, void *userdata) {
                 take_typing(chat, args, details);
 }
 
+/* (interface, {name: value}, names) */
+static void on_properties_changed(const Value *args, void *userdata) {
+        Chat *chat = userdata;
+
+        if (args->n_items >= 2 && value_get(args->items[1], "Queued"))
+                chat->refresh = true;
+}
+
 static void on_owner_changed(const Value *args, void *userdata) {
         Chat *chat = userdata;
 
@@ -352,6 +359,7 @@ static void on_owner_changed(const Value *args, void *userdata) {
         if (chat->present) {
                 chat->fetch = true;
                 chat->resolve = true;
+                chat->refresh = chat->mode == CHAT_TERMINAL;
                 if (chat->told_gone)
                         show_note(chat, "p2pchatd is back");
                 chat->told_gone = false;
@@ -380,7 +388,7 @@ void chat_pump(Chat *chat, usec_t *ret_deadline) {
                         *ret_deadline = chat->retry_at;
         }
         if (chat->refresh && !chat->messages.slot) {
-                const Call page = page_call(chat);
+                const Call page = page_call(chat, MESSAGES_MAX);
 
                 chat->refresh = false;
                 call_begin(chat->c, &page, &chat->messages);
@@ -431,17 +439,47 @@ static int find_end(Chat *chat) {
         return 0;
 }
 
+typedef struct Unread {
+        const Chat *chat;
+        uint64_t n;
+} Unread;
+
+static int on_conversation(Chatc *c, const Value *conversation, void *userdata) {
+        Unread *u = userdata;
+        const char *with = u->chat->with;
+
+        if (strcasecmp(value_string(conversation, "with"), with) != 0 &&
+                (with[0] != '@' ||
+                        strcasecmp(value_string(conversation, "account"), with + 1) != 0))
+                return 0;
+        u->n = value_number(conversation, "unread");
+        return 1;
+}
+
+/* What is marked as read is to have been shown, however much it is. */
+static uint64_t count_unread(Chat *chat) {
+        Unread u = {.chat = chat};
+
+        (void)call_list(chat->c, &(Call){.method = "ListConversations", .quiet = true}, "with",
+                on_conversation, &u);
+        return u.n;
+}
+
 static int subscribe(Chat *chat) {
         int r;
 
         chat->signals = (SignalHandler){.fn = on_signal, .userdata = chat};
         chat->owner = (SignalHandler){.fn = on_owner_changed, .userdata = chat};
+        chat->properties = (SignalHandler){.fn = on_properties_changed, .userdata = chat};
         r = signal_subscribe(chat->c, NULL, &chat->signals);
+        if (r == 0 && chat->mode == CHAT_TERMINAL)
+                r = signal_subscribe_properties(chat->c, &chat->properties);
         return r > 0 ? r : signal_subscribe_owner(chat->c, &chat->owner);
 }
 
 int chat_start(Chat *chat, Value **ret_page) {
-        Call page = page_call(chat);
+        uint64_t unread = 0;
+        Call page;
         int r;
 
         chat->events = (AsyncCall){.fn = on_events, .userdata = chat};
@@ -466,9 +504,13 @@ int chat_start(Chat *chat, Value **ret_page) {
                 r = subscribe(chat);
         if (r == 0)
                 r = find_end(chat);
+        if (r > 0)
+                return r;
+        if (chat->mode == CHAT_TERMINAL)
+                unread = count_unread(chat);
+        page = page_call(chat, (uint32_t)CLAMP(unread, (uint64_t)MESSAGES_MAX, UINT64_C(1000)));
         page.attached = false;
-        if (r == 0)
-                r = call_value(chat->c, &page, ret_page);
+        r = call_value(chat->c, &page, ret_page);
         if (r > 0)
                 return r;
         chat->present = chat->fetch = chat->resolve = true;
@@ -482,6 +524,7 @@ void chat_show_page(Chat *chat, const Value *page) {
 void chat_done(Chat *chat) {
         signal_done(&chat->signals);
         signal_done(&chat->owner);
+        signal_done(&chat->properties);
         call_abandon(&chat->events);
         call_abandon(&chat->messages);
         call_abandon(&chat->who);

@@ -42,7 +42,11 @@ static struct {
         bool entering, entered; /* it is being handled; it was */
         bool prompt_due; /* a search had its own prompt when this one changed */
         bool interrupted; /* the last key was Ctrl-C */
+        bool dumb; /* the terminal */
+        bool focus_left; /* by the last key */
+        bool focused; /* as far as the terminal tells */
         char *prompt;
+        char *prompt_text; /* what it says, where there is room for it */
         char *edited; /* as the handler was told last */
         int rows, columns;
         size_t above; /* rows from the top of the window to the line being edited, at least */
@@ -260,16 +264,16 @@ static void show_prompt(void) {
         fflush(rl_outstream);
 }
 
-void screen_prompt(const char *text) {
+static void make_prompt(void) {
         _cleanup_(freep) char *prompt = NULL;
         size_t size;
         FILE *f = open_memstream(&prompt, &size);
 
         if (!f)
                 return;
-        if (text_columns(text) + 3 <= (size_t)screen.columns / 2) {
+        if (text_columns(screen.prompt_text) + 3 <= (size_t)screen.columns / 2) {
                 fputc('[', f);
-                print_safe(f, text, NULL);
+                print_safe(f, screen.prompt_text, NULL);
                 fputs("] ", f);
         } else
                 fputs("> ", f);
@@ -279,6 +283,16 @@ void screen_prompt(const char *text) {
         screen.prompt = TAKE_PTR(prompt);
         if (screen.open)
                 show_prompt();
+}
+
+void screen_prompt(const char *text) {
+        char *copy = strdup(text);
+
+        if (!copy)
+                return;
+        free(screen.prompt_text);
+        screen.prompt_text = copy;
+        make_prompt();
 }
 
 /* The line being edited */
@@ -312,6 +326,31 @@ static int on_enter(int count, int key) {
 static int on_clear_screen(int count, int key) {
         repaint();
         return 0;
+}
+
+static void tell_focused(bool focused) {
+        if (focused == screen.focused)
+                return;
+        screen.focused = focused;
+        screen.handler->focused(screen.userdata, focused);
+}
+
+static int on_focus_in(int count, int key) {
+        tell_focused(true);
+        return 0;
+}
+
+static int on_focus_out(int count, int key) {
+        tell_focused(false);
+        screen.focus_left = true;
+        return 0;
+}
+
+/* xterm and most others say when the window gets and loses the focus, if they are asked. */
+static void ask_focus(bool on) {
+        if (!screen.dumb)
+                fputs(on ? "\033[?1004h" : "\033[?1004l", rl_outstream);
+        fflush(rl_outstream);
 }
 
 /* Controls cannot be seen while they are edited, and some terminals obey those above 127. */
@@ -369,11 +408,14 @@ void screen_input(void) {
 
         screen.interrupted = screen.entered = false;
         do {
+                screen.focus_left = false;
                 rl_callback_read_char();
                 screen.drawn = true;
                 /* What follows a line that ends the conversation is for whoever reads then. */
         } while (!screen.entered && ioctl(STDIN_FILENO, FIONREAD, &left) == 0 && left > 0);
         settle();
+        if (!screen.focus_left && !RL_ISSTATE(RL_STATE_MOREINPUT))
+                tell_focused(true);
         if (screen.prompt_due)
                 show_prompt();
         tell_edited();
@@ -423,6 +465,8 @@ static void bind_keys(void) {
                 rl_bind_key_in_map('\n', on_enter, maps[i]);
                 rl_bind_key_in_map('L' & 0x1f, on_clear_screen, maps[i]);
                 rl_bind_keyseq_in_map("\033[200~", on_paste, maps[i]);
+                rl_bind_keyseq_in_map("\033[I", on_focus_in, maps[i]);
+                rl_bind_keyseq_in_map("\033[O", on_focus_out, maps[i]);
         }
 }
 
@@ -434,11 +478,15 @@ static void settle_locale(void) {
 
 int screen_open(
         Chatc *c, const ScreenHandler *handler, void *userdata, const char *const *commands) {
+        const char *term = getenv("TERM");
+
         settle_locale();
         screen.c = c;
         screen.handler = handler;
         screen.userdata = userdata;
         screen.commands = commands;
+        screen.focused = true;
+        screen.dumb = !term || streq(term, "dumb");
 
         rl_readline_name = "chatc";
         rl_instream = stdin;
@@ -458,6 +506,7 @@ int screen_open(
         if (!screen.prompt)
                 screen_prompt("");
         rl_callback_handler_install(screen.prompt ?: "> ", on_line);
+        ask_focus(true);
         screen.open = screen.drawn = true;
         return 0;
 }
@@ -467,12 +516,14 @@ void screen_close(void) {
                 return;
         take_away();
         screen.open = false;
+        ask_focus(false);
         rl_callback_handler_remove();
         fflush(rl_outstream);
         rl_clear_history();
         while (screen.n_kept > 0)
                 kept_drop_first();
         screen.prompt = mfree(screen.prompt);
+        screen.prompt_text = mfree(screen.prompt_text);
         screen.edited = mfree(screen.edited);
 }
 
@@ -504,6 +555,9 @@ void screen_interrupt(void) {
 
 void screen_resize(void) {
         rl_reset_screen_size();
+        measure();
+        if (screen.prompt_text)
+                make_prompt();
         repaint();
         fflush(rl_outstream);
 }
@@ -513,11 +567,13 @@ void screen_suspend(void) {
         struct sigaction old;
 
         take_away();
+        ask_focus(false);
         rl_deprep_terminal();
         fflush(rl_outstream);
         sigaction(SIGTSTP, &(struct sigaction){.sa_handler = SIG_DFL}, &old);
         raise(SIGTSTP);
         sigaction(SIGTSTP, &old, NULL);
         rl_prep_terminal(1);
+        ask_focus(true);
         screen_resize();
 }

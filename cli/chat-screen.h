@@ -18,6 +18,9 @@ typedef struct ScreenHandler {
         /* What is being written has changed. */
         void (*edited)(void *userdata, const char *text);
 
+        /* Whether the user looks at it, where the terminal tells; any key says so as well. */
+        void (*focused)(void *userdata, bool focused);
+
         /* Ctrl-D, Ctrl-C twice, or there is no terminal any more. */
         void (*ended)(void *userdata);
 } ScreenHandler;

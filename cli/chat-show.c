@@ -39,18 +39,32 @@ static void note(const Chat *chat, usec_t time, const char *text) {
         }
 }
 
-void show_note(const Chat *chat, const char *format, ...) {
+static void note_format(const Chat *chat, usec_t time, const char *format, va_list ap) {
         _cleanup_(freep) char *text = NULL;
-        va_list ap;
-        int r;
 
-        va_start(ap, format);
-        r = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (r < 0)
+        if (vasprintf(&text, format, ap) < 0)
                 text = NULL;
         else
-                note(chat, now(), text);
+                note(chat, time, text);
+}
+
+void show_note(const Chat *chat, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        note_format(chat, now(), format, ap);
+        va_end(ap);
+}
+
+/* At the time of an event, which may have come later. */
+static _printf_(3, 4) void note_event(
+        const Chat *chat, const Value *event, const char *format, ...) {
+        uint64_t time = value_number(event, "time");
+        va_list ap;
+
+        va_start(ap, format);
+        note_format(chat, time > 0 ? time : now(), format, ap);
+        va_end(ap);
 }
 
 /* Messages */
@@ -173,30 +187,39 @@ void show_state(Chat *chat, const char *id, const Value *event) {
 
 static void screen_room(Chat *chat, const Value *event) {
         static const struct {
-                const char *change, *named, *unnamed;
+                const char *change, *somebody, *self, *nobody;
         } table[] = {
-                {"joined", "joined", "you joined"},
-                {"left", "left", "you left"},
-                {"invited", "was invited", "you were invited"},
-                {"kicked", "was removed", "you were removed"},
-                {"role", "has another role", "a role has changed"},
-                {"online", "is online", "the room is online"},
-                {"offline", "is offline", "the room is offline"},
-                {"deleted", "deleted the room", "the room was deleted"},
-                {"topic", "changed the topic", "the topic was changed"},
-                {"created", "made the room", "the room was made"},
-                {"replaced", "writes from another device now", "a device was replaced"},
+                {"created", "made the room", "you made the room", "the room was made"},
+                {"joined", "joined", "you joined", "somebody joined"},
+                {"left", "left", "you left", "somebody left"},
+                {"invited", "was invited", "you were invited", "somebody was invited"},
+                {"kicked", "was removed", "you were removed", "somebody was removed"},
+                {"role", "has another role", "you have another role", "a role has changed"},
+                {"topic", "changed the topic", "you changed the topic", "the topic was changed"},
+                {"deleted", "deleted the room", "you deleted the room", "the room was deleted"},
+                {"online", "is online", "you are online", "the room is online"},
+                {"offline", "is offline", "you are offline", "the room is offline"},
+                {"replaced", "uses another device now", "you use another device now",
+                        "somebody uses another device now"},
                 {"fork", "has signed two histories, and is not heard from there on",
-                        "somebody has signed two histories"},
+                        "two histories are signed by you", "somebody has signed two histories"},
         };
         const char *change = value_string(event, "change"), *name = value_string(event, "name");
         const char *detail = first_of(value_string(event, "topic"), value_string(event, "role"));
+        bool self = streq(value_string(event, "account"), chat->own_account);
 
         detail = first_of(detail, value_string(event, "reason"));
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                if (streq(change, table[i].change))
-                        change = *name ? table[i].named : table[i].unnamed;
-        show_note(chat, "%s%s%s%s%s", name, *name ? " " : "", change, *detail ? ": " : "", detail);
+                if (streq(change, table[i].change)) {
+                        change = self ? table[i].self : table[i].somebody;
+                        if (!self && *name == '\0')
+                                change = table[i].nobody;
+                        break;
+                }
+        if (self)
+                name = "";
+        note_event(chat, event, "%s%s%s%s%s", name, *name ? " " : "", change, *detail ? ": " : "",
+                detail);
 }
 
 /* As `watch` says it, without its time and colours. */

@@ -148,7 +148,7 @@ void chat_talk_pump(Chat *chat, usec_t *deadline) {
                 else
                         *deadline = MIN(*deadline, chat->send_at);
         }
-        if (chat->unread[0] && !chat->read.slot && chat->present)
+        if (chat->unread[0] && !chat->unattended && !chat->read.slot && chat->present)
                 mark_read(chat);
         /* What was taken back while the service was told that it begins. */
         if (chat->wrote && !chat->writes && !chat->type.slot && chat->present)

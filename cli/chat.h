@@ -65,7 +65,7 @@ struct Chat {
         bool resolve; /* who WITH is may have become known */
         usec_t retry_at;
         AsyncCall events, messages, who;
-        SignalHandler signals, owner;
+        SignalHandler signals, properties, owner;
         char (*seen)[UUID_TEXT_SIZE];
         size_t n_seen; /* ever */
         char unknown[UNKNOWN_MAX][UUID_TEXT_SIZE]; /* of one's own, looked for */
@@ -79,6 +79,7 @@ struct Chat {
         int failed; /* of CHAT_PLAIN: the exit status */
 
         /* What was read */
+        bool unattended; /* nobody looks */
         char unread[UUID_TEXT_SIZE]; /* the newest that was shown and is not marked; "": none */
         char reading[UUID_TEXT_SIZE];
         AsyncCall read;

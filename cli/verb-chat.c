@@ -123,13 +123,19 @@ static void edited(void *userdata, const char *text) {
         chat_edited(userdata, text);
 }
 
+static void focused(void *userdata, bool is) {
+        Chat *chat = userdata;
+
+        chat->unattended = !is;
+}
+
 static void ended(void *userdata) {
         Chat *chat = userdata;
 
         chat->leave = true;
 }
 
-static const ScreenHandler screen_handler = {entered, edited, ended};
+static const ScreenHandler screen_handler = {entered, edited, focused, ended};
 
 static int sleep_unless_called(Chat *chat, int fd, usec_t deadline, BusWake *ret) {
         sigset_t all, before;

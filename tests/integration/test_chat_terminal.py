@@ -148,6 +148,47 @@ def test_who_is_writing(alice, bob, open_chat):
     mine.press("C-c")
     bob.wait_signal("TypingChanged", lambda who, on, _: not on, since=since)
     assert [e.args[1] for e in bob.signals("TypingChanged", since=since)] == [True, False]
+    mine.type("going")
+    theirs.see_last("[alice is writing]")
+    os.kill(mine.foreground(), signal.SIGTERM)
+    theirs.see_last("[alice]")
+
+
+def test_what_was_said_elsewhere(alice, bob, open_chat):
+    """More than a page is unread, and another program of one's own speaks too."""
+    alice.exchange(bob)
+    bob.wait_delivered("alice", [bob.send("alice", f"number {n};") for n in range(70)])
+    mine = open_chat(alice, "bob")
+    mine.see("number 69;")
+    assert [len(said(mine, f"number {n};")) for n in range(70)] == [1] * 70
+    wait_until(lambda: alice.list("ListConversations")[0]["unread"] == 0, what="all were read")
+    bob.kill()
+    mine.see_last("[bob, offline]")
+    assert alice.chatc("--quiet", "send", "bob", "from another window").rc == 0
+    wait_marked(mine, "from another window", "·")
+    assert len(said(mine, "number 69;")) == 1
+
+
+def test_who_does_not_look_has_not_read(alice, bob, open_chat):
+    alice.exchange(bob)
+    mine = open_chat(alice, "bob")
+    bob.send("alice", "one")
+    wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was on the screen")
+    mine.type("\x1b[O")                         # as a terminal says that the focus is elsewhere
+    bob.wait_delivered("alice", [bob.send("alice", "two")])
+    mine.see("bob: two")
+    bob.exchange(alice, "three")
+    mine.see("bob: three")
+    assert [m["state"] for m in bob.history("alice")[-2:]] == ["delivered"] * 2
+    assert alice.list("ListConversations")[0]["unread"] == 2
+    mine.type("\x1b[I")
+    wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was looked at")
+    mine.type("\x1b[O")
+    bob.exchange(alice, "four")
+    mine.see("bob: four")
+    mine.type("y")                              # who types looks
+    wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was looked at")
+    assert mine.rows()[-1] == "[bob] y"
 
 
 def test_commands(alice, bob, open_chat):
@@ -166,7 +207,7 @@ def test_commands(alice, bob, open_chat):
     mine.press("C-c")
     mine.see_last("[bob]")
     assert [m["text"] for m in bob.history("alice")] == ["hi", "/usr is a folder"]
-    mine.type("/quit\rexpr 6 \\* 7\r")         # the rest is the shell's
+    mine.type("/quit\rexpr 6 \\* 7\n")         # the rest is the shell's
     mine.see("42")
     assert bob.history("alice")[-1]["text"] == "/usr is a folder"
 
@@ -209,10 +250,9 @@ def test_pasting_several_lines(alice, bob, open_chat):
     mine.press("Enter")
     wait_until(lambda: bob.history("alice")[-1]["text"] == "one\ntwo\n\nthree", what="one message")
     assert len(bob.history("alice")) == 2
-    first = mine.see("alice: one")
-    rows = mine.rows()
-    at = rows.index(first)
-    assert [row.strip() for row in rows[at + 1:at + 4]] == ["two", "", "three"]
+    mine.see("alice: one")
+    wait_until(lambda: [row.strip() for row in mine.rows()[-4:]] == ["two", "", "three", "[bob]"],
+               what="its rows")
 
 
 def test_a_service_that_restarts_in_the_middle(alice, bob, open_chat):
