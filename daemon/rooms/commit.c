@@ -140,15 +140,23 @@ int commit_propose(Room *room, const RoomChange *c, Buffer *ret_proof, RoomReaso
         return e < 0 ? e : control_take_proposal(room, p, buffer_bytes(&outer), &proof, why);
 }
 
-/* What of the pending ones goes into a block: N of them at most. What has no right now may have it
- * after those that have, and is settled by a block of its own. */
-static void fill_block(RoomBlock *b, const Pending *p, size_t n) {
+/* Whether X is settled by this block already. What has no right now may have it after what was
+ * applied; and who accepts the room gets it by a block that changes nothing else, as he may have
+ * left since, or said it twice. */
+static bool is_for_now(const RoomBlock *b, const RosterPending *x, bool applied, bool more) {
+        if (x->verdict == ROSTER_ACCEPTANCE)
+                return !applied && !more && b->n_changes == 0;
+        return is_to_settle(x) && !(x->verdict == ROSTER_NO_RIGHT && applied);
+}
+
+/* What of the pending ones goes into a block, N of them at most, before MORE. */
+static void fill_block(RoomBlock *b, const Pending *p, size_t n, bool more) {
         bool applied = p->n > 0 && p->list[0].verdict == ROSTER_APPLIED;
 
         for (size_t i = 0; i < p->n && b->n_settled < n; i++) {
                 const RosterPending *x = &p->list[i];
 
-                if (!is_to_settle(x) || (x->verdict == ROSTER_NO_RIGHT && applied))
+                if (!is_for_now(b, x, applied, more))
                         continue;
                 if (x->verdict == ROSTER_APPLIED || x->verdict == ROSTER_ACCEPTANCE)
                         b->changes[b->n_changes++] = x->proposal->change;
@@ -211,7 +219,7 @@ static int block_of(Room *room, const RoomChange *c, const Pending *p, uint64_t 
                 block_start(room, b);
                 if (term > 0)
                         b->term = term;
-                fill_block(b, p, n);
+                fill_block(b, p, n, c || term > 0);
                 if (c)
                         b->changes[b->n_changes++] = *c;
                 if (b->n_changes == 0 && b->n_settled == 0)

@@ -133,41 +133,6 @@ static int find_barred(Room *room, DbTxn *txn, const RoomFeed *f, uint64_t *ret)
         return 0;
 }
 
-/* Who is out of the room keeps what he wrote there, and what he has read. */
-int entries_cut_barred(Room *room) {
-        DbTxn *txn = store_write(room->rooms->store);
-        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
-        int e;
-
-        if (room->row.status != ROOM_JOINED)
-                return 0;
-        e = room_feed_each(txn, room->row.number, 0, feed_list_add, &feeds);
-        if (e >= 0 && feeds.failed)
-                e = -ENOMEM;
-        for (size_t i = 0; i < feeds.n && e >= 0; i++) {
-                uint64_t first = 0;
-
-                if (feeds.list[i].feed.seq > 0)
-                        e = find_barred(room, txn, &feeds.list[i], &first);
-                if (e >= 0 && first > 0)
-                        e = cut_from(room, feeds.list[i].feed.number, first);
-        }
-        return e;
-}
-
-void entries_go_on_cutting(Rooms *r) {
-        int e;
-
-        ROOM_EACH(r, room) {
-                if (!room->cutting || room->lost)
-                        continue;
-                room->cutting = false;
-                e = entries_cut_barred(room);
-                if (e < 0 && log_limit_take(&r->failures, loop_now(r->loop)))
-                        log_warning("cannot remove entries of a room: %s", strerror(-e));
-        }
-}
-
 /* Older devices */
 
 static int compare_devices(uint64_t a_epoch, const uint8_t *a, uint64_t b_epoch, const uint8_t *b) {
@@ -203,7 +168,8 @@ static int superseded_at(DbTxn *txn, const FeedList *feeds, uint64_t epoch,
         return 0;
 }
 
-/* A device of ACCOUNT has begun to write, or all that it wrote is gone. */
+/* A device of ACCOUNT has begun to write, or something that one wrote is gone: then older ones may
+ * write on, as they would have if it had never come. */
 static int cut_superseded(Room *room, uint32_t account) {
         Store *s = room->rooms->store;
         FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
@@ -220,10 +186,49 @@ static int cut_superseded(Room *room, uint32_t account) {
                         e = store_room_first_sent(store_write(s), f->feed.number, until, &first);
                 if (e > 0)
                         e = room_feed_freeze(s, room->row.number, f->feed.number, first);
+                else if (e >= 0 && until == USEC_INFINITY && f->limit > 0)
+                        e = room_feed_freeze(s, room->row.number, f->feed.number, 0);
                 if (e >= 0 && first > 0)
                         e = cut_from(room, f->feed.number, first);
         }
         return e;
+}
+
+/* Who is out of the room keeps what he wrote there, and what he has read. */
+int entries_cut_barred(Room *room) {
+        DbTxn *txn = store_write(room->rooms->store);
+        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
+        int e;
+
+        if (room->row.status != ROOM_JOINED)
+                return 0;
+        e = room_feed_each(txn, room->row.number, 0, feed_list_add, &feeds);
+        if (e >= 0 && feeds.failed)
+                e = -ENOMEM;
+        for (size_t i = 0; i < feeds.n && e >= 0; i++) {
+                uint64_t first = 0;
+
+                if (feeds.list[i].feed.seq > 0)
+                        e = find_barred(room, txn, &feeds.list[i], &first);
+                if (e >= 0 && first > 0)
+                        e = cut_from(room, feeds.list[i].feed.number, first);
+                if (e >= 0 && first > 0)
+                        e = cut_superseded(room, feeds.list[i].feed.account);
+        }
+        return e;
+}
+
+void entries_go_on_cutting(Rooms *r) {
+        int e;
+
+        ROOM_EACH(r, room) {
+                if (!room->cutting || room->lost)
+                        continue;
+                room->cutting = false;
+                e = entries_cut_barred(room);
+                if (e < 0 && log_limit_take(&r->failures, loop_now(r->loop)))
+                        log_warning("cannot remove entries of a room: %s", strerror(-e));
+        }
 }
 
 /* Taking */
@@ -259,6 +264,7 @@ static int compare_with_held(const Taking *t, Entry *ret) {
 static int keep_fork(Room *room, uint32_t feed, const RoomFork *f) {
         Store *s = room->rooms->store;
         _cleanup_(buffer_done) Buffer proof = BUFFER_NULL;
+        uint32_t account;
         int e;
 
         e = room_fork_encode(&proof, f);
@@ -267,6 +273,10 @@ static int keep_fork(Room *room, uint32_t feed, const RoomFork *f) {
         if (e <= 0)
                 return e;
         e = cut_from(room, feed, f->at.seq);
+        if (e >= 0 && f->at.seq == 1)
+                e = room_account_number(room, f->at.account, true, &account);
+        if (e >= 0 && f->at.seq == 1)
+                e = cut_superseded(room, account);
         if (e >= 0)
                 e = room_event(room, ROOM_EVENT_FORK, f->at.account);
         if (e >= 0)

@@ -9,6 +9,24 @@
 #include "store/prekey.h"
 #include "wire/mail.h"
 
+/* One that does not fit what the block has promised is of another chain, which has lost. */
+int room_key_of(Room *room, DbTxn *txn, uint64_t epoch, uint8_t ret[static ROOM_KEY_SIZE]) {
+        const uint8_t *commitment = roster_commitment(room->roster, epoch);
+        uint8_t promised[SHA256_SIZE];
+        int e;
+
+        if (!commitment)
+                return 0;
+        e = room_key_get(txn, room->row.number, epoch, ret);
+        if (e <= 0)
+                return e;
+        room_key_commitment(room->row.id, epoch, ret, promised);
+        if (memcmp(promised, commitment, SHA256_SIZE) == 0)
+                return 1;
+        explicit_bzero(ret, ROOM_KEY_SIZE);
+        return 0;
+}
+
 typedef struct Missing {
         Room *room;
         DbTxn *txn;
@@ -23,7 +41,7 @@ static bool find_missing(void *userdata, uint64_t epoch) {
 
         if (!roster_entitled(x->room->roster, rooms_self(x->room->rooms), epoch))
                 return true;
-        x->error = room_key_get(x->txn, x->room->row.number, epoch, key);
+        x->error = room_key_of(x->room, x->txn, epoch, key);
         explicit_bzero(key, sizeof(key));
         if (x->error == 0)
                 x->list[x->n++] = epoch;
@@ -44,7 +62,7 @@ int room_has_key(Room *room, DbTxn *txn) {
         uint8_t key[ROOM_KEY_SIZE];
         int e;
 
-        e = epoch > 0 ? room_key_get(txn, room->row.number, epoch, key) : 0;
+        e = epoch > 0 ? room_key_of(room, txn, epoch, key) : 0;
         explicit_bzero(key, sizeof(key));
         return e;
 }
@@ -79,7 +97,7 @@ int room_make_wrap(Room *room, DbTxn *txn, const uint8_t account[static KEY_SIZE
                 return 0;
         e = find_prekey(txn, account, &prekey);
         if (e > 0)
-                e = room_key_get(txn, room->row.number, epoch, key);
+                e = room_key_of(room, txn, epoch, key);
         if (e <= 0)
                 return e;
         loop_random(room->rooms->loop, seed, sizeof(seed));
@@ -107,7 +125,7 @@ int room_take_wrap(Room *room, Bytes bytes, RoomReason *why) {
                         ? TAKEN_NOT_NOW
                         : room_reason(why, TAKEN_REFUSED, CODE_INVALID_ARGS,
                                   "there is no key of this epoch");
-        e = room_key_get(store_write(s), room->row.number, w.epoch, key);
+        e = room_key_of(room, store_write(s), w.epoch, key);
         if (e == 0)
                 e = prekey_get(store_write(s), w.prekey, &prekey);
         else if (e > 0) {

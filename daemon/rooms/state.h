@@ -97,6 +97,9 @@ void marks_free(Rooms *r);
 int entries_cut_barred(Room *room);
 void entries_go_on_cutting(Rooms *r);
 
+/* keys.c: 1; 0: it is not here. */
+int room_key_of(Room *room, DbTxn *txn, uint64_t epoch, uint8_t ret[static ROOM_KEY_SIZE]);
+
 /* text.c: 1 or 0; -EBADMSG. */
 int room_entry_key(Room *room, DbTxn *txn, const Inner *m, uint8_t ret[static ROOM_KEY_SIZE]);
 

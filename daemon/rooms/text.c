@@ -11,7 +11,7 @@ int room_entry_key(Room *room, DbTxn *txn, const Inner *m, uint8_t ret[static RO
         if (room_head_decode(m->control_head, &head) < 0)
                 return -EBADMSG;
         epoch = roster_key_epoch(room->roster, head.epoch);
-        return epoch > 0 ? room_key_get(txn, room->row.number, epoch, ret) : 0;
+        return epoch > 0 ? room_key_of(room, txn, epoch, ret) : 0;
 }
 
 int rooms_read_text(Rooms *r, DbTxn *txn, uint32_t number, const Inner *m, Buffer *out) {
@@ -34,7 +34,7 @@ int rooms_door(Rooms *r, DbTxn *txn, uint32_t number, uint8_t ret[static SHA256_
         int e;
 
         epoch = room ? roster_key_epoch(room->roster, roster_head(room->roster)->epoch) : 0;
-        e = epoch > 0 ? room_key_get(txn, number, epoch, key) : 0;
+        e = epoch > 0 ? room_key_of(room, txn, epoch, key) : 0;
         if (e <= 0)
                 return e;
         room_door(room->row.id, key, ret);

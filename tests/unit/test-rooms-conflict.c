@@ -307,3 +307,98 @@ TEST(a_member_cannot_kick_by_a_proposal) {
         check_level(bob, carol);
         lab_free(&lab);
 }
+
+/* Both chains have a key of the same number. */
+TEST(the_key_of_a_chain_that_has_lost_is_of_no_use) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *dave = &lab.mate[3];
+
+        lab_new(&lab, 8, 4);
+        begin_absence(&lab);
+        mate_join(dave, alice);
+        lab_level(&lab);
+        CHECK_OK(rooms_kick(alice->rooms, alice->room->row.number, mate_account(dave), &e));
+        lab_commit(alice);
+        CHECK_OK(rooms_kick(bob->rooms, bob->room->row.number, mate_account(&lab.mate[2]), &e));
+        lab_commit(bob);
+        sim_run(&lab.sim, 8 * USEC_PER_DAY);
+        CHECK_EQ(roster_head(bob->room->roster)->term, 2);
+        CHECK_EQ(roster_head(bob->room->roster)->epoch, roster_head(alice->room->roster)->epoch);
+        give(bob, alice);
+        give(alice, bob);
+        check_level(alice, bob);
+        mate_says(bob, "mine");
+        give(bob, alice);
+        CHECK_STR(mate_reads(alice), "mine|");
+        mate_says(alice, "yours");
+        give(alice, bob);
+        CHECK_STR(mate_reads(bob), "mine|yours|");
+        lab_free(&lab);
+}
+
+TEST(who_accepts_a_room_and_leaves_holds_up_nothing) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1];
+
+        lab_new(&lab, 9, 2);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        lab_level(&lab);
+        CHECK_OK(rooms_set_role(
+                alice->rooms, alice->room->row.number, mate_account(bob), ROOM_ROLE_OWNER, &e));
+        lab_commit(alice);
+        give(alice, bob);
+        lab_pause(&lab);
+        CHECK_OK(rooms_leave(bob->rooms, bob->room->row.number, &e));
+        lab_commit(bob);
+        give(bob, alice);
+        lab_pause(&lab);
+        CHECK_EQ(room_rank(alice->room, mate_account(alice)), ROOM_ROLE_OWNER);
+        CHECK(!room_is_member(alice->room, mate_account(bob)));
+        CHECK(!roster_final_member(alice->room->roster, mate_account(bob))->member);
+        CHECK_OK(rooms_set_topic(alice->rooms, alice->room->row.number, "alone", &e));
+        lab_free(&lab);
+}
+
+/* Bob, who has not heard of the newer device, names what he has of the older one. */
+TEST(an_older_device_goes_on_where_the_newer_one_has_gone) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *old = &lab.mate[2], *new = &lab.mate[3];
+
+        lab_new(&lab, 10, 4);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        mate_join(old, alice);
+        CHECK_OK(rooms_set_role(
+                alice->rooms, alice->room->row.number, mate_account(bob), ROOM_ROLE_ADMIN, &e));
+        lab_commit(alice);
+        mate_says(old, "one");
+        lab_level(&lab);
+        lab_clone(&lab, 2, 3, true);
+        new->next_id = 100;
+        clone_joins(new, alice);
+        lab_pause(&lab);
+        mate_says(new, "here");
+        lab_pause(&lab);
+        mate_says(old, "late");
+        lab_pause(&lab);
+        give(old, bob);
+        give(new, alice);
+        give(old, alice);
+        CHECK_STR(mate_reads(bob), "one|late|");
+        CHECK_STR(mate_reads(alice), "one|here|");
+        CHECK_OK(rooms_kick(bob->rooms, bob->room->row.number, mate_account(old), &e));
+        lab_commit(bob);
+        for (int i = 0; i < 2; i++) {
+                give(bob, alice);
+                give(alice, bob);
+                lab_pause(&lab);
+        }
+        CHECK_STR(mate_reads(bob), "one|late|");
+        CHECK_STR(mate_reads(alice), "one|late|");
+        check_level(alice, bob);
+        lab_free(&lab);
+}
