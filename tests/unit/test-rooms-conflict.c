@@ -386,8 +386,9 @@ TEST(an_older_device_goes_on_where_the_newer_one_has_gone) {
         mate_says(old, "late");
         lab_pause(&lab);
         give(old, bob);
-        give(new, alice);
         give(old, alice);
+        CHECK_STR(mate_reads(alice), "one|late|");
+        give(new, alice);
         CHECK_STR(mate_reads(bob), "one|late|");
         CHECK_STR(mate_reads(alice), "one|here|");
         CHECK_OK(rooms_kick(bob->rooms, bob->room->row.number, mate_account(old), &e));
