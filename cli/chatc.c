@@ -31,7 +31,7 @@ const Verb verbs[] = {
                 verb_watch},
         {"chat", "WITH", "a conversation on the terminal", verb_chat},
         {"search", "WORDS… [--with WITH]", "search in the texts", verb_call},
-        {"rooms", "[WORDS…]", "rooms one is in, and those one could join", verb_rooms},
+        {"rooms", "[--all] [WORDS…]", "rooms one is in, and those one could join", verb_rooms},
         {"create", "#ROOM [--private|--hidden] [--topic T] [--history all|joined]",
                 "make a room and join it", verb_call},
         {"join", "#ROOM", "join a room", verb_call},

@@ -55,10 +55,15 @@ static int on_room(Chatc *c, const Value *room, void *userdata) {
 
 int verb_rooms(Chatc *c, char **argv) {
         _cleanup_(freep) char *words = NULL;
+        bool all = false;
+        const Option options[] = {
+                {"--all", .flag = &all},
+                {},
+        };
         Args a;
         int r;
 
-        r = chatc_args(c, argv, NULL, 0, SIZE_MAX, &a);
+        r = chatc_args(c, argv, options, 0, SIZE_MAX, &a);
         if (r > 0)
                 return r;
         if (a.n_words > 0) {
@@ -66,8 +71,9 @@ int verb_rooms(Chatc *c, char **argv) {
                 if (!words)
                         return chatc_out_of_memory();
         }
-        return call_list(c, &(Call){"ListRooms", {}, {{"words", .string = words}}}, "room-id",
-                on_room, NULL);
+        return call_list(c,
+                &(Call){"ListRooms", {}, {{"words", .string = words}, {"all", .boolean = all}}},
+                "room-id", on_room, NULL);
 }
 
 static int on_member(Chatc *c, const Value *member, void *userdata) {

@@ -31,7 +31,7 @@ struct Announcing {
         Reply *replies;
         unsigned n_replies;
         NotifierNews news; /* the last that was looked at, with its strings */
-        char from[SHOWN_NAME_SIZE], text[TEXT_SIZE];
+        char from[2 * SHOWN_NAME_SIZE + 4], text[TEXT_SIZE];
 };
 
 /* What there is to say */
@@ -39,7 +39,7 @@ struct Announcing {
 static void on_unread(void *userdata, const ChatMessage *m, unsigned unread) {
         Announcing *a = userdata;
 
-        snprintf(a->from, sizeof(a->from), "%s", m->from);
+        snprintf(a->from, sizeof(a->from), "%s%s%s", m->from, m->room ? " in " : "", m->room ?: "");
         snprintf(a->text, sizeof(a->text), "%.*s", TEXT_SIZE - 1, m->text);
         a->news = (NotifierNews){
                 .from = a->from, .text = streq(m->kind, "text") ? a->text : NULL, .unread = unread};
@@ -108,7 +108,8 @@ static Reply *reply_new(Announcing *a, const char *name, const char *message, co
 static void on_reply(void *userdata, const char *key, const char *message, const char *text) {
         Announcing *a = userdata;
         const ChatPeer *peer = chat_get_object(a->chat, key);
-        const char *name = peer ? peer->name : key;
+        const ChatRoom *room = peer ? NULL : chat_get_room(a->chat, key);
+        const char *name = peer ? peer->name : room ? room->room : key;
         char to[BASE32_KEY_SIZE + 2];
         Reply *r;
 
@@ -117,7 +118,10 @@ static void on_reply(void *userdata, const char *key, const char *message, const
                 say_not_sent(a, name, "Too many replies at a time.", text);
                 return;
         }
-        snprintf(to, sizeof(to), "@%.*s", BASE32_KEY_SIZE, key);
+        if (room)
+                snprintf(to, sizeof(to), "%s", r->name);
+        else
+                snprintf(to, sizeof(to), "@%.*s", BASE32_KEY_SIZE, key);
         chat_send(a->chat, &(ChatSend){.to = to, .text = r->text}, on_sent, r);
 }
 
@@ -150,9 +154,9 @@ static void on_event(void *userdata, const ChatEvent *e) {
         if (a->stopped)
                 return;
         if (e->kind == CHAT_EVENT_MESSAGE && !e->request)
-                notifier_announce(a->notifier, e->account, e->message->id);
+                notifier_announce(a->notifier, e->message->room_id ?: e->account, e->message->id);
         else if (e->kind == CHAT_EVENT_STATE)
-                notifier_changed(a->notifier, e->account);
+                notifier_changed(a->notifier, e->room_id ?: e->account);
         else if (e->kind == CHAT_EVENT_PEER && e->key_changed)
                 say_changed(a, e->name);
 }

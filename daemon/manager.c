@@ -378,6 +378,7 @@ static void manager_apply_config(Manager *m) {
 
         admission_set_limits(m->admission, c->limits.connections, c->limits.per_address);
         delivery_set_settings(m->parts->delivery, &delivery);
+        rooms_set_max_members(m->parts->rooms, c->rooms.max_members);
         store_set_max_size(m->store, c->storage.max_size);
         account_set_heartbeat(m->parts->account, c->heartbeat.interval);
         manager_set_privacy(m);
@@ -517,6 +518,7 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
                                       .store = m->store,
                                       .heartbeat = c->heartbeat.interval,
                                       .delivery = delivery_settings(c),
+                                      .max_members = c->rooms.max_members,
                                       .state_dir = state_dir,
                                       .sandbox = sandbox_check(),
                                       .callbacks = &parts_callbacks,

@@ -25,7 +25,9 @@ static void on_active(void *userdata, bool active) {
                 parts_say_active(p, true);
                 directory_start(p->directory);
                 delivery_start(p->delivery);
+                rooms_start(p->rooms);
         } else {
+                rooms_stop(p->rooms);
                 delivery_stop(p->delivery);
                 parts_say_active(p, false);
                 directory_announce(p->directory, false, (Bytes){});
@@ -89,8 +91,25 @@ static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], 
         usec_t last_seen, const PresenceRecord *presence) {
         const Parts *p = userdata;
 
-        if (p->chat) /* probes end when everything does */
-                chat_on_presence(p->chat, account, online, last_seen, presence);
+        if (!p->chat)
+                return; /* probes end when everything does */
+        chat_on_presence(p->chat, account, online, last_seen, presence);
+        rooms_presence(p->rooms, account, online);
+}
+
+static void on_room_update(void *userdata, const DirectoryRoomUpdate *u) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_room_update(p->chat, u);
+}
+
+static void on_room_refused(
+        void *userdata, const uint8_t room[static ROOM_ID_SIZE], Code code, const char *text) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_room_refused(p->chat, room, code, text);
 }
 
 static void on_lan(void *userdata, const uint8_t account[static KEY_SIZE]) {
@@ -163,6 +182,8 @@ static const DirectoryCallbacks directory_callbacks = {
         .probe_free = on_probe_free,
         .lan_changed = on_lan_changed,
         .on_lan = on_lan,
+        .room_update = on_room_update,
+        .room_refused = on_room_refused,
 };
 
 /* Callbacks of delivery and of the store */
@@ -187,10 +208,110 @@ static void on_prekey_missing(void *userdata) {
         account_renew_prekey(p->account);
 }
 
+static void on_room_link(void *userdata, Link *l, const uint8_t account[static KEY_SIZE], bool up) {
+        const Parts *p = userdata;
+
+        if (up)
+                rooms_link_up(p->rooms, l);
+        else
+                rooms_link_down(p->rooms, account);
+}
+
+static int on_room_frame(void *userdata, Link *l, Frame *f) {
+        const Parts *p = userdata;
+
+        return rooms_frame(p->rooms, l, f);
+}
+
+static void on_room_drained(void *userdata, Link *l) {
+        const Parts *p = userdata;
+
+        rooms_drained(p->rooms, l);
+}
+
+static void on_room_notice(void *userdata, Bytes notice, Bytes record) {
+        const Parts *p = userdata;
+
+        rooms_notice(p->rooms, notice, record);
+}
+
 static const DeliveryCallbacks delivery_callbacks = {
         .link_changed = on_link_changed,
         .typing = on_typing,
         .prekey_missing = on_prekey_missing,
+        .room_link = on_room_link,
+        .room_frame = on_room_frame,
+        .room_drained = on_room_drained,
+        .room_notice = on_room_notice,
+};
+
+/* Callbacks of rooms */
+
+static Link *room_link(void *userdata, const uint8_t account[static KEY_SIZE]) {
+        const Parts *p = userdata;
+
+        return delivery_room_link(p->delivery, account);
+}
+
+static void room_want_link(void *userdata, const uint8_t account[static KEY_SIZE], bool want) {
+        const Parts *p = userdata;
+
+        (void)delivery_hold_link(p->delivery, account, want);
+}
+
+static bool room_is_online(void *userdata, const uint8_t account[static KEY_SIZE]) {
+        const Parts *p = userdata;
+        const KnownPresence *known = directory_presence(p->directory, account);
+
+        return (known && known->online) || delivery_has_link(p->delivery, account) ||
+                (p->chat && chat_room_is_online(p->chat, account));
+}
+
+static int room_leave_notice(void *userdata, const uint8_t account[static KEY_SIZE], Bytes notice) {
+        const Parts *p = userdata;
+
+        return delivery_leave_room_notice(p->delivery, account, notice);
+}
+
+static void room_changed(void *userdata, uint32_t room) {
+        const Parts *p = userdata;
+
+        if (p->chat) /* else everything ends */
+                chat_on_room_changed(p->chat, room);
+}
+
+static void room_typing(
+        void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool on) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_room_typing(p->chat, room, account, on);
+}
+
+static void room_presence(
+        void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool online) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_room_presence(p->chat, room, account, online);
+}
+
+static void room_publish(void *userdata, uint32_t room) {
+        const Parts *p = userdata;
+
+        if (p->chat)
+                chat_on_room_publish(p->chat, room);
+}
+
+static const RoomsCallbacks rooms_callbacks = {
+        .link = room_link,
+        .want_link = room_want_link,
+        .is_online = room_is_online,
+        .leave_notice = room_leave_notice,
+        .changed = room_changed,
+        .typing = room_typing,
+        .presence = room_presence,
+        .publish = room_publish,
 };
 
 static void on_events(void *userdata, int error) {
@@ -224,6 +345,7 @@ void parts_start(Parts *p) {
 }
 
 void parts_stop(Parts *p) {
+        rooms_stop(p->rooms);
         delivery_stop(p->delivery);
         directory_stop(p->directory);
 }
@@ -252,11 +374,16 @@ int parts_new(const PartsArgs *args, Parts **ret) {
                         account_identity(p->account), account_local(p->account), &args->delivery,
                         &delivery_callbacks, p, &p->delivery);
         if (r >= 0)
+                r = rooms_new(args->loop, args->store, account_identity(p->account),
+                        account_local(p->account), args->max_members, &rooms_callbacks, p,
+                        &p->rooms);
+        if (r >= 0)
                 r = chat_new(&(ChatParts){.loop = args->loop,
                                      .store = args->store,
                                      .account = p->account,
                                      .directory = p->directory,
                                      .delivery = p->delivery,
+                                     .rooms = p->rooms,
                                      .state_dir = args->state_dir,
                                      .sandbox = args->sandbox},
                         &p->chat);
@@ -277,6 +404,7 @@ Parts *parts_free(Parts *p) {
                 return NULL;
         store_set_events_fn(p->store, NULL, NULL);
         p->chat = chat_free(p->chat);
+        p->rooms = rooms_free(p->rooms);
         delivery_free(p->delivery);
         directory_free(p->directory);
         net_free(p->net);

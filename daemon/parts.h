@@ -24,6 +24,7 @@ typedef struct PartsArgs {
         Store *store;
         uint32_t heartbeat; /* s */
         DeliverySettings delivery;
+        unsigned max_members; /* of rooms */
         const char *state_dir;
         ChatCheck sandbox;
         const PartsCallbacks *callbacks;
@@ -37,6 +38,7 @@ typedef struct Parts {
         TlsIdentity *tls;
         Directory *directory;
         Delivery *delivery;
+        Rooms *rooms;
         Chat *chat; /* NULL while everything ends */
 
         EndpointKey trackers[DIRECTORY_TRACKERS_MAX]; /* as configured */

@@ -138,7 +138,9 @@ static bool on_listed(void *userdata, const ChatRoom *r) {
 static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         ChatListRooms args = {};
         BusLimit limit = {};
+        int all = false;
         const BusOption options[] = {
+                {"all", 'b', &all},
                 {"words", 's', &args.words},
                 {"after", 's', &args.after},
                 BUS_OPTION_LIMIT(&limit),
@@ -154,6 +156,7 @@ static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = bus_limit_check(&limit, error);
         if (r < 0)
                 return r;
+        args.all = all;
         args.limit = limit.rows;
         r = bus_op_open(b, m, error, &o);
         if (r < 0)

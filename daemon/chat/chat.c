@@ -8,7 +8,7 @@
 
 #include <utlist.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 int chat_error(ChatError *error, Code code, const char *format, ...) {
         va_list ap;
@@ -156,8 +156,15 @@ void chat_on_active(Chat *c, bool active) {
                 (void)contact_each(txn, NULL, on_contact, c);
                 store_read_end(txn);
         }
-        if (!active)
+        if (active) {
+                room_objects_start(c);
+                rooms_publish_start(c);
+        } else {
                 objects_clear(c);
+                room_objects_clear(c);
+                rooms_publish_clear(c);
+                rooms_told_clear(c);
+        }
         chat_properties_changed(c,
                 CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED |
                         CHAT_PRESENCE | CHAT_NOTE);
@@ -284,12 +291,14 @@ static void fill_lan(Chat *c, ChatStatus *s) {
 }
 
 static unsigned count_queued(Chat *c) {
-        uint64_t n;
+        uint64_t n, in_rooms;
         DbTxn *txn;
 
         if (store_read_begin(c->parts.store, &txn) < 0)
                 return 0;
         n = outbox_count(txn);
+        if (rooms_each_waiting(txn, NULL, NULL, &in_rooms) >= 0)
+                n += in_rooms;
         store_read_end(txn);
         return (unsigned)MIN(n, (uint64_t)UINT32_MAX);
 }
@@ -343,7 +352,10 @@ int chat_new(const ChatParts *parts, Chat **ret) {
         r = loop_timer_new(parts->loop, on_seen_timer, c, &c->seen_timer);
         if (r >= 0)
                 r = loop_timer_new(parts->loop, names_on_timer, c, &c->names.timer);
+        if (r >= 0)
+                r = loop_timer_new(parts->loop, on_publish_timer, c, &c->publish_timer);
         if (r < 0) {
+                loop_timer_free(c->names.timer);
                 loop_timer_free(c->seen_timer);
                 free(c);
                 return r;
@@ -363,12 +375,19 @@ Chat *chat_free(Chat *c) {
         loop_timer_free(c->seen_timer);
         loop_timer_free(c->names.timer);
         directory_forget(c->parts.directory, c);
+        room_ops_free_all(c);
+        room_lists_free_all(c);
+        invitings_free_all(c);
+        rooms_publish_clear(c);
+        rooms_told_clear(c);
+        loop_timer_free(c->publish_timer);
         store_forget(c->parts.store, c);
         pending_free_all(c);
         peer_lists_free_all(c);
         meetings_free_all(c);
         told_free_all(c);
         objects_clear(c);
+        room_objects_clear(c);
         DL_FOREACH_SAFE (c->operations, o, tmp) {
                 account_forget(c->parts.account, o);
                 store_forget(c->parts.store, o);
@@ -391,4 +410,6 @@ void chat_forget(Chat *c, void *userdata) {
                         c->accepted[i].fn = NULL;
         pending_forget(c, userdata);
         peer_lists_forget(c, userdata);
+        room_ops_forget(c, userdata);
+        room_lists_forget(c, userdata);
 }

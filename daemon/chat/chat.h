@@ -335,6 +335,7 @@ typedef struct ChatRoom {
 typedef bool (*ChatRoomFn)(void *userdata, const ChatRoom *r);
 
 typedef struct ChatListRooms {
+        bool all; /* also rooms that were left or have ended, if nobody else tells of them */
         const char *words; /* all of them in name or topic, or NULL */
         const char *after; /* room or its id that a page ended on, or NULL */
         unsigned limit;

@@ -6,6 +6,7 @@
 #include "account/account.h"
 #include "chat/chat.h"
 #include "delivery/delivery.h"
+#include "rooms/rooms.h"
 
 typedef struct ChatParts {
         Loop *loop;
@@ -13,6 +14,7 @@ typedef struct ChatParts {
         Account *account;
         Directory *directory;
         Delivery *delivery;
+        Rooms *rooms;
         const char *state_dir; /* outlives Chat */
         ChatCheck sandbox; /* as the doctor tells it */
 } ChatParts;
@@ -36,6 +38,21 @@ void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on);
 /* A batch with events was committed, or failed. */
 void chat_on_events(Chat *c, int error);
 void chat_on_link_changed(Chat *c, const uint8_t account[static KEY_SIZE], bool up);
+
+/* As the callbacks of rooms/rooms.h and of the directory say. */
+void chat_on_room_changed(Chat *c, uint32_t room);
+void chat_on_room_typing(Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool on);
+void chat_on_room_publish(Chat *c, uint32_t room);
+void chat_on_room_update(Chat *c, const DirectoryRoomUpdate *u);
+void chat_on_room_refused(
+        Chat *c, const uint8_t id[static SHA256_SIZE], Code code, const char *text);
+
+/* A member of ROOM has come or gone, over whatever way that is known. */
+void chat_on_room_presence(
+        Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool online);
+
+/* A tracker says that ACCOUNT is there, in one of the rooms one is in. */
+bool chat_room_is_online(Chat *c, const uint8_t account[static KEY_SIZE]);
 
 /* Whether the user has given no input for so long that he is away. */
 void chat_set_idle(Chat *c, bool idle);

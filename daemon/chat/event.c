@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 /* Strings of a ChatEvent, which points into it. */
 typedef struct EventView {
@@ -12,7 +12,10 @@ typedef struct EventView {
         char id[UUID_TEXT_SIZE];
         char account[BASE32_KEY_SIZE + 1], other[BASE32_KEY_SIZE + 1];
         char name[SHOWN_NAME_SIZE];
+        char room_name[ROOM_SHOWN_SIZE], room_id[BASE32_KEY_SIZE + 1];
+        char topic[ROOM_TOPIC_MAX + 1];
         uint32_t feed; /* whose people the strings above name; 0: none */
+        uint32_t room; /* that the feed is of; 0: none, and */
         Contact peer; /* the other one in the conversation of that feed */
         bool own; /* it is a feed of this account's */
         FeedCache cache;
@@ -26,23 +29,57 @@ static EventView *view_new(void) {
         if (v) {
                 v->feed = 0;
                 v->cache.feed.number = 0;
-                v->message.peer = 0;
+                message_view_init(&v->message);
         }
         return v;
 }
 
+static int view_room(DbTxn *txn, uint32_t room, EventView *v) {
+        RoomRow row;
+        int r;
+
+        r = room_get(txn, room, &row);
+        if (r <= 0)
+                return r;
+        room_shown_name(txn, row.id, row.name, v->room_name);
+        base32_encode_key(row.id, v->room_id);
+        memcpy(v->topic, row.topic, sizeof(v->topic));
+        return 1;
+}
+
+/* A feed of a room: its author is the other one, or it is one's own. */
+static int view_room_feed(Chat *c, DbTxn *txn, const Feed *f, EventView *v) {
+        const uint8_t *account = sign_key_public(&chat_self(c)->account);
+        int r;
+
+        r = view_room(txn, f->conversation, v);
+        if (r > 0 && f->account != SELF_NUMBER) {
+                r = contact_get_by_number(txn, f->account, &v->peer);
+                account = v->peer.account;
+        }
+        if (r <= 0)
+                return r;
+        base32_encode_key(account, v->account);
+        v->feed = f->number;
+        v->room = f->conversation;
+        v->own = f->account == SELF_NUMBER;
+        return 1;
+}
+
 /* The other one in the conversation of a feed. Many events in a row are about the same. */
-static int view_feed(DbTxn *txn, uint32_t feed, EventView *v) {
+static int view_feed(Chat *c, DbTxn *txn, uint32_t feed, EventView *v) {
         Conversation conversation;
         Feed f;
         int r;
 
         if (v->feed == feed)
                 return 1;
-        v->feed = 0;
+        v->feed = v->room = 0;
         r = feed_get(txn, feed, &f);
         if (r > 0)
                 r = conversation_get(txn, f.conversation, &conversation);
+        if (r > 0 && conversation.peer == 0)
+                return view_room_feed(c, txn, &f, v);
         if (r > 0)
                 r = contact_get_by_number(txn, conversation.peer, &v->peer);
         if (r <= 0)
@@ -58,22 +95,38 @@ static int view_received(Chat *c, DbTxn *txn, const EventRow *row, EventView *v)
         HistoryRow h;
         int r;
 
-        r = view_feed(txn, row->feed, v);
+        r = view_feed(c, txn, row->feed, v);
         if (r > 0)
                 r = history_get_next(txn, row->feed, row->seq, &v->cache, &h);
         if (r <= 0)
                 return r;
-        chat_view_message(c, txn, &h, &v->peer, &v->message);
+        if (v->room != 0)
+                room_view_message(c, txn, &h, v->room, &v->message);
+        else
+                chat_view_message(c, txn, &h, &v->peer, &v->message);
         v->event.message = &v->message.message;
         v->event.account = v->message.message.from_account;
         v->event.request = row->request;
         return 1;
 }
 
+static void view_room_state(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
+        RoomCount n;
+
+        v->event.to = v->event.room = v->room_name;
+        v->event.room_id = v->room_id;
+        if (!v->own)
+                return;
+        room_count_message(c, txn, v->room, row->feed, row->seq, &n);
+        v->event.replicas = v->event.delivered_to = n.held;
+        v->event.read_by = n.read;
+        v->event.members = n.members;
+}
+
 static int view_state(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         int r;
 
-        r = view_feed(txn, row->feed, v);
+        r = view_feed(c, txn, row->feed, v);
         if (r <= 0)
                 return r;
         v->event.id = uuid_format(&row->id, v->id);
@@ -81,7 +134,9 @@ static int view_state(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         v->event.account = v->account;
         v->event.state = message_state_name(row->state);
         v->event.reason = row->reason == CODE_OK ? NULL : code_name(row->reason);
-        if (row->state == MESSAGE_STORED)
+        if (v->room != 0)
+                view_room_state(c, txn, row, v);
+        else if (row->state == MESSAGE_STORED)
                 v->event.replicas = chat_count_replicas(txn, v->peer.number, row->feed, row->seq);
         return 1;
 }
@@ -104,6 +159,50 @@ static int view_presence(DbTxn *txn, const EventRow *row, EventView *v) {
         return 1;
 }
 
+/* What role a member has now. */
+typedef struct RoleSearch {
+        const uint8_t *account;
+        RoomRole role;
+} RoleSearch;
+
+static bool look_at_member(void *userdata, const RoomMemberView *m) {
+        RoleSearch *s = userdata;
+
+        if (!key_equal(m->account, s->account))
+                return true;
+        s->role = m->role;
+        return false;
+}
+
+static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
+        RoleSearch s = {.account = sign_key_public(&chat_self(c)->account)};
+        Contact k;
+        int r;
+
+        v->feed = 0;
+        r = view_room(txn, row->room, v);
+        if (r > 0 && row->account != SELF_NUMBER) {
+                r = contact_get_by_number(txn, row->account, &k);
+                s.account = k.account;
+        }
+        if (r <= 0)
+                return r;
+        v->event.room = v->room_name;
+        v->event.room_id = v->room_id;
+        v->event.change = room_event_name(row->change);
+        if (row->change == ROOM_EVENT_TOPIC)
+                v->event.topic = v->topic;
+        if (row->change == ROOM_EVENT_TOPIC && row->account == SELF_NUMBER)
+                return 1; /* whose it is, is not known */
+        v->event.name = room_author_name(c, txn, row->room, s.account, v->name);
+        v->event.account = base32_encode_key(s.account, v->account);
+        if (row->change == ROOM_EVENT_ROLE &&
+                rooms_each_member(c->parts.rooms, txn, row->room, look_at_member, &s) >= 0 &&
+                s.role != ROOM_ROLE_NONE)
+                v->event.role = room_role_name(s.role);
+        return 1;
+}
+
 /* 0: what it is about is not here any more. */
 static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         static const ChatEventKind kinds[] = {
@@ -112,10 +211,9 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 [EVENT_PRESENCE] = CHAT_EVENT_PEER,
                 [EVENT_REQUEST] = CHAT_EVENT_REQUEST,
                 [EVENT_KEY] = CHAT_EVENT_PEER,
+                [EVENT_ROOM] = CHAT_EVENT_ROOM,
         };
 
-        if (row->kind == EVENT_ROOM)
-                return 0;
         v->event = (ChatEvent){.kind = kinds[row->kind], .cursor = row->cursor, .time = row->time};
         switch (row->kind) {
         case EVENT_RECEIVED:
@@ -123,6 +221,8 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 return view_received(c, txn, row, v);
         case EVENT_STATE:
                 return view_state(c, txn, row, v);
+        case EVENT_ROOM:
+                return view_change(c, txn, row, v);
         default:
                 return view_presence(txn, row, v);
         }
@@ -147,11 +247,14 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
 
         c->told_event = row->cursor;
         t->states |= row->kind == EVENT_STATE;
-        if (is_given_up(row) && view_feed(txn, row->feed, t->view) > 0 && t->view->own)
+        if (is_given_up(row) && view_feed(c, txn, row->feed, t->view) > 0 && t->view->own &&
+                t->view->room == 0)
                 delivery_gave_up(c->parts.delivery, t->view->peer.account);
         if (c->n_listeners == 0 || view_event(c, txn, row, t->view) <= 0)
                 return true;
-        if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
+        if (row->kind == EVENT_RECEIVED && t->view->room != 0)
+                room_objects_change(c, t->view->room);
+        else if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
                 objects_add(c, &t->view->peer);
         if (row->kind == EVENT_REQUEST)
                 names_confirm(c, txn, &t->view->peer);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 #include "store/mail.h"
 
 static const char *own_state(const HistoryRow *row) {
@@ -23,14 +23,13 @@ static const char *own_state(const HistoryRow *row) {
         return (size_t)row->entry.state < ELEMENTSOF(names) ? names[row->entry.state] : "queued";
 }
 
-static bool is_shown_text(const Inner *m) {
-        return m->kind == KIND_TEXT && m->body.size <= TEXT_SIZE_MAX &&
-                utf8_is_valid(m->body.data, m->body.size) &&
-                (m->body.size == 0 || !memchr(m->body.data, 0, m->body.size));
+bool message_text_is_shown(Bytes text) {
+        return text.size <= TEXT_SIZE_MAX && utf8_is_valid(text.data, text.size) &&
+                (text.size == 0 || !memchr(text.data, 0, text.size));
 }
 
 static void view_text(const HistoryRow *row, MessageView *v) {
-        bool known = is_shown_text(&row->inner);
+        bool known = row->inner.kind == KIND_TEXT && message_text_is_shown(row->inner.body);
 
         v->message.kind = known ? "text" : "unsupported";
         v->message.text = v->text;
@@ -44,14 +43,19 @@ MessageView *message_view_new(void) {
         MessageView *v = malloc(sizeof(*v));
 
         if (v)
-                v->peer = 0;
+                message_view_init(v);
         return v;
+}
+
+void message_view_init(MessageView *v) {
+        v->peer = v->room = 0;
 }
 
 /* Many messages in a row are of the same two. */
 static void view_people(Chat *c, DbTxn *txn, const Contact *peer, MessageView *v) {
-        if (v->peer == peer->number)
+        if (v->peer == peer->number && v->room == 0)
                 return;
+        v->room = 0;
         contact_shown_name(txn, peer, v->peer_name);
         base32_encode_key(peer->account, v->peer_account);
         base32_encode_key(sign_key_public(&chat_self(c)->account), v->self_account);
@@ -66,11 +70,8 @@ unsigned chat_count_replicas(DbTxn *txn, uint32_t recipient, uint32_t feed, uint
                 : 0;
 }
 
-void chat_view_message(
-        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v) {
-        ChatMessage *m = &v->message;
-
-        *m = (ChatMessage){.id = uuid_format(&row->inner.id, v->id),
+void message_view_begin(const HistoryRow *row, MessageView *v) {
+        v->message = (ChatMessage){.id = uuid_format(&row->inner.id, v->id),
                 .state = own_state(row),
                 .sent = row->inner.sent,
                 .stored = row->entry.stored,
@@ -80,13 +81,20 @@ void chat_view_message(
                 .late = row->entry.flags & ENTRY_LATE,
                 .clock_ahead = row->entry.flags & ENTRY_CLOCK_AHEAD,
                 .old_device = row->entry.flags & ENTRY_OLD_DEVICE};
+        if (row->inner.has_reply_to)
+                v->message.reply_to = uuid_format(&row->inner.reply_to, v->reply_to);
+}
+
+void chat_view_message(
+        Chat *c, DbTxn *txn, const HistoryRow *row, const Contact *peer, MessageView *v) {
+        ChatMessage *m = &v->message;
+
+        message_view_begin(row, v);
         view_people(c, txn, peer, v);
         m->from = row->own ? chat_self(c)->name : v->peer_name;
         m->to = row->own ? v->peer_name : chat_self(c)->name;
         m->from_account = row->own ? v->self_account : v->peer_account;
         m->to_account = row->own ? v->peer_account : v->self_account;
-        if (row->inner.has_reply_to)
-                m->reply_to = uuid_format(&row->inner.reply_to, v->reply_to);
         if (row->own && !row->delivered &&
                 (row->entry.state == ENTRY_FAILED || row->entry.state == ENTRY_EXPIRED))
                 m->reason = code_name(row->entry.reason);
@@ -98,7 +106,8 @@ void chat_view_message(
 
 typedef struct Reading {
         Chat *chat;
-        const Contact *peer;
+        const Contact *peer; /* or of a room, with this number: */
+        uint32_t room;
         MessageView *view;
         ChatMessageFn fn;
         void *userdata;
@@ -107,7 +116,10 @@ typedef struct Reading {
 static bool on_row(void *userdata, DbTxn *txn, const HistoryRow *row) {
         Reading *r = userdata;
 
-        chat_view_message(r->chat, txn, row, r->peer, r->view);
+        if (r->room != 0)
+                room_view_message(r->chat, txn, row, r->room, r->view);
+        else
+                chat_view_message(r->chat, txn, row, r->peer, r->view);
         return r->fn(r->userdata, &r->view->message);
 }
 
@@ -118,15 +130,44 @@ static int parse_id(const char *text, const char *what, Uuid *ret, ChatError *er
         return 0;
 }
 
+/* 1 with the conversation and the other one in it, or the room; 0: nothing was said. */
+static int find_conversation(Chat *c, DbTxn *txn, const char *with, uint32_t *ret, Contact *peer,
+        uint32_t *ret_room, ChatError *error) {
+        uint8_t hash[SHA256_SIZE];
+        Conversation v;
+        RoomText t;
+        RoomRow room;
+        int r;
+
+        *ret_room = 0;
+        if (with[0] == '#') {
+                r = room_text_parse(with, &t, error);
+                if (r >= 0)
+                        r = room_resolve(txn, &t, &room, error);
+                if (r > 0)
+                        *ret = *ret_room = room.number;
+                return r;
+        }
+        r = chat_find_contact(txn, with, peer, error);
+        if (r <= 0)
+                return r; /* nobody known: nothing to show */
+        conversation_direct(sign_key_public(&chat_self(c)->account), peer->account, hash);
+        r = conversation_find(txn, hash, &v);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return -ECANCELED;
+        }
+        *ret = v.number;
+        return r;
+}
+
 static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMessageFn fn,
         void *userdata, bool *ret_more, ChatError *error) {
         _cleanup_(freep) MessageView *view = message_view_new();
         Reading reading = {.chat = c, .view = view, .fn = fn, .userdata = userdata};
         HistoryPage page = {.limit = args->limit};
-        uint8_t hash[SHA256_SIZE];
         Uuid before, after;
         char why[STORE_TEXT_SIZE];
-        Conversation v;
         Contact peer;
         int r;
 
@@ -135,18 +176,13 @@ static int read_page(Chat *c, DbTxn *txn, const ChatListMessages *args, ChatMess
                 r = parse_id(args->after, "after", &after, error);
         if (r < 0)
                 return r;
-        r = chat_find_contact(txn, args->with, &peer, error);
+        r = find_conversation(c, txn, args->with, &page.conversation, &peer, &reading.room, error);
         if (r <= 0)
-                return r; /* nobody known: nothing to show */
-        conversation_direct(sign_key_public(&chat_self(c)->account), peer.account, hash);
-        r = conversation_find(txn, hash, &v);
-        if (r <= 0 || !view)
-                return r < 0 || !view
-                        ? chat_error(error, CODE_STORAGE, "%s", store_error_text(r, why))
-                        : 0;
+                return r;
+        if (!view)
+                return chat_error(error, CODE_STORAGE, "%s", store_error_text(-ENOMEM, why));
         reading.peer = &peer;
-        page.conversation = v.number;
-        page.peer = peer.number;
+        page.peer = reading.room != 0 ? 0 : peer.number;
         page.before = args->before ? &before : NULL;
         page.after = args->after ? &after : NULL;
         r = history_read(txn, &page, on_row, &reading, ret_more);
@@ -214,28 +250,54 @@ static int newest_first(const void *a, const void *b) {
         return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static bool show_conversation(DbTxn *txn, uint32_t number, const char *after, bool *found,
+/* Whose conversation it is: a name, and the account or the id of the room. */
+static int name_conversation(
+        DbTxn *txn, const Conversation *v, char name[static SHOWN_NAME_SIZE], uint8_t *ret_key) {
+        Contact peer;
+        RoomRow room;
+        int r;
+
+        if (v->peer == 0) {
+                r = room_get(txn, v->number, &room);
+                if (r <= 0)
+                        return r;
+                room_shown_name(txn, room.id, room.name, name);
+                memcpy(ret_key, room.id, KEY_SIZE);
+                return 1;
+        }
+        r = contact_get_by_number(txn, v->peer, &peer);
+        if (r <= 0)
+                return r;
+        contact_shown_name(txn, &peer, name);
+        memcpy(ret_key, peer.account, KEY_SIZE);
+        return 1;
+}
+
+static bool show_conversation(Chat *c, DbTxn *txn, uint32_t number, const char *after, bool *found,
         ChatConversationFn fn, void *userdata) {
-        char id[UUID_TEXT_SIZE], account[BASE32_KEY_SIZE + 1], name[SHOWN_NAME_SIZE];
+        char id[UUID_TEXT_SIZE], text[BASE32_KEY_SIZE + 1], name[SHOWN_NAME_SIZE];
+        uint8_t key[KEY_SIZE];
+        const char *state;
         Conversation v;
         HistoryRow last;
-        Contact peer;
 
-        if (conversation_get(txn, number, &v) <= 0 ||
-                contact_get_by_number(txn, v.peer, &peer) <= 0)
+        _Static_assert(ROOM_SHOWN_SIZE <= SHOWN_NAME_SIZE, "rooms are conversations as well");
+        if (conversation_get(txn, number, &v) <= 0 || name_conversation(txn, &v, name, key) <= 0)
                 return true;
-        contact_shown_name(txn, &peer, name);
         if (after && !*found) {
                 *found = streq(name, after);
                 return true;
         }
         if (history_last(txn, number, &last) <= 0)
                 return true;
+        base32_encode_key(key, text);
+        state = v.peer == 0 ? room_message_state(c, txn, number, &last) : own_state(&last);
         return fn(userdata,
                 &(ChatConversation){.with = name,
-                        .account = base32_encode_key(peer.account, account),
+                        .account = v.peer == 0 ? NULL : text,
+                        .room_id = v.peer == 0 ? text : NULL,
                         .last_id = uuid_format(&last.inner.id, id),
-                        .state = own_state(&last),
+                        .state = state,
                         .last_time = v.last_time,
                         .unread = v.unread});
 }
@@ -266,7 +328,7 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
 
                 if (shown >= limit ||
                         !show_conversation(
-                                txn, list.items[i].number, after, &found, fn, userdata)) {
+                                c, txn, list.items[i].number, after, &found, fn, userdata)) {
                         *ret_more = true;
                         break;
                 }

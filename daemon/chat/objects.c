@@ -162,7 +162,7 @@ static uint64_t digest_add(uint64_t digest, const void *p, size_t n) {
 #define DIGEST_EMPTY UINT64_C(0xcbf29ce484222325)
 
 /* With the terminating zeros, so that no two lists look the same. */
-static uint64_t digest_strings(const char *const *list) {
+uint64_t digest_strings(const char *const *list) {
         uint64_t digest = DIGEST_EMPTY;
 
         for (; list && *list; list++)
@@ -170,7 +170,7 @@ static uint64_t digest_strings(const char *const *list) {
         return digest;
 }
 
-static uint64_t digest_string(const char *s) {
+uint64_t digest_string(const char *s) {
         return digest_strings((const char *const[]){s, NULL});
 }
 

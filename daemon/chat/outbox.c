@@ -2,7 +2,7 @@
 
 /* What has not been delivered, taking it back, and what has been read. */
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 typedef struct Page {
         Chat *chat;
@@ -54,6 +54,48 @@ static int show_rows(Page *p, DbTxn *txn, const OutboxRow *after, bool *ret_more
         return r < 0 ? r : 0;
 }
 
+/* Messages of rooms come after all others. */
+typedef struct RoomPage {
+        Page *page;
+        const Uuid *after; /* NULL: from the first */
+        bool more;
+        int error;
+} RoomPage;
+
+static bool show_room_row(void *userdata, DbTxn *txn, uint32_t room, uint32_t feed, uint64_t seq) {
+        RoomPage *rp = userdata;
+        Page *p = rp->page;
+        HistoryRow h;
+        int r;
+
+        r = history_get_next(txn, feed, seq, p->cache, &h);
+        if (r <= 0) {
+                rp->error = r < 0 ? r : store_damaged(txn);
+                return false;
+        }
+        if (rp->after) {
+                if (uuid_equal(rp->after, &h.inner.id))
+                        rp->after = NULL;
+                return true;
+        }
+        rp->more = p->left == 0;
+        if (rp->more)
+                return false;
+        room_view_message(p->chat, txn, &h, room, p->view);
+        rp->more = !p->fn(p->userdata, &p->view->message);
+        p->left--;
+        return !rp->more;
+}
+
+static int show_rooms(Page *p, DbTxn *txn, const Uuid *after, bool *ret_more) {
+        RoomPage rp = {.page = p, .after = after};
+        int r;
+
+        r = rooms_each_waiting(txn, show_room_row, &rp, NULL);
+        *ret_more = rp.more;
+        return r < 0 ? r : rp.error;
+}
+
 int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn fn, void *userdata,
         bool *ret_more, ChatError *error) {
         _cleanup_(freep) MessageView *view = message_view_new();
@@ -65,6 +107,7 @@ int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn f
                 .fn = fn,
                 .userdata = userdata,
                 .left = limit};
+        bool in_rooms = false;
         OutboxRow start;
         Uuid id;
         int r;
@@ -78,12 +121,15 @@ int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn f
         r = view && cache ? store_read_begin(c->parts.store, &txn) : -ENOMEM;
         if (r >= 0 && after) {
                 r = outbox_find(txn, &id, &start);
-                if (r == 0)
+                in_rooms = r == 0 && room_has_id(c, &id) > 0;
+                if (r == 0 && !in_rooms)
                         return chat_error(error, CODE_INVALID_ARGS,
                                 "after must name a message that was sent from here.");
         }
-        if (r >= 0)
+        if (r >= 0 && !in_rooms)
                 r = show_rows(&p, txn, after ? &start : NULL, ret_more);
+        if (r >= 0 && !*ret_more)
+                r = show_rooms(&p, txn, in_rooms ? &id : NULL, ret_more);
         if (r < 0)
                 return chat_error(
                         error, CODE_STORAGE, "The store could not be read: %s.", strerror(-r));
@@ -106,6 +152,9 @@ static int cancel(Chat *c, const char *text, ChatError *error) {
         if (r < 0)
                 return r;
         r = store_cancel(c->parts.store, &id, loop_realtime(c->parts.loop));
+        if (r == -ENOENT && room_has_id(c, &id) > 0)
+                return chat_error(error, CODE_NOT_ALLOWED,
+                        "What was said in a room cannot be taken back: its members have it.");
         if (r == -ENOENT)
                 return chat_error(error, CODE_INVALID_ARGS,
                         "No message with this id was sent from here: chatc outbox lists them.");
@@ -143,6 +192,8 @@ static bool note_peer(void *userdata, DbTxn *txn, const Conversation *v) {
         uint32_t feed, *peers;
         uint64_t seq;
 
+        if (v->peer == 0)
+                return true; /* a room */
         if (store_find_id(txn, v->peer, &r->id, &feed, &seq) <= 0)
                 return true;
         peers = reallocarray(r->peers, r->n + 1, sizeof(*peers));
@@ -191,6 +242,10 @@ static int mark_read(Chat *c, const char *text, ChatError *error) {
                 found |= r >= 0;
         }
         free(v.peers);
+        if (r >= 0) {
+                r = room_mark_read_all(c, &v.id);
+                found |= r > 0;
+        }
         if (r < 0)
                 chat_storage_error(error, r);
         else if (!found)

@@ -6,10 +6,11 @@
 
 #include <utlist.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 #define LISTED_MAX 2000 /* people of the directory in one answer */
 #define PAGES_MAX 100 /* whatever is on them */
+#define SHARED_ROOMS_MAX 32 /* that are told of one person */
 
 /* One call of ListPeers, from the local rows to the last page of the directory. */
 struct PeerList {
@@ -20,6 +21,7 @@ struct PeerList {
         unsigned limit;
         PeerView **views;
         size_t n, allocated, listed, pages;
+        char (*room_names)[ROOM_SHOWN_SIZE]; /* of rooms one is in */
         ChatPeerFn fn;
         ChatPeersDoneFn done;
         void *userdata;
@@ -29,9 +31,12 @@ struct PeerList {
 static void list_free(PeerList *l) {
         DL_DELETE(l->chat->peer_lists, l);
         directory_forget(l->chat->parts.directory, l);
-        for (size_t i = 0; i < l->n; i++)
+        for (size_t i = 0; i < l->n; i++) {
+                free(l->views[i]->rooms);
                 free(l->views[i]);
+        }
         free(l->views);
+        free(l->room_names);
         free(l->after);
         free(l->name);
         free(l);
@@ -280,6 +285,82 @@ static int by_name(const void *a, const void *b) {
         return c != 0 ? c : strcmp((*x)->account, (*y)->account);
 }
 
+/* Rooms one is in, and who of those in the list is there as well */
+
+typedef struct Joined {
+        uint32_t *numbers;
+        size_t n, allocated;
+        bool failed;
+} Joined;
+
+static bool note_joined(void *userdata, DbTxn *txn, const RoomRow *row) {
+        Joined *j = userdata;
+
+        if (row->status != ROOM_JOINED)
+                return true;
+        if (j->n == j->allocated) {
+                size_t n = MAX(2 * j->allocated, (size_t)16);
+                uint32_t *numbers = reallocarray(j->numbers, n, sizeof(*numbers));
+
+                if (!numbers) {
+                        j->failed = true;
+                        return false;
+                }
+                j->numbers = numbers;
+                j->allocated = n;
+        }
+        j->numbers[j->n++] = row->number;
+        return true;
+}
+
+static int by_account(const void *a, const void *b) {
+        const PeerView *const *x = a, *const *y = b;
+
+        return strcmp((*x)->account, (*y)->account);
+}
+
+typedef struct Sharing {
+        PeerList *list; /* sorted by account */
+        const char *room;
+} Sharing;
+
+static bool share_room(void *userdata, const RoomMemberView *m) {
+        PeerView key, *k = &key, **found;
+        Sharing *s = userdata;
+        const char **rooms;
+
+        base32_encode_key(m->account, key.account);
+        found = bsearch(&k, s->list->views, s->list->n, sizeof(*s->list->views), by_account);
+        if (!found || (*found)->n_rooms >= SHARED_ROOMS_MAX)
+                return true;
+        rooms = reallocarray((*found)->rooms, (*found)->n_rooms + 2, sizeof(*rooms));
+        if (!rooms)
+                return false;
+        rooms[(*found)->n_rooms++] = s->room;
+        rooms[(*found)->n_rooms] = NULL;
+        (*found)->rooms = rooms;
+        (*found)->peer.rooms = rooms;
+        return true;
+}
+
+/* What cannot be read is left out. */
+static void list_add_rooms(PeerList *l) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        Joined j = {};
+
+        if (l->n == 0 || store_read_begin(l->chat->parts.store, &txn) < 0)
+                return;
+        if (room_each(txn, note_joined, &j) >= 0 && !j.failed && j.n > 0)
+                l->room_names = calloc(j.n, sizeof(*l->room_names));
+        if (l->room_names)
+                qsort(l->views, l->n, sizeof(*l->views), by_account);
+        for (size_t i = 0; l->room_names && i < j.n; i++)
+                (void)rooms_each_member(l->chat->parts.rooms, txn, j.numbers[i], share_room,
+                        &(Sharing){.list = l,
+                                .room = room_number_name(txn, j.numbers[i], l->room_names[i])});
+        free(j.numbers);
+}
+
 /* AFTER is the name or the account that the page before ended on. */
 static size_t list_start(const PeerList *l) {
         if (!l->after)
@@ -299,6 +380,7 @@ static void list_answer(PeerList *l) {
         unsigned shown = 0;
         bool more = false;
 
+        list_add_rooms(l);
         if (l->n > 0)
                 qsort(l->views, l->n, sizeof(*l->views), by_name);
         for (size_t i = list_start(l); i < l->n; i++) {

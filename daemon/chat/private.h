@@ -23,6 +23,13 @@ typedef struct Told Told;
 typedef struct Object Object;
 typedef struct Seen Seen;
 typedef struct Meeting Meeting;
+typedef struct Inviting Inviting;
+typedef struct RoomOp RoomOp;
+typedef struct RoomsList RoomsList;
+typedef struct RoomObject RoomObject;
+typedef struct RoomShown RoomShown;
+typedef struct RoomPublic RoomPublic;
+typedef struct RoomTold RoomTold;
 
 /* Strings of a ChatPeer, which points into it. */
 typedef struct PeerView {
@@ -33,6 +40,8 @@ typedef struct PeerView {
         char endpoint_text[PRESENCE_ENDPOINTS_MAX][64];
         const char *endpoints[PRESENCE_ENDPOINTS_MAX + 1];
         const char *via[5]; /* link, lan, tracker, cache */
+        const char **rooms; /* with the user, NULL-terminated, or NULL; of a list */
+        size_t n_rooms;
 } PeerView;
 
 /* What is answered with done or an error. */
@@ -50,6 +59,7 @@ typedef struct Accepted {
         Uuid id;
         uint8_t account[KEY_SIZE];
         bool again; /* known before: nothing new to deliver */
+        bool room;
 } Accepted;
 
 struct Chat {
@@ -69,6 +79,9 @@ struct Chat {
         Pending *pending;
         PeerList *peer_lists;
         Meeting *meetings;
+        Inviting *invitings;
+        RoomOp *room_ops;
+        RoomsList *room_lists;
         Told *told;
         Seen *seen; /* not written so far */
         LoopTimer *seen_timer;
@@ -89,6 +102,12 @@ struct Chat {
         Object *objects;
         unsigned n_request_objects;
         PeerView object_view; /* of chat_get_object() */
+        RoomPublic *room_publics;
+        RoomTold *room_told;
+        LoopTimer *publish_timer;
+        bool publish_refresh; /* the timer is for all, and not for what is due */
+        RoomObject *room_objects;
+        RoomShown *room_view; /* of chat_get_room() */
         Accepted *accepted;
         size_t n_accepted, allocated_accepted;
         bool committing;
@@ -114,6 +133,10 @@ const Identity *chat_self(const Chat *c);
 
 void chat_properties_changed(Chat *c, unsigned properties);
 
+/* "#name", or "#name~abcd" */
+#define ROOM_SHOWN_SIZE (1 + NAME_SIZE + 1 + ROOM_SUFFIX_LENGTH)
+#define ROOM_SUFFIX_LENGTH 4 /* of the id, after the '~' */
+
 /* Strings of a ChatMessage, which points into it. */
 typedef struct MessageView {
         ChatMessage message;
@@ -121,11 +144,19 @@ typedef struct MessageView {
         char peer_account[BASE32_KEY_SIZE + 1], self_account[BASE32_KEY_SIZE + 1];
         char peer_name[SHOWN_NAME_SIZE];
         uint32_t peer; /* whose name and accounts these are, by number; 0: nobody's yet */
+        uint32_t room; /* and the room they are of, where there is one */
+        uint8_t author[KEY_SIZE]; /* in a room, whose name and account these are */
+        char room_name[ROOM_SHOWN_SIZE], room_id[BASE32_KEY_SIZE + 1];
         char text[TEXT_SIZE_MAX + 1];
 } MessageView;
 
 /* For messages of one transaction; NULL when memory is short. */
 MessageView *message_view_new(void);
+void message_view_init(MessageView *v);
+
+/* What a row says of itself, be it of a room or not. */
+void message_view_begin(const HistoryRow *row, MessageView *v);
+bool message_text_is_shown(Bytes text);
 
 /* Mailboxes that have an own message, as far as known. */
 unsigned chat_count_replicas(DbTxn *txn, uint32_t recipient, uint32_t feed, uint64_t seq);
@@ -227,6 +258,10 @@ void objects_change(Chat *c, const uint8_t *account);
 /* Nobody has an object any more. */
 void objects_clear(Chat *c);
 
+/* What properties are compared by. Of lists, NULL-terminated, which may be NULL. */
+uint64_t digest_strings(const char *const *list);
+uint64_t digest_string(const char *s);
+
 /* K was there at AT, and still is (THERE) or has gone. */
 void seen_note(Chat *c, const Contact *k, usec_t at, bool there);
 
@@ -243,6 +278,11 @@ void told_note_seen(Chat *c);
 void pending_free_all(Chat *c);
 void pending_forget(Chat *c, void *userdata);
 void meetings_free_all(Chat *c);
+void invitings_free_all(Chat *c);
+void room_ops_free_all(Chat *c);
+void room_ops_forget(Chat *c, void *userdata);
+void room_lists_free_all(Chat *c);
+void room_lists_forget(Chat *c, void *userdata);
 void peer_lists_free_all(Chat *c);
 void told_free_all(Chat *c);
 void peer_lists_forget(Chat *c, void *userdata);

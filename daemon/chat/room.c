@@ -1,85 +1,288 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Rooms as the user sees them. */
+/* Rooms as the user sees them: what there is to say of each, and who is in it. */
 
-#include "chat/private.h"
+#include "chat/room.h"
 
-static int not_built(ChatError *error) {
-        return chat_error(error, CODE_NOT_SUPPORTED, "Rooms are not built yet.");
+#include <stdio.h>
+
+static const char *status_name(RoomStatus s) {
+        static const char *const names[_ROOM_STATUS_MAX] = {
+                [ROOM_JOINING] = "joining",
+                [ROOM_JOINED] = "joined",
+                [ROOM_INVITED] = "invited",
+                [ROOM_LEFT] = "left",
+                [ROOM_KICKED] = "kicked",
+                [ROOM_DELETED] = "deleted",
+        };
+
+        return s < ELEMENTSOF(names) && names[s] ? names[s] : "joining";
 }
 
-void chat_create_room(Chat *c, const ChatCreateRoom *args, ChatIdFn fn, void *userdata) {
-        ChatError e;
+static bool is_known_key(const uint8_t key[static KEY_SIZE]) {
+        static const uint8_t zeros[KEY_SIZE];
 
-        not_built(&e);
-        fn(userdata, &e, NULL);
+        return memcmp(key, zeros, KEY_SIZE) != 0;
 }
 
-void chat_join_room(Chat *c, const char *room, ChatIdFn fn, void *userdata) {
-        ChatError e;
-
-        not_built(&e);
-        fn(userdata, &e, NULL);
+static void show_owner(Chat *c, DbTxn *txn, RoomShown *s, const char *claimed) {
+        s->room.owner = s->room.owner_account = "";
+        if (!is_known_key(s->owner_key))
+                return;
+        s->room.owner = room_member_name(c, txn, s->owner_key, claimed, s->owner);
+        s->room.owner_account = base32_encode_key(s->owner_key, s->owner_account);
 }
 
-static void refuse(ChatDoneFn fn, void *userdata) {
-        ChatError e;
-
-        not_built(&e);
-        fn(userdata, &e);
+static void show_problem(Chat *c, const RoomView *v, RoomShown *s) {
+        if (v->read_only && v->why_read_only[0])
+                snprintf(s->problem, sizeof(s->problem), "%s", v->why_read_only);
+        else if (v->frozen > 0)
+                snprintf(s->problem, sizeof(s->problem),
+                        "%u member%s signed two messages with one number: nothing after them is "
+                        "shown.",
+                        v->frozen, v->frozen == 1 ? " has" : "s have");
+        else if (room_refusal(c, v->number))
+                snprintf(s->problem, sizeof(s->problem), "%s", room_refusal(c, v->number));
+        room_sentence(s->problem, sizeof(s->problem));
+        s->room.problem = s->problem[0] ? s->problem : NULL;
 }
 
-void chat_leave_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata);
+void room_show(Chat *c, DbTxn *txn, const RoomView *v, RoomShown *ret) {
+        Conversation conversation;
+
+        *ret = (RoomShown){};
+        memcpy(ret->key, v->id, SHA256_SIZE);
+        if (v->has_owner)
+                memcpy(ret->owner_key, v->owner, KEY_SIZE);
+        ret->over = v->status == ROOM_LEFT || v->status == ROOM_KICKED || v->status == ROOM_DELETED;
+        snprintf(ret->topic, sizeof(ret->topic), "%s", v->topic);
+        ret->room = (ChatRoom){
+                .room = room_shown_name(txn, v->id, v->name, ret->name),
+                .id = base32_encode_key(v->id, ret->id),
+                .topic = ret->topic,
+                .access = v->access == ROOM_ACCESS_NONE ? "" : room_access_name(v->access),
+                .status = status_name(v->status),
+                .role = v->role == ROOM_ROLE_NONE ? NULL : room_role_name(v->role),
+                .members = v->members,
+                .online = v->online,
+                .joined = v->joined,
+                .read_only = v->read_only,
+        };
+        if (conversation_get(txn, v->number, &conversation) > 0)
+                ret->room.unread = conversation.unread;
+        show_owner(c, txn, ret, NULL);
+        show_problem(c, v, ret);
 }
 
-void chat_delete_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata);
+void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret) {
+        *ret = (RoomShown){};
+        memcpy(ret->key, h->id, SHA256_SIZE);
+        memcpy(ret->owner_key, h->owner, KEY_SIZE);
+        snprintf(ret->topic, sizeof(ret->topic), "%s", h->topic);
+        ret->room = (ChatRoom){.room = room_shown_name(txn, h->id, h->name, ret->name),
+                .id = base32_encode_key(h->id, ret->id),
+                .topic = text_clean(ret->topic),
+                .access = h->access == ROOM_ACCESS_NONE ? "" : room_access_name(h->access),
+                .members = h->members,
+                .online = h->online};
+        show_owner(c, txn, ret, NULL);
 }
 
-void chat_invite(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata);
+/* Members: as many as the room has, sorted in memory. */
+
+typedef struct MemberItem {
+        uint8_t account[KEY_SIZE];
+        char name[SHOWN_NAME_SIZE];
+        RoomRole role;
+        bool online, provisional;
+} MemberItem;
+
+typedef struct MemberList {
+        Chat *chat;
+        DbTxn *txn;
+        MemberItem *items;
+        size_t n, allocated;
+        bool failed;
+} MemberList;
+
+static bool on_member(void *userdata, const RoomMemberView *m) {
+        MemberList *l = userdata;
+        MemberItem *i;
+
+        if (l->n == l->allocated) {
+                size_t n = MAX(2 * l->allocated, (size_t)64);
+                MemberItem *items = reallocarray(l->items, n, sizeof(*items));
+
+                if (!items) {
+                        l->failed = true;
+                        return false;
+                }
+                l->items = items;
+                l->allocated = n;
+        }
+        i = &l->items[l->n++];
+        *i = (MemberItem){.role = m->role, .online = m->online, .provisional = m->provisional};
+        memcpy(i->account, m->account, KEY_SIZE);
+        room_member_name(l->chat, l->txn, m->account, m->name, i->name);
+        return true;
 }
 
-void chat_kick(Chat *c, const char *room, const char *name, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata);
+static int by_role_and_name(const void *a, const void *b) {
+        const MemberItem *x = a, *y = b;
+        int r;
+
+        if (x->role != y->role)
+                return x->role < y->role ? 1 : -1;
+        r = strcmp(x->name, y->name);
+        return r != 0 ? r : memcmp(x->account, y->account, KEY_SIZE);
 }
 
-void chat_set_topic(Chat *c, const char *room, const char *topic, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata);
+static const char *member_presence(Chat *c, DbTxn *txn, const MemberItem *i, bool self) {
+        Contact k;
+
+        if (self)
+                return presence_name(account_own_presence(c->parts.account).presence);
+        if (contact_get(txn, i->account, &k) > 0) {
+                Presence p = contact_presence(c, &k);
+
+                if (p != PRESENCE_OFFLINE)
+                        return presence_name(p);
+        }
+        return i->online ? "online" : "offline";
 }
 
-void chat_set_role(Chat *c, const char *room, const char *name, const char *role, ChatDoneFn fn,
-        void *userdata) {
-        refuse(fn, userdata);
+static bool member_is(const MemberItem *i, const char *text) {
+        char account[BASE32_KEY_SIZE + 1];
+
+        return streq(i->name, text) || streq(base32_encode_key(i->account, account), text);
 }
 
-void chat_list_rooms(
-        Chat *c, const ChatListRooms *args, ChatRoomFn fn, ChatPeersDoneFn done, void *userdata) {
-        ChatError e;
+static bool show_members(
+        MemberList *l, const char *after, unsigned limit, ChatMemberFn fn, void *userdata) {
+        char account[BASE32_KEY_SIZE + 1];
+        size_t i = 0;
 
-        not_built(&e);
-        done(userdata, &e, false);
+        while (after && i < l->n && !member_is(&l->items[i], after))
+                i++;
+        if (after && i < l->n)
+                i++;
+        for (; i < l->n; i++) {
+                const MemberItem *m = &l->items[i];
+                bool self = key_equal(m->account, sign_key_public(&chat_self(l->chat)->account));
+
+                if (limit-- == 0 ||
+                        !fn(userdata,
+                                &(ChatMember){.name = m->name,
+                                        .account = base32_encode_key(m->account, account),
+                                        .role = room_role_name(m->role),
+                                        .presence = member_presence(l->chat, l->txn, m, self),
+                                        .self = self,
+                                        .provisional = m->provisional}))
+                        return true;
+        }
+        return false;
 }
 
 int chat_list_members(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
         void *userdata, bool *ret_more, ChatError *error) {
-        return not_built(error);
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        MemberList l = {.chat = c};
+        RoomRow row;
+        int r;
+
+        *ret_more = false;
+        r = store_read_begin(c->parts.store, &txn);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return r;
+        }
+        r = room_find_known(c, txn, room, &row, error);
+        if (r < 0)
+                return r;
+        l.txn = txn;
+        r = rooms_each_member(c->parts.rooms, txn, row.number, on_member, &l);
+        if (r >= 0 && l.failed)
+                r = -ENOMEM;
+        if (r >= 0 && l.n > 0)
+                qsort(l.items, l.n, sizeof(*l.items), by_role_and_name);
+        if (r >= 0)
+                *ret_more = show_members(&l, after, limit, fn, userdata);
+        else
+                chat_storage_error(error, r);
+        free(l.items);
+        return MIN(r, 0);
+}
+
+/* What two have to have in common */
+
+static void format_hash(const uint8_t hash[static SHA256_SIZE], char buf[static 65]) {
+        for (size_t i = 0; i < SHA256_SIZE; i++)
+                snprintf(buf + 2 * i, 3, "%02x", hash[i]);
+}
+
+/* 1 with the conversation, 0 where nothing was said yet. */
+static int find_conversation(Chat *c, DbTxn *txn, const char *with, uint32_t *ret,
+        ChatDigest *digest, ChatError *error) {
+        uint8_t hash[SHA256_SIZE];
+        Conversation v;
+        RoomRow row;
+        Contact peer;
+        int r;
+
+        if (with[0] == '#') {
+                r = room_find_known(c, txn, with, &row, error);
+                if (r < 0)
+                        return r;
+                digest->room = true;
+                digest->control_epoch = row.head_epoch;
+                format_hash(row.head_hash, digest->control_hash);
+                *ret = row.number;
+                return 1;
+        }
+        r = chat_find_known(c, txn, with, &peer, error);
+        if (r < 0)
+                return r;
+        conversation_direct(sign_key_public(&chat_self(c)->account), peer.account, hash);
+        r = conversation_find(txn, hash, &v);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return -ECANCELED;
+        }
+        *ret = v.number;
+        return r;
 }
 
 int chat_digest(Chat *c, const char *with, ChatDigest *ret, ChatError *error) {
-        return not_built(error);
-}
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        uint8_t digest[SHA256_SIZE];
+        uint32_t conversation;
+        int r;
 
-const ChatRoom *chat_get_room(Chat *c, const char *id) {
-        return NULL;
-}
-
-void chat_each_room(Chat *c, ChatObjectFn fn, void *userdata) {
-}
-
-size_t chat_room_news(
-        Chat *c, const char *id, const char *ret_names[static CHAT_ROOM_NEWS_MAX + 1]) {
-        ret_names[0] = NULL;
+        *ret = (ChatDigest){};
+        r = chat_require_login(c, error);
+        if (r < 0)
+                return r;
+        r = store_read_begin(c->parts.store, &txn);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return r;
+        }
+        r = find_conversation(c, txn, with, &conversation, ret, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                sha256(NULL, 0, digest); /* of nothing */
+        else
+                r = store_digest(txn, conversation, digest, &ret->messages);
+        if (r < 0) {
+                chat_storage_error(error, r);
+                return r;
+        }
+        format_hash(digest, ret->digest);
         return 0;
+}
+
+void chat_on_room_changed(Chat *c, uint32_t room) {
+        room_objects_change(c, room);
+        chat_properties_changed(c, CHAT_QUEUED);
 }

@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 /* Sends that wait for a look-up are bounded: each holds its text. */
 #define PENDING_MAX 1024
@@ -68,7 +68,7 @@ static void on_committed(void *userdata, int error) {
         }
         /* A batch usually has one recipient; waking it once is enough. */
         for (size_t i = 0; error >= 0 && i < n; i++) {
-                if (list[i].again || (woken && key_equal(list[i].account, woken)))
+                if (list[i].again || list[i].room || (woken && key_equal(list[i].account, woken)))
                         continue;
                 woken = list[i].account;
                 objects_written_to(c, woken);
@@ -142,6 +142,33 @@ static int send_to(Chat *c, const Pending *p, const Contact *to, ChatError *erro
                         store_error_text(r, why));
         answer_after_commit(c, p, to->account, again);
         (void)directory_watch(c->parts.directory, to->account);
+        return 0;
+}
+
+/* Into a room: rooms/ brings it to the others. */
+static int send_to_room(Chat *c, const Pending *p, const char *to, ChatError *error) {
+        RoomsMessage m = {.id = p->id,
+                .has_reply_to = p->has_reply_to,
+                .reply_to = p->reply_to,
+                .text = text_bytes(p->text),
+                .now = loop_realtime(c->parts.loop)};
+        RoomsError e = {};
+        RoomRow room;
+        int r;
+
+        r = room_find_known(c, store_write(c->parts.store), to, &room, error);
+        if (r < 0)
+                return r;
+        r = expect_commit(c);
+        if (r >= 0)
+                r = rooms_send(c->parts.rooms, room.number, &m, &e);
+        if (r == -EEXIST)
+                return refuse_id(error);
+        r = room_error(r, &e, error);
+        if (r < 0)
+                return r;
+        c->accepted[c->n_accepted++] =
+                (Accepted){.fn = p->fn, .userdata = p->userdata, .id = p->id, .room = true};
         return 0;
 }
 
@@ -324,6 +351,8 @@ static int send_message(
                 r = read_ids(c, args, &p, error);
         if (r < 0)
                 return r;
+        if (args->to[0] == '#')
+                return send_to_room(c, &p, args->to, error);
         if (strlen(args->to) >= sizeof(p.to))
                 return chat_error(error, CODE_BAD_NAME, "A name has at most 32 characters.");
         for (size_t i = 0; args->to[i]; i++)

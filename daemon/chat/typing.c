@@ -2,12 +2,14 @@
 
 /* Who is writing just now. */
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error) {
         Contact k;
         int r;
 
+        if (to[0] == '#')
+                return room_type(c, to, on, error);
         r = chat_look_at_known(c, to, &k, error);
         if (r < 0)
                 return r;
@@ -19,17 +21,29 @@ int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error) {
         return 0;
 }
 
-void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on) {
-        char name[SHOWN_NAME_SIZE], text[BASE32_KEY_SIZE + 1];
-        DbTxn *txn = store_write(c->parts.store);
-        Contact k;
+static void tell(Chat *c, const char *name, const uint8_t *account, const char *room, bool on) {
+        char text[BASE32_KEY_SIZE + 1];
 
-        if (contact_get(txn, account, &k) <= 0)
-                return;
-        contact_shown_name(txn, &k, name);
         base32_encode_key(account, text);
         for (size_t i = 0; i < c->n_listeners; i++)
                 if (c->listeners[i].listener->typing_changed)
                         c->listeners[i].listener->typing_changed(
-                                c->listeners[i].userdata, name, text, NULL, on);
+                                c->listeners[i].userdata, name, text, room, on);
+}
+
+void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on) {
+        char name[SHOWN_NAME_SIZE];
+        DbTxn *txn = store_write(c->parts.store);
+        Contact k;
+
+        if (contact_get(txn, account, &k) > 0)
+                tell(c, contact_shown_name(txn, &k, name), account, NULL, on);
+}
+
+void chat_on_room_typing(Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool on) {
+        char name[SHOWN_NAME_SIZE], shown[ROOM_SHOWN_SIZE];
+        DbTxn *txn = store_write(c->parts.store);
+
+        tell(c, room_author_name(c, txn, room, account, name), account,
+                room_number_name(txn, room, shown), on);
 }

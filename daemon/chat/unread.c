@@ -2,7 +2,7 @@
 
 /* What there is to announce of a message that came. */
 
-#include "chat/private.h"
+#include "chat/room.h"
 
 /* An own message in the conversation that was written when the other one was here already. */
 static int is_answered(DbTxn *txn, const Conversation *v, const HistoryRow *row) {
@@ -13,18 +13,20 @@ static int is_answered(DbTxn *txn, const Conversation *v, const HistoryRow *row)
         return r <= 0 ? r : last.own && last.inner.sent >= row->entry.received;
 }
 
-/* 1 with the message and its conversation, 0 where nothing is to be announced. */
-static int find_unread(
-        DbTxn *txn, const Contact *peer, const Uuid *id, HistoryRow *ret_row, Conversation *ret_v) {
+/* 1 with the message of PEER's, or in ROOM unless that is 0, and its conversation; 0 where nothing
+ * is to be announced. */
+static int find_unread(DbTxn *txn, const Contact *peer, uint32_t room, const Uuid *id,
+        HistoryRow *ret_row, Conversation *ret_v) {
         uint32_t feed;
         uint64_t seq;
         Feed f;
         int r;
 
-        r = store_find_id(txn, peer->number, id, &feed, &seq);
+        r = room != 0 ? store_room_find_id(txn, room, id, &feed, &seq)
+                      : store_find_id(txn, peer->number, id, &feed, &seq);
         if (r > 0)
                 r = history_get(txn, feed, seq, ret_row);
-        if (r <= 0 || ret_row->read)
+        if (r <= 0 || ret_row->read || ret_row->own)
                 return MIN(r, 0);
         r = feed_get(txn, feed, &f);
         if (r > 0)
@@ -41,17 +43,26 @@ static int view_unread(Chat *c, DbTxn *txn, const uint8_t *account, const Uuid *
         Conversation v;
         HistoryRow row;
         Contact peer;
+        RoomRow room;
         int r;
 
         if (!view)
                 return -ENOMEM;
-        r = contact_get(txn, account, &peer);
+        r = room_find(txn, account, &room);
+        if (r == 0)
+                room.number = 0;
+        if (r == 0)
+                r = contact_get(txn, account, &peer);
+        if (r > 0)
+                r = find_unread(txn, &peer, room.number, id, &row, &v);
+        if (r > 0 && room.number != 0)
+                r = contact_get(txn, row.inner.account, &peer);
         if (r <= 0 || peer.flags & CONTACT_BLOCKED)
                 return MIN(r, 0);
-        r = find_unread(txn, &peer, id, &row, &v);
-        if (r <= 0)
-                return r;
-        chat_view_message(c, txn, &row, &peer, view);
+        if (room.number != 0)
+                room_view_message(c, txn, &row, room.number, view);
+        else
+                chat_view_message(c, txn, &row, &peer, view);
         fn(userdata, &view->message, v.unread);
         return 1;
 }

@@ -16,7 +16,8 @@ int chat_find_contact(DbTxn *txn, const char *text, Contact *ret, ChatError *err
         int r;
 
         if (text[0] == '#')
-                return chat_error(error, CODE_NOT_SUPPORTED, "Rooms are not built yet.");
+                return chat_error(error, CODE_BAD_NAME,
+                        "%.40s is a room, and here somebody is to be named.", text);
         r = contact_resolve(txn, text, account);
         if (r > 0)
                 r = contact_get(txn, account, ret);

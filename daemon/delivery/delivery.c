@@ -91,7 +91,7 @@ static void confirming_drop(Delivery *d, const Link *l) {
 void peer_turn_out(Peer *p, Code code, const char *text) {
         Delivery *d = p->delivery;
 
-        rooms_link_down(p);
+        peer_rooms_down(p);
         if (p->link) {
                 confirming_drop(d, p->link);
                 link_close(p->link, code, text);
@@ -204,7 +204,7 @@ static void peer_link_lost(Peer *p) {
         else if (p->dialled[0])
                 peer_endpoint_failed(p);
         p->up = p->read = p->grant = false;
-        rooms_link_down(p);
+        peer_rooms_down(p);
         p->link = NULL;
         typing_link_lost(p);
         inbox_drop_held(p);
@@ -243,7 +243,7 @@ static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         }
         if (p->link != l) {
                 /* Being dialled at the same time: the pool has settled which one stays. */
-                rooms_link_down(p);
+                peer_rooms_down(p);
                 peer_stop_dialling(p);
                 p->link = l;
                 p->dialled[0] = 0;
@@ -374,7 +374,7 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         if (p->link == l)
                 receipts_tell_read(p);
         if (p->link == l)
-                rooms_link_up(p);
+                peer_rooms_up(p);
 }
 
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
@@ -401,7 +401,7 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
                 return presence_take_frame(p, f);
         case FRAME_ROOM_SYNC:
         case FRAME_ROOM_ENTRIES:
-                return rooms_take_frame(p, f);
+                return peer_take_room_frame(p, f);
         default:
                 /* Reserved for what a newer version does; this one has announced no feature that
                  * would make the other end send it. */
@@ -415,7 +415,7 @@ static void on_link_drained(void *userdata, Link *l) {
         if (p->link == l)
                 outbox_pump(p);
         if (p->link == l)
-                rooms_drained(p);
+                peer_rooms_drained(p);
 }
 
 static void on_link_closed(void *userdata, Link *l, Code code, const char *text) {
@@ -497,7 +497,7 @@ void delivery_stop(Delivery *d) {
         loop_timer_set(d->expiry_timer, USEC_INFINITY);
         loop_timer_set(d->nearer_timer, USEC_INFINITY);
         HASH_ITER (hh, d->peers, p, tmp)
-                rooms_link_down(p);
+                peer_rooms_down(p);
         holds_free(d);
         link_pool_bye(d->links, CODE_OK, "logged out or stopped");
         HASH_ITER (hh, d->peers, p, tmp)

@@ -99,6 +99,9 @@ void delivery_on_lan(Delivery *d, const uint8_t account[static KEY_SIZE]);
  * and nobody is dialled for it. To be repeated while he does. */
 void delivery_type(Delivery *d, const uint8_t account[static KEY_SIZE], bool on);
 
+/* The open link to somebody over which rooms may be spoken of, or NULL. */
+Link *delivery_room_link(const Delivery *d, const uint8_t account[static KEY_SIZE]);
+
 /* Somebody with a row, to whom a link is wanted although there is nothing for him, or is so no
  * more: he is dialled, and again when the link ends, as if there were something in the outbox, but
  * after all for whom there is. Forgotten by delivery_stop(). -ENOBUFS: too many are held;

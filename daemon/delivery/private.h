@@ -270,10 +270,10 @@ void holds_remember(Delivery *d);
 void holds_free(Delivery *d);
 
 /* room.c: what is said of rooms passes through */
-void rooms_link_up(Peer *p);
-void rooms_link_down(Peer *p);
-int rooms_take_frame(Peer *p, Frame *f);
-void rooms_drained(Peer *p);
+void peer_rooms_up(Peer *p);
+void peer_rooms_down(Peer *p);
+int peer_take_room_frame(Peer *p, Frame *f);
+void peer_rooms_drained(Peer *p);
 
 /* receipt.c */
 

@@ -4,7 +4,7 @@
 
 #include "delivery/mail.h"
 
-void rooms_link_up(Peer *p) {
+void peer_rooms_up(Peer *p) {
         Delivery *d = p->delivery;
 
         if (!d->callbacks->room_link || p->speaks_of_rooms || !link_takes_rooms(p->link))
@@ -13,7 +13,7 @@ void rooms_link_up(Peer *p) {
         d->callbacks->room_link(d->userdata, p->link, p->account, true);
 }
 
-void rooms_link_down(Peer *p) {
+void peer_rooms_down(Peer *p) {
         Delivery *d = p->delivery;
 
         if (!p->speaks_of_rooms)
@@ -22,11 +22,17 @@ void rooms_link_down(Peer *p) {
         d->callbacks->room_link(d->userdata, NULL, p->account, false);
 }
 
-int rooms_take_frame(Peer *p, Frame *f) {
+int peer_take_room_frame(Peer *p, Frame *f) {
         Delivery *d = p->delivery;
 
         return p->speaks_of_rooms ? d->callbacks->room_frame(d->userdata, p->link, f)
                                   : -EPROTONOSUPPORT;
+}
+
+Link *delivery_room_link(const Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        Link *l = link_find(d->links, account);
+
+        return l && link_takes_rooms(l) ? l : NULL;
 }
 
 int delivery_leave_room_notice(Delivery *d, const uint8_t account[static KEY_SIZE], Bytes notice) {
@@ -43,7 +49,7 @@ int delivery_leave_room_notice(Delivery *d, const uint8_t account[static KEY_SIZ
         return c.flags & CONTACT_BLOCKED ? -EACCES : mail_leave_notice(d->mail, &c, notice);
 }
 
-void rooms_drained(Peer *p) {
+void peer_rooms_drained(Peer *p) {
         Delivery *d = p->delivery;
 
         if (p->speaks_of_rooms)

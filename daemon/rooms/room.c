@@ -427,6 +427,11 @@ Rooms *rooms_close(Rooms *r) {
         return mfree(r);
 }
 
+void rooms_set_max_members(Rooms *r, unsigned max_members) {
+        r->max_members = max_members;
+        ROOM_EACH(r, room) roster_set_max(room->roster, max_members);
+}
+
 void rooms_begin(Rooms *r) {
         r->started = true;
         commit_begin(r);

@@ -36,6 +36,10 @@ typedef struct RoomsCallbacks {
         void (*typing)(
                 void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool on);
 
+        /* A member of ROOM is at hand, or is no more. */
+        void (*presence)(void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE],
+                bool online);
+
         /* What trackers are told of ROOM may be new: the owner's record, the own place in the
          * online list. */
         void (*publish)(void *userdata, uint32_t room);
@@ -49,6 +53,9 @@ Rooms *rooms_free(Rooms *r);
 void rooms_start(Rooms *r);
 void rooms_stop(Rooms *r);
 
+/* Another rooms.max-members; who is in stays. */
+void rooms_set_max_members(Rooms *r, unsigned max_members);
+
 /* Links, as delivery has them. rooms_frame(): as in LinkCallbacks. */
 void rooms_link_up(Rooms *r, Link *l);
 void rooms_link_down(Rooms *r, const uint8_t account[static KEY_SIZE]);
@@ -56,7 +63,7 @@ int rooms_frame(Rooms *r, Link *l, Frame *f);
 void rooms_drained(Rooms *r, Link *l);
 
 /* What came by sealed mail from FROM; and who is or is not at hand any more. */
-void rooms_notice(Rooms *r, const uint8_t from[static KEY_SIZE], Bytes notice);
+void rooms_notice(Rooms *r, Bytes notice, Bytes record);
 void rooms_presence(Rooms *r, const uint8_t account[static KEY_SIZE], bool online);
 
 /* What the user does. All return 0, or -ECANCELED with the error for the user, or an error of the
@@ -161,7 +168,8 @@ typedef struct RoomMemberView {
 } RoomMemberView;
 
 typedef bool (*RoomMemberFn)(void *userdata, const RoomMemberView *m);
-int rooms_each_member(Rooms *r, uint32_t room, RoomMemberFn fn, void *userdata);
+int rooms_each_member(
+        Rooms *r, DbTxn *txn, uint32_t room, RoomMemberFn fn, void *userdata);
 
 /* The number of a room, 0: not here. */
 uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]);

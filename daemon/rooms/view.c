@@ -145,16 +145,15 @@ static bool list_member(void *userdata, const RosterMember *m) {
         return !m->member || l->fn(l->userdata, &v);
 }
 
-int rooms_each_member(Rooms *r, uint32_t number, RoomMemberFn fn, void *userdata) {
-        Listing l = {.room = room_by_number(r, number), .fn = fn, .userdata = userdata};
-        int e;
+int rooms_each_member(
+        Rooms *r, DbTxn *txn, uint32_t number, RoomMemberFn fn, void *userdata) {
+        Listing l = {.room = room_by_number(r, number),
+                .txn = txn,
+                .fn = fn,
+                .userdata = userdata};
 
         if (!l.room)
                 return -ENOENT;
-        e = store_read_begin(r->store, &l.txn);
-        if (e < 0)
-                return e;
         roster_each(l.room->roster, list_member, &l);
-        store_read_end(l.txn);
         return 0;
 }

@@ -665,6 +665,7 @@ def test_verify_lets_nothing_through_to_the_terminal(chatc, mock_daemon):
     (["read", ID], ["MarkRead", [ID, {}]]),
     (["search", "two", "words", "--with", "bob"], ["Search", ["two words", {"with": "bob"}]]),
     (["rooms"], ["ListRooms", [{}]]),
+    (["rooms", "--all"], ["ListRooms", [{"all": True}]]),
     (["rooms", "two", "words"], ["ListRooms", [{"words": "two words"}]]),
     (["create", "#a", "--hidden", "--topic", "T t", "--history", "joined"],
      ["CreateRoom", ["#a", {"access": "hidden", "topic": "T t", "history": "joined"}]]),

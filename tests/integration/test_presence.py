@@ -354,7 +354,7 @@ def test_who_shows_less_does_not_show_it(alice, bob, config):
 
 def test_to_whom_nobody_writes(lab, alice, bob):
     for to, error in (("nobody", "UnknownPeer"), ("alice", "InvalidArgs"), ("", "BadName"),
-                      ("#room", "NotSupported")):
+                      ("#room", "UnknownRoom")):
         with pytest.raises(BusError) as e:
             set_typing(alice, to)
         assert e.value.name == error

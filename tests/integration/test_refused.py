@@ -129,10 +129,11 @@ def test_an_unknown_peer_is_refused(alice):
     assert alice.property("Queued") == 0
 
 
-def test_a_room_is_not_known_or_not_built(alice):
+def test_a_room_is_not_known(alice):
     with pytest.raises(BusError) as error:
         alice.send("#garden", "hi")
-    assert error.value.name in ("UnknownRoom", "NotSupported")
+    assert error.value.name == "UnknownRoom"
+    refused(alice.chatc("send", "#garden", "hi"), 5, "UnknownRoom")
 
 
 def test_a_new_name_needs_the_tracker_and_nothing_is_kept(tracker, alice, bob):

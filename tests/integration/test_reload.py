@@ -286,9 +286,9 @@ def test_a_tracker_that_was_given_with_the_account_stays(lab, tracker):
 
 
 def test_a_key_that_is_not_built_is_said(alice):
-    alice.configure("rooms = { max-members = 5; };")
+    alice.configure("storage = { history-days = 5; };")
     reload(alice)
-    assert "rooms.max-members; it is not built yet" in alice.log()
+    assert "storage.history-days; it is not built yet" in alice.log()
     assert alice.status()["problems"] == []
 
 

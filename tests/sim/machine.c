@@ -111,6 +111,7 @@ static int daemon_start(Machine *m) {
                         .handshake = HANDSHAKE,
                         .say_read = machine_says_read(m),
                         .stamp_bits = STAMP_BITS},
+                .max_members = 1000,
                 .state_dir = m->dir,
                 .sandbox = {"sandbox", "ok", "This is a simulation.", NULL},
                 .callbacks = &parts_callbacks,

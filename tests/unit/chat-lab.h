@@ -43,6 +43,7 @@ static PartsArgs chat_lab_parts(const ChatLab *l) {
                 .store = l->store,
                 .heartbeat = 30,
                 .delivery = {.handshake = 10, .say_read = true},
+                .max_members = 1000,
                 .state_dir = l->dir,
                 .sandbox = {"sandbox", "ok", "This is a test.", NULL},
                 .callbacks = &callbacks};

@@ -153,7 +153,37 @@ static sd_bus_message *call_create_room(void) {
         return CALL("CreateRoom", "sa{sv}", "#room", 0);
 }
 
+static sd_bus_message *call_join_room(void) {
+        return CALL("JoinRoom", "sa{sv}", "#room", 0);
+}
+
+static sd_bus_message *call_set_role(void) {
+        return CALL("SetRole", "sssa{sv}", "#room", "bob", "admin", 0);
+}
+
+static sd_bus_message *call_list_rooms(void) {
+        return CALL("ListRooms", "a{sv}", 1, "words", "s", "x");
+}
+
+static sd_bus_message *call_list_members(void) {
+        return CALL("ListMembers", "sa{sv}", "#room", 1, "limit", "u", 5);
+}
+
+static sd_bus_message *call_digest(void) {
+        return CALL("Digest", "sa{sv}", "#room", 0);
+}
+
 static const char *const nothing[] = {NULL};
+static const ChatRoom room = {.room = "#room",
+        .id = "r",
+        .topic = "t",
+        .access = "open",
+        .owner = "bob",
+        .owner_account = "b",
+        .status = "joined",
+        .role = "member",
+        .joined = true};
+static const ChatMember member = {"bob", "b", "owner", "online", .provisional = true};
 static const ChatMessage messages[] = {
         {.id = "none"},
         {.id = "i",
@@ -201,6 +231,13 @@ static const ChatEvent events[] = {
                 .reason = "why",
                 .account = "b"},
         {.kind = CHAT_EVENT_PEER, .cursor = 4, .name = "bob", .presence = "away", .account = "b"},
+        {.kind = CHAT_EVENT_ROOM,
+                .cursor = 5,
+                .room = "#room",
+                .room_id = "r",
+                .change = "joined",
+                .name = "bob",
+                .account = "b"},
 };
 
 static void fill_chat(void) {
@@ -208,6 +245,9 @@ static void fill_chat(void) {
         f->chat.n_messages = ELEMENTSOF(messages);
         f->chat.conversations = &conversation;
         f->chat.n_conversations = 1;
+        f->chat.members = &member;
+        f->chat.n_members = 1;
+        f->chat.digest = (ChatDigest){.digest = "d", .room = true, .control_hash = "c"};
         f->chat.checks = &check;
         f->chat.n_checks = 1;
         memset(f->chat.verification.safety_number, '0', 60);
@@ -225,9 +265,12 @@ static void answer_open(void) {
                 if (c.done)
                         c.done(c.userdata, NULL);
                 if (c.id)
-                        c.id(c.userdata, NULL, "the-id");
+                        c.id(c.userdata, NULL, "theid"); /* a path as well */
                 if (c.peers_done) {
-                        (void)c.peer(c.userdata, &peer);
+                        if (c.peer)
+                                (void)c.peer(c.userdata, &peer);
+                        if (c.room)
+                                (void)c.room(c.userdata, &room);
                         c.peers_done(c.userdata, NULL, true);
                 }
         }
@@ -243,7 +286,8 @@ TEST(a_call_that_cannot_be_read_or_answered_costs_its_answer) {
         static sd_bus_message *(*const calls[])(void) = {call_register, call_login, call_logout,
                 call_send_message, call_list_messages, call_list_conversations, call_list_peers,
                 call_list_outbox, call_list_events, call_ack_events, call_mark_read, call_cancel,
-                call_status, call_doctor, call_verify, call_confirm, call_create_room};
+                call_status, call_doctor, call_verify, call_confirm, call_create_room,
+                call_join_room, call_set_role, call_list_rooms, call_list_members, call_digest};
 
         set_up();
         fill_chat();

@@ -131,9 +131,9 @@ TEST(rooms_come_as_they_are_found) {
         FakeCall c;
 
         set_up();
-        call_until_open(
-                CALL("ListRooms", "a{sv}", 2, "words", "s", "two words", "after", "s", "#0"));
-        CHECK_STR(f->chat.asked, "rooms|two words|#0|1000");
+        call_until_open(CALL("ListRooms", "a{sv}", 3, "words", "s", "two words", "after", "s", "#0",
+                "all", "b", 1));
+        CHECK_STR(f->chat.asked, "rooms|two words|#0|1|1000");
         c = take_open();
         CHECK(c.room(c.userdata, &rooms[0]));
         settle();

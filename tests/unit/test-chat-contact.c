@@ -124,7 +124,7 @@ TEST(bad_names_oneself_and_nobody_are_refused) {
                 CHECK(!ask(&l, all[i], self));
                 CHECK_STR(answer.error.name, "InvalidArgs");
                 CHECK(!ask(&l, all[i], "#room"));
-                CHECK_STR(answer.error.name, "NotSupported");
+                CHECK_STR(answer.error.name, "BadName");
                 CHECK(!ask(&l, all[i], "bob~abcd"));
                 CHECK_STR(answer.error.name, "UnknownPeer");
                 CHECK(!ask(&l, all[i], "nobody"));

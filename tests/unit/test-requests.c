@@ -96,7 +96,7 @@ TEST(what_is_refused_is_not_kept) {
                                "than-an-account-has",
                                 .text = "hi"}},
                 {"BadName", {.to = "@aaaa", .text = "hi"}},
-                {"NotSupported", {.to = "#room", .text = "hi"}},
+                {"UnknownRoom", {.to = "#room", .text = "hi"}},
                 {"Blocked", {.to = "mallory", .text = "hi"}},
                 {"AmbiguousName", {.to = "carol", .text = "hi"}},
                 {"TrackerUnreachable", {.to = "nobody", .text = "hi"}},

@@ -108,7 +108,7 @@ TEST(who_is_not_known_has_no_number) {
                 {"@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "UnknownPeer"},
                 {"alice", "InvalidArgs"}, /* oneself */
                 {"-", "BadName"},
-                {"#room", "NotSupported"},
+                {"#room", "BadName"},
         };
         ChatVerification v;
         ChatError e;

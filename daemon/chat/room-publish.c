@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * What trackers are told of the rooms one is in: the record of a room by its owner, and by every
+ * member that he is in it. Nothing of a hidden room. What changes within a moment is told once.
+ */
+
+#include "chat/room.h"
+
+#include <stdio.h>
+
+#define PUBLISH_DELAY (USEC_PER_SEC / 2)
+
+/* A record is good for ROOM_RECORD_LIFETIME. */
+#define REFRESH_INTERVAL USEC_PER_DAY
+
+/* Who comes and goes is told of in rooms of so many. */
+#define PRESENCE_MEMBERS_MAX 64
+
+struct RoomPublic {
+        uint32_t number;
+        uint8_t id[SHA256_SIZE];
+        bool due;
+        bool entered, has_door;
+        uint8_t door[SHA256_SIZE];
+        char refused[CHAT_ERROR_TEXT_SIZE]; /* why a tracker does not take the record, or "" */
+        UT_hash_handle hh;
+};
+
+static RoomPublic *public_get(Chat *c, uint32_t number, bool add) {
+        RoomPublic *p;
+
+        HASH_FIND(hh, c->room_publics, &number, sizeof(number), p);
+        if (p || !add)
+                return p;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return NULL;
+        p->number = number;
+        HASH_ADD(hh, c->room_publics, number, sizeof(number), p);
+        if (!TABLE_HAS(p))
+                return mfree(p);
+        return p;
+}
+
+static RoomPublic *public_find(Chat *c, const uint8_t *id) {
+        RoomPublic *p, *tmp;
+
+        HASH_ITER (hh, c->room_publics, p, tmp)
+                if (memcmp(p->id, id, SHA256_SIZE) == 0)
+                        return p;
+        return NULL;
+}
+
+const char *room_refusal(Chat *c, uint32_t number) {
+        const RoomPublic *p = public_get(c, number, false);
+
+        return p && p->refused[0] ? p->refused : NULL;
+}
+
+/* The record */
+
+/* The blocks by which the room went from its founder to who has it. */
+static int add_transfers(Chat *c, DbTxn *txn, const RoomView *v, RoomRecord *rec) {
+        _cleanup_(freep) RoomBlock *b = malloc(sizeof(*b));
+        Bytes outer, certificate;
+        int r;
+
+        if (!b)
+                return -ENOMEM;
+        for (uint64_t epoch = 2; epoch <= v->control_epoch; epoch++) {
+                bool transfer = false;
+
+                r = room_block_get(txn, v->number, epoch, &outer);
+                if (r > 0)
+                        r = room_block_parse(outer, b);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < b->n_changes; i++)
+                        transfer |= b->changes[i].type == ROOM_CHANGE_ROLE &&
+                                b->changes[i].role == ROOM_ROLE_OWNER;
+                if (!transfer)
+                        continue;
+                if (rec->n_transfers == ROOM_TRANSFERS_MAX)
+                        return -E2BIG;
+                r = store_get_certificate(txn, b->device, b->device_epoch, &certificate);
+                if (r <= 0)
+                        return r < 0 ? r : -ENOENT;
+                rec->transfers[rec->n_transfers++] =
+                        (RoomTransfer){.block = outer, .certificate = certificate};
+        }
+        return 0;
+}
+
+static int make_record(Chat *c, DbTxn *txn, const RoomView *v, Buffer *out) {
+        const LocalIdentity *local = account_local(c->parts.account);
+        usec_t now = loop_realtime(c->parts.loop);
+        uint8_t door[ROOM_DOOR_SIZE];
+        _cleanup_(freep) RoomRecord *rec = calloc(1, sizeof(*rec));
+        bool open = v->access == ROOM_ACCESS_OPEN;
+        int r = 0;
+
+        if (!rec)
+                return -ENOMEM;
+        memcpy(rec->room, v->id, ROOM_ID_SIZE);
+        memcpy(rec->founder, v->founder, KEY_SIZE);
+        memcpy(rec->nonce, v->nonce, ROOM_NONCE_SIZE);
+        memcpy(rec->owner, v->owner, KEY_SIZE);
+        memcpy(rec->name, v->name, NAME_SIZE);
+        rec->access = v->access;
+        rec->certificate = local->certificate;
+        rec->head.epoch = v->control_epoch;
+        memcpy(rec->head.hash, v->control_hash, SHA256_SIZE);
+        rec->seq = now / USEC_PER_MSEC;
+        rec->issued = now;
+        rec->expires = now + ROOM_RECORD_LIFETIME;
+        rec->deleted = v->status == ROOM_DELETED;
+        if (open) {
+                rec->topic = text_bytes(v->topic);
+                rec->members = v->members;
+        } else if (!rec->deleted) {
+                r = rooms_door(c->parts.rooms, txn, v->number, door);
+                if (r <= 0)
+                        return r < 0 ? r : -ENOENT;
+                rec->has_door = true;
+                sha256(door, sizeof(door), rec->door_hash);
+                explicit_bzero(door, sizeof(door));
+        }
+        if (!key_equal(v->owner, v->founder))
+                r = add_transfers(c, txn, v, rec);
+        if (r >= 0)
+                r = room_record_encode(out, rec, &chat_self(c)->device);
+        return r;
+}
+
+static bool is_mine(Chat *c, const RoomView *v) {
+        return v->has_owner && key_equal(v->owner, sign_key_public(&chat_self(c)->account)) &&
+                v->access != ROOM_ACCESS_HIDDEN && v->access != ROOM_ACCESS_NONE && v->name[0] &&
+                (v->status == ROOM_JOINED || v->status == ROOM_DELETED);
+}
+
+/* Being in it */
+
+static void follow_membership(Chat *c, DbTxn *txn, const RoomView *v, RoomPublic *p) {
+        Directory *d = c->parts.directory;
+        bool open = v->access == ROOM_ACCESS_OPEN;
+        uint8_t door[ROOM_DOOR_SIZE];
+
+        if (v->status != ROOM_JOINED) {
+                /* A room that has ended is still said to have, by who ended it. */
+                if (p->entered && !(v->status == ROOM_DELETED && is_mine(c, v)))
+                        directory_room_leave(d, v->id);
+                p->entered = false;
+                return;
+        }
+        if (v->access == ROOM_ACCESS_HIDDEN || v->access == ROOM_ACCESS_NONE)
+                return;
+        if (!open && rooms_door(c->parts.rooms, txn, v->number, door) <= 0)
+                return;
+        if (p->entered && (open || (p->has_door && memcmp(p->door, door, sizeof(door)) == 0)))
+                return;
+        p->entered = directory_room_enter(d, v->id, open ? NULL : door) >= 0;
+        p->has_door = !open;
+        if (!open)
+                memcpy(p->door, door, sizeof(door));
+        explicit_bzero(door, sizeof(door));
+}
+
+static void on_published(void *userdata, Code code, const char *text) {
+        /* Refusals of what is announced again come by chat_on_room_refused(). */
+}
+
+int room_publish(Chat *c, uint32_t number, DirectoryDoneFn fn, void *userdata) {
+        _cleanup_(freep) RoomView *v = malloc(sizeof(*v));
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        _cleanup_(buffer_done) Buffer record = {};
+        RoomPublic *p = public_get(c, number, true);
+        int r;
+
+        if (!v || !p)
+                return -ENOMEM;
+        r = store_read_begin(c->parts.store, &txn);
+        if (r >= 0)
+                r = rooms_view(c->parts.rooms, txn, number, v);
+        if (r <= 0)
+                return r;
+        p->due = false;
+        p->refused[0] = 0;
+        memcpy(p->id, v->id, SHA256_SIZE);
+        follow_membership(c, txn, v, p);
+        if (!is_mine(c, v))
+                return 0;
+        r = make_record(c, txn, v, &record);
+        if (r >= 0)
+                r = directory_room_publish(
+                        c->parts.directory, buffer_bytes(&record), fn ?: on_published, userdata);
+        return r < 0 ? r : 1;
+}
+
+/* When */
+
+static void publish_due(void *userdata) {
+        Chat *c = userdata;
+        RoomPublic *p, *tmp;
+
+        if (!account_is_active(c->parts.account))
+                return;
+        HASH_ITER (hh, c->room_publics, p, tmp)
+                if (p->due)
+                        (void)room_publish(c, p->number, NULL, c);
+        loop_timer_set(c->publish_timer, loop_now(c->parts.loop) + REFRESH_INTERVAL);
+        c->publish_refresh = true;
+}
+
+static bool note_room(void *userdata, DbTxn *txn, const RoomRow *row) {
+        RoomPublic *p = public_get(userdata, row->number, true);
+
+        if (p)
+                p->due = true;
+        return true;
+}
+
+static void note_all(Chat *c) {
+        DbTxn *txn;
+
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return;
+        (void)room_each(txn, note_room, c);
+        store_read_end(txn);
+}
+
+void on_publish_timer(void *userdata) {
+        Chat *c = userdata;
+
+        if (c->publish_refresh)
+                note_all(c);
+        publish_due(c);
+}
+
+static void publish_soon(Chat *c) {
+        c->publish_refresh = false;
+        loop_timer_set(c->publish_timer, loop_now(c->parts.loop) + PUBLISH_DELAY);
+}
+
+void rooms_publish_start(Chat *c) {
+        note_all(c);
+        publish_soon(c);
+}
+
+void rooms_publish_clear(Chat *c) {
+        RoomPublic *p, *tmp;
+
+        HASH_ITER (hh, c->room_publics, p, tmp) {
+                HASH_DEL(c->room_publics, p);
+                if (p->entered)
+                        directory_room_leave(c->parts.directory, p->id);
+                explicit_bzero(p, sizeof(*p));
+                free(p);
+        }
+        loop_timer_set(c->publish_timer, USEC_INFINITY);
+}
+
+void chat_on_room_publish(Chat *c, uint32_t room) {
+        RoomPublic *p = public_get(c, room, true);
+
+        if (!p || !account_is_active(c->parts.account))
+                return;
+        p->due = true;
+        publish_soon(c);
+}
+
+void chat_on_room_refused(
+        Chat *c, const uint8_t id[static SHA256_SIZE], Code code, const char *text) {
+        RoomPublic *p = public_find(c, id);
+
+        if (!p)
+                return;
+        snprintf(p->refused, sizeof(p->refused), "A tracker does not list the room: %s", text);
+        text_clean(p->refused);
+        room_objects_change(c, p->number);
+}
+
+/* Who is there */
+
+typedef struct MemberSearch {
+        const uint8_t *account;
+        bool found;
+        unsigned n;
+} MemberSearch;
+
+static bool look_at_member(void *userdata, const RoomMemberView *m) {
+        MemberSearch *s = userdata;
+
+        s->n++;
+        s->found |= key_equal(m->account, s->account);
+        return s->n <= PRESENCE_MEMBERS_MAX;
+}
+
+/* What was last told of somebody in a room. */
+struct RoomTold {
+        struct {
+                uint32_t room;
+                uint8_t account[KEY_SIZE];
+        } key;
+        UT_hash_handle hh;
+};
+
+/* Whether it is news. Who is not in the table is not there. */
+static bool told_change(Chat *c, uint32_t room, const uint8_t *account, bool online) {
+        RoomTold *t, key = {.key.room = room};
+
+        memcpy(key.key.account, account, KEY_SIZE);
+        HASH_FIND(hh, c->room_told, &key.key, sizeof(key.key), t);
+        if (online == (t != NULL))
+                return false;
+        if (t) {
+                HASH_DEL(c->room_told, t);
+                free(t);
+                return true;
+        }
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return false;
+        t->key = key.key;
+        HASH_ADD(hh, c->room_told, key, sizeof(t->key), t);
+        if (!TABLE_HAS(t)) {
+                free(t);
+                return false;
+        }
+        return true;
+}
+
+void rooms_told_clear(Chat *c) {
+        RoomTold *t, *tmp;
+
+        HASH_ITER (hh, c->room_told, t, tmp) {
+                HASH_DEL(c->room_told, t);
+                free(t);
+        }
+}
+
+void chat_on_room_presence(
+        Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool online) {
+        EventRow e = {.kind = EVENT_ROOM,
+                .time = loop_realtime(c->parts.loop),
+                .room = room,
+                .change = online ? ROOM_EVENT_ONLINE : ROOM_EVENT_OFFLINE};
+        MemberSearch s = {.account = account};
+        Contact k;
+
+        room_objects_change(c, room);
+        if (key_equal(account, sign_key_public(&chat_self(c)->account)) ||
+                rooms_each_member(c->parts.rooms, store_write(c->parts.store), room, look_at_member,
+                        &s) < 0 ||
+                s.n > PRESENCE_MEMBERS_MAX || !s.found ||
+                contact_get(store_write(c->parts.store), account, &k) <= 0 ||
+                !told_change(c, room, account, online))
+                return;
+        e.account = k.number;
+        (void)event_add(c->parts.store, &e);
+}
+
+void chat_on_room_update(Chat *c, const DirectoryRoomUpdate *u) {
+        uint32_t room = rooms_find(c->parts.rooms, u->room);
+
+        if (room == 0 || !u->account)
+                return;
+        rooms_presence(c->parts.rooms, u->account, u->state == ROOM_PRESENCE_ENTERED);
+        chat_on_room_presence(c, room, u->account, u->state == ROOM_PRESENCE_ENTERED);
+}
+
+bool chat_room_is_online(Chat *c, const uint8_t account[static KEY_SIZE]) {
+        RoomPublic *p, *tmp;
+
+        HASH_ITER (hh, c->room_publics, p, tmp)
+                if (p->entered && directory_room_is_online(c->parts.directory, p->id, account))
+                        return true;
+        return false;
+}
