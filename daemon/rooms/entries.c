@@ -481,6 +481,7 @@ int room_take_entry(Room *room, const RoomEntryIn *in, RoomEntryAt *ret, RoomRea
 
 int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
         Store *s = room->rooms->store;
+        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
         RoomFeedKey key;
         RoomFeed feed;
         uint32_t number;
@@ -505,8 +506,14 @@ int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
         e = room_feed_find(store_write(s), room->row.number, &key, &feed);
         if (e > 0 && feed.forked > 0 && feed.forked <= f.at.seq)
                 return TAKEN_AGAIN;
-        if (e == 0)
-                e = room_feed_open(s, room->row.number, &key, &feed);
+        if (e == 0) {
+                e = feeds_of(room, store_write(s), number, &feeds);
+                if (e >= 0 && feeds.n == FEEDS_EACH_MAX)
+                        return room_reason(why, TAKEN_REFUSED, CODE_TOO_MANY,
+                                "the author writes from too many devices");
+                if (e >= 0)
+                        e = room_feed_open(s, room->row.number, &key, &feed);
+        }
         if (e >= 0)
                 e = keep_fork(room, feed.feed.number, &f);
         return e < 0 ? e : e > 0 ? TAKEN_FORK : TAKEN_AGAIN;
