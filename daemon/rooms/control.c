@@ -173,7 +173,7 @@ typedef struct Seen {
         SeenMember *list; /* by account */
         size_t n, allocated;
         char topic[ROOM_TOPIC_MAX + 1];
-        bool deleted, failed;
+        bool begun, deleted, failed;
 } Seen;
 
 static void seen_done(Seen *s) {
@@ -199,7 +199,8 @@ static bool seen_add(void *userdata, const RosterMember *m) {
 }
 
 static int seen_take(const Room *room, Seen *ret) {
-        *ret = (Seen){.deleted = roster_deleted(room->roster)};
+        *ret = (Seen){.begun = roster_head(room->roster)->epoch > 0,
+                .deleted = roster_deleted(room->roster)};
         snprintf(ret->topic, sizeof(ret->topic), "%s", roster_topic(room->roster));
         roster_each(room->roster, seen_add, ret);
         return ret->failed ? -ENOMEM : 0;
@@ -351,8 +352,8 @@ static int save_summary(Room *room) {
         return room_keep(room);
 }
 
-/* The roster is another one, or something else is pending. */
-static int roster_changed(Room *room, const Seen *before, unsigned what) {
+/* The roster is another one, or something else is pending. ACTOR: whose doing it is. */
+static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, unsigned what) {
         _cleanup_(pending_done) Pending p = {};
         Store *s = room->rooms->store;
         int e;
@@ -368,9 +369,9 @@ static int roster_changed(Room *room, const Seen *before, unsigned what) {
         }
         if (e >= 0)
                 e = tell_members(room, before);
-        if (e >= 0 && room->row.status == ROOM_JOINED &&
+        if (e >= 0 && room->row.status == ROOM_JOINED && before->begun &&
                 !streq(before->topic, roster_topic(room->roster)))
-                e = room_event(room, ROOM_EVENT_TOPIC, NULL);
+                e = room_event(room, ROOM_EVENT_TOPIC, actor);
         if (e >= 0)
                 e = own_status(room, before);
         if (e >= 0)
@@ -476,7 +477,7 @@ static int append(Room *room, const RoomBlock *b, Bytes outer, const AuthorProof
                 e = merge_clock(room, b->hlc);
         if (e < 0)
                 return e;
-        return roster_changed(room, before,
+        return roster_changed(room, before, b->account,
                 ROOM_NEW_CONTROL | ROOM_NEW_PROPOSALS | (b->has_commitment ? ROOM_NEW_KEYS : 0));
 }
 
@@ -506,7 +507,7 @@ static int fall_back(Room *room, uint64_t epoch, const Seen *before, unsigned wh
                 return e;
         roster_free(room->roster);
         room->roster = roster;
-        return roster_changed(room, before, what);
+        return roster_changed(room, before, NULL, what);
 }
 
 /* The author of B, who may write the log, has signed another block for its place. What is signed
@@ -693,7 +694,7 @@ int control_take_proposal(Room *room, const RoomProposal *p, Bytes outer, const 
                 return e;
         e = merge_clock(room, p->hlc);
         if (e >= 0)
-                e = roster_changed(room, &before, ROOM_NEW_PROPOSALS);
+                e = roster_changed(room, &before, p->account, ROOM_NEW_PROPOSALS);
         if (e < 0)
                 return back_to_batch(room, e);
         e = room_proposal_get(store_write(r->store), room->row.number, p->hash, &kept);

@@ -12,11 +12,13 @@
 
 /* Finding */
 
-static int room_reload(Room *room);
-
+/* A snapshot may be open, so it is read again in the batch. */
 static Room *room_usable(Room *room) {
-        if (room && room->lost && room_reload(room) < 0)
-                return NULL;
+        if (room && room->lost) {
+                if (room_load(room, store_write(room->rooms->store)) < 0)
+                        return NULL;
+                room->lost = false;
+        }
         return room;
 }
 
@@ -40,16 +42,33 @@ uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]) {
         return room ? room->row.number : 0;
 }
 
-uint32_t rooms_find_name(Rooms *r, const char *name) {
-        RoomRow row;
-        DbTxn *txn;
-        int e;
+/* One that the user is in before one he is invited to, before one that he was in. */
+static unsigned claim_of(RoomStatus status) {
+        switch (status) {
+        case ROOM_JOINED:
+        case ROOM_JOINING:
+                return 3;
+        case ROOM_INVITED:
+                return 2;
+        default:
+                return 1;
+        }
+}
 
-        if (store_read_begin(r->store, &txn) < 0)
-                return 0;
-        e = room_find_name(txn, name, &row);
-        store_read_end(txn);
-        return e > 0 && room_by_number(r, row.number) ? row.number : 0;
+uint32_t rooms_find_name(Rooms *r, const char *name) {
+        unsigned best = 0;
+        uint32_t found = 0;
+
+        ROOM_EACH(r, room) {
+                unsigned claim = claim_of(room->row.status);
+
+                if (streq(room->row.name, name) &&
+                        (claim > best || (claim == best && room->row.number > found))) {
+                        best = claim;
+                        found = room->row.number;
+                }
+        }
+        return found;
 }
 
 bool room_is_member(const Room *room, const uint8_t account[static KEY_SIZE]) {
@@ -131,17 +150,19 @@ int room_load(Room *room, DbTxn *txn) {
         return e < 0 ? e : marks_load(room, txn);
 }
 
+/* 1: it is not there. */
 static int room_reload(Room *room) {
         DbTxn *txn;
         int e;
 
+        room->lost = true;
         e = store_read_begin(room->rooms->store, &txn);
         if (e < 0)
                 return e;
         e = room_load(room, txn);
         store_read_end(txn);
         room->lost = e < 0;
-        return e;
+        return e == -ENOENT ? 1 : e;
 }
 
 /* The batch */
@@ -193,7 +214,7 @@ static void take_back(Rooms *r) {
                 room->what = 0;
                 room->dirty = false;
                 e = room_reload(room);
-                if (e == -ENOENT)
+                if (e > 0)
                         room_forget(room);
                 else if (e < 0 && log_limit_take(&r->failures, loop_now(r->loop)))
                         log_warning("cannot read a room again: %s", strerror(-e));
@@ -347,6 +368,12 @@ int room_set_status(Room *room, RoomStatus status) {
         return e < 0 ? e : room_touch(room, ROOM_NEW_STATUS);
 }
 
+void rooms_set_max_members(Rooms *r, unsigned max_members) {
+        r->max_members = max_members;
+        ROOM_EACH(r, room)
+        roster_set_max(room->roster, max_members);
+}
+
 /* Start and end */
 
 static bool load_row(void *userdata, DbTxn *txn, const RoomRow *row) {
@@ -425,11 +452,6 @@ Rooms *rooms_close(Rooms *r) {
         free(r->proposal);
         free(r->found);
         return mfree(r);
-}
-
-void rooms_set_max_members(Rooms *r, unsigned max_members) {
-        r->max_members = max_members;
-        ROOM_EACH(r, room) roster_set_max(room->roster, max_members);
 }
 
 void rooms_begin(Rooms *r) {

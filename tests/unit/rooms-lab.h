@@ -473,6 +473,35 @@ static _unused_ void mate_join(Mate *m, Mate *by) {
         CHECK_EQ(m->room->row.status, ROOM_JOINED);
 }
 
+/* A second store of the same person on the same device, as after a restored backup. */
+static _unused_ void lab_clone(RoomsLab *lab, unsigned from, unsigned to, bool other_device) {
+        Mate *a = &lab->mate[from], *b = &lab->mate[to];
+        Person who = a->who;
+        PrekeyRow row;
+
+        mate_free(b);
+        *b = (Mate){};
+        person_on_device(&who, who.epoch + other_device, &b->who);
+        if (!other_device) {
+                b->who.device = a->who.device;
+                person_sign(&b->who, IDENTITY_LIFETIME);
+        }
+        mate_start(lab, b);
+        CHECK_EQ(prekey_get(mate_txn(a), 1, &row), 1);
+        CHECK_OK(prekey_put(b->store, &row));
+        lab_commit(b);
+}
+
+/* N brings its state to what the owner has, as the same member on another store. */
+static _unused_ void clone_joins(Mate *clone, Mate *by) {
+        CHECK_OK(
+                room_begin(clone->rooms, clone->lab->id, "kitchen", ROOM_JOINING, 0, &clone->room));
+        lab_commit(clone);
+        give(by, clone);
+        give(by, clone);
+        CHECK_EQ(clone->room->row.status, ROOM_JOINED);
+}
+
 /* Seeing */
 
 typedef struct Text {

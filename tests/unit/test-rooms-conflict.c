@@ -6,36 +6,6 @@
 
 #include "rooms-lab.h"
 
-/* A second store of the same person on the same device, as after a restored backup. */
-static void lab_clone(RoomsLab *lab, unsigned from, unsigned to, bool other_device) {
-        Mate *a = &lab->mate[from], *b = &lab->mate[to];
-        PrekeyRow row;
-
-        mate_free(b);
-        *b = (Mate){};
-        person_on_device(&a->who, a->who.epoch + other_device, &b->who);
-        if (!other_device) {
-                b->who.device = a->who.device;
-                person_sign(&b->who, IDENTITY_LIFETIME);
-        }
-        mate_start(lab, b);
-        CHECK_EQ(prekey_get(mate_txn(a), 1, &row), 1);
-        CHECK_OK(prekey_put(b->store, &row));
-        lab_commit(b);
-}
-
-/* N brings its state to what the owner has, as the same member on another store. */
-static void clone_joins(Mate *clone, Mate *by) {
-        CHECK_OK(
-                room_begin(clone->rooms, clone->lab->id, "kitchen", ROOM_JOINING, 0, &clone->room));
-        lab_commit(clone);
-        give(by, clone);
-        give(by, clone);
-        CHECK_EQ(clone->room->row.status, ROOM_JOINED);
-}
-
-static unsigned count_events(Mate *m, RoomEventKind kind);
-
 typedef struct EventCount {
         RoomEventKind kind;
         unsigned n;
