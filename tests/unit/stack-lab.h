@@ -23,6 +23,18 @@ typedef struct Shown {
         struct Shown *prev, *next;
 } Shown;
 
+struct Stack;
+
+/* Of a test that has rooms; it makes and frees what speaks of them. */
+typedef struct StackRooms {
+        void (*start)(struct Stack *s);
+        void (*stop)(struct Stack *s);
+        void (*link)(struct Stack *s, Link *l, const uint8_t account[static KEY_SIZE], bool up);
+        int (*frame)(struct Stack *s, Link *l, Frame *f);
+        void (*drained)(struct Stack *s, Link *l);
+        void (*notice)(struct Stack *s, Bytes notice, Bytes record);
+} StackRooms;
+
 typedef struct Stack {
         Person who;
         char dir[64];
@@ -41,6 +53,8 @@ typedef struct Stack {
         unsigned n_rooms_up, n_rooms_down, n_rooms_frames, n_notices;
         size_t notice_size, notice_record; /* of the last one */
         uint64_t told; /* cursor of the last event */
+        const StackRooms *room_hooks;
+        void *mate; /* theirs */
 } Stack;
 
 static void stack_on_received(Stack *s, DbTxn *txn, uint32_t feed, uint64_t seq) {
@@ -71,7 +85,7 @@ static bool stack_on_event(void *userdata, DbTxn *txn, const EventRow *e) {
                 stack_on_received(s, txn, e->feed, e->seq);
                 return true;
         }
-        if (e->kind == EVENT_REQUEST)
+        if (e->kind == EVENT_REQUEST || e->kind == EVENT_ROOM)
                 return true;
         CHECK_EQ(e->kind, EVENT_STATE);
         s->n_delivered += e->state == MESSAGE_DELIVERED;
@@ -115,6 +129,8 @@ static void stack_on_room_link(
         void *userdata, Link *l, const uint8_t account[static KEY_SIZE], bool up) {
         Stack *s = userdata;
 
+        if (s->room_hooks)
+                s->room_hooks->link(s, l, account, up);
         CHECK_EQ(up, l != NULL);
         CHECK(!up || (link_is_open(l) && key_equal(link_account(l), account)));
         s->rooms = l;
@@ -127,19 +143,28 @@ static void stack_on_room_link(
 static int stack_on_room_frame(void *userdata, Link *l, Frame *f) {
         Stack *s = userdata;
 
-        CHECK(l == s->rooms);
         s->n_rooms_frames++;
+        if (s->room_hooks)
+                return s->room_hooks->frame(s, l, f);
+        CHECK(l == s->rooms);
         return 0;
 }
 
 static void stack_on_room_drained(void *userdata, Link *l) {
-        CHECK(l == ((Stack *)userdata)->rooms);
+        Stack *s = userdata;
+
+        if (s->room_hooks)
+                s->room_hooks->drained(s, l);
+        else
+                CHECK(l == s->rooms);
 }
 
 static void stack_on_room_notice(void *userdata, Bytes notice, Bytes record) {
         Stack *s = userdata;
 
         s->n_notices++;
+        if (s->room_hooks)
+                s->room_hooks->notice(s, notice, record);
         s->notice_size = notice.size;
         s->notice_record = record.size;
 }
@@ -237,12 +262,16 @@ static void stack_start(Stack *s) {
         CHECK_OK(delivery_new(sim->loop, s->store, sim->net, s->directory, &s->self, &s->who.local,
                 &s->settings, &stack_callbacks, s, &s->delivery));
         delivery_start(s->delivery);
+        if (s->room_hooks)
+                s->room_hooks->start(s);
         stack_listen(s);
 }
 
 /* The program ends, with BYE to everybody. */
 static void stack_stop(Stack *s) {
         stack_hide(s);
+        if (s->room_hooks)
+                s->room_hooks->stop(s);
         s->delivery = delivery_free(s->delivery);
         s->directory = directory_free(s->directory);
         s->store = store_close(s->store);

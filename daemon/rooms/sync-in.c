@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What others say of rooms. */
+
+#include "rooms/sync.h"
+
+#include <utlist.h>
+
+/* STATE */
+
+static void differ_in_control(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
+        SyncRoom *sr = rl->sr;
+        const RoomHead *theirs = &rl->theirs.head;
+
+        if (memcmp(theirs, &mine->head, sizeof(*theirs)) == 0)
+                return;
+        if (sr->room->row.flags & ROOM_FLAG_FORKED)
+                say_owner_fork(rl, txn);
+        else if (theirs->epoch > 0 &&
+                room_has_head(sr->room, txn, theirs->epoch, theirs->hash) == 0)
+                rl->needs |= NEED_CONTROL;
+}
+
+/* What is pending, and what proves forks, is little: it is pushed once as it is, and asked for
+ * where that has not made both level. */
+static void differ_in_objects(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
+        if (memcmp(rl->theirs.proposals, mine->proposals, ROOM_DIGEST_SIZE) != 0) {
+                if (rl->has_proposals_said &&
+                        memcmp(rl->proposals_said, mine->proposals, ROOM_DIGEST_SIZE) == 0)
+                        rl->needs |= NEED_PROPOSALS;
+                else
+                        say_proposals(rl, txn, mine->proposals);
+        }
+        if (rl->outsider || memcmp(rl->theirs.forks, mine->forks, ROOM_DIGEST_SIZE) == 0)
+                return;
+        if (rl->has_forks_said && memcmp(rl->forks_said, mine->forks, ROOM_DIGEST_SIZE) == 0)
+                rl->needs |= NEED_FORKS;
+        else
+                say_forks(rl, txn, mine->forks);
+}
+
+/* Where both were level before, what has changed since is all there is to tell. */
+static void differ_in_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t change) {
+        const Known *k;
+
+        if (rl->outsider || memcmp(rl->theirs.feeds, mine->feeds, ROOM_DIGEST_SIZE) == 0)
+                return;
+        if (!rl->tells) {
+                k = sync_known(rl->sr, rl->peer->account);
+                say_vector(rl, txn, k ? k->level : 0, change, !k || k->level == 0);
+        } else if (rl->told < change)
+                say_vector(rl, txn, rl->told, change, false);
+        else if (quota_take(&rl->vectors, 1, sync_now(rl->sr->sync)))
+                say_vector(rl, txn, 0, change, true);
+}
+
+static void now_level(RoomLink *rl, uint64_t change) {
+        Known *k = rl->outsider ? NULL : sync_known(rl->sr, rl->peer->account);
+
+        if (k)
+                k->level = change;
+        rl->told = change;
+        rl->tells = true;
+        rl->needs = 0;
+        rl->claims_cut = false;
+        if (rl->deadline == 0)
+                buffer_clear(&rl->claims);
+}
+
+static void take_state(RoomLink *rl, const RoomState *theirs) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        SyncRoom *sr = rl->sr;
+        RoomState mine;
+        uint64_t change;
+
+        rl->theirs = *theirs;
+        rl->has_theirs = true;
+        if (store_read_begin(sr->sync->rooms->store, &txn) < 0 ||
+                read_state(sr, txn, &mine, &change) < 0)
+                return;
+        if (!rl->has_said ||
+                (!states_equal(&rl->said, &mine) && quota_take(&rl->states, 1, sync_now(sr->sync))))
+                say_state(rl, txn);
+        if (states_equal(&mine, theirs)) {
+                now_level(rl, change);
+                sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */
+                return;
+        }
+        differ_in_control(rl, txn, &mine);
+        differ_in_objects(rl, txn, &mine);
+        differ_in_feeds(rl, txn, &mine, change);
+        sync_due(sr, DUE_WANT, sync_now(sr->sync));
+        live_plan_entropy(sr);
+}
+
+/* What he has lost against is shown to him. */
+static void show_state(RoomLink *rl) {
+        if (quota_take(&rl->states, 1, sync_now(rl->sr->sync)))
+                say_state(rl, NULL);
+}
+
+/* CONTROL, PROPOSALS and the like */
+
+static bool judge(RoomLink *rl, RoomVerdict v, const RoomReason *why) {
+        switch (v) {
+        case TAKEN:
+        case TAKEN_FORK:
+                want_progressed(rl);
+                return true;
+        case TAKEN_BAD:
+                log_debug("Something about a room does not hold: %s", why->text);
+                (void)sync_charge(rl->peer, COST_BAD);
+                return false;
+        default:
+                (void)sync_charge(rl->peer, COST_FRAME);
+                return false;
+        }
+}
+
+static int take_control(RoomLink *rl, const RoomObjects *o) {
+        const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
+        RoomReason why = {};
+
+        for (size_t i = 0; i < o->n_objects; i++) {
+                int v = room_take_block(rl->sr->room, o->objects[i], &c, &why);
+
+                if (v < 0)
+                        return v;
+                (void)judge(rl, (RoomVerdict)v, &why);
+                if (v == TAKEN_NOT_NOW) {
+                        rl->needs |= rl->asked & NEED_CONTROL ? 0 : NEED_CONTROL;
+                        sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
+                        break;
+                }
+                if (v == TAKEN_STALE)
+                        show_state(rl);
+                if (v == TAKEN_BAD)
+                        break;
+        }
+        return 0;
+}
+
+static int take_proposals(RoomLink *rl, const RoomObjects *o) {
+        const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
+        RoomReason why = {};
+
+        for (size_t i = 0; i < o->n_objects; i++) {
+                int v = room_take_proposal(rl->sr->room, o->objects[i], &c, &why);
+
+                if (v < 0)
+                        return v;
+                rl->sr->brought |= judge(rl, (RoomVerdict)v, &why);
+                if (v == TAKEN_NOT_NOW && !(rl->asked & NEED_CONTROL)) {
+                        rl->needs |= NEED_CONTROL | NEED_PROPOSALS;
+                        sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
+                }
+                if (v == TAKEN_BAD)
+                        break;
+        }
+        return 0;
+}
+
+typedef int (*TakeFn)(Room *room, Bytes object, RoomReason *why);
+
+static int take_each(RoomLink *rl, const RoomObjects *o, TakeFn take) {
+        RoomReason why = {};
+
+        for (size_t i = 0; i < o->n_objects; i++) {
+                int v = take(rl->sr->room, o->objects[i], &why);
+
+                if (v < 0)
+                        return v;
+                (void)judge(rl, (RoomVerdict)v, &why);
+                if (v == TAKEN_BAD)
+                        break;
+        }
+        return 0;
+}
+
+/* VECTOR */
+
+static void take_item(RoomLink *rl, DbTxn *txn, const RoomVectorItem *x) {
+        SyncRoom *sr = rl->sr;
+        const Bytes hash = {.data = x->hash, .size = sizeof(x->hash)};
+        RoomFeed f;
+
+        if (room_feed_find_tag(txn, sr->number, x->tag, &f) <= 0) {
+                if (x->seq > 0)
+                        claim_add(rl, x->tag, x->seq);
+                return;
+        }
+        if (f.feed.account == SELF_NUMBER && x->seq > 0)
+                (void)room_note_mark(sr->room, rl->peer->account, &f, x->seq, hash, 0);
+        if (x->seq > f.feed.seq)
+                claim_add(rl, x->tag, x->seq);
+        else if (x->seq == f.feed.seq && x->seq > 0 &&
+                memcmp(x->hash, f.feed.hash, sizeof(x->hash)) != 0)
+                search_begin(rl, x->tag, 0, x->seq);
+}
+
+static void take_vector(RoomLink *rl, const RoomVector *v) {
+        SyncRoom *sr = rl->sr;
+        DbTxn *txn = store_write(sr->sync->rooms->store);
+        size_t n = room_vector_count(v->items), m = room_want_count(v->read);
+        RoomFeed f;
+
+        (void)sync_charge(rl->peer, (unsigned)(n / 32 + m / 8));
+        for (size_t i = 0; i < n; i++) {
+                RoomVectorItem x = room_vector_get(v->items, i);
+
+                take_item(rl, txn, &x);
+        }
+        for (size_t i = 0; i < m; i++) {
+                RoomWantItem x = room_want_get(v->read, i);
+
+                if (x.seq > 0 && room_feed_find_tag(txn, sr->number, x.tag, &f) > 0 &&
+                        f.feed.account == SELF_NUMBER)
+                        (void)room_note_mark(
+                                sr->room, rl->peer->account, &f, x.seq, (Bytes){}, x.seq);
+        }
+        if (v->full && !v->more)
+                sync_due(sr, DUE_WANT, sync_now(sr->sync));
+        else if (buffer_size(&rl->claims) > 0 || rl->search.active)
+                want_soon(sr);
+        live_plan_entropy(sr);
+}
+
+/* Entries */
+
+static void entry_missing(RoomLink *rl, const RoomEntryAt *at) {
+        if (at->gap)
+                claim_add(rl, at->tag, at->seq);
+        else if (!(rl->asked & NEED_CONTROL))
+                rl->needs |= NEED_CONTROL;
+        sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
+}
+
+static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
+        const RoomEntryIn in = {.inner = x->inner,
+                .signature = {.data = x->signature, .size = SIGNATURE_SIZE},
+                .certificate = x->certificate.size > 0 ? x->certificate
+                                                       : link_certificate_outer(rl->peer->link)};
+        SyncRoom *sr = rl->sr;
+        RoomEntryAt at = {};
+        RoomReason why = {};
+        int v;
+
+        v = room_take_entry(sr->room, &in, &at, &why);
+        if (v < 0)
+                return v;
+        (void)judge(rl, (RoomVerdict)v, &why);
+        switch (v) {
+        case TAKEN:
+                live_fresh(sr, at.feed, at.seq, rl->peer->account);
+                break;
+        case TAKEN_AGAIN:
+                search_found(rl, at.tag, at.seq, true);
+                break;
+        case TAKEN_NOT_NOW:
+                entry_missing(rl, &at);
+                break;
+        case TAKEN_FORK:
+                search_found(rl, at.tag, at.seq, false);
+                search_begin(rl, at.tag, 0, at.seq > 0 ? at.seq - 1 : 0);
+                break;
+        case TAKEN_STALE:
+                search_found(rl, at.tag, at.seq, false);
+                if (at.misfit && at.seq > 1)
+                        search_begin(rl, at.tag, 0, at.seq - 1);
+                else
+                        show_state(rl);
+                break;
+        default:
+                break;
+        }
+        return v;
+}
+
+static int take_entries(RoomLink *rl, const RoomEntries *e) {
+        for (size_t i = 0; i < e->n_items; i++) {
+                int v;
+
+                if (!sync_charge(rl->peer, 0))
+                        break;
+                v = take_entry(rl, &e->items[i]);
+                if (v < 0)
+                        return v;
+                if (v == TAKEN_BAD || (v == TAKEN_NOT_NOW && !sync_charge(rl->peer, COST_FRAME)))
+                        break;
+        }
+        if (e->done)
+                want_answered(rl);
+        return 0;
+}
+
+/* What is about a room */
+
+/* Who is not in it, and what the user is not in, is spoken of no further. */
+static RoomLink *link_for(SyncPeer *p, const uint8_t *id, RoomSyncOp op) {
+        Room *room = room_of(p->sync->rooms, id);
+        SyncRoom *sr = room ? sync_room(room) : NULL;
+        RoomLink *rl;
+
+        if (!sr || !sync_is_speaking(sr)) {
+                (void)sync_charge(p, COST_ANSWER);
+                if (op != ROOM_SYNC_REFUSED)
+                        say_refused(p, id, CODE_UNKNOWN_ROOM, "This room is not known here.");
+                return NULL;
+        }
+        rl = room_link_find(sr, p);
+        if (rl)
+                return rl;
+        if (!room_knows(room, p->account) && !join_has_candidate(sr, p->account)) {
+                (void)sync_charge(p, COST_ANSWER);
+                if (op != ROOM_SYNC_REFUSED)
+                        say_refused(p, id, CODE_NOT_MEMBER, "You are not a member of this room.");
+                return NULL;
+        }
+        return room_link_get(sr, p);
+}
+
+static void take_refused(SyncPeer *p, const RoomSync *m) {
+        Room *room = room_of(p->sync->rooms, m->room);
+        SyncRoom *sr = room ? sync_room(room) : NULL;
+        RoomLink *rl = sr ? room_link_find(sr, p) : NULL;
+
+        if (sr)
+                join_refused(sr, p, &m->refused);
+        if (!rl)
+                return;
+        rl->refused = true;
+        want_answered(rl);
+}
+
+/* What only members may say, and be told. */
+static bool is_for_members(RoomSyncOp op) {
+        return op == ROOM_SYNC_VECTOR || op == ROOM_SYNC_TYPING || op == ROOM_SYNC_RECORDS;
+}
+
+/* Of the store's errors nothing is the other end's fault: what was not kept comes again. */
+static int take_about_room(SyncPeer *p, const RoomSync *m) {
+        RoomLink *rl = link_for(p, m->room, m->op);
+        int r = 0;
+
+        if (!rl)
+                return 0;
+        rl->refused = false;
+        if (rl->outsider && is_for_members(m->op) && !join_has_candidate(rl->sr, p->account)) {
+                (void)sync_charge(p, COST_ANSWER);
+                say_refused(p, m->room, CODE_NOT_MEMBER, "You are not a member of this room.");
+                return 0;
+        }
+        switch (m->op) {
+        case ROOM_SYNC_STATE:
+                take_state(rl, &m->state);
+                break;
+        case ROOM_SYNC_CONTROL:
+                r = take_control(rl, &m->objects);
+                break;
+        case ROOM_SYNC_PROPOSALS:
+                r = take_proposals(rl, &m->objects);
+                break;
+        case ROOM_SYNC_WRAPS:
+                r = take_each(rl, &m->objects, room_take_wrap);
+                break;
+        case ROOM_SYNC_FORK:
+                r = take_each(rl, &m->objects, room_take_fork);
+                break;
+        case ROOM_SYNC_RECORDS:
+                r = take_each(rl, &m->objects, room_take_record);
+                break;
+        case ROOM_SYNC_VECTOR:
+                take_vector(rl, &m->vector);
+                break;
+        case ROOM_SYNC_WANT:
+                give_begin(rl, &m->want);
+                break;
+        case ROOM_SYNC_TYPING:
+                live_take_typing(rl, m->typing);
+                break;
+        default:
+                break;
+        }
+        return r;
+}
+
+static int take_sync(SyncPeer *p, Frame *f) {
+        RoomSync *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        r = room_sync_decode(f, m);
+        if (r >= 0) {
+                switch (m->op) {
+                case ROOM_SYNC_JOIN:
+                        take_join(p, m);
+                        break;
+                case ROOM_SYNC_REFUSED:
+                        take_refused(p, m);
+                        break;
+                case ROOM_SYNC_ASK:
+                        take_ask(p, &m->ask);
+                        break;
+                case ROOM_SYNC_OFFER:
+                        take_offer(p, &m->offer);
+                        break;
+                case ROOM_SYNC_NOTICE:
+                        take_notice(p->sync, p, m->notice);
+                        break;
+                default:
+                        r = take_about_room(p, m);
+                        break;
+                }
+        } else
+                r = r == -ENOMEM ? r : -EBADMSG;
+        free(m);
+        return r;
+}
+
+static int take_entries_frame(SyncPeer *p, Frame *f) {
+        RoomEntries *e = calloc(1, sizeof(*e));
+        RoomLink *rl;
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        r = room_entries_decode(f, e);
+        if (r >= 0) {
+                rl = link_for(p, e->room, _ROOM_SYNC_MAX);
+                if (rl)
+                        r = take_entries(rl, e);
+        } else
+                r = r == -ENOMEM ? r : -EBADMSG;
+        free(e);
+        return r;
+}
+
+/* Only what is not well made ends a link. */
+int take_frame(SyncPeer *p, Frame *f) {
+        static const uint8_t no_room[SHA256_SIZE];
+        Rooms *rooms = p->sync->rooms;
+        int r;
+
+        if (!sync_charge(p, COST_FRAME)) {
+                say_refused(p, no_room, CODE_RATE_LIMITED,
+                        "Too much was said of rooms; wait some seconds.");
+                return 0;
+        }
+        r = f->type == FRAME_ROOM_ENTRIES ? take_entries_frame(p, f) : take_sync(p, f);
+        if (r == -EBADMSG || r >= 0)
+                return MIN(r, 0);
+        if (log_limit_take(&rooms->failures, loop_now(rooms->loop)))
+                log_warning("What was said of a room could not be kept: %s", strerror(-r));
+        return 0;
+}
