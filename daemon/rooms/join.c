@@ -154,9 +154,8 @@ void join_on_due(SyncRoom *sr) {
         }
         if (j->give_up > 0 && j->give_up <= now)
                 tell(sr, j->code != CODE_OK ? j->code : CODE_TIMEOUT,
-                        j->code != CODE_OK
-                                ? j->text
-                                : "No member has answered yet; it goes on being tried.");
+                        j->code != CODE_OK ? j->text
+                                           : "No member has answered yet; it goes on being tried.");
         if (j->answer_by > 0 && j->answer_by <= now)
                 j->answer_by = 0;
         if (sr->room->row.status == ROOM_JOINING && j->answer_by == 0 && !ask_one(sr)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* People with links and rooms: whole daemons but for what the user sees, on the simulated network. */
+/* People with links and rooms: daemons but for what the user sees, on the simulated network. */
 
 #include "crypto/hpke.h"
 #include "rooms/private.h"
