@@ -28,6 +28,7 @@ typedef struct Completion {
         Span before; /* "--option=", which stands before it */
         const char *name_key, *note_key;
         const char *flag; /* what an item has to have; NULL: nothing */
+        bool known; /* nobody else is to be asked */
         bool (*accepts)(const char *name);
 } Completion;
 
@@ -94,7 +95,8 @@ static int on_item(Chatc *c, const Value *item, void *userdata) {
 static void offer_list(Completion *k, const char *method, const char *name_key,
         const char *note_key, bool (*accepts)(const char *)) {
         Call call = {.method = method,
-                .options = {{"limit", .number = NAMES_MAX}, {"all", .boolean = k->flag}},
+                .options = {{"limit", .number = NAMES_MAX}, {"all", .boolean = k->flag},
+                        {"known", .boolean = k->known}},
                 .quiet = true,
                 .attached = true,
                 .timeout = CALL_LIMIT};
@@ -121,6 +123,12 @@ static void offer_blocked(Completion *k) {
 }
 
 static void offer_rooms(Completion *k) {
+        k->known = true;
+        offer_list(k, "ListRooms", "room", "topic", is_room);
+}
+
+/* Those that one could join. */
+static void offer_all_rooms(Completion *k) {
         offer_list(k, "ListRooms", "room", "topic", is_room);
 }
 
@@ -173,6 +181,8 @@ static const struct {
         {NULL, "NAME", offer_peers},
         {NULL, "TO", offer_recipients},
         {NULL, "WITH", offer_recipients},
+        {"create", "#ROOM", offer_nothing},
+        {"join", "#ROOM", offer_all_rooms},
         {NULL, "#ROOM", offer_rooms},
         {NULL, "VERB", offer_verbs},
         {NULL, "FILE", offer_files},

@@ -138,9 +138,10 @@ static bool on_listed(void *userdata, const ChatRoom *r) {
 static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         ChatListRooms args = {};
         BusLimit limit = {};
-        int all = false;
+        int all = false, known = false;
         const BusOption options[] = {
                 {"all", 'b', &all},
+                {"known", 'b', &known},
                 {"words", 's', &args.words},
                 {"after", 's', &args.after},
                 BUS_OPTION_LIMIT(&limit),
@@ -157,6 +158,7 @@ static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r < 0)
                 return r;
         args.all = all;
+        args.known = known;
         args.limit = limit.rows;
         r = bus_op_open(b, m, error, &o);
         if (r < 0)

@@ -336,6 +336,7 @@ typedef bool (*ChatRoomFn)(void *userdata, const ChatRoom *r);
 
 typedef struct ChatListRooms {
         bool all; /* also rooms that were left or have ended, if nobody else tells of them */
+        bool known; /* nobody is asked */
         const char *words; /* all of them in name or topic, or NULL */
         const char *after; /* room or its id that a page ended on, or NULL */
         unsigned limit;

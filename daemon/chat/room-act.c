@@ -314,6 +314,7 @@ int room_type(Chat *c, const char *room, bool on, ChatError *error) {
         if (row.status != ROOM_JOINED)
                 return chat_error(error, CODE_NOT_MEMBER,
                         "You are no member of %.64s: chatc join first.", room);
-        rooms_type(c->parts.rooms, row.number, on);
+        if (delivery_says_typing(c->parts.delivery))
+                rooms_type(c->parts.rooms, row.number, on);
         return 0;
 }

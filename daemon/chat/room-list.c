@@ -328,6 +328,10 @@ void chat_list_rooms(
                 done(userdata, &e, false);
                 return;
         }
+        if (args->known) {
+                list_answer(l);
+                return;
+        }
         l->directory = l->others = true;
         if (!ask_directory(l, (Bytes){}))
                 l->directory = false;

@@ -43,7 +43,10 @@ void chat_on_typing(Chat *c, const uint8_t account[static KEY_SIZE], bool on) {
 void chat_on_room_typing(Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool on) {
         char name[SHOWN_NAME_SIZE], shown[ROOM_SHOWN_SIZE];
         DbTxn *txn = store_write(c->parts.store);
+        Contact k;
 
+        if (contact_get(txn, account, &k) > 0 && k.flags & CONTACT_BLOCKED)
+                return;
         tell(c, room_author_name(c, txn, room, account, name), account,
                 room_number_name(txn, room, shown), on);
 }

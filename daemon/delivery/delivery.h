@@ -88,6 +88,9 @@ void delivery_read(Delivery *d, const uint8_t account[static KEY_SIZE]);
 /* Whether contacts are to learn of what is read now. */
 bool delivery_says_read(const Delivery *d);
 
+/* Whether anybody is to be told that the user writes just now. */
+bool delivery_says_typing(const Delivery *d);
+
 /* There is another presence key, which is given to all contacts. */
 void delivery_grant_anew(Delivery *d);
 

@@ -23,6 +23,10 @@ static bool is_contact(const Peer *p) {
                 contact_is_accepted(&c);
 }
 
+bool delivery_says_typing(const Delivery *d) {
+        return d->settings.say_typing;
+}
+
 void delivery_type(Delivery *d, const uint8_t account[static KEY_SIZE], bool on) {
         usec_t now = loop_now(d->loop);
         Peer *p = peer_find(d, account);

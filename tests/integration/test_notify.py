@@ -67,6 +67,25 @@ def test_one_for_each_conversation(lab, alice, bob, screen):
     assert {shown.hints["desktop-entry"] for shown in screen.said} == {"org.p2pchat.Chat"}
 
 
+def test_messages_of_a_room_are_one_conversation(lab, alice, bob, screen):
+    carol = lab.user("carol").join()
+    alice.call("CreateRoom", "sa{sv}", "#r", {})
+    for user in bob, carol:
+        user.call("JoinRoom", "sa{sv}", "#r", {})
+    say(bob, "first", "#r")
+    first, = screen.wait(("bob in #r", "first"))
+    last = say(carol, "second", "#r")
+    second, = screen.wait(("carol in #r (2 unread)", "second"))
+    assert second.id == first.id
+    alice.call("MarkRead", "sa{sv}", last, {})
+    screen.wait()
+    say(bob, "third", "#r")
+    shown, = screen.wait(("bob in #r", "third"))
+    screen.act(shown.id)
+    screen.wait()
+    assert unread(alice, "#r") == 0
+
+
 def test_goes_when_it_was_read_or_answered_elsewhere(alice, bob, screen):
     ids = [say(bob, text) for text in ("one", "two", "three")]
     screen.wait(("bob (3 unread)", "three"))

@@ -392,7 +392,7 @@ void chat_list_rooms(
         Chat *c, const ChatListRooms *args, ChatRoomFn fn, ChatPeersDoneFn done, void *userdata) {
         char limit[32];
 
-        snprintf(limit, sizeof(limit), "%d|%u", args->all, args->limit);
+        snprintf(limit, sizeof(limit), "%d%d|%u", args->all, args->known, args->limit);
         fake_asked(c, "rooms", args->words, args->after, limit);
         fake_open(c, (FakeCall){.room = fn, .peers_done = done, .userdata = userdata});
 }

@@ -133,7 +133,7 @@ TEST(rooms_come_as_they_are_found) {
         set_up();
         call_until_open(CALL("ListRooms", "a{sv}", 3, "words", "s", "two words", "after", "s", "#0",
                 "all", "b", 1));
-        CHECK_STR(f->chat.asked, "rooms|two words|#0|1|1000");
+        CHECK_STR(f->chat.asked, "rooms|two words|#0|10|1000");
         c = take_open();
         CHECK(c.room(c.userdata, &rooms[0]));
         settle();
@@ -156,7 +156,8 @@ TEST(rooms_come_as_they_are_found) {
         CHECK_STR(row_key("joined"), "true");
         CHECK_STR(row_key("read-only"), "true");
 
-        call_until_open(CALL("ListRooms", "a{sv}", 0));
+        call_until_open(CALL("ListRooms", "a{sv}", 1, "known", "b", 1));
+        CHECK_STR(f->chat.asked, "rooms|-|-|01|1000");
         c = take_open();
         CHECK(c.room(c.userdata, &rooms[1]));
         c.peers_done(c.userdata, NULL, false);

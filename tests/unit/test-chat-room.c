@@ -109,6 +109,15 @@ static void on_rooms(void *userdata, const ChatError *error, bool more) {
         listed.done = true;
 }
 
+/* Without anybody being asked: at once. */
+static const char *known_rooms(ChatLab *l) {
+        listed = (Listed){};
+        chat_list_rooms(
+                l->chat, &(ChatListRooms){.known = true, .limit = 1000}, on_room, on_rooms, NULL);
+        CHECK(listed.done);
+        return listed.text;
+}
+
 static const char *rooms(ChatLab *l, const char *words, bool all) {
         listed = (Listed){};
         chat_list_rooms(l->chat, &(ChatListRooms){.words = words, .all = all, .limit = 1000},
@@ -162,6 +171,7 @@ TEST(rooms_are_made_and_found_by_words) {
                         .history = "joined",
                         .topic = "soup of roses"}));
         CHECK_STR(rooms(&l, NULL, false), "#garden=joined #kitchen=joined");
+        CHECK_STR(known_rooms(&l), "#garden=joined #kitchen=joined");
         CHECK_STR(rooms(&l, "ROSES", false), "#garden=joined #kitchen=joined");
         CHECK_STR(rooms(&l, "roses  kit", false), "#kitchen=joined");
         CHECK_STR(rooms(&l, "rosest", false), "");
