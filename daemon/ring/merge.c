@@ -119,10 +119,10 @@ int merge_room(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         }
         if (memcmp(a.room, b.room, ROOM_ID_SIZE) != 0)
                 return -EUCLEAN;
-        c = room_record_compare(&b, new, &a, old);
-        *ret = c == 0                                            ? MERGE_SAME
-                : c > 0 || (a.expires <= now && b.expires > now) ? MERGE_STORED
-                                                                 : MERGE_STALE;
+        c = (b.expires > now) - (a.expires > now);
+        if (c == 0)
+                c = room_record_compare(&b, new, &a, old);
+        *ret = c > 0 ? MERGE_STORED : c == 0 ? MERGE_SAME : MERGE_STALE;
         return 0;
 }
 

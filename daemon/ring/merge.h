@@ -59,8 +59,8 @@ static inline bool room_record_is_ahead(const RoomRecord *rec, uint64_t realtime
                 rec->issued > realtime + RECORD_AHEAD_MAX;
 }
 
-/* The higher record of room_record_compare(), so that what is deleted stays so, until the record
- * that holds has expired. */
+/* One that has not expired, then the higher of room_record_compare(): so what is deleted stays so,
+ * until that record expires. */
 int merge_room(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* First come, first served, as merge_name(): a claim holds against other rooms until its record

@@ -272,11 +272,55 @@ static int compare_numbers(uint64_t a, uint64_t b) {
         return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/* Epoch and hash of a block, of which nothing else counts here. */
+static int transfer_head(Bytes block, RoomHead *ret) {
+        CborReader r;
+        uint64_t key;
+        CborMap m;
+        Signed s;
+        int e;
+
+        e = room_signed_open(block, ROOM_TRANSFER_MAX, &s);
+        if (e < 0)
+                return e;
+        *ret = (RoomHead){};
+        r = cbor_reader(s.body.data, s.body.size);
+        cbor_read_map(&r, &m);
+        while (cbor_map_next(&r, &m, &key))
+                if (key == 4)
+                        ret->epoch = cbor_read_positive(&r, ROOM_COUNT_MAX);
+                else
+                        cbor_skip(&r);
+        sha256(s.body.data, s.body.size, ret->hash);
+        return cbor_finish(&r, &m, CBOR_BIT(4));
+}
+
+/* Nobody can give away twice: of two that differ the older one is. */
+static int compare_transfers(Bytes a, Bytes b) {
+        RoomHead x, y;
+        int r;
+
+        if (transfer_head(a, &x) < 0 || transfer_head(b, &y) < 0)
+                return 0; /* neither is a record that anybody takes */
+        r = compare_numbers(y.epoch, x.epoch);
+        return r != 0 ? r : memcmp(y.hash, x.hash, SHA256_SIZE);
+}
+
+static int compare_owners(const RoomRecord *a, const RoomRecord *b) {
+        for (size_t i = 0; i < MIN(a->n_transfers, b->n_transfers); i++) {
+                int r = compare_transfers(a->transfers[i].block, b->transfers[i].block);
+
+                if (r != 0)
+                        return r;
+        }
+        return compare_numbers(a->n_transfers, b->n_transfers);
+}
+
 int room_record_compare(const RoomRecord *a, Bytes a_outer, const RoomRecord *b, Bytes b_outer) {
         uint8_t x[SHA256_SIZE], y[SHA256_SIZE];
         int r;
 
-        r = compare_numbers(a->n_transfers, b->n_transfers);
+        r = compare_owners(a, b);
         if (r == 0)
                 r = compare_numbers(a->deleted, b->deleted);
         if (r == 0)

@@ -212,9 +212,9 @@ int room_record_decode(Bytes outer, RoomRecord *ret);
 /* Form only, as record_parse(). */
 int room_record_parse(Bytes outer, RoomRecord *ret);
 
-/* Which of two records of a room is newer. More transfers win, or who was the owner once could take
- * the room back; then what is deleted; then (control epoch, seq, hash of the record as it is).
- * Positive when A wins. */
+/* Which of two records of a room is newer. Who was the owner once must not take the room back: at
+ * the first transfer that is not the same the older one wins, then more transfers; then what is
+ * deleted; then (control epoch, seq, hash of the record as it is). Positive when A wins. */
 int room_record_compare(const RoomRecord *a, Bytes a_outer, const RoomRecord *b, Bytes b_outer);
 
 /* Notice: what one who does not hold the room, or is away, is told about it. Over a link in
