@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* make-corpus DIR: writes one input for each object and frame of the protocol into the folders
- * cbor, frame, mail, messages and identity of DIR, and some that are refused. For the first
+ * cbor, frame, mail, messages, identity and rooms of DIR, and some that are refused. For the first
  * corpora, and for new ones when the format grows. */
 
 #include <stdio.h>
 
 #include "../unit/frame-echo.h"
-#include "../unit/wire-sample.h"
+#include "../unit/room-sample.h"
 #include "util/fs.h"
 
 static const char *dir;
@@ -223,6 +223,98 @@ static void write_mail(Bytes envelope, Bytes certificate, Bytes record, Bytes to
         write_content("receipt", &receipt);
 }
 
+/* As it is, and its body alone. */
+static void room_object(const char *name, int which, Buffer b) {
+        char text[64];
+        Signed s;
+
+        sample_must(signed_decode(sample_bytes(&b), &s));
+        write_input("rooms", name, which, sample_bytes(&b));
+        snprintf(text, sizeof(text), "%s-body", name);
+        write_input("rooms", text, which | 0x80, s.body);
+        buffer_done(&b);
+}
+
+static void write_room_objects(void) {
+        _cleanup_(buffer_done) Buffer fork = sample_fork_object(), wrap = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer head = BUFFER_NULL,
+                                      certificate = sample_certificate_object(3);
+        const RoomHead h = {.epoch = 300, .hash = {1}};
+        RoomRecord founders = sample_room_record(3, sample_bytes(&certificate));
+        SignKey device = sample_key(4);
+        RoomWrap w = sample_wrap();
+        Buffer b = BUFFER_NULL;
+        char name[32];
+
+        room_object("block", 0, sample_block_object(sample_block()));
+        room_object("genesis", 0, sample_block_object(sample_genesis()));
+        for (RoomChangeType t = ROOM_CHANGE_ADD; t < _ROOM_CHANGE_MAX; t++) {
+                if (t == ROOM_CHANGE_DELETE || t == ROOM_CHANGE_OFFER)
+                        continue;
+                snprintf(name, sizeof(name), "proposal-%u", (unsigned)t);
+                room_object(name, 1, sample_proposal_object(t));
+        }
+        room_object("record", 2, sample_room_record_object());
+        memcpy(founders.founder, founders.owner, KEY_SIZE);
+        room_id(founders.founder, founders.nonce, founders.room);
+        sample_must(room_record_encode(&b, &founders, &device));
+        room_object("founders-record", 2, b);
+        room_object("notice", 3, sample_notice_object());
+        sample_must(room_wrap_encode(&wrap, &w));
+        sample_must(room_head_encode(&head, &h));
+        write_input("rooms", "fork", 4, sample_bytes(&fork));
+        write_input("rooms", "wrap", 5, sample_bytes(&wrap));
+        write_input("rooms", "head", 6, sample_bytes(&head));
+        write_input("rooms", "text", 7, sample_text("tea is ready"));
+}
+
+static void write_room_links(void) {
+        static const uint8_t signatures[2][SIGNATURE_SIZE] = {{1}, {2}};
+        static RoomEntries e;
+        Buffer b = BUFFER_NULL;
+        char name[32];
+
+        for (RoomSyncOp op = ROOM_SYNC_STATE; op < _ROOM_SYNC_MAX; op++) {
+                RoomSync s = sample_sync_full(op);
+
+                snprintf(name, sizeof(name), "room-sync-%u", (unsigned)op);
+                frame(name, 0, room_sync_encode(&b, &s), &b);
+        }
+        e = (RoomEntries){.n_items = 2, .done = true};
+        for (size_t i = 0; i < 2; i++)
+                e.items[i] = (RoomEntriesItem){
+                        sample_text("INNER"), signatures[i], sample_text("certificate")};
+        frame("room-entries", 0, room_entries_encode(&b, &e), &b);
+        e = (RoomEntries){.done = true};
+        frame("room-entries-none", 0, room_entries_encode(&b, &e), &b);
+}
+
+static void write_room_directory(void) {
+        _cleanup_(buffer_done) Buffer rec = sample_room_record_object();
+        static RoomPublish publish;
+        static RoomLookupAnswer answer;
+        static RoomListAnswer page;
+        static RoomUpdate update;
+        RoomLookup by_name = {.name = "tea", .has_door = true, .door = {1}}, by_id = {.room = {1}};
+        RoomList list = {.words = sample_text("tea"), .after = sample_text("sugar"), .limit = 9};
+        Buffer b = BUFFER_NULL;
+
+        publish = (RoomPublish){.record = sample_bytes(&rec), .n_enter = 2, .n_leave = 1};
+        publish.enter[1].has_door = true;
+        answer = (RoomLookupAnswer){.record = sample_bytes(&rec), .n_online = 2, .count = 300};
+        page = (RoomListAnswer){.n_rooms = 1, .after = sample_text("tea")};
+        page.rooms[0].record = sample_bytes(&rec);
+        update = (RoomUpdate){.record = sample_bytes(&rec), .n_accounts = 2, .state = 3};
+        frame("room-publish", 0, room_publish_encode(&b, 1, &publish), &b);
+        frame("room-lookup-name", 0, room_lookup_encode(&b, 2, &by_name), &b);
+        frame("room-lookup-id", 0, room_lookup_encode(&b, 3, &by_id), &b);
+        frame("room-lookup-answer", ECHO_OK_ROOM_LOOKUP, room_lookup_answer_encode(&b, 3, &answer),
+                &b);
+        frame("room-list", 0, room_list_encode(&b, 4, &list), &b);
+        frame("room-list-answer", ECHO_OK_ROOM_LIST, room_list_answer_encode(&b, 4, &page), &b);
+        frame("room-update", 0, room_update_encode(&b, &update), &b);
+}
+
 #define LITERAL(s) ((Bytes){.data = (const uint8_t *)(s), .size = sizeof(s) - 1})
 
 static void write_refused(void) {
@@ -260,6 +352,9 @@ int main(int argc, char **argv) {
         write_mailbox_frames(
                 sample_bytes(&e), sample_bytes(&t), sample_bytes(&k), sample_bytes(&rec));
         write_mail(sample_bytes(&e), sample_bytes(&c), sample_bytes(&rec), sample_bytes(&t));
+        write_room_objects();
+        write_room_links();
+        write_room_directory();
         write_refused();
         write_refused_messages();
         return 0;

@@ -44,7 +44,7 @@ static inline RoomChange sample_change(RoomChangeType type) {
         default:
                 break;
         }
-        if (type == ROOM_CHANGE_ADD || type == ROOM_CHANGE_REMOVE) {
+        if (type == ROOM_CHANGE_ADD || type == ROOM_CHANGE_REMOVE || type == ROOM_CHANGE_LEAVE) {
                 c.n_heads = 2;
                 c.heads[0] = (FeedHead){.epoch = 1, .device = {5}, .seq = 300, .hash = {6}};
                 c.heads[1] = (FeedHead){.epoch = 2, .device = {5}, .seq = 1, .hash = {7}};

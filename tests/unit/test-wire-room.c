@@ -286,10 +286,16 @@ static const uint64_t CHANGE_KEYS[_ROOM_CHANGE_MAX][2] = {
         [ROOM_CHANGE_ROLE] = {0x7, 0x7},
         [ROOM_CHANGE_TOPIC] = {0x9, 0x1},
         [ROOM_CHANGE_INVITE] = {0x3, 0x3},
+        [ROOM_CHANGE_LEAVE] = {0x13, 0x3},
 };
 
+/* What may be proposed. */
+static const RoomChangeType PROPOSED[] = {ROOM_CHANGE_ADD, ROOM_CHANGE_REMOVE, ROOM_CHANGE_ROLE,
+        ROOM_CHANGE_TOPIC, ROOM_CHANGE_INVITE, ROOM_CHANGE_LEAVE};
+
 TEST(a_change_has_the_fields_of_its_type) {
-        for (RoomChangeType t = ROOM_CHANGE_ADD; t < ROOM_CHANGE_DELETE; t++) {
+        for (size_t k = 0; k < ELEMENTSOF(PROPOSED); k++) {
+                RoomChangeType t = PROPOSED[k];
                 _cleanup_(buffer_done) Buffer b = sample_proposal_object(t);
 
                 check_map(map_value(signed_body(&b), 9), CHANGE_KEYS[t][0], CHANGE_KEYS[t][1],
@@ -310,7 +316,8 @@ TEST(a_change_has_nothing_of_another_type) {
                                 "0123456789012345")},
                 {6, LITERAL("\x01")}, {7, LITERAL("\x01")}};
 
-        for (RoomChangeType t = ROOM_CHANGE_ADD; t < ROOM_CHANGE_DELETE; t++) {
+        for (size_t k = 0; k < ELEMENTSOF(PROPOSED); k++) {
+                RoomChangeType t = PROPOSED[k];
                 _cleanup_(buffer_done) Buffer b = sample_proposal_object(t);
                 Bytes change = map_value(signed_body(&b), 9);
 
@@ -376,7 +383,8 @@ TEST(values_of_a_change) {
 }
 
 TEST(proposal) {
-        for (RoomChangeType t = ROOM_CHANGE_ADD; t < ROOM_CHANGE_DELETE; t++) {
+        for (size_t k = 0; k < ELEMENTSOF(PROPOSED); k++) {
+                RoomChangeType t = PROPOSED[k];
                 _cleanup_(buffer_done) Buffer b = sample_proposal_object(t), again = BUFFER_NULL;
                 RoomProposal want = sample_proposal(t), p;
                 uint8_t hash[SHA256_SIZE], own[SHA256_SIZE];
