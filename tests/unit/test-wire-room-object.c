@@ -175,7 +175,21 @@ TEST(only_the_owner_of_then_hands_a_room_over) {
         buffer_done(&b);
 }
 
-/* The new owner cannot make himself one, nor does a block count twice. */
+/* A block that holds in itself, of somebody who was not the owner then. */
+TEST(nobody_makes_himself_the_owner) {
+        static RoomBlock x;
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        Certificate c = sample_certificate(3);
+        SignKey device = sample_key(4);
+
+        transfer_block(&x, ROOM_ROLE_OWNER);
+        memcpy(x.account, c.account, KEY_SIZE);
+        memcpy(x.device, c.device, KEY_SIZE);
+        CHECK_OK(room_block_encode(&b, &x, &device, NULL));
+        CHECK_EQ(try_transfer(sample_bytes(&b), 3), -EBADMSG);
+}
+
+/* The new owner hands nothing over to himself again, nor does a block count twice. */
 TEST(transfers_follow_each_other) {
         _cleanup_(buffer_done) Buffer block = sample_transfer_object(), out = BUFFER_NULL;
         _cleanup_(buffer_done) Buffer founder = sample_certificate_object(1);
