@@ -19,12 +19,14 @@ import instructions  # noqa: E402
 import messages  # noqa: E402
 import nearby  # noqa: E402
 import others  # noqa: E402
+import rooms  # noqa: E402
 import sealing  # noqa: E402
 import tracker  # noqa: E402
 
 ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
-    "idle": idle.idle, "start": idle.start, "lan": nearby.nearby, "million": messages.million,
+    "idle": idle.idle, "start": idle.start, "lan": nearby.nearby,
+    "room": rooms.room, "million": messages.million,
     "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "mailboxes": tracker.mailboxes,
