@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the kernel knows of a process."""
+import contextlib
 import os
 import pathlib
 import re
 
 
+def sockets(pid):
+    """Inodes of the sockets of a process, which opens and closes files meanwhile."""
+    found = set()
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)):
+                found.add(match.group(1))
+    return found
+
+
 def listening_ports(pid):
     """TCP ports a process listens on."""
-    inodes = {match.group(1) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()
-              if (match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)))}
+    inodes = sockets(pid)
     ports = set()
     for table in ("tcp", "tcp6"):
         for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -20,8 +30,7 @@ def listening_ports(pid):
 
 def connections(pid):
     """Inodes of the established TCP connections of a process."""
-    inodes = {match.group(1) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()
-              if (match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)))}
+    inodes = sockets(pid)
     return {fields[9] for table in ("tcp", "tcp6") for fields in map(
         str.split, pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:])
             if fields[3] == "01" and fields[9] in inodes}
