@@ -285,6 +285,22 @@ static void refuse(SyncPeer *p, const RoomSync *m, Code code, const char *text) 
         say_refused(p, m->room, code, text);
 }
 
+/* That this member may let him in does not mean that it is to: who has the right to add anybody has
+ * not been asked. */
+static bool may_come_in(const Room *room, const uint8_t *account, RoomReason *why) {
+        const RosterMember *m = roster_member(room->roster, account);
+
+        if (m && (m->member || m->invited))
+                return true;
+        if (m && m->kicked)
+                *why = (RoomReason){CODE_NOT_ALLOWED, "You were removed from this room."};
+        else if (roster_access(room->roster) != ROOM_ACCESS_OPEN)
+                *why = (RoomReason){CODE_NOT_INVITED, "Only who is invited may join this room."};
+        else
+                return true;
+        return false;
+}
+
 void take_join(SyncPeer *p, const RoomSync *m) {
         Sync *s = p->sync;
         Room *room = room_of(s->rooms, m->room);
@@ -303,6 +319,10 @@ void take_join(SyncPeer *p, const RoomSync *m) {
         }
         if (!sr || !room_is_joined(room)) {
                 refuse(p, m, CODE_UNKNOWN_ROOM, "This room is not known here.");
+                return;
+        }
+        if (!may_come_in(room, p->account, &why)) {
+                refuse(p, m, why.code, why.text);
                 return;
         }
         v = room_admit(room, p->account, m->join.name, m->join.heads, m->join.n_heads, &why);

@@ -22,6 +22,9 @@
 /* Rooms to which the user is invited and of which he has said nothing. */
 #define INVITED_MAX 100
 
+/* So long a link has to last after a notice. */
+#define NOTICE_DOUBT USEC_PER_MINUTE
+
 #define ASK_TIME (2 * USEC_PER_SEC)
 
 /* Saying */
@@ -97,10 +100,25 @@ void notice_say(SyncRoom *sr, const uint8_t *account, RoomNoticeKind kind, Bytes
                 memcpy(m.room, sr->room->row.id, SHA256_SIZE);
                 m.notice = buffer_bytes(&notice);
                 e = sync_send(p, &m);
+                buffer_done(&p->notice);
+                p->notice = notice;
+                p->noticed = sync_now(sr->sync);
+                notice = BUFFER_NULL;
         } else if (e >= 0 && r->callbacks->leave_notice)
                 e = r->callbacks->leave_notice(r->userdata, account, buffer_bytes(&notice));
         if (e < 0)
                 log_debug("A notice about a room could not be left: %s", strerror(-e));
+}
+
+/* A link that ended so soon may not have brought it: by mail it comes once more. */
+void notice_link_down(SyncPeer *p) {
+        Rooms *r = p->sync->rooms;
+
+        if (buffer_size(&p->notice) > 0 && r->started && r->callbacks->leave_notice &&
+                sync_now(p->sync) - p->noticed < NOTICE_DOUBT)
+                (void)r->callbacks->leave_notice(
+                        r->userdata, p->account, buffer_bytes(&p->notice));
+        buffer_done(&p->notice);
 }
 
 /* Something is new */
@@ -197,6 +215,7 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
                 memcpy(room->row.nonce, n->nonce, ROOM_NONCE_SIZE);
                 (void)room_keep(room);
         }
+        (void)contact_mark(r->store, n->account, CONTACT_MEMBER); /* his row stays */
         (void)room_event(room, ROOM_EVENT_INVITED, n->account);
         sr = sync_room(room);
         if (!sr)

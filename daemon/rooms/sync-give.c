@@ -186,6 +186,10 @@ static void give_step(RoomLink *rl, DbTxn *txn) {
 
                 if (link_is_full(rl->peer->link))
                         return; /* until it is drained */
+                if (stage == GIVE_FEEDS && !sync_charge(rl->peer, COST_GIVEN)) {
+                        sync_due(rl->sr, DUE_GIVE, sync_now(rl->sr->sync) + USEC_PER_SEC);
+                        return;
+                }
                 r = give_stage(rl, txn);
                 i += r > 0 || stage == GIVE_CONTROL;
                 if (r > 0)

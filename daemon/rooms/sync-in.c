@@ -373,6 +373,7 @@ static int take_about_room(SyncPeer *p, const RoomSync *m) {
                 take_vector(rl, &m->vector);
                 break;
         case ROOM_SYNC_WANT:
+                (void)sync_charge(p, COST_ANSWER);
                 give_begin(rl, &m->want);
                 break;
         case ROOM_SYNC_TYPING:

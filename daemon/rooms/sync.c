@@ -275,6 +275,7 @@ static void peer_free(SyncPeer *p) {
                 sync_due(sr, DUE_LINKS, sync_now(s));
                 want_soon(sr);
         }
+        notice_link_down(p);
         if (s->ask.active && p->asked && --s->ask.open == 0) {
                 s->ask.end = sync_now(s);
                 sync_by(s, s->ask.end);

@@ -40,6 +40,7 @@
 #define WORK_QUOTA QUOTA_INIT(4000, 10 * USEC_PER_SEC)
 #define COST_FRAME 1
 #define COST_ANSWER 8 /* looks things up on the other's behalf */
+#define COST_GIVEN 2 /* a frame of entries that he has asked for */
 #define COST_JOIN 32
 #define COST_BAD 64 /* somebody's signature does not hold */
 
@@ -51,6 +52,8 @@ typedef struct SyncPeer {
         uint8_t account[KEY_SIZE];
         Quota work, refusals, joins, typing;
         bool asked; /* which rooms there are */
+        Buffer notice; /* said last over this link, which nobody acknowledges */
+        usec_t noticed;
         UT_hash_handle hh;
 } SyncPeer;
 
@@ -330,6 +333,7 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold);
 /* notice.c */
 void notice_say(SyncRoom *sr, const uint8_t *account, RoomNoticeKind kind, Bytes proof);
 void notice_on_news(SyncRoom *sr);
+void notice_link_down(SyncPeer *p);
 void notice_plan_news(SyncRoom *sr);
 void take_notice(Sync *s, SyncPeer *p, Bytes outer);
 void take_ask(SyncPeer *p, const RoomAsk *a);

@@ -4,7 +4,7 @@
 /* People with links and rooms: daemons but for what the user sees, on the simulated network. */
 
 #include "crypto/hpke.h"
-#include "rooms/private.h"
+#include "rooms/sync.h"
 #include "stack-lab.h"
 #include "store/prekey.h"
 
@@ -21,7 +21,10 @@ typedef struct Mate {
         char text[320];
         unsigned n_typing, n_left, n_offers;
         uint32_t next_id;
-        unsigned invited; /* number of the room, by an invitation */
+        Link *links[MATES_MAX];
+        bool evil; /* what he hears goes to the test */
+        unsigned heard[_ROOM_SYNC_MAX], n_entries; /* by op; of ROOM_ENTRIES */
+        Code refused; /* the last REFUSED */
 } Mate;
 
 typedef struct SyncLab {
@@ -105,6 +108,9 @@ static void mate_stop(Stack *s) {
 static void mate_link(Stack *s, Link *l, const uint8_t account[static KEY_SIZE], bool up) {
         Mate *m = s->mate;
 
+        for (unsigned i = 0; i < m->lab->n; i++)
+                if (key_equal(mate_account(&m->lab->mate[i]), account))
+                        m->links[i] = l;
         if (!m->rooms)
                 return;
         if (up)
@@ -113,8 +119,29 @@ static void mate_link(Stack *s, Link *l, const uint8_t account[static KEY_SIZE],
                 rooms_link_down(m->rooms, account);
 }
 
+static int mate_hear(Mate *m, Frame *f) {
+        RoomEntries *e = calloc(1, sizeof(*e));
+        RoomSync *x = calloc(1, sizeof(*x));
+
+        CHECK(e && x);
+        if (f->type == FRAME_ROOM_ENTRIES) {
+                CHECK_OK(room_entries_decode(f, e));
+                m->n_entries += (unsigned)e->n_items;
+        } else {
+                CHECK_OK(room_sync_decode(f, x));
+                m->heard[x->op]++;
+                if (x->op == ROOM_SYNC_REFUSED)
+                        m->refused = x->refused.code;
+        }
+        free(e);
+        free(x);
+        return 0;
+}
+
 static int mate_frame(Stack *s, Link *l, Frame *f) {
-        return rooms_frame(((Mate *)s->mate)->rooms, l, f);
+        Mate *m = s->mate;
+
+        return m->evil ? mate_hear(m, f) : rooms_frame(m->rooms, l, f);
 }
 
 static void mate_drained(Stack *s, Link *l) {
@@ -184,7 +211,8 @@ static _unused_ void lab_new(SyncLab *lab, unsigned n) {
         for (unsigned i = 0; i < n; i++)
                 for (unsigned k = 0; k < n; k++)
                         if (i != k)
-                                stack_knows(&lab->mate[i].stack, &lab->mate[k].stack.who, 0);
+                                stack_knows(&lab->mate[i].stack, &lab->mate[k].stack.who,
+                                        CONTACT_MEMBER);
 }
 
 static _unused_ void lab_free(SyncLab *lab) {

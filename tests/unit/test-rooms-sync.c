@@ -26,3 +26,276 @@ TEST(joining_and_talking) {
         CHECK(mates_are_level(ALICE, BOB));
         lab_free(&lab);
 }
+
+TEST(what_is_said_reaches_everybody) {
+        SyncLab lab;
+
+        lab_new(&lab, 4);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK(lab_is_level(&lab));
+        for (unsigned i = 0; i < lab.n; i++)
+                mate_says(&lab.mate[i], "hello");
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == 4);
+        for (unsigned i = 0; i < lab.n; i++)
+                CHECK_EQ(mate_count_readable(&lab.mate[i]), 4);
+        lab_free(&lab);
+}
+
+/* The delivery counts come from what others say that they have. */
+TEST(the_author_learns_who_has_it) {
+        unsigned held, readers, members;
+        SyncLab lab;
+        DbTxn *txn;
+        Room *room;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(BOB, "hello");
+        sim_run(&lab.sim, 3 * USEC_PER_SEC);
+        room = mate_room(BOB);
+        CHECK_OK(store_read_begin(BOB->stack.store, &txn));
+        CHECK(rooms_count_delivered(BOB->rooms, txn, BOB->room, room->own, 1, &held, &readers,
+                      &members) >= 0);
+        store_read_end(txn);
+        CHECK_EQ(held, 2);
+        CHECK_EQ(members, 2);
+        lab_free(&lab);
+}
+
+TEST(others_supply_what_an_author_wrote_who_is_gone) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(CAROL);
+        for (unsigned i = 0; i < 600; i++)
+                mate_says(ALICE, "while carol is away");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 600);
+        mate_goes(ALICE);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, mate_count(CAROL) == 600);
+        CHECK_EQ(mate_count_readable(CAROL), 600);
+        CHECK(mates_are_level(BOB, CAROL));
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        lab_free(&lab);
+}
+
+TEST(two_halves_heal) {
+        SyncLab lab;
+
+        lab_new(&lab, 4);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        for (unsigned i = 0; i < 2; i++)
+                for (unsigned k = 2; k < 4; k++)
+                        mates_part(&lab.mate[i], &lab.mate[k], true);
+        for (unsigned i = 0; i < lab.n; i++)
+                mate_says(&lab.mate[i], "in one half");
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        CHECK(mate_count(ALICE) == 2 && mate_count(BOB) == 2);
+        CHECK(mate_count(CAROL) == 2 && mate_count(DAVE) == 2);
+        mates_part(BOB, CAROL, false);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == 4);
+        lab_free(&lab);
+}
+
+/* Frames about rooms that all of them have got. */
+static unsigned count_frames(SyncLab *lab) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < lab->n; i++)
+                n += lab->mate[i].stack.n_rooms_frames;
+        return n;
+}
+
+TEST(who_is_level_says_so_once_and_nothing_more) {
+        unsigned before;
+        SyncLab lab;
+
+        lab_new(&lab, 2);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(ALICE, "hello");
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        before = count_frames(&lab);
+        sim_run(&lab.sim, USEC_PER_DAY);
+        CHECK_EQ(count_frames(&lab), before);
+
+        mate_goes(BOB);
+        mate_comes(BOB);
+        SIM_UNTIL(&lab.sim, delivery_count_links(BOB->stack.delivery) == 1);
+        sim_run(&lab.sim, USEC_PER_DAY);
+        CHECK_EQ(count_frames(&lab), before + 2);
+        for (unsigned i = 0; i < lab.n; i++)
+                CHECK_EQ(lab.mate[i].rooms->sync->next, USEC_INFINITY);
+        lab_free(&lab);
+}
+
+TEST(who_is_kicked_learns_it_and_hears_no_more) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(CAROL, "hello");
+        sim_run(&lab.sim, 3 * USEC_PER_SEC);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_KICKED);
+        mate_says(ALICE, "without carol");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 2);
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        CHECK_EQ(mate_count(CAROL), 1);
+        CHECK(mates_are_level(ALICE, BOB));
+        CHECK_EQ(mate_count_readable(BOB), 2);
+        lab_free(&lab);
+}
+
+TEST(who_is_away_when_he_is_kicked_learns_it_later) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(CAROL);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        mate_goes(ALICE);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_KICKED);
+        lab_free(&lab);
+}
+
+TEST(who_leaves_is_gone_for_the_others) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_leave(CAROL->rooms, CAROL->room, &e));
+        mate_commit(CAROL);
+        SIM_UNTIL(&lab.sim,
+                !room_is_member(mate_room(ALICE), mate_account(CAROL)) &&
+                        !room_is_member(mate_room(BOB), mate_account(CAROL)));
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK(mates_are_level(ALICE, BOB));
+
+        /* And comes back. */
+        mate_join(CAROL, BOB);
+        mate_says(CAROL, "again");
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == 1);
+        lab_free(&lab);
+}
+
+TEST(the_owner_deletes_the_room) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(CAROL);
+        CHECK_OK(rooms_delete(ALICE->rooms, ALICE->room, &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_DELETED);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_DELETED);
+        lab_free(&lab);
+}
+
+TEST(an_invitation_to_a_private_room) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        mate_ask(BOB, ALICE);
+        SIM_UNTIL(&lab.sim, BOB->n_done == 1);
+        CHECK_EQ(BOB->done, CODE_NOT_INVITED);
+        CHECK_OK(rooms_invite(ALICE->rooms, ALICE->room, mate_account(BOB), &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
+        mate_join(BOB, NULL); /* the inviter is asked */
+        mate_says(BOB, "thanks");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 1);
+        CHECK_EQ(mate_count_readable(ALICE), 1);
+        lab_free(&lab);
+}
+
+TEST(joining_what_is_not_there) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_ask(BOB, CAROL);
+        SIM_UNTIL(&lab.sim, BOB->n_done == 1);
+        CHECK_EQ(BOB->done, CODE_UNKNOWN_ROOM);
+
+        /* Nobody answers: it goes on, and one day somebody does. */
+        mate_goes(ALICE);
+        mate_ask(CAROL, ALICE);
+        SIM_UNTIL(&lab.sim, CAROL->n_done == 1);
+        CHECK_EQ(CAROL->done, CODE_TIMEOUT);
+        sim_run(&lab.sim, 10 * USEC_PER_MINUTE);
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, room_is_joined(mate_room(CAROL)));
+        lab_free(&lab);
+}
+
+TEST(a_member_who_is_away_is_told_once_that_there_is_something) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(CAROL);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_EQ(ALICE->n_left, 0);
+        mate_says(ALICE, "one");
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        CHECK_EQ(ALICE->n_left, 1);
+        mate_says(ALICE, "two");
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        CHECK_EQ(ALICE->n_left, 1);
+        CHECK_EQ(BOB->n_left, 0);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, mate_count(CAROL) == 2);
+        mate_goes(CAROL);
+        mate_says(ALICE, "three");
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        CHECK_EQ(ALICE->n_left, 2);
+        lab_free(&lab);
+}
+
+TEST(who_writes_is_seen) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        rooms_type(ALICE->rooms, ALICE->room, true);
+        rooms_type(ALICE->rooms, ALICE->room, true);
+        SIM_UNTIL(&lab.sim, BOB->n_typing == 1 && CAROL->n_typing == 1);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_EQ(BOB->n_typing, 1);
+        lab_free(&lab);
+}
+
+static void on_offer(void *userdata, const RoomsOffer *o) {
+        Mate *m = userdata;
+
+        m->n_offers += o ? 1 : 100;
+        CHECK(!o || (streq(o->name, "kitchen") && o->members == 2));
+}
+
+TEST(open_rooms_are_found_by_asking) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_join(BOB, ALICE);
+        stack_send(&CAROL->stack, &ALICE->stack.who, "hi");
+        SIM_UNTIL(&lab.sim, CAROL->stack.rooms);
+        CHECK_OK(rooms_ask(CAROL->rooms, "KITCH", on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 101);
+        CHECK_OK(rooms_ask(CAROL->rooms, "cellar", on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 201);
+        lab_free(&lab);
+}

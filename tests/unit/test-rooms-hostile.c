@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Members, and others, who say what is not so, or too much of it. */
+
+#include "test.h"
+
+#include "sync-lab.h"
+
+#define ALICE (&lab.mate[0])
+#define BOB (&lab.mate[1])
+#define CAROL (&lab.mate[2])
+
+/* Carol's program speaks no more: what goes over her links is the test's. */
+static void carol_turns_evil(SyncLab *lab) {
+        lab->mate[2].evil = true;
+        rooms_stop(lab->mate[2].rooms);
+        sim_run(&lab->sim, 5 * USEC_PER_SEC);
+}
+
+static Link *link_of(Mate *m, const Mate *to) {
+        Link *const *l = &m->links[to - m->lab->mate];
+
+        SIM_UNTIL(&m->lab->sim, *l);
+        return *l;
+}
+
+static void tell(Mate *m, const Mate *to, RoomSync *x) {
+        Link *l = link_of(m, to);
+
+        if (x->op != ROOM_SYNC_ASK && x->room[0] == 0)
+                memcpy(x->room, m->lab->id, ROOM_ID_SIZE);
+        CHECK_OK(room_sync_encode(link_output(l), x));
+        link_queued(l);
+}
+
+/* The next of M's feed, after PREV. */
+typedef struct Forged {
+        Buffer inner;
+        uint8_t hash[SHA256_SIZE], signature[SIGNATURE_SIZE];
+} Forged;
+
+static void forge(Mate *m, uint64_t seq, const uint8_t *prev, const char *body, Forged *ret) {
+        const Person *who = &m->stack.who;
+        _cleanup_(buffer_done) Buffer head = BUFFER_NULL;
+        usec_t now = loop_realtime(m->lab->sim.loop);
+        RoomHead at = {};
+        RoomPosition place;
+        Inner x = {.epoch = who->epoch,
+                .seq = seq,
+                .hlc = now / USEC_PER_MSEC << 16,
+                .sent = now,
+                .expires = now + USEC_PER_DAY,
+                .kind = KIND_TEXT,
+                .body = text_bytes(body)};
+
+        *ret = (Forged){};
+        at.epoch = room_head(mate_room(m), at.hash);
+        CHECK_OK(room_head_encode(&head, &at));
+        x.control_head = buffer_bytes(&head);
+        loop_random(m->lab->sim.loop, &x.id, sizeof(x.id));
+        memcpy(x.conversation, m->lab->id, ROOM_ID_SIZE);
+        memcpy(x.account, mate_account(m), KEY_SIZE);
+        memcpy(x.device, sign_key_public(&who->device), KEY_SIZE);
+        if (prev)
+                memcpy(x.prev, prev, SHA256_SIZE);
+        CHECK_OK(inner_encode(&ret->inner, &x));
+        sha256(buffer_data(&ret->inner), buffer_size(&ret->inner), ret->hash);
+        place = room_position(&x);
+        CHECK_OK(room_entry_sign(&who->device, &place, ret->hash, ret->signature));
+}
+
+static void give_forged(Mate *m, const Mate *to, const Forged *list, size_t n, bool done) {
+        RoomEntries *e = calloc(1, sizeof(*e));
+        Link *l = link_of(m, to);
+
+        CHECK(e);
+        memcpy(e->room, m->lab->id, ROOM_ID_SIZE);
+        for (size_t i = 0; i < n; i++)
+                e->items[e->n_items++] = (RoomEntriesItem){.inner = buffer_bytes(&list[i].inner),
+                        .signature = list[i].signature,
+                        .certificate = m->stack.who.local.certificate};
+        e->done = done;
+        CHECK_OK(room_entries_encode(link_output(l), e));
+        link_queued(l);
+        free(e);
+}
+
+static void lab_begin(SyncLab *lab) {
+        lab_new(lab, 3);
+        lab_room_of(lab, ROOM_ACCESS_OPEN);
+        mate_says(&lab->mate[0], "one");
+        SIM_UNTIL(&lab->sim, lab_is_level(lab) && mate_count(&lab->mate[1]) == 1);
+        carol_turns_evil(lab);
+}
+
+/* A feed that she claims to have, and another one's that she claims to have more of. */
+TEST(who_claims_what_he_has_not_is_passed_over) {
+        RoomSync x = {.op = ROOM_SYNC_VECTOR};
+        _cleanup_(buffer_done) Buffer items = BUFFER_NULL;
+        RoomVectorItem item = {.seq = 1000, .hash = {1}};
+        SyncLab lab;
+
+        lab_begin(&lab);
+        mate_goes(ALICE);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        for (unsigned i = 0; i < 50; i++)
+                mate_says(BOB, "while alice is away");
+        mate_comes(ALICE);
+        room_feed_tag(mate_account(BOB), 1, sign_key_public(&BOB->stack.who.device), item.tag);
+        CHECK_OK(room_vector_append(&items, &item));
+        item.tag[0] ^= 1;
+        CHECK_OK(room_vector_append(&items, &item));
+        x.vector = (RoomVector){.items = buffer_bytes(&items), .full = true};
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] >= 1);
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] <= 3);
+        CHECK_EQ(mate_count(ALICE), 51);
+        CHECK(mates_are_level(ALICE, BOB));
+        lab_free(&lab);
+}
+
+TEST(what_is_beyond_a_gap_is_not_held) {
+        SyncLab lab;
+        SyncRoom *sr;
+        RoomLink *rl;
+        uint64_t before;
+
+        lab_begin(&lab);
+        before = mate_count(ALICE);
+        for (unsigned frame = 0; frame < 100; frame++) {
+                Forged list[100];
+
+                for (unsigned i = 0; i < 100; i++)
+                        forge(CAROL, 5 + frame * 100 + i, i ? list[i - 1].hash : list[0].hash,
+                                "far beyond", &list[i]);
+                give_forged(CAROL, ALICE, list, 100, false);
+                for (unsigned i = 0; i < 100; i++)
+                        buffer_done(&list[i].inner);
+                sim_run(&lab.sim, 10 * USEC_PER_MSEC);
+        }
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        CHECK_EQ(mate_count(ALICE), before);
+        sr = sync_find_room(ALICE->rooms->sync, ALICE->room);
+        rl = room_link_find(sr, sync_find_peer(ALICE->rooms->sync, mate_account(CAROL)));
+        CHECK(rl && buffer_size(&rl->claims) <= ROOM_WANT_ITEM_SIZE);
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] >= 1); /* for what is before */
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] < 10);
+
+        /* The room goes on. */
+        mate_says(BOB, "two");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == before + 1);
+        lab_free(&lab);
+}
+
+TEST(a_room_that_is_not_here_is_not_spoken_of) {
+        RoomSync x = {.op = ROOM_SYNC_STATE};
+        SyncLab lab;
+
+        lab_begin(&lab);
+        for (unsigned i = 0; i < 1000; i++) {
+                memset(x.room, 1 + i % 200, ROOM_ID_SIZE);
+                tell(CAROL, ALICE, &x);
+        }
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK_EQ(CAROL->refused, CODE_UNKNOWN_ROOM);
+        CHECK(CAROL->heard[ROOM_SYNC_REFUSED] <= 21);
+        CHECK(delivery_has_link(CAROL->stack.delivery, mate_account(ALICE)));
+        lab_free(&lab);
+}
+
+TEST(who_is_no_member_is_told_nothing) {
+        static const RoomSyncOp ops[] = {
+                ROOM_SYNC_STATE, ROOM_SYNC_VECTOR, ROOM_SYNC_WANT, ROOM_SYNC_TYPING};
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        stack_send(&CAROL->stack, &ALICE->stack.who, "hi");
+        SIM_UNTIL(&lab.sim, CAROL->stack.rooms);
+        CAROL->evil = true;
+        for (size_t i = 0; i < ELEMENTSOF(ops); i++) {
+                RoomSync x = {.op = ops[i]};
+
+                if (ops[i] == ROOM_SYNC_WANT)
+                        x.want.has_control = x.want.proposals = true;
+                tell(CAROL, ALICE, &x);
+                sim_run(&lab.sim, USEC_PER_SEC);
+                CHECK_EQ(CAROL->heard[ROOM_SYNC_REFUSED], i + 1);
+                CHECK_EQ(CAROL->refused, CODE_NOT_MEMBER);
+        }
+        for (RoomSyncOp op = 1; op < _ROOM_SYNC_MAX; op++)
+                CHECK_EQ(CAROL->heard[op], op == ROOM_SYNC_REFUSED ? ELEMENTSOF(ops) : 0);
+        CHECK_EQ(CAROL->n_entries, 0);
+        lab_free(&lab);
+}
+
+/* However often something is said that is not so, or asked for, the answers are few. */
+TEST(a_flood_of_states_and_wants_is_answered_seldom) {
+        SyncLab lab;
+        unsigned n;
+
+        lab_begin(&lab);
+        memset(CAROL->heard, 0, sizeof(CAROL->heard));
+        for (unsigned i = 0; i < 20000; i++) {
+                RoomSync x = {.op = ROOM_SYNC_STATE, .state.head.epoch = 1 + i};
+
+                loop_random(lab.sim.loop, x.state.head.hash, 3 * ROOM_DIGEST_SIZE);
+                tell(CAROL, ALICE, &x);
+                if (i % 1000 == 999)
+                        sim_run(&lab.sim, 100 * USEC_PER_MSEC);
+        }
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK(CAROL->heard[ROOM_SYNC_VECTOR] <= 6);
+        CHECK(CAROL->heard[ROOM_SYNC_PROPOSALS] + CAROL->heard[ROOM_SYNC_FORK] <= 4);
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] <= 4);
+        CHECK(CAROL->heard[ROOM_SYNC_STATE] <= 8);
+
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        n = CAROL->heard[ROOM_SYNC_CONTROL];
+        for (unsigned i = 0; i < 20000; i++) {
+                RoomSync x = {.op = ROOM_SYNC_WANT,
+                        .want = {.has_control = true, .proposals = true, .forks = true}};
+
+                tell(CAROL, ALICE, &x);
+        }
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK(CAROL->heard[ROOM_SYNC_CONTROL] - n < 600);
+
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        mate_says(BOB, "two");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 2);
+        lab_free(&lab);
+}
+
+TEST(claims_are_bounded) {
+        RoomSync x = {.op = ROOM_SYNC_VECTOR};
+        SyncLab lab;
+        SyncRoom *sr;
+        RoomLink *rl;
+
+        lab_begin(&lab);
+        for (unsigned frame = 0; frame < 20; frame++) {
+                _cleanup_(buffer_done) Buffer items = BUFFER_NULL;
+
+                for (unsigned i = 0; i < ROOM_VECTOR_MAX; i++) {
+                        RoomVectorItem item = {.seq = UINT64_MAX / 4};
+
+                        loop_random(lab.sim.loop, item.tag, sizeof(item.tag));
+                        CHECK_OK(room_vector_append(&items, &item));
+                }
+                x.vector = (RoomVector){.items = buffer_bytes(&items), .full = true, .more = true};
+                tell(CAROL, ALICE, &x);
+                sim_run(&lab.sim, 100 * USEC_PER_MSEC);
+        }
+        sr = sync_find_room(ALICE->rooms->sync, ALICE->room);
+        rl = room_link_find(sr, sync_find_peer(ALICE->rooms->sync, mate_account(CAROL)));
+        CHECK(rl && buffer_size(&rl->claims) <= CLAIMS_MAX * ROOM_WANT_ITEM_SIZE);
+        CHECK(HASH_COUNT(sr->fetches) <= WANT_FEEDS_MAX);
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(HASH_COUNT(sr->fetches), 0);
+        CHECK(CAROL->heard[ROOM_SYNC_WANT] < 30);
+        mate_says(BOB, "two");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 2);
+        lab_free(&lab);
+}
+
+/* One to Alice, the other to Bob: both find out, and keep the proof. */
+static void fork_at(SyncLab *lab, unsigned before, unsigned after) {
+        Forged common[64], a[64], b[64];
+
+        for (unsigned i = 0; i < before; i++)
+                forge(&lab->mate[2], 1 + i, i ? common[i - 1].hash : NULL, "common", &common[i]);
+        for (unsigned i = 0; i < after; i++) {
+                const uint8_t *prev = before ? common[before - 1].hash : NULL;
+
+                forge(&lab->mate[2], 1 + before + i, i ? a[i - 1].hash : prev, "to alice", &a[i]);
+                forge(&lab->mate[2], 1 + before + i, i ? b[i - 1].hash : prev, "to bob", &b[i]);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+                if (before)
+                        give_forged(&lab->mate[2], &lab->mate[i], common, before, false);
+                give_forged(&lab->mate[2], &lab->mate[i], i ? b : a, after, false);
+        }
+        for (unsigned i = 0; i < before; i++)
+                buffer_done(&common[i].inner);
+        for (unsigned i = 0; i < after; i++) {
+                buffer_done(&a[i].inner);
+                buffer_done(&b[i].inner);
+        }
+}
+
+static void check_forked(unsigned before, unsigned after) {
+        SyncLab lab;
+
+        lab_begin(&lab);
+        fork_at(&lab, before, after);
+        sim_run(&lab.sim, 3 * USEC_PER_MINUTE);
+        CHECK(mates_are_level(ALICE, BOB));
+        CHECK_EQ(mate_count(ALICE), 1 + before);
+        lab_free(&lab);
+}
+
+TEST(a_fork_is_found_and_proven_at_the_head) {
+        check_forked(3, 1);
+}
+
+TEST(a_fork_is_found_and_proven_far_behind) {
+        check_forked(5, 60);
+        check_forked(0, 40);
+}
