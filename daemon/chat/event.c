@@ -253,7 +253,7 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
         if (c->n_listeners == 0 || view_event(c, txn, row, t->view) <= 0)
                 return true;
         if (row->kind == EVENT_RECEIVED && t->view->room != 0)
-                room_objects_change(c, t->view->room);
+                room_objects_follow(c, txn, t->view->room);
         else if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
                 objects_add(c, &t->view->peer);
         if (row->kind == EVENT_REQUEST)

@@ -79,14 +79,19 @@ static void object_follow(Chat *c, const RoomRow *row) {
         }
 }
 
-void room_objects_change(Chat *c, uint32_t number) {
-        DbTxn *txn;
+void room_objects_follow(Chat *c, DbTxn *txn, uint32_t number) {
         RoomRow row;
 
-        if (!account_is_active(c->parts.account) || store_read_begin(c->parts.store, &txn) < 0)
-                return;
-        if (room_get(txn, number, &row) > 0)
+        if (account_is_active(c->parts.account) && room_get(txn, number, &row) > 0)
                 object_follow(c, &row);
+}
+
+void room_objects_change(Chat *c, uint32_t number) {
+        DbTxn *txn;
+
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return;
+        room_objects_follow(c, txn, number);
         store_read_end(txn);
 }
 

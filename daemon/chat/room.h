@@ -69,6 +69,7 @@ void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret);
 /* Objects */
 void room_objects_start(Chat *c);
 void room_objects_change(Chat *c, uint32_t number);
+void room_objects_follow(Chat *c, DbTxn *txn, uint32_t number);
 void room_objects_clear(Chat *c);
 
 int room_check_topic(const char *topic, ChatError *error);
