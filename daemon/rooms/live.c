@@ -15,6 +15,10 @@
 #define TELL_LEAST (300 * USEC_PER_MSEC)
 #define TELL_SPREAD (700 * USEC_PER_MSEC)
 
+/* In a large room it is by this that an entry gets to those to whom nobody passes it on. */
+#define TELL_LEAST_LARGE (30 * USEC_PER_MSEC)
+#define TELL_SPREAD_LARGE (40 * USEC_PER_MSEC)
+
 /* Members who have said that they have the same, before nobody is asked any more. */
 #define LEVEL_ENOUGH 3
 
@@ -22,8 +26,9 @@
 #define PUSH_FRAMES 4
 
 static usec_t soon(const SyncRoom *sr) {
-        return sync_now(sr->sync) + TELL_LEAST +
-                loop_random_below(sr->sync->rooms->loop, TELL_SPREAD);
+        return sync_now(sr->sync) + (sr->mesh ? TELL_LEAST : TELL_LEAST_LARGE) +
+                loop_random_below(
+                        sr->sync->rooms->loop, sr->mesh ? TELL_SPREAD : TELL_SPREAD_LARGE);
 }
 
 /* Own entries */

@@ -6,8 +6,10 @@
 
 #include <utlist.h>
 
-/* What is told as it changes is on its way anyway: it is asked for only when it has not come. */
+/* What is told as it changes is on its way anyway: it is asked for only when it has not come. In a
+ * large room it may be on no way that leads here. */
 #define GRAFT_WAIT (500 * USEC_PER_MSEC)
+#define GRAFT_WAIT_LARGE (150 * USEC_PER_MSEC)
 
 /* After an answer that did not come, and twice that after the next. */
 #define SILENT_FIRST (30 * USEC_PER_SEC)
@@ -250,7 +252,7 @@ void want_given_up(RoomLink *rl) {
 }
 
 void want_soon(SyncRoom *sr) {
-        sync_due(sr, DUE_WANT, sync_now(sr->sync) + GRAFT_WAIT);
+        sync_due(sr, DUE_WANT, sync_now(sr->sync) + (sr->mesh ? GRAFT_WAIT : GRAFT_WAIT_LARGE));
 }
 
 static void want_timed_out(RoomLink *rl, usec_t now) {
