@@ -268,12 +268,12 @@ static bool status_update(Tracker *t) {
         problem = t->shown_problem ?: t->refused ? "the new configuration was refused" : NULL;
         snprintf(text, sizeof(text),
                 "%s: %u connection%s, %u session%s, %u online, %llu message%s in mailboxes (%llu "
-                "bytes), %llu new name%s%s%s%s",
+                "bytes), %llu new name%s, %u room%s with somebody in it%s%s%s",
                 t->address, connections, PLURAL(connections), s->sessions, PLURAL(s->sessions),
                 s->online, (unsigned long long)s->mail_items, PLURAL(s->mail_items),
                 (unsigned long long)s->mail_bytes, (unsigned long long)s->registrations,
-                PLURAL(s->registrations), problem ? "; " : "", problem ?: "",
-                problem ? ", see the journal" : "");
+                PLURAL(s->registrations), s->rooms, PLURAL(s->rooms), problem ? "; " : "",
+                problem ?: "", problem ? ", see the journal" : "");
         if (streq(text, t->status))
                 return false;
         memcpy(t->status, text, sizeof(text));
@@ -302,7 +302,7 @@ static void on_watch_status(void *userdata) {
                 (s->sessions == t->shown.sessions && s->online == t->shown.online &&
                         s->registrations == t->shown.registrations &&
                         s->mail_items == t->shown.mail_items &&
-                        s->mail_bytes == t->shown.mail_bytes &&
+                        s->mail_bytes == t->shown.mail_bytes && s->rooms == t->shown.rooms &&
                         admission_count(t->admission) == t->shown_connections &&
                         tracker_journal_problem(&t->journal) == t->shown_problem))
                 return;

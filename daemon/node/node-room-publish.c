@@ -67,8 +67,8 @@ static void on_intake_merged(void *userdata, int error, const MergeResult *resul
         else if (++in->tries < TRIES_MAX)
                 intake_begin(in);
         else
-                client_request_error(&in->request, CODE_STORAGE,
-                        "too much has changed meanwhile; try again later", 1);
+                client_request_error(&in->request, CODE_RATE_LIMITED,
+                        "too many records at once; send one after the other", 1);
 }
 
 static void intake_add(Intake *in, DirectoryKind kind, MergeFn fn, Bytes blob) {

@@ -302,7 +302,8 @@ static size_t list_all(Caller *c, const char *words, uint64_t limit, size_t *ret
                 CHECK_EQ(frame_code(&f), CODE_OK);
                 CHECK_OK(room_list_answer_decode(&f, a));
                 n += a->n_rooms;
-                memcpy(after, a->after.data, a->after.size);
+                if (a->after.size > 0)
+                        memcpy(after, a->after.data, a->after.size);
                 l.after = (Bytes){after, a->after.size};
                 ++*ret_pages;
         } while (l.after.size > 0);
