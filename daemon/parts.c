@@ -191,6 +191,8 @@ static const DirectoryCallbacks directory_callbacks = {
 static void on_link_changed(void *userdata, const uint8_t account[static KEY_SIZE], bool up) {
         const Parts *p = userdata;
 
+        if (!p->chat) /* everything ends, and links to members of rooms are let go */
+                return;
         chat_on_link_changed(p->chat, account, up);
         parts_changed(p);
 }
