@@ -213,6 +213,8 @@ static void on_prekey_missing(void *userdata) {
 static void on_room_link(void *userdata, Link *l, const uint8_t account[static KEY_SIZE], bool up) {
         const Parts *p = userdata;
 
+        if (!p->rooms) /* everything ends */
+                return;
         if (up)
                 rooms_link_up(p->rooms, l);
         else
