@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "loop-virtual.h"
-#include "truth.h"
+#include "room.h"
 
 #define READER "reader"
 #define PAGE 20
@@ -49,9 +49,11 @@ static bool check_event(User *u, const ChatEvent *e) {
                                 (unsigned long long)e->lost, (unsigned long long)e->cursor);
                 return !world_has_failed(w);
         }
-        if (e->kind == CHAT_EVENT_MESSAGE)
+        if (e->kind == CHAT_EVENT_MESSAGE && e->message->room)
+                room_check_message(u, e->message);
+        else if (e->kind == CHAT_EVENT_MESSAGE)
                 check_message(u, e);
-        else if (e->kind == CHAT_EVENT_STATE)
+        else if (e->kind == CHAT_EVENT_STATE && !e->room)
                 check_state(u, e);
         if (world_has_failed(w))
                 return false;
@@ -67,13 +69,15 @@ static bool check_event(User *u, const ChatEvent *e) {
 static bool take_event(User *u, const char *client, const ChatEvent *e, uint64_t *at) {
         if (!check_event(u, e))
                 return false;
-        if (e->kind != CHAT_EVENT_GAP && e->cursor != *at + 1)
+        if (e->kind != CHAT_EVENT_GAP && (e->cursor <= *at || !rows_may_skip(u, *at, e->cursor)))
                 FAIL(u, e->cursor <= *at ? "event-twice" : "events-incomplete",
                         "the %s is told of event %llu after %llu", client,
                         (unsigned long long)e->cursor, (unsigned long long)*at);
         *at = e->cursor;
         if (e->kind == CHAT_EVENT_MESSAGE)
                 TRACE(u, "%s: \"%s\"", client, e->message->text);
+        else if (e->kind == CHAT_EVENT_ROOM)
+                TRACE(u, "%s: %s %s", client, e->change, e->name ?: "");
         else if (e->kind == CHAT_EVENT_STATE)
                 TRACE(u, "%s: %s is %s", client, e->id, e->state);
         else if (e->kind == CHAT_EVENT_PEER)
@@ -164,7 +168,8 @@ static bool read_all(Reading *r, ChatListEvents *args) {
 
 /* There was nothing more to be told. */
 static void check_end(User *u, const char *client, uint64_t at) {
-        if (at != u->events && !world_has_failed(u->machine->world))
+        if ((at > u->events || !rows_may_skip(u, at, u->events + 1)) &&
+                !world_has_failed(u->machine->world))
                 FAIL(u, "events-incomplete", "the %s is told up to event %llu of %llu", client,
                         (unsigned long long)at, (unsigned long long)u->events);
 }
@@ -210,7 +215,7 @@ static bool on_reader_listed(void *userdata, const ChatEvent *e) {
         User *u = r->user;
 
         if (r->n == 0 && e->kind != CHAT_EVENT_GAP) {
-                if (e->cursor > u->acknowledging + 1)
+                if (!rows_may_skip(u, u->acknowledging, e->cursor))
                         FAIL(u, "events-incomplete", "the reader got to %llu and goes on with %llu",
                                 (unsigned long long)u->acknowledging,
                                 (unsigned long long)e->cursor);
@@ -274,5 +279,5 @@ void client_ended(User *u) {
 }
 
 bool client_is_content(const User *u) {
-        return !u->listens || (u->attached && u->heard == u->events);
+        return !u->listens || (u->attached && rows_may_skip(u, u->heard, u->events + 1));
 }

@@ -64,5 +64,8 @@ unsigned any_tracker(Generator *g);
 void add(Generator *g, usec_t at, Verb verb, Action a);
 void add_one(Generator *g, usec_t at, Verb verb, unsigned machine);
 
+/* One of those of which the seed has chosen some, to A, B or a tracker. */
+void add_fault(Generator *g, usec_t at, unsigned a, unsigned b);
+
 /* generate-lan.c */
 void add_lans(Generator *g, unsigned days);

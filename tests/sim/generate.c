@@ -242,7 +242,7 @@ static bool is_of_people(Fault f) {
                 f == FAULT_FORGE || f == FAULT_RENEW;
 }
 
-static void add_fault(Generator *g, usec_t at, unsigned a, unsigned b) {
+void add_fault(Generator *g, usec_t at, unsigned a, unsigned b) {
         bool of_tracker = g->script.n_trackers > 0 && chance(g, g->tracker_share);
         unsigned victim = of_tracker ? any_tracker(g) : chance(g, 50) ? a : b;
         Fault f = any_fault(g);

@@ -11,3 +11,6 @@
 
 /* The story of SEED: DAYS days, which end quietly. */
 int generate(uint64_t seed, unsigned days, Script *ret);
+
+/* Of SEED as well, some hours of a room with twelve members. */
+int generate_rooms(uint64_t seed, Script *ret);

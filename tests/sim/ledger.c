@@ -7,6 +7,7 @@
 #include "loop-virtual.h"
 #include "nearby.h"
 #include "prompt.h"
+#include "room.h"
 
 /* Letters */
 
@@ -137,6 +138,8 @@ void ledger_check_quiet(Ledger *l) {
                 machine_leave(m);
         }
         mail_check_trackers_quiet(l);
+        if (!world_has_failed(w))
+                room_check_quiet(l);
         check_sources(w);
 }
 
@@ -202,6 +205,7 @@ Ledger *ledger_free(Ledger *l) {
                 for (unsigned k = 0; k < MACHINES_MAX; k++)
                         mail_done(&l->mail[i][k]);
         mail_free_sealed(l);
+        posts_free(l);
         nearby_free(l->nearby);
         prompt_free(l->prompt);
         free(l);

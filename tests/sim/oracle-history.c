@@ -176,7 +176,7 @@ static void check_whole(const Shown *s) {
 static bool on_conversation(void *userdata, const ChatConversation *v) {
         Shown *s = userdata;
 
-        if (!streq(v->account, s->with->account_text))
+        if (!v->account || !streq(v->account, s->with->account_text)) /* none: a room */
                 return true;
         if (v->unread != s->unread)
                 FAIL(s->user, "unread-wrong", "%u messages of %s are unread, not %u", s->unread,

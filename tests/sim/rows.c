@@ -9,6 +9,10 @@
 
 #include "store/history.h"
 #include "prompt.h"
+#include "room.h"
+
+/* In digests of events. */
+#define OF_ROOM UINT64_C(1)
 
 /* FNV-1a */
 static uint64_t digest_bytes(uint64_t digest, const void *p, size_t n) {
@@ -23,11 +27,13 @@ static uint64_t digest_text(uint64_t digest, const char *text) {
         return digest_bytes(digest, text ?: "-", strlen(text ?: "-") + 1);
 }
 
-uint64_t event_digest(const ChatEvent *e) {
+static uint64_t digest_event(const ChatEvent *e) {
         uint64_t d = UINT64_C(0xcbf29ce484222325);
 
         d = digest_bytes(d, &e->kind, sizeof(e->kind));
         d = digest_bytes(d, &e->time, sizeof(e->time));
+        if (e->room || (e->message && e->message->room))
+                return d | OF_ROOM;
         if (e->kind == CHAT_EVENT_MESSAGE || e->kind == CHAT_EVENT_REQUEST) {
                 d = digest_text(d, e->message->id);
                 d = digest_text(d, e->message->text);
@@ -44,7 +50,20 @@ uint64_t event_digest(const ChatEvent *e) {
         return digest_text(d, e->reason);
 }
 
-static void note_event(User *u, const ChatEvent *e) {
+uint64_t event_digest(const ChatEvent *e) {
+        bool of_room = e->room || (e->message && e->message->room);
+
+        return of_room ? digest_event(e) : digest_event(e) & ~OF_ROOM;
+}
+
+bool rows_may_skip(const User *u, uint64_t after, uint64_t before) {
+        for (uint64_t cursor = after + 1; cursor < before; cursor++)
+                if (cursor > u->events || !(u->digests[cursor - EVENT_CURSOR_FIRST] & OF_ROOM))
+                        return false;
+        return true;
+}
+
+void rows_note_event(User *u, const ChatEvent *e) {
         size_t at = e->cursor - EVENT_CURSOR_FIRST;
 
         if (e->cursor != u->events + 1) {
@@ -189,6 +208,10 @@ static void note_received(User *u, DbTxn *txn, const EventRow *row) {
         HistoryRow h = {};
         Letter *l = NULL;
 
+        if (room_has_feed(txn, row->feed)) {
+                room_note_received(u, txn, row);
+                return;
+        }
         if (history_get(txn, row->feed, row->seq, &h) > 0)
                 l = letter_find(user_ledger(u), &h.inner.id);
         if (!l || l->to != u || !key_equal(h.inner.account, l->from->account) ||
@@ -209,7 +232,7 @@ static void note_received(User *u, DbTxn *txn, const EventRow *row) {
                 note_arrival(l, row->cursor);
         shown = (ChatMessage){
                 .id = l->id_text, .text = l->text, .sent = h.inner.sent, .received = row->time};
-        note_event(u, &e);
+        rows_note_event(u, &e);
 }
 
 /* The first message of somebody who is no contact is told of once more. */
@@ -231,7 +254,7 @@ static void note_request(User *u, DbTxn *txn, const EventRow *row) {
         }
         shown = (ChatMessage){
                 .id = l->id_text, .text = l->text, .sent = h.inner.sent, .received = row->time};
-        note_event(u, &e);
+        rows_note_event(u, &e);
 }
 
 /* All that were here before that. */
@@ -246,7 +269,7 @@ static void note_read(const Letter *upto, uint64_t cursor) {
         }
 }
 
-static void note_state(User *u, const EventRow *row) {
+static void note_state(User *u, DbTxn *txn, const EventRow *row) {
         Letter *l = letter_find(user_ledger(u), &row->id);
         ChatEvent e = {.kind = CHAT_EVENT_STATE,
                 .cursor = row->cursor,
@@ -254,6 +277,10 @@ static void note_state(User *u, const EventRow *row) {
                 .state = message_state_name(row->state),
                 .reason = row->reason == CODE_OK ? NULL : code_name(row->reason)};
 
+        if (room_has_feed(txn, row->feed)) {
+                room_note_state(u, txn, row);
+                return;
+        }
         if (!l || (l->from != u && l->to != u)) {
                 FAIL(u, "forged", "has a state of what nobody has sent: event %llu",
                         (unsigned long long)row->cursor);
@@ -267,7 +294,7 @@ static void note_state(User *u, const EventRow *row) {
         else
                 note_read(l, row->cursor);
         e.id = l->id_text;
-        note_event(u, &e);
+        rows_note_event(u, &e);
 }
 
 static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
@@ -291,7 +318,7 @@ static void note_presence(User *u, DbTxn *txn, const EventRow *row) {
         if (other && row->kind == EVENT_PRESENCE)
                 presence_note(u, other, row->presence);
         base32_encode_key(k.account, account);
-        note_event(u, &e);
+        rows_note_event(u, &e);
 }
 
 static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
@@ -302,7 +329,7 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
                 note_received(u, txn, row);
                 break;
         case EVENT_STATE:
-                note_state(u, row);
+                note_state(u, txn, row);
                 break;
         case EVENT_REQUEST:
                 note_request(u, txn, row);
@@ -312,6 +339,11 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
                 note_presence(u, txn, row);
                 break;
         case EVENT_ROOM:
+                rows_note_event(u,
+                        &(ChatEvent){.kind = CHAT_EVENT_ROOM,
+                                .cursor = row->cursor,
+                                .time = row->time,
+                                .room = ROOM_CALLED});
                 break;
         }
         return !world_has_failed(u->machine->world);
@@ -325,6 +357,7 @@ static void look(User *u, DbTxn *txn) {
         DL_FOREACH (u->open, l)
                 if (l->asked && !l->kept)
                         look_for(u, txn, l);
+        room_look(u, txn);
         if (event_each(txn, u->events, on_row, u) < 0)
                 FAIL(u, "store-damaged", "events cannot be read");
         else if (!world_has_failed(u->machine->world) && outbox_count(txn) != u->n_queued)
@@ -365,6 +398,7 @@ void rows_check_start(User *u) {
                 FAIL(u, b.last > u->events ? "disk-remembers" : "disk-forgot",
                         "has seen event %llu and the last is %llu", (unsigned long long)u->events,
                         (unsigned long long)b.last);
+        room_check_start(u, txn);
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Mail *m = mail_between(u, w->machines[i]->user);
 

@@ -9,6 +9,7 @@
 #include "faults.h"
 #include "intruder.h"
 #include "ledger.h"
+#include "room.h"
 #include "user.h"
 #include "world.h"
 
@@ -88,7 +89,8 @@ static void settle(World *w) {
         do {
                 start_all(w);
                 world_run(w, world_time(w) + SETTLE_STEP);
-        } while (!ledger_is_settled(w->ledger) && !world_has_failed(w) && world_time(w) < end);
+        } while ((!ledger_is_settled(w->ledger) || !room_is_level(w->ledger)) &&
+                !world_has_failed(w) && world_time(w) < end);
         if (!ledger_is_settled(w->ledger))
                 world_fail(w, "not-settled", "something is left to do after %" PRIu64 " minutes",
                         SETTLE_TIME / USEC_PER_MINUTE);
@@ -173,10 +175,42 @@ static void perform_by_user(const Action *a, Machine *m, User *other) {
         case VERB_UNBLOCK:
                 user_block(m->user, other, a->verb == VERB_BLOCK);
                 break;
+        case VERB_ROOM_POST:
+                for (uint64_t i = 0; i < a->n; i++)
+                        user_post(m->user);
+                break;
+        case VERB_ROOM_READ:
+                user_read_room(m->user);
+                break;
+        case VERB_ROOM_MAKE ... VERB_ROOM_JOIN:
+        case VERB_ROOM_LEAVE:
+                user_do(m->user, DEED_MAKE + (a->verb - VERB_ROOM_MAKE), NULL);
+                break;
+        case VERB_ROOM_INVITE ... VERB_ROOM_GIVE:
+                user_do(m->user, DEED_MAKE + (a->verb - VERB_ROOM_MAKE), other);
+                break;
         default:
                 assert(false);
         }
         machine_leave(m);
+}
+
+/* Users by their numbers, and trackers by theirs; a former device is where its user is. */
+static unsigned number_in_kind(const World *w, const Machine *m) {
+        unsigned first = m->kind == MACHINE_TRACKER ? w->n_users : 0;
+
+        for (unsigned i = 0; i < w->n_users; i++)
+                if (w->machines[i]->old == m)
+                        return i;
+        return m->number - first;
+}
+
+static void part(World *w, unsigned n) {
+        for (unsigned i = 0; i < w->n_machines; i++)
+                for (unsigned k = 0; k < w->n_machines; k++)
+                        if (number_in_kind(w, w->machines[i]) % n !=
+                                number_in_kind(w, w->machines[k]) % n)
+                                world_cut(w->machines[i], w->machines[k]);
 }
 
 static void perform_on_network(World *w, const Action *a, Machine *m, Machine *other) {
@@ -199,6 +233,9 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
                                 world_cut(m, w->machines[i]);
                                 world_cut(w->machines[i], m);
                         }
+                break;
+        case VERB_PARTS:
+                part(w, MAX(a->n, 1U));
                 break;
         case VERB_HEAL:
                 world_heal(m, other);
@@ -345,7 +382,7 @@ static void perform(Run *run, const Action *a) {
         Machine *m = w->machines[a->a], *other = w->machines[a->b];
 
         switch (a->verb) {
-        case VERB_SEND ... VERB_UNBLOCK:
+        case VERB_SEND ... VERB_ROOM_READ:
                 perform_by_user(a, m, other->user);
                 break;
         case VERB_OLD_START:

@@ -35,7 +35,7 @@ typedef struct Subject {
 
 static Mode arg_mode = MODE_RUN;
 static uint64_t arg_days = DAYS_DEFAULT, arg_jobs, arg_minutes = SHRINK_MINUTES_DEFAULT;
-static bool arg_stop_at_first;
+static bool arg_stop_at_first, arg_rooms;
 static const char *arg_trace, *arg_command;
 static Subject *arg_subjects;
 static size_t arg_n_subjects;
@@ -59,6 +59,8 @@ static int subject_load(const Subject *subject, Script *ret) {
         ScriptError error = {};
         int r;
 
+        if (!subject->path && arg_rooms)
+                return generate_rooms(subject->seed, ret);
         if (!subject->path)
                 return generate(subject->seed, arg_days, ret);
         r = script_load(subject->path, ret, &error);
@@ -77,6 +79,8 @@ static unsigned cpu_seconds(const Script *s) {
 static void print_replay(const Subject *subject) {
         if (subject->path)
                 printf("  %s %s\n", arg_command, subject->path);
+        else if (arg_rooms)
+                printf("  %s --rooms %" PRIu64 "\n", arg_command, subject->seed);
         else if (arg_days == DAYS_DEFAULT)
                 printf("  %s %" PRIu64 "\n", arg_command, subject->seed);
         else
@@ -339,6 +343,7 @@ static int print_help(void) {
                "stories that these seeds make, or that are written in these files.\n\n"
                "  --seeds FIRST-LAST  these seeds\n"
                "  --days N            of each seed, %d where not given\n"
+               "  --rooms             of each seed a story of a room\n"
                "  --jobs N            at the same time, as many as there are processors\n"
                "  --stop-at-first     when something has failed\n"
                "  --trace FILE        write there all that happens, of one seed or file\n"
@@ -412,6 +417,7 @@ static int parse_limit(const char *option, const char *text, uint64_t most, uint
 enum {
         OPTION_SEEDS = 256,
         OPTION_DAYS,
+        OPTION_ROOMS,
         OPTION_JOBS,
         OPTION_STOP_AT_FIRST,
         OPTION_TRACE,
@@ -426,6 +432,7 @@ enum {
 static const struct option options[] = {
         {"seeds", required_argument, NULL, OPTION_SEEDS},
         {"days", required_argument, NULL, OPTION_DAYS},
+        {"rooms", no_argument, NULL, OPTION_ROOMS},
         {"jobs", required_argument, NULL, OPTION_JOBS},
         {"stop-at-first", no_argument, NULL, OPTION_STOP_AT_FIRST},
         {"trace", required_argument, NULL, OPTION_TRACE},
@@ -451,6 +458,9 @@ static int parse_option(int c) {
                 break;
         case OPTION_JOBS:
                 r = parse_limit("--jobs", optarg, TRIALS_AT_ONCE_MAX, &arg_jobs);
+                break;
+        case OPTION_ROOMS:
+                arg_rooms = true;
                 break;
         case OPTION_STOP_AT_FIRST:
                 arg_stop_at_first = true;

@@ -89,6 +89,41 @@ typedef struct Mail {
         usec_t unblocked; /* world time; 0: never */
 } Mail;
 
+typedef struct Errand {
+        User *by, *whom; /* WHOM may be NULL */
+        Deed deed;
+        bool waiting;
+        struct Errand *prev, *next;
+} Errand;
+
+/* A message in the room. */
+typedef struct Post {
+        Uuid id;
+        char id_text[UUID_TEXT_SIZE];
+        User *from;
+        char text[96];
+        bool asked, waiting, accepted;
+        bool kept; /* on the author's disk */
+        bool dropped; /* he was told that he may not */
+        bool before_kick; /* the founder had it when he removed the author */
+        uint64_t arrived[MACHINES_MAX]; /* cursors of events */
+        unsigned shown_to; /* while that is looked at: number of the machine + 1 */
+        struct Post *prev, *next; /* in `open` */
+        UT_hash_handle hh;
+} Post;
+
+typedef struct UserRoom {
+        Errand *errands; /* one after the other */
+        Post *open; /* not accepted so far */
+        unsigned n_posts;
+        bool founder, in; /* has been answered that he is */
+        bool was_out; /* wanted to leave at some time, or somebody to remove him */
+        bool was_kicked, reinstated;
+        bool strict; /* the founder has removed him: */
+        uint64_t kicked_at; /* the newest key epoch before that */
+        uint64_t key_epoch; /* the same of him who is about to remove somebody */
+} UserRoom;
+
 struct User {
         Machine *machine;
         bool running, registered, registering;
@@ -127,6 +162,8 @@ struct User {
         size_t allocated_digests;
         uint64_t n_queued; /* own messages that wait */
         usec_t latest; /* the latest that the wall clock has shown */
+
+        UserRoom room;
 };
 
 /* An envelope, by its id. */
@@ -152,6 +189,8 @@ struct Ledger {
         Letter *letters; /* by id */
         Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
         Sealed *sealed;
+        Post *posts; /* by id */
+        bool has_room, room_given;
         usec_t tracker_latest[MACHINES_MAX]; /* that its wall clock has shown */
 };
 
@@ -227,6 +266,11 @@ void user_ask_again(User *u);
 /* Of what is told of an event, signal or answer. What may change after it has happened is left
  * out: states of messages, names. */
 uint64_t event_digest(const ChatEvent *e);
+
+/* An event is on disk. Those of the room may be about what is not there any more, and are left out
+ * then. */
+void rows_note_event(User *u, const ChatEvent *e);
+bool rows_may_skip(const User *u, uint64_t after, uint64_t before);
 
 /* At the start of a program: all that has been committed is there, and nothing that the one before
  * had not committed when it died. */

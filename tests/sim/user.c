@@ -8,7 +8,7 @@
 
 #include "directory/lan.h"
 #include "faults.h"
-#include "truth.h"
+#include "room.h"
 
 /* Until what was not answered well is asked again: from the first to so much more. */
 #define AGAIN_AFTER USEC_PER_SEC
@@ -380,6 +380,7 @@ static void on_again(void *userdata) {
         if (!u->registered)
                 return;
         client_registered(u);
+        room_ask_again(u);
         DL_FOREACH_SAFE (u->open, l, tmp)
                 if (!l->waiting)
                         send_letter(u, l);
@@ -411,6 +412,7 @@ void user_ended(User *u) {
 
                 m->read_waiting = m->block_waiting = false;
         }
+        room_user_ended(u);
         client_ended(u);
         presence_ended(u);
 }
@@ -418,7 +420,8 @@ void user_ended(User *u) {
 bool user_is_content(const User *u) {
         const World *w = u->machine->world;
 
-        if (!u->running || !u->registered || is_unpublished(u) || u->open || !client_is_content(u))
+        if (!u->running || !u->registered || is_unpublished(u) || u->open ||
+                !client_is_content(u) || !room_user_is_content(u))
                 return false;
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Mail *m = mail_between(w->machines[i]->user, u);
@@ -457,6 +460,7 @@ User *user_free(User *u) {
                 return NULL;
         loop_timer_free(u->again);
         presence_free(u);
+        room_user_done(u);
         free(u->digests);
         free(u);
         return NULL;

@@ -9,6 +9,19 @@
 
 #include "world.h"
 
+/* What somebody wants to do in the room. */
+typedef enum Deed {
+        DEED_MAKE,
+        DEED_MAKE_PRIVATE,
+        DEED_JOIN,
+        DEED_LEAVE,
+        DEED_INVITE,
+        DEED_KICK,
+        DEED_ADMIN,
+        DEED_GIVE,
+        _DEED_MAX,
+} Deed;
+
 int user_new(Machine *m, User **ret);
 
 /* Before M's loop is. */
@@ -32,6 +45,11 @@ void user_cancel(User *u, User *to); /* the oldest message that is not delivered
 void user_listen(User *u, bool on); /* the client that hears signals; it reads on when it is back */
 void user_block(User *u, User *whom, bool block);
 void user_read_on(User *u); /* the client that only reads events, and acknowledges them */
+
+/* In the room. While the program does not run it is for when it does. */
+void user_do(User *u, Deed deed, User *whom);
+void user_post(User *u);
+void user_read_room(User *u);
 
 /* He knows trackers now. */
 void user_publish(User *u);
