@@ -333,7 +333,8 @@ static int write_entry(Room *room, const RoomsMessage *in, const uint8_t *conten
 
         x = store_room_prepare(r->store, r->self, room->row.number, in->now, &m);
         if (x >= 0)
-                x = go_on(room, &m, &resume);
+                x = entries_are_over(room, &m);
+        x = x > 0 ? -EROFS : x < 0 ? x : go_on(room, &m, &resume);
         if (x > 0)
                 n.resume = &resume;
         if (x >= 0)

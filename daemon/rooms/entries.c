@@ -168,6 +168,18 @@ static int superseded_at(DbTxn *txn, const FeedList *feeds, uint64_t epoch,
         return 0;
 }
 
+int entries_are_over(Room *room, const Inner *m) {
+        DbTxn *txn = store_write(room->rooms->store);
+        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
+        usec_t until;
+        int e;
+
+        e = feeds_of(room, txn, SELF_NUMBER, &feeds);
+        if (e >= 0)
+                e = superseded_at(txn, &feeds, m->epoch, m->device, &until);
+        return e < 0 ? e : m->sent >= until;
+}
+
 /* A device of ACCOUNT has begun to write, or something that one wrote is gone: then older ones may
  * write on, as they would have if it had never come. */
 static int cut_superseded(Room *room, uint32_t account) {
@@ -328,11 +340,9 @@ static int take_right(Taking *t, const RoomHead *head) {
         if (room->row.status != ROOM_JOINED && room->row.status != ROOM_JOINING)
                 return room_reason(
                         t->why, TAKEN_REFUSED, CODE_NOT_MEMBER, "this account is not in the room");
-        if (head->epoch > roster_head(room->roster)->epoch)
-                return room->row.flags & ROOM_FLAG_FORKED
-                        ? room_reason(t->why, TAKEN_REFUSED, CODE_FORK,
-                                  "the owner has forked the log of the room")
-                        : TAKEN_NOT_NOW;
+        if (head->epoch > roster_head(room->roster)->epoch && !t->in->level &&
+                !(room->row.flags & ROOM_FLAG_FORKED))
+                return TAKEN_NOT_NOW;
         if (!room_knows(room, m->account))
                 return TAKEN_NOT_NOW;
         if (!roster_allows(room->roster, m->account, m->epoch, m->device, m->seq))

@@ -206,6 +206,10 @@ int room_admit(Room *room, const uint8_t account[static KEY_SIZE], const char *n
 /* entries.c */
 typedef struct RoomEntryIn {
         Bytes inner, signature, certificate; /* certificate may be empty: the one of the store */
+
+        /* Whoever brought it knows as much of the control log as is here. Then it is taken though
+         * its author knew more: that was of a chain that has lost, or that its owner has forked. */
+        bool level;
 } RoomEntryIn;
 
 /* RET (may be NULL) tells where a TAKEN one is. TAKEN_NOT_NOW with `gap`: entries of the same feed

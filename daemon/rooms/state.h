@@ -93,6 +93,9 @@ void marks_free(Rooms *r);
 
 /* entries.c */
 
+/* 1: a newer device of this account's has written before the own entry M; 0. */
+int entries_are_over(Room *room, const Inner *m);
+
 /* What may not be held any more goes; and what was left for another batch. */
 int entries_cut_barred(Room *room);
 void entries_go_on_cutting(Rooms *r);

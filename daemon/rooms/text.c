@@ -10,6 +10,8 @@ int room_entry_key(Room *room, DbTxn *txn, const Inner *m, uint8_t ret[static RO
 
         if (room_head_decode(m->control_head, &head) < 0)
                 return -EBADMSG;
+        if (head.epoch > roster_head(room->roster)->epoch)
+                return 0; /* whoever wrote it knew more of the control log */
         epoch = roster_key_epoch(room->roster, head.epoch);
         return epoch > 0 ? room_key_of(room, txn, epoch, ret) : 0;
 }

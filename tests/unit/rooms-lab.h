@@ -364,14 +364,18 @@ static _unused_ FeedsSeen mate_feeds(Mate *m) {
 /* Entries after AFTER; where the chain turns out to be another one, one before, and so on. */
 static int give_feed(Mate *from, Mate *to, const RoomFeed *f, uint64_t after) {
         Thing *list = NULL, *t;
+        uint8_t a[SHA256_SIZE], b[SHA256_SIZE];
         int r = TAKEN_AGAIN;
+        bool level = room_head(from->room, a) == room_head(to->room, b) &&
+                memcmp(a, b, SHA256_SIZE) == 0;
 
         CHECK_OK(room_entries_each(
                 from->room, mate_txn(from), f->feed.number, after, thing_supplied, &list));
         DL_FOREACH (list, t) {
                 const RoomEntryIn in = {.inner = buffer_bytes(&t->outer),
                         .signature = buffer_bytes(&t->signature),
-                        .certificate = buffer_bytes(&t->certificate)};
+                        .certificate = buffer_bytes(&t->certificate),
+                        .level = level};
                 RoomEntryAt at;
                 RoomReason why = {};
 

@@ -9,7 +9,7 @@
 
 #include "rooms-lab.h"
 
-#define SEEDS 20
+#define SEEDS 12
 #define STEPS 120
 
 typedef struct Bag {
@@ -211,4 +211,8 @@ static void run(uint64_t seed, RoomAccess access, bool twins) {
 TEST(members_end_with_the_same) {
         for (uint64_t seed = 1; seed <= SEEDS; seed++)
                 run(seed, seed % 2 ? ROOM_ACCESS_OPEN : ROOM_ACCESS_PRIVATE, false);
+}
+TEST(so_they_do_where_some_write_from_two_stores) {
+        for (uint64_t seed = 1; seed <= SEEDS; seed++)
+                run(seed, seed % 2 ? ROOM_ACCESS_OPEN : ROOM_ACCESS_PRIVATE, true);
 }
