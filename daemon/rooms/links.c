@@ -155,18 +155,20 @@ static void want_some(SyncRoom *sr, uint8_t (*list)[KEY_SIZE], size_t n, size_t 
 }
 
 static void choose_links(SyncRoom *sr, const Choice *c) {
-        sr->mesh = c->n_online <= MESH_MAX;
-        if (c->n <= MESH_MAX)
+        unsigned links = sr->sync->gossip_links;
+
+        sr->mesh = c->n_online <= sr->sync->mesh_max;
+        if (c->n <= sr->sync->mesh_max)
                 for (size_t i = 0; i < c->n; i++)
                         want(sr, c->list[i]);
         else if (sr->mesh) {
                 for (size_t i = 0; i < c->n_online; i++)
                         want(sr, c->list[i]);
-                if (c->n_online < GOSSIP_LINKS)
-                        want_some(sr, c->list + c->n_online, c->n - c->n_online,
-                                GOSSIP_LINKS - c->n_online);
+                if (c->n_online < links)
+                        want_some(
+                                sr, c->list + c->n_online, c->n - c->n_online, links - c->n_online);
         } else
-                want_some(sr, c->list, c->n_online, GOSSIP_LINKS);
+                want_some(sr, c->list, c->n_online, links);
 }
 
 /* In the list that is let go, accounts are copied: letting go may end links. */
@@ -201,8 +203,8 @@ void links_on_due(SyncRoom *sr) {
         }
         let_go_of_others(sr);
         free(c.list);
-        least = MIN(c.n, (size_t)GOSSIP_LINKS);
-        if (c.n <= MESH_MAX || c.linked >= least)
+        least = MIN(c.n, (size_t)sr->sync->gossip_links);
+        if (c.n <= sr->sync->mesh_max || c.linked >= least)
                 sr->review = 0;
         else {
                 sr->review = CLAMP(2 * sr->review, REVIEW_FIRST, REVIEW_LAST);

@@ -103,7 +103,7 @@ static size_t choose(SyncRoom *sr, const uint8_t *from, RoomLink **ret, size_t m
 static void push(SyncRoom *sr, DbTxn *txn, const uint8_t *from, uint32_t feed, uint64_t after,
         uint64_t last) {
         RoomLink *to[MESH_MAX];
-        size_t n = choose(sr, from, to, sr->mesh ? MESH_MAX : GOSSIP_EAGER);
+        size_t n = choose(sr, from, to, sr->mesh ? MESH_MAX : sr->sync->gossip_eager);
         int r = 1;
 
         for (unsigned i = 0; n > 0 && r > 0 && i < PUSH_FRAMES; i++)
@@ -267,7 +267,7 @@ void live_on_state(SyncRoom *sr) {
         if (store_read_begin(sr->sync->rooms->store, &txn) < 0 ||
                 read_state(sr, txn, &mine, NULL) < 0)
                 return;
-        n = choose(sr, NULL, to, sr->mesh ? LEVEL_ENOUGH : GOSSIP_LINKS);
+        n = choose(sr, NULL, to, sr->mesh ? LEVEL_ENOUGH : sr->sync->gossip_links);
         for (size_t i = 0; i < n; i++)
                 if (!to[i]->has_said || !states_equal(&to[i]->said, &mine))
                         say_state(to[i], txn);

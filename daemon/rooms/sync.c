@@ -428,7 +428,12 @@ static int sync_new(Rooms *r) {
 
         if (!s)
                 return -ENOMEM;
-        *s = (Sync){.rooms = r, .next = USEC_INFINITY, .strangers = QUOTA_INIT(20, USEC_PER_HOUR)};
+        *s = (Sync){.rooms = r,
+                .next = USEC_INFINITY,
+                .mesh_max = MESH_MAX,
+                .gossip_links = GOSSIP_LINKS,
+                .gossip_eager = GOSSIP_EAGER,
+                .strangers = QUOTA_INIT(20, USEC_PER_HOUR)};
         if (loop_timer_new(r->loop, on_timer, s, &s->timer) < 0) {
                 free(s);
                 return -ENOMEM;

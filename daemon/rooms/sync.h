@@ -238,6 +238,7 @@ struct Sync {
         LoopTimer *timer;
         usec_t next;
         Ask ask;
+        unsigned mesh_max, gossip_links, gossip_eager; /* MESH_MAX and so on; less in tests */
         Quota strangers; /* invitations by people who are not known */
 };
 

@@ -54,8 +54,8 @@ TEST(the_author_learns_who_has_it) {
         sim_run(&lab.sim, 3 * USEC_PER_SEC);
         room = mate_room(BOB);
         CHECK_OK(store_read_begin(BOB->stack.store, &txn));
-        CHECK(rooms_count_delivered(BOB->rooms, txn, BOB->room, room->own, 1, &held, &readers,
-                      &members) >= 0);
+        CHECK(rooms_count_delivered(
+                      BOB->rooms, txn, BOB->room, room->own, 1, &held, &readers, &members) >= 0);
         store_read_end(txn);
         CHECK_EQ(held, 2);
         CHECK_EQ(members, 2);
@@ -297,5 +297,109 @@ TEST(open_rooms_are_found_by_asking) {
         SIM_UNTIL(&lab.sim, CAROL->n_offers == 101);
         CHECK_OK(rooms_ask(CAROL->rooms, "cellar", on_offer, CAROL));
         SIM_UNTIL(&lab.sim, CAROL->n_offers == 201);
+        lab_free(&lab);
+}
+
+/* As in a room of hundreds: each has links to two, and passes on to one of them. */
+TEST(in_a_large_room_it_is_passed_on) {
+        SyncLab lab;
+
+        lab_new(&lab, 8);
+        lab_large(&lab);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        for (unsigned i = 0; i < lab.n; i++)
+                mate_says(&lab.mate[i], "hello");
+        sim_run(&lab.sim, 30 * USEC_PER_SEC);
+        CHECK(lab_is_level(&lab));
+        CHECK_EQ(mate_count(DAVE), 8);
+        mate_goes(BOB);
+        for (unsigned i = 0; i < 100; i++)
+                mate_says(ALICE, "while bob is away");
+        sim_run(&lab.sim, 30 * USEC_PER_SEC);
+        mate_goes(ALICE);
+        mate_comes(BOB);
+        lab_large(&lab);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(BOB) == 108);
+        lab_free(&lab);
+}
+
+/* Everyone writes at once, two are killed and come back, one was away. */
+TEST(five_end_with_the_same) {
+        SyncLab lab;
+        unsigned n = 0;
+
+        lab_new(&lab, 5);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(&lab.mate[4]);
+        for (unsigned round = 0; round < 40; round++) {
+                for (unsigned i = 0; i < 5; i++)
+                        if (lab.mate[i].runs) {
+                                mate_says(&lab.mate[i], "at once");
+                                n++;
+                        }
+                sim_run(&lab.sim, loop_random_below(lab.sim.loop, USEC_PER_SEC));
+                if (round == 10 || round == 15)
+                        mate_goes(&lab.mate[round == 10 ? 1 : 2]);
+                if (round == 20 || round == 25)
+                        mate_comes(&lab.mate[round == 20 ? 1 : 2]);
+        }
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        mate_goes(ALICE);
+        mate_comes(&lab.mate[4]);
+        SIM_UNTIL(&lab.sim, mates_are_level(BOB, &lab.mate[4]));
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == n);
+        for (unsigned i = 0; i < lab.n; i++)
+                CHECK_EQ(mate_count_readable(&lab.mate[i]), n);
+        lab_free(&lab);
+}
+
+/* The owner is away when somebody is let in, and writes: he finds all of it when he is back. */
+TEST(a_room_goes_on_without_its_owner) {
+        SyncLab lab;
+
+        lab_new(&lab, 4);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_join(BOB, ALICE);
+        mate_join(CAROL, ALICE);
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        mate_goes(ALICE);
+        mate_join(DAVE, CAROL);
+        mate_says(DAVE, "new here");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 1 && mate_count(CAROL) == 1);
+        CHECK_EQ(mate_count_readable(BOB), 1);
+        mate_goes(CAROL);
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 1);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_digest(ALICE).epoch >= 3);
+        lab_free(&lab);
+}
+
+TEST(halves_that_disagree_on_who_is_in) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 4);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(DAVE, "before");
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        for (unsigned i = 0; i < 2; i++)
+                for (unsigned k = 2; k < 4; k++)
+                        mates_part(&lab.mate[i], &lab.mate[k], true);
+        lab.no_mail = true;
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(DAVE), &e));
+        mate_commit(ALICE);
+        mate_says(DAVE, "not known to alice");
+        mate_says(CAROL, "hello");
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_EQ(mate_count(CAROL), 3);
+        for (unsigned i = 0; i < 2; i++)
+                for (unsigned k = 2; k < 4; k++)
+                        mates_part(&lab.mate[i], &lab.mate[k], false);
+        SIM_UNTIL(&lab.sim, mate_room(DAVE)->row.status == ROOM_KICKED);
+        SIM_UNTIL(&lab.sim, mates_are_level(ALICE, BOB) && mates_are_level(BOB, CAROL));
+        CHECK_EQ(mate_count(ALICE), 2);
         lab_free(&lab);
 }
