@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "store/room.h"
+
 #define SUFFIX_LENGTH 4 /* of name~XXXX */
 #define CANDIDATES_MAX 3 /* that an error names */
 
@@ -294,12 +296,42 @@ static int name_take_back(Store *s, const char *name, const Contact *c) {
         return db_del(db_write(s->db), TABLE_NAME, &k);
 }
 
+/* What somebody wrote in a room stays there by his number, also when he is no member any more. */
+typedef struct FeedSearch {
+        uint32_t account;
+        bool found;
+        int error;
+} FeedSearch;
+
+static bool on_feed(void *userdata, DbTxn *txn, const RoomFeed *f) {
+        ((FeedSearch *)userdata)->found = true;
+        return false;
+}
+
+static bool look_for_feeds(void *userdata, DbTxn *txn, const RoomRow *row) {
+        FeedSearch *s = userdata;
+
+        s->error = room_feed_each_of(txn, row->number, s->account, on_feed, s);
+        return s->error >= 0 && !s->found;
+}
+
+static int has_feeds(DbTxn *txn, uint32_t account) {
+        FeedSearch s = {.account = account};
+        int r;
+
+        r = room_each(txn, look_for_feeds, &s);
+        return r < 0 ? r : s.error < 0 ? s.error : s.found;
+}
+
 int contact_forget(Store *s, const Contact *c) {
         DbKey account = account_key(c->account), number = number_key(c->number);
         int r;
 
         if (c->flags & CONTACT_MEMBER)
                 return 0;
+        r = has_feeds(db_write(s->db), c->number);
+        if (r != 0)
+                return MIN(r, 0);
         r = name_take_back(s, c->name, c);
         if (r >= 0)
                 r = name_take_back(s, c->alias, c);

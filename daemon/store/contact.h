@@ -65,7 +65,7 @@ int contact_learn(Store *s, const Record *record, Bytes record_outer, usec_t now
 int contact_mark(Store *s, const uint8_t account[static KEY_SIZE], uint8_t flags);
 
 /* Removes a contact that nothing else refers to: nobody has written to it, nor it to the user. A
- * member of a room stays as he is. */
+ * member of a room stays as he is, and so does who has written there. */
 int contact_forget(Store *s, const Contact *c);
 int contact_set_flags(Store *s, const uint8_t account[static KEY_SIZE], uint8_t set, uint8_t clear);
 
