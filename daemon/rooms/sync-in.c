@@ -54,9 +54,35 @@ static void differ_in_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uin
                 say_vector(rl, txn, 0, change, true);
 }
 
-static void now_level(RoomLink *rl, uint64_t change) {
+typedef struct OwnFeeds {
+        RoomFeed list[8];
+        size_t n;
+} OwnFeeds;
+
+static bool own_feed(void *userdata, DbTxn *txn, const RoomFeed *f) {
+        OwnFeeds *own = userdata;
+
+        if (f->feed.seq > 0)
+                own->list[own->n++ % ELEMENTSOF(own->list)] = *f;
+        return true;
+}
+
+/* Who has all that is here has what was written here, whoever he has it from. */
+static void note_all_held(RoomLink *rl, DbTxn *txn) {
+        SyncRoom *sr = rl->sr;
+        OwnFeeds own = {};
+
+        if (rl->outsider || room_feed_each_of(txn, sr->number, SELF_NUMBER, own_feed, &own) < 0)
+                return;
+        for (size_t i = 0; i < MIN(own.n, ELEMENTSOF(own.list)); i++)
+                (void)room_note_mark(sr->room, rl->peer->account, &own.list[i],
+                        own.list[i].feed.seq, (Bytes){}, 0);
+}
+
+static void now_level(RoomLink *rl, DbTxn *txn, uint64_t change) {
         Known *k = rl->outsider ? NULL : sync_known(rl->sr, rl->peer->account);
 
+        note_all_held(rl, txn);
         if (k)
                 k->level = change;
         rl->told = change;
@@ -82,7 +108,7 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
                 (!states_equal(&rl->said, &mine) && quota_take(&rl->states, 1, sync_now(sr->sync))))
                 say_state(rl, txn);
         if (states_equal(&mine, theirs)) {
-                now_level(rl, change);
+                now_level(rl, txn, change);
                 sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */
                 return;
         }
