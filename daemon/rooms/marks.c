@@ -250,12 +250,12 @@ int room_note_mark(Room *room, const uint8_t account[static KEY_SIZE], const Roo
         uint32_t number;
         int e;
 
-        if (f->feed.account != SELF_NUMBER || seq == 0 || !room_is_member(room, account) ||
+        if (f->feed.account != SELF_NUMBER || seq == 0 ||
                 key_equal(account, rooms_self(room->rooms)))
                 return 0;
         e = hash.size > 0 ? has_hash(room, f, seq, hash) : 1;
-        if (e > 0)
-                e = room_account_number(room, account, true, &number);
+        if (e > 0) /* that he is a member may be heard of later than what he has */
+                e = room_account_number(room, account, false, &number);
         if (e > 0)
                 e = room_mark_set(room->rooms->store, room->row.number, number, &m);
         if (e <= 0)

@@ -246,9 +246,9 @@ typedef int (*RoomProofFn)(void *userdata, Bytes proof);
 int room_forks_each(Room *room, DbTxn *txn, RoomProofFn fn, void *userdata);
 int room_take_fork(Room *room, Bytes proof, RoomReason *why);
 
-/* ACCOUNT, a member, says that it holds the own feed F up to SEQ, of which it names the beginning
- * of the hash: 0 of the hash's bytes to compare means that it need not fit. A claim that does not
- * fit what is here counts for nothing. READ: up to there it has read; 0: does not say. */
+/* ACCOUNT, who is a member or will be one, says that it holds the own feed F up to SEQ, of which it
+ * names the beginning of the hash: no bytes mean that it need not fit. A claim that does not fit
+ * what is here counts for nothing. READ: up to there it has read; 0: does not say. */
 int room_note_mark(Room *room, const uint8_t account[static KEY_SIZE], const RoomFeed *f,
         uint64_t seq, Bytes hash, uint64_t read);
 

@@ -261,11 +261,20 @@ static void entry_missing(RoomLink *rl, const RoomEntryAt *at) {
         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
 }
 
+/* As far as he has said, he knows as much of the control log as is known here. */
+static bool has_our_head(const RoomLink *rl) {
+        uint8_t hash[SHA256_SIZE];
+
+        return rl->has_theirs && rl->theirs.head.epoch == room_head(rl->sr->room, hash) &&
+                memcmp(rl->theirs.head.hash, hash, SHA256_SIZE) == 0;
+}
+
 static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
         const RoomEntryIn in = {.inner = x->inner,
                 .signature = {.data = x->signature, .size = SIGNATURE_SIZE},
                 .certificate = x->certificate.size > 0 ? x->certificate
-                                                       : link_certificate_outer(rl->peer->link)};
+                                                       : link_certificate_outer(rl->peer->link),
+                .level = has_our_head(rl)};
         SyncRoom *sr = rl->sr;
         RoomEntryAt at = {};
         RoomReason why = {};
