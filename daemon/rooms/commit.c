@@ -43,17 +43,22 @@ static void plan(Room *room, usec_t wait) {
                 room->commit_at = at;
 }
 
-/* The deputy's time comes when a proposal and the last block are old enough. */
+/* The deputy's time comes when the last block is old enough, and a proposal that would count then:
+ * others may be pending for as long as the owner is away. */
 static usec_t term_wait(const Room *room, const Pending *p) {
         usec_t now = loop_realtime(room->rooms->loop), first = USEC_INFINITY;
 
-        for (size_t i = 0; i < p->n; i++)
-                first = MIN(first, hlc_time(p->list[i].proposal->hlc));
-        if (first == USEC_INFINITY)
-                return first;
-        first = MAX(first, roster_head(room->roster)->sent);
-        first = usec_sub(usec_add(first, ROSTER_TERM_ABSENCE + USEC_PER_SEC), now);
-        return MIN(first, TERM_LOOK);
+        for (size_t i = 0; i < p->n; i++) {
+                usec_t at = MAX((usec_t)hlc_time(p->list[i].proposal->hlc),
+                        (usec_t)roster_head(room->roster)->sent);
+
+                at = usec_add(at, ROSTER_TERM_ABSENCE + USEC_PER_SEC);
+                if (at < first &&
+                        roster_may_open_term(
+                                room->roster, rooms_self(room->rooms), p->list[i].proposal, at))
+                        first = at;
+        }
+        return first == USEC_INFINITY ? first : MIN(usec_sub(first, now), TERM_LOOK);
 }
 
 static bool is_to_settle(const RosterPending *p) {
@@ -356,8 +361,8 @@ static int settle_room(Room *room) {
                 e = has_accepted(room, &p) ? 0 : accept_offer(room, &why);
         else if (is_own(room, roster_deputy(room->roster))) {
                 e = open_term(room, &p, &why);
-                if (e == TAKEN_NOT_NOW)
-                        commit_plan(room, &p);
+                if (e == TAKEN_NOT_NOW && term_wait(room, &p) != USEC_INFINITY)
+                        plan(room, MAX(term_wait(room, &p), COMMIT_AGAIN));
         }
         if (e == TAKEN_REFUSED || e == TAKEN_STALE)
                 log_warning("a room's own block was not taken: %s", why.text);
@@ -371,9 +376,13 @@ static void on_commit_timer(void *userdata) {
         ROOM_EACH(r, room) {
                 int e;
 
-                if (room->commit_at == 0 || room->commit_at > now || room->lost)
+                if (room->commit_at == 0 || room->commit_at > now)
                         continue;
                 room->commit_at = 0;
+                if (!room_by_number(r, room->row.number)) { /* it cannot be read now */
+                        plan(room, COMMIT_AGAIN);
+                        continue;
+                }
                 e = settle_room(room);
                 if (e >= 0)
                         continue;

@@ -195,7 +195,11 @@ static void on_timer(void *userdata) {
         int e;
 
         ROOM_EACH(r, room) {
-                if (room->marks_at == 0 || room->marks_at > now || room->lost)
+                if (room->marks_at == 0 || room->marks_at > now)
+                        continue;
+                room->marks_at = 0;
+                if (!room_by_number(
+                            r, room->row.number)) /* cannot be read: what is told comes again */
                         continue;
                 e = look(room);
                 if (e < 0 && log_limit_take(&r->failures, now))

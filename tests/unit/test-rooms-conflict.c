@@ -197,6 +197,31 @@ TEST(the_deputy_takes_over_when_the_owner_stays_away) {
         lab_free(&lab);
 }
 
+/* Carol may not set a topic. Only the owner can settle that she proposed one. */
+TEST(what_does_not_count_keeps_no_deputy_awake) {
+        RoomChange c = {.type = ROOM_CHANGE_TOPIC, .text = text_bytes("mine")};
+        RoomsLab lab;
+        Mate *bob = &lab.mate[1], *carol = &lab.mate[2];
+        RoomReason why = {};
+        RoomsError e = {};
+
+        lab_new(&lab, 3, 3);
+        begin_absence(&lab);
+        (void)commit_propose(carol->room, &c, NULL, &why);
+        lab_commit(carol);
+        give(carol, bob);
+        sim_run(&lab.sim, 9 * USEC_PER_DAY);
+        CHECK_EQ(bob->room->commit_at, 0);
+        CHECK_EQ(roster_head(bob->room->roster)->term, 1);
+
+        /* What counts does so in its time all the same. */
+        CHECK_OK(rooms_set_topic(bob->rooms, bob->room->row.number, "help yourself", &e));
+        lab_commit(bob);
+        sim_run(&lab.sim, 8 * USEC_PER_DAY);
+        CHECK_EQ(roster_head(bob->room->roster)->term, 2);
+        lab_free(&lab);
+}
+
 TEST(whom_the_losing_chain_let_in_is_let_in_again) {
         RoomsLab lab;
         Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *dave = &lab.mate[3];
