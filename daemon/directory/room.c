@@ -307,8 +307,14 @@ void directory_rooms_arm_timer(Directory *d) {
 
 void on_room_timer(void *userdata) {
         Directory *d = userdata;
+        usec_t now = loop_now(net_loop(d->net));
 
-        directory_rooms_expire(d, loop_now(net_loop(d->net)));
+        directory_rooms_expire(d, now);
+        /* Also those that have nothing to be told just now, or no session: else this timer would
+         * come at once, again and again. */
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].rooms_at <= now)
+                        d->trackers[i].rooms_at = 0;
         rooms_go_on(d);
         directory_rooms_arm_timer(d);
 }
