@@ -73,13 +73,39 @@ static int new_device(Machine *m, const char *dir) {
         return r;
 }
 
+static bool is_at_rest(const Machine *m) {
+        return m->kind == MACHINE_DAEMON && !m->running && !m->asleep && !m->destroyed &&
+                m->starts > 0 && !(m->old && (m->old->running || m->old->asleep));
+}
+
+/* Once a world: who signs two things with one number does so again, and is believed no more. */
+int machine_double(Machine *m) {
+        _cleanup_(freep) char *dir = NULL;
+        char name[NAME_SIZE + 16];
+        int r;
+
+        if (!is_at_rest(m) || m->has_twin || m->n_devices > 0)
+                return -EBUSY;
+        snprintf(name, sizeof(name), "%s.twin", m->name);
+        dir = fs_join(m->world->dir, name);
+        r = dir ? copy_store(m->dir, dir) : -ENOMEM;
+        if (r >= 0 && !m->old)
+                r = machine_new_old(m);
+        if (r < 0)
+                return r;
+        world_trace(m->world, m, "has a twin");
+        free(m->old->dir);
+        m->old->dir = TAKE_PTR(dir);
+        m->has_twin = m->device_known = true;
+        return 0;
+}
+
 int machine_renew(Machine *m) {
         _cleanup_(freep) char *dir = NULL;
         char name[NAME_SIZE + 16];
         int r;
 
-        if (m->kind != MACHINE_DAEMON || m->running || m->asleep || m->destroyed ||
-                m->starts == 0 || (m->old && (m->old->running || m->old->asleep)))
+        if (!is_at_rest(m) || m->has_twin)
                 return -EBUSY;
         snprintf(name, sizeof(name), "%s.%u", m->name, ++m->n_devices);
         dir = fs_join(m->world->dir, name);

@@ -51,13 +51,38 @@ static usec_t add_talk(Generator *g, usec_t at) {
         return at;
 }
 
+/* Whoever goes says something around it, and so do others. */
+static void add_removal(Generator *g, usec_t at) {
+        unsigned who = any_but_founder(g), by = chance(g, 80) ? 0 : any_user(g);
+
+        add(g, usec_sub(at, any_time(g, USEC_PER_MSEC, 2 * USEC_PER_SEC)), VERB_ROOM_POST,
+                (Action){.a = who, .n = 1 + below(g, 5)});
+        if (chance(g, 40))
+                add_one(g, at, VERB_ROOM_LEAVE, who);
+        else
+                add_two_of(g, at, VERB_ROOM_KICK, by, who);
+        add(g, at + any_time(g, USEC_PER_MSEC, 2 * USEC_PER_SEC), VERB_ROOM_POST,
+                (Action){.a = who, .n = 1 + below(g, 5)});
+        add(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), VERB_ROOM_POST,
+                (Action){.a = any_user(g), .n = 1 + below(g, 5)});
+        if (!chance(g, 50))
+                return;
+        at += any_time(g, USEC_PER_SEC, 20 * USEC_PER_MINUTE);
+        if (chance(g, 50))
+                add_two_of(g, at, VERB_ROOM_INVITE, 0, who);
+        add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_MINUTE), VERB_ROOM_JOIN, who);
+}
+
 static usec_t add_parts(Generator *g, usec_t at) {
         usec_t length = any_time(g, 10 * USEC_PER_SEC, 30 * USEC_PER_MINUTE);
         usec_t end = at + length;
 
         add(g, at, VERB_PARTS, (Action){.n = 2 + below(g, 3)});
-        while (at < end && !g->error)
+        while (at < end && !g->error) {
                 at = add_talk(g, at + any_time(g, USEC_PER_MSEC, 5 * USEC_PER_MINUTE));
+                if (chance(g, 15))
+                        add_removal(g, at);
+        }
         add_one(g, at, VERB_HEAL_ALL, 0);
         return at;
 }
@@ -82,26 +107,43 @@ static void add_churn(Generator *g, usec_t at) {
         }
 }
 
-/* Whoever goes says something around it, and so do others. */
-static void add_removal(Generator *g, usec_t at) {
-        unsigned who = any_but_founder(g), by = chance(g, 80) ? 0 : any_user(g);
+/* A disk that was copied: both write, in different parts. The last one of all, as nobody else is
+ * doubled. */
+static usec_t add_fork(Generator *g, usec_t at) {
+        unsigned who = g->script.n_users - 1;
 
-        add(g, usec_sub(at, any_time(g, USEC_PER_MSEC, 2 * USEC_PER_SEC)), VERB_ROOM_POST,
-                (Action){.a = who, .n = 1 + below(g, 5)});
-        if (chance(g, 40))
-                add_one(g, at, VERB_ROOM_LEAVE, who);
-        else
-                add_two_of(g, at, VERB_ROOM_KICK, by, who);
-        add(g, at + any_time(g, USEC_PER_MSEC, 2 * USEC_PER_SEC), VERB_ROOM_POST,
-                (Action){.a = who, .n = 1 + below(g, 5)});
-        add(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), VERB_ROOM_POST,
-                (Action){.a = any_user(g), .n = 1 + below(g, 5)});
-        if (!chance(g, 50))
-                return;
-        at += any_time(g, USEC_PER_SEC, 20 * USEC_PER_MINUTE);
-        if (chance(g, 50))
-                add_two_of(g, at, VERB_ROOM_INVITE, 0, who);
-        add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_MINUTE), VERB_ROOM_JOIN, who);
+        add_one(g, at, VERB_STOP, who);
+        add_one(g, at + 2 * USEC_PER_SEC, VERB_TWIN, who);
+        at += 3 * USEC_PER_SEC;
+        add(g, at, VERB_PARTS, (Action){.n = 2});
+        add_one(g, at, VERB_START, who);
+        add_one(g, at, VERB_OLD_START, who);
+        add(g, at + any_time(g, USEC_PER_SEC, USEC_PER_MINUTE), VERB_ROOM_POST,
+                (Action){.a = who, .n = 1 + below(g, 3)});
+        add(g, at + any_time(g, USEC_PER_SEC, USEC_PER_MINUTE), VERB_OLD_POST,
+                (Action){.a = who, .n = 1 + below(g, 3)});
+        for (unsigned i = 0; i < 4; i++)
+                add(g, at + any_time(g, USEC_PER_SEC, 3 * USEC_PER_MINUTE), VERB_ROOM_POST,
+                        (Action){.a = any_user(g), .n = 1 + below(g, 3)});
+        at += 5 * USEC_PER_MINUTE;
+        add_one(g, at, VERB_OLD_STOP, who);
+        add_one(g, at + USEC_PER_SEC, VERB_HEAL_ALL, 0);
+        return at + USEC_PER_SEC;
+}
+
+/* A new device, and what the old one had still to say, or says afterwards. */
+static void add_device(Generator *g, usec_t at) {
+        unsigned who = any_user(g);
+
+        add_one(g, at, VERB_ALONE, who);
+        add(g, at + USEC_PER_MSEC, VERB_ROOM_POST, (Action){.a = who, .n = 1 + below(g, 3)});
+        add_one(g, at + USEC_PER_SEC, VERB_STOP, who);
+        at += 4 * USEC_PER_SEC;
+        add_one(g, at, VERB_RENEW, who);
+        add_one(g, at, VERB_HEAL_ALL, 0);
+        add_one(g, at + any_time(g, USEC_PER_SEC, USEC_PER_MINUTE), VERB_START, who);
+        add(g, at + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE), VERB_ROOM_POST,
+                (Action){.a = who, .n = 1 + below(g, 3)});
 }
 
 static void choose(Generator *g) {
@@ -136,8 +178,12 @@ int generate_rooms(uint64_t seed, Script *ret) {
                         at = add_parts(&g, at);
                 else if (what < 85)
                         add_churn(&g, at);
-                else
+                else if (what < 94)
                         add_removal(&g, at);
+                else if (what < 97)
+                        at = add_fork(&g, at);
+                else
+                        add_device(&g, at);
                 at += any_time(&g, USEC_PER_SEC, 5 * USEC_PER_MINUTE);
         }
         /* Whoever is off then is back. */

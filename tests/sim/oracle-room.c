@@ -41,7 +41,7 @@ void posts_free(Ledger *l) {
 
 /* Whose posts may come and go: what was taken may be taken back, and taken again. */
 static bool is_steady(const User *u) {
-        return !u->room.was_out && u->machine->n_devices == 0;
+        return !u->room.was_out && u->machine->n_devices == 0 && !u->machine->has_twin;
 }
 
 /* After each commit */
@@ -296,7 +296,7 @@ typedef struct Shown {
 } Shown;
 
 static void check_own_state(User *u, const Post *p, const ChatMessage *m) {
-        if (is_to_be_in(u) && m->members > 0 && !streq(m->state, "delivered") &&
+        if (is_to_be_in(u) && is_steady(u) && m->members > 0 && !streq(m->state, "delivered") &&
                 !streq(m->state, "read"))
                 FAIL(u, "room-states", "\"%s\" is %s, with %u of %u", p->text, m->state,
                         m->delivered_to, m->members);

@@ -238,6 +238,27 @@ void user_post(User *u) {
                 send_post(p);
 }
 
+/* Nobody asks again, and nothing is promised. */
+static void on_posted_from(void *userdata, const ChatError *e, const char *id) {
+}
+
+void room_post_from(Machine *m, User *author) {
+        ChatSend args = {.to = ROOM_CALLED};
+        Post *p;
+
+        if (!m->running || m->stopping || m->asleep)
+                return;
+        p = post_new(author);
+        p->kept = true;
+        args.text = p->text;
+        args.id = p->id_text;
+        machine_enter(m);
+        world_trace(author->machine->world, m, "says \"%s\"", p->text);
+        author->room.forked |= author->machine->has_twin;
+        chat_send(m->parts->chat, &args, on_posted_from, NULL);
+        machine_leave(m);
+}
+
 /* All that is here */
 
 static void on_room_read(void *userdata, const ChatError *e) {

@@ -15,6 +15,9 @@ void room_user_ended(User *u);
 bool room_user_is_content(const User *u);
 void room_user_done(User *u);
 
+/* The former device M of AUTHOR's, with nobody in front of it, writes to the room. */
+void room_post_from(Machine *m, User *author);
+
 /* oracle-room.c */
 
 /* NULL: nobody has written it. */

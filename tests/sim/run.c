@@ -195,13 +195,14 @@ static void perform_by_user(const Action *a, Machine *m, User *other) {
         machine_leave(m);
 }
 
-/* Users by their numbers, and trackers by theirs; a former device is where its user is. */
+/* Users by their numbers, and trackers by theirs; a former device is where its user is,
+ * and a twin is elsewhere. */
 static unsigned number_in_kind(const World *w, const Machine *m) {
         unsigned first = m->kind == MACHINE_TRACKER ? w->n_users : 0;
 
         for (unsigned i = 0; i < w->n_users; i++)
                 if (w->machines[i]->old == m)
-                        return i;
+                        return i + w->machines[i]->has_twin;
         return m->number - first;
 }
 
@@ -267,10 +268,13 @@ static void perform_on_network(World *w, const Action *a, Machine *m, Machine *o
 
 /* The one before the present one, if there is one. Whoever has not heard of the new device rightly
  * takes the old one for it: so it stays away until everybody has. */
-static void perform_on_old_device(const Action *a, Machine *old, bool known) {
+static void perform_on_old_device(const Action *a, Machine *old, User *user, bool known) {
         if (!old || !known || old->destroyed)
                 return;
-        if (a->verb == VERB_OLD_START)
+        if (a->verb == VERB_OLD_POST)
+                for (uint64_t i = 0; i < a->n; i++)
+                        room_post_from(old, user);
+        else if (a->verb == VERB_OLD_START)
                 machine_start(old);
         else
                 machine_stop(old);
@@ -340,6 +344,9 @@ static void perform_on_machine(const Action *a, Machine *m) {
         case VERB_RENEW:
                 (void)machine_renew(m); /* nor here */
                 break;
+        case VERB_TWIN:
+                (void)machine_double(m); /* nor here */
+                break;
         case VERB_MOVE:
                 machine_move(m);
                 break;
@@ -387,9 +394,11 @@ static void perform(Run *run, const Action *a) {
                 break;
         case VERB_OLD_START:
         case VERB_OLD_STOP:
-                perform_on_old_device(a, m->old, m->device_known);
+        case VERB_OLD_POST:
+                perform_on_old_device(a, m->old, m->user, m->device_known);
                 break;
         case VERB_START ... VERB_RENEW:
+        case VERB_TWIN:
         case VERB_MOVE ... VERB_PUBLISH:
                 perform_on_machine(a, m);
                 break;

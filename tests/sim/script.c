@@ -47,6 +47,8 @@ static const struct {
         [VERB_RENEW] = {"A has a new device"},
         [VERB_OLD_START] = {"A's old device starts"},
         [VERB_OLD_STOP] = {"A's old device stops"},
+        [VERB_TWIN] = {"A has a twin"},
+        [VERB_OLD_POST] = {"A's old device writes to the room[ N times]", 1},
         [VERB_MOVE] = {"X moves"},
         [VERB_NAT_ON] = {"X is behind a NAT"},
         [VERB_NAT_OFF] = {"X is reachable"},

@@ -63,6 +63,8 @@ typedef enum Verb {
         VERB_RENEW,
         VERB_OLD_START,
         VERB_OLD_STOP,
+        VERB_TWIN,
+        VERB_OLD_POST,
         VERB_MOVE,
         VERB_NAT_ON,
         VERB_NAT_OFF,

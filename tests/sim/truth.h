@@ -119,6 +119,7 @@ typedef struct UserRoom {
         bool founder, in; /* has been answered that he is */
         bool was_out; /* wanted to leave at some time, or somebody to remove him */
         bool was_kicked, reinstated;
+        bool forked; /* a twin has written */
         bool strict; /* the founder has removed him: */
         uint64_t kicked_at; /* the newest key epoch before that */
         uint64_t key_epoch; /* the same of him who is about to remove somebody */

@@ -99,6 +99,7 @@ typedef struct Machine {
         unsigned n_devices; /* that this user has had before */
         struct Machine *old; /* the last of them, or NULL */
         bool device_known; /* everybody has heard of the one of now */
+        bool has_twin; /* which is the old one: it has the same key, and knows nothing of this one */
 
         /* Of a tracker. */
         SignKey key;
@@ -175,6 +176,7 @@ void machine_step_clock(Machine *m, int64_t by);
 void machine_destroy(Machine *m); /* with its disk; it never starts again */
 void machine_lose_disk(Machine *m); /* of a tracker, whose key is elsewhere; the program dies */
 int machine_lose_prekey(Machine *m); /* as a copy of an older state has it; -EBUSY likewise */
+int machine_double(Machine *m); /* as a copy of a disk has it that runs as well; likewise */
 int machine_renew(Machine *m); /* its user has a new device; -EBUSY where the program runs */
 void machine_move(Machine *m); /* to another address, without a word on its connections */
 void machine_tell_trackers(Machine *m); /* its user, who knew none, registers there as well */
