@@ -296,7 +296,8 @@ void want_on_due(SyncRoom *sr) {
 void search_begin(RoomLink *rl, const uint8_t *tag, uint64_t low, uint64_t high) {
         if (rl->search.active || high <= low)
                 return;
-        rl->search = (ForkSearch){.active = true, .low = low, .high = high};
+        /* It begins while an answer is read, which is none to it: that does not end it. */
+        rl->search = (ForkSearch){.active = true, .moved = true, .low = low, .high = high};
         memcpy(rl->search.tag, tag, ROOM_TAG_SIZE);
         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
 }

@@ -99,7 +99,7 @@ typedef struct Machine {
         unsigned n_devices; /* that this user has had before */
         struct Machine *old; /* the last of them, or NULL */
         bool device_known; /* everybody has heard of the one of now */
-        bool has_twin; /* which is the old one: it has the same key, and knows nothing of this one */
+        bool has_twin; /* which is the old one: it has the same key, and knows not of this one */
 
         /* Of a tracker. */
         SignKey key;
