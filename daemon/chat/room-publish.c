@@ -366,7 +366,6 @@ void chat_on_room_update(Chat *c, const DirectoryRoomUpdate *u) {
         if (room == 0 || !u->account)
                 return;
         rooms_presence(c->parts.rooms, u->account, u->state == ROOM_PRESENCE_ENTERED);
-        chat_on_room_presence(c, room, u->account, u->state == ROOM_PRESENCE_ENTERED);
 }
 
 bool chat_room_is_online(Chat *c, const uint8_t account[static KEY_SIZE]) {

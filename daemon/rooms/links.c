@@ -189,12 +189,19 @@ static void let_go_of_others(SyncRoom *sr) {
         free(list);
 }
 
+/* Of a room that was deleted its owner tells the others; they tell who asks. */
+static bool seeks_others(const SyncRoom *sr) {
+        return sync_is_speaking(sr) &&
+                (sr->room->row.status != ROOM_DELETED ||
+                        key_equal(roster_owner(sr->room->roster), rooms_self(sr->sync->rooms)));
+}
+
 void links_on_due(SyncRoom *sr) {
         Choice c = {.sr = sr};
         usec_t now = sync_now(sr->sync);
         size_t least;
 
-        if (sync_is_speaking(sr)) {
+        if (seeks_others(sr)) {
                 c.allocated = roster_count(sr->room->roster);
                 c.list = calloc(c.allocated + 1, KEY_SIZE);
                 if (c.list)

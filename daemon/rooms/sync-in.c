@@ -79,14 +79,19 @@ static void note_all_held(RoomLink *rl, DbTxn *txn) {
                         own.list[i].feed.seq, (Bytes){}, 0);
 }
 
+/* That both have the same says nothing of what was read; and what is due to be told still is. */
 static void now_level(RoomLink *rl, DbTxn *txn, uint64_t change) {
-        Known *k = rl->outsider ? NULL : sync_known(rl->sr, rl->peer->account);
+        SyncRoom *sr = rl->sr;
+        Known *k = rl->outsider ? NULL : sync_known(sr, rl->peer->account);
 
         note_all_held(rl, txn);
+        if (k && !rl->tells && roster_count(sr->room->roster) <= ROOMS_READ_MAX)
+                say_vector(rl, txn, k->level, change, false);
+        else if (!rl->tells)
+                rl->told = change;
+        rl->tells = true;
         if (k)
                 k->level = change;
-        rl->told = change;
-        rl->tells = true;
         rl->needs = 0;
         rl->claims_cut = false;
         if (rl->deadline == 0)

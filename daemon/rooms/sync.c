@@ -106,16 +106,13 @@ SyncRoom *sync_room(Room *room) {
 }
 
 /* A room of which there is something to be said: the user is in it, wants to be, or has left and
- * nobody knows yet. */
+ * nobody knows yet; or it was deleted, and those who were away then are still to hear it. */
 bool sync_is_speaking(const SyncRoom *sr) {
         const RoomRow *row = &sr->room->row;
 
         return sr->sync->rooms->started &&
                 (row->status == ROOM_JOINED || row->status == ROOM_JOINING ||
-                        (row->status == ROOM_LEFT && row->farewell) ||
-                        (row->status == ROOM_DELETED &&
-                                key_equal(roster_owner(sr->room->roster),
-                                        rooms_self(sr->sync->rooms))));
+                        (row->status == ROOM_LEFT && row->farewell) || row->status == ROOM_DELETED);
 }
 
 unsigned sync_count_links(const SyncRoom *sr) {
@@ -356,6 +353,7 @@ void rooms_presence(Rooms *r, const uint8_t account[static KEY_SIZE], bool onlin
                         HASH_FIND(hh, sr->known, account, KEY_SIZE, k);
                 if (k)
                         k->noticed = false;
+                say_presence(sr, account, sync_find_peer(r->sync, account) != NULL);
                 sync_due(sr, DUE_LINKS, sync_now(r->sync));
         }
 }
