@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rooms whose members come and go, die, fill their disks and lose their tracker."""
+import collections
+import shutil
+import subprocess
+
+import pytest
+
+import flood
+import under
+from company import (ROOM, account, call, changes, digest, enter, events, members, received,
+                     refusal, row_of, state, texts, wait_change, wait_level, wait_members,
+                     wait_received, wait_texts)
+from harness import wait_until
+
+
+def floods_of(users, count=40):
+    """Everybody says so much at once."""
+    return [flood.Flood(user, ROOM, [f"{user.name} {n}" for n in range(count)], window=4,
+                        with_ids=True).start() for user in users]
+
+
+def repeat_failed(flooded):
+    """Whose daemon died does not know what became of it: the same id makes it safe."""
+    for index in sorted(flooded.errors):
+        given = flooded.user.send(ROOM, flooded.bodies[index], id=flooded.ids[index])
+        assert given == flooded.ids[index]
+        flooded.answered.add(index)
+
+
+def gone_for_good(user):
+    """Nothing of it is left anywhere else."""
+    user.kill()
+    shutil.rmtree(user.state)
+
+
+def check_told_once(user, ids):
+    """Each of others' messages is one event, and at most one signal to a client that was there all
+    the time: a daemon that is killed may not get to say what it has kept."""
+    counted = collections.Counter(event["id"] for event in events(user)
+                                  if event["event"] == "MessageReceived")
+    assert counted == collections.Counter(ids)
+    counted = collections.Counter(received(user))
+    assert set(counted) <= set(ids) and set(counted.values()) == {1}
+
+
+def test_five_write_at_once_and_all_end_with_the_same(lab, tracker):
+    alice, bob, carol, dave, eve = people = enter(
+        *lab.users("alice", "bob", "carol", "dave", "eve"))
+    wait_level(*people)
+    eve.stop()
+    floods = floods_of((alice, bob, carol, dave))
+    wait_until(lambda: all(len(f.answered) > 5 for f in floods), what="everybody talks")
+    for user in (bob, carol):
+        user.kill()
+    wait_until(lambda: len(floods[0].answered) > 20, what="the others go on")
+    for user in (bob, carol):
+        user.start()
+    for flooded in floods:
+        flooded.finish()
+        repeat_failed(flooded)
+    dave_said = set(floods[3].bodies)
+    wait_texts(alice, dave_said)
+    gone_for_good(dave)
+    eve.start()
+    rows = wait_level(alice, bob, carol, eve)
+    assert dave_said <= {text for _, _, text, _ in rows}
+    assert {row[0] for row in rows} == {i for f in floods for i in f.ids}
+    printed = {user.chatc("history", ROOM, "--digest").out for user in (alice, bob, carol, eve)}
+    assert len(printed) == 1 and printed.pop().startswith(digest(alice)[0])
+    for user in (alice, bob, carol, eve):
+        check_told_once(user, [i for i, who, _, _ in rows if who != account(user)])
+    for user in (alice, eve):                   # who was not killed has told everything
+        wait_received(user, [i for i, who, _, _ in rows if who != account(user)])
+
+
+def test_it_goes_on_without_the_tracker(lab, tracker):
+    people = enter(*lab.users("alice", "bob", "carol"))
+    said = [user.send(ROOM, f"{user.name} before") for user in people]
+    wait_level(*people)
+    tracker.kill()
+    said += [user.send(ROOM, f"{user.name} without") for user in people]
+    assert [row[0] for row in wait_level(*people)] == said
+    for user in people:
+        user.stop()
+    for user in people:
+        user.start()
+    said += [user.send(ROOM, f"{user.name} again") for user in people]
+    assert [row[0] for row in wait_level(*people)] == said
+    for user in people:
+        assert len(members(user)) == 3
+        assert not [what for what, _ in changes(user) if what in ("left", "kicked", "deleted")]
+
+
+def test_a_tracker_that_restarts_is_nobody_leaving(lab, tracker):
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    for user in people:
+        wait_until(lambda u=user: row_of(u)["online"] == 3, what="all are there")
+    marks = [user.mark() for user in people]
+    tracker.restart()
+    for user in people:
+        user.wait_state("online")
+    found = lab.user("dave").join()
+    wait_until(lambda: ROOM in [r["room"] for r in found.list("ListRooms")], what="it is listed")
+    call(found, "JoinRoom", ROOM)
+    for user, mark in zip(people, marks):
+        wait_change(user, "joined", account(found), mark)
+        assert {what for what, _ in changes(user, mark)} <= {"joined", "online"}
+        assert len(members(user)) == 4
+
+
+def test_everybody_sees_who_comes_and_goes(lab, tracker):
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    dave = lab.user("dave").join()
+    everybody = {account(user) for user in people}
+    for _ in range(2):
+        marks = [user.mark() for user in people]
+        call(dave, "JoinRoom", ROOM)
+        for user, mark in zip(people, marks):
+            wait_change(user, "joined", account(dave), mark)
+            wait_members(user, everybody | {account(dave)})
+            wait_until(lambda u=user: (row_of(u)["members"], row_of(u)["online"]) == (4, 4))
+        call(dave, "LeaveRoom", ROOM)
+        for user, mark in zip(people, marks):
+            wait_change(user, "left", account(dave), mark)
+            wait_members(user, everybody)
+            wait_until(lambda u=user: row_of(u)["members"] == 3)
+            told = changes(user, mark)
+            assert told.count(("joined", account(dave))) == 1
+            assert told.count(("left", account(dave))) == 1
+    marks, gone = [user.mark() for user in people], account(carol)
+    carol.kill()
+    for user, mark in list(zip(people, marks))[:2]:
+        wait_change(user, "offline", gone, mark)
+        assert set(members(user)) == everybody
+        assert ("left", gone) not in changes(user, mark)
+        wait_until(lambda u=user: row_of(u)["online"] == 2)
+    carol.start()
+    for user, mark in list(zip(people, marks))[:2]:
+        wait_change(user, "online", gone, mark)
+        assert {what for what, _ in changes(user, mark)} == {"offline", "online"}
+
+
+@pytest.mark.parametrize("access", ["private", "hidden"])
+def test_an_invitation_reaches_who_was_away(lab, tracker, access):
+    alice, bob, carol, dave = lab.users("alice", "bob", "carol", "dave")
+    enter(alice, carol, room="#other")
+    call(alice, "CreateRoom", ROOM, access=access, topic="secret")
+    wanted = "NotInvited" if access == "private" else "UnknownRoom"
+    for user in (bob, dave):
+        assert refusal(user, "JoinRoom", ROOM).name == wanted
+    alice.exchange(bob)
+    bob.stop()
+    wait_until(lambda: alice.peer("bob")["presence"] != "online", what="bob is gone")
+    call(alice, "Invite", ROOM, "bob")
+    call(alice, "Invite", ROOM, "carol")
+    wait_change(carol, "invited")
+    call(carol, "JoinRoom", ROOM)
+    alice.send(ROOM, "psst")
+    wait_level(alice, carol)
+    wait_until(lambda: mailboxes(tracker) == 1, what="the invitation lies in a mailbox")
+    bob.start()
+    wait_change(bob, "invited")
+    assert row_of(bob)["status"] == "invited"
+    call(bob, "JoinRoom", ROOM)
+    wait_level(alice, bob, carol)
+    assert texts(bob) == ["psst"]
+    assert refusal(dave, "JoinRoom", ROOM).name == wanted
+
+
+def mailboxes(tracker):
+    """How many letters lie at the tracker."""
+    rows = subprocess.run([under.BUILD / "tests/integration/mail-rows", tracker.state / "directory",
+                           "item"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return len(rows.splitlines())
+
+
+def test_an_invitation_lies_in_the_mailbox(lab, tracker):
+    """Who invited is away himself when it is found; somebody else lets the guest in."""
+    alice, bob, carol = lab.users("alice", "bob", "carol")
+    call(alice, "CreateRoom", ROOM, access="hidden")
+    call(alice, "Invite", ROOM, "carol")
+    wait_change(carol, "invited")
+    call(carol, "JoinRoom", ROOM)
+    alice.exchange(bob)
+    bob.stop()
+    wait_until(lambda: alice.peer("bob")["presence"] != "online", what="bob is gone")
+    call(alice, "Invite", ROOM, "bob")
+    wait_until(lambda: mailboxes(tracker) == 1, what="the invitation lies in a mailbox")
+    wait_level(alice, carol)
+    alice.stop()
+    bob.start().wait_state("online")
+    wait_change(bob, "invited")
+    call(bob, "JoinRoom", ROOM)
+    carol.send(ROOM, "welcome")
+    wait_texts(bob, ["welcome"])
+
+
+def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    early = [user.send(ROOM, f"{user.name} early") for user in people]
+    wait_level(*people)
+    victim = account(bob)
+    bob.stop()
+    call(alice, "Kick", ROOM, "bob")
+    wait_change(carol, "kicked", victim)
+    after = [user.send(ROOM, f"{user.name} after the kick") for user in (alice, carol)]
+    wait_level(alice, carol)
+    bob.start()
+    wait_change(bob, "kicked")
+    assert row_of(bob)["status"] == "kicked"
+    assert refusal(bob, "Send", ROOM, "hi").name == "NotMember"
+    assert [row["id"] for row in bob.history(ROOM)] == early
+    assert {row[0] for row in wait_level(alice, carol)} == {*early, *after}
+    assert bob.status()["queued"] == 0
+
+
+def states_of(user, message):
+    user.settle()
+    return [(e.args[2], e.args[3]["delivered-to"], e.args[3]["read-by"]) for e in user.signals(
+        "MessageStateChanged", lambda i, *_: i == message)]
+
+
+def test_states_and_counts(lab, tracker):
+    alice, bob, carol = enter(*lab.users("alice", "bob", "carol"))
+    bob.stop()
+    carol.stop()
+    message = alice.send(ROOM, "to both")
+    row, = alice.history(ROOM)
+    assert (row["state"], row["members"]) == ("queued", 2)
+    assert row.get("delivered-to", 0) == row.get("read-by", 0) == 0
+    bob.start()
+
+    def look(wanted, delivered, read):
+        wait_until(lambda: [(m["state"], m["delivered-to"], m["read-by"])
+                            for m in alice.history(ROOM)] == [(wanted, delivered, read)],
+                   what=f"{wanted}, with {delivered} and read by {read}")
+
+    look("stored", 1, 0)
+    wait_texts(bob, ["to both"])
+    call(bob, "MarkRead", message)
+    look("stored", 1, 1)
+    alice.restart()
+    look("stored", 1, 1)
+    carol.start()
+    look("delivered", 2, 1)
+    wait_texts(carol, ["to both"])
+    call(carol, "MarkRead", message)
+    look("read", 2, 2)
+    told = [what for what, _, _ in states_of(alice, message)]
+    assert list(dict.fromkeys(told)) == ["stored", "delivered", "read"], told
+    assert told.count("delivered") == told.count("read") == 1
+
+
+def test_events_of_rooms_are_kept(lab, tracker):
+    alice, bob = people = enter(*lab.users("alice", "bob"))
+    alice.send(ROOM, "one")
+    wait_level(*people)
+    wait_received(bob, [alice.history(ROOM)[0]["id"]])
+    call(alice, "SetTopic", ROOM, "tea")
+    wait_change(bob, "topic")
+    before = events(bob)
+    end = before[-1]["cursor"]
+    carol = lab.user("carol").join()
+    bob.kill()
+    call(carol, "JoinRoom", ROOM)
+    message = carol.send(ROOM, "two")
+    call(alice, "SetTopic", ROOM, "cake")
+    bob.start()
+    wait_until(lambda: message in [e.get("id") for e in events(bob, end)], what="the message")
+    wait_until(lambda: "cake" in [e.get("topic") for e in events(bob, end)], what="the topic")
+    bob.restart()
+    kept = events(bob)
+    assert [e["cursor"] for e in kept[:len(before)]] == [e["cursor"] for e in before]
+    late = [e for e in kept if e["cursor"] > end]
+    assert [e["cursor"] for e in late] == sorted({e["cursor"] for e in late})
+    room_id = row_of(bob)["room-id"]
+    told = [e for e in kept if e["event"] == "RoomChanged"]
+    assert all((e["room"], e["room-id"]) == (ROOM, room_id) for e in told)
+    assert [e["change"] for e in told if e["change"] == "topic"] == ["topic"] * 2
+    assert [e["account"] for e in late if e.get("change") == "joined"] == [account(carol)]
+    assert [(e["id"], e["room"], e["text"]) for e in late if e["event"] == "MessageReceived"] == [
+        (message, ROOM, "two")]
