@@ -86,7 +86,7 @@ static void now_level(RoomLink *rl, DbTxn *txn, uint64_t change) {
 
         note_all_held(rl, txn);
         if (k && !rl->tells && roster_count(sr->room->roster) <= ROOMS_READ_MAX)
-                say_vector(rl, txn, k->level, change, false);
+                say_read(rl, txn, k->level, change);
         else if (!rl->tells)
                 rl->told = change;
         rl->tells = true;

@@ -121,6 +121,21 @@ static bool tell_feed(void *userdata, DbTxn *txn, const RoomFeed *f) {
         return t->error >= 0;
 }
 
+/* Who has all that is here need only hear what was read of it. */
+void say_read(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change) {
+        Telling t = {.rl = rl, .reads = true};
+
+        if (room_feed_each(txn, rl->sr->number, after, tell_feed, &t) >= 0 && t.error >= 0 &&
+                buffer_size(&t.read) > 0)
+                telling_flush(&t, false);
+        if (t.error >= 0) {
+                rl->told = change;
+                rl->tells = true;
+        }
+        buffer_done(&t.items);
+        buffer_done(&t.read);
+}
+
 /* CHANGE: up to which the snapshot goes. */
 void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool full) {
         Telling t = {.rl = rl,

@@ -182,7 +182,10 @@ static void want_from(RoomLink *rl, usec_t now) {
         RoomWant *w = &m.want;
         bool any;
 
-        if (rl->deadline > 0 || rl->refused || rl->silent_until > now)
+        if (rl->deadline > 0 || rl->silent_until > now)
+                return;
+        /* Who was removed while he was away is refused what members say; but may learn why. */
+        if (rl->refused && !(rl->needs & NEED_CONTROL))
                 return;
         memcpy(m.room, sr->room->row.id, SHA256_SIZE);
         any = add_control(rl, txn, w);

@@ -268,6 +268,7 @@ bool states_equal(const RoomState *a, const RoomState *b);
 
 /* TXN: the snapshot that is open, as there is one at a time; or NULL. */
 void say_state(RoomLink *rl, DbTxn *txn);
+void say_read(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change);
 void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool full);
 void say_proposals(RoomLink *rl, DbTxn *txn, const uint8_t *digest);
 void say_forks(RoomLink *rl, DbTxn *txn, const uint8_t *digest);
