@@ -215,6 +215,64 @@ def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
     assert bob.status()["queued"] == 0
 
 
+def test_nobody_has_what_the_kicked_said_later(lab, tracker):
+    """He wrote on while he did not know it."""
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    early = [user.send(ROOM, f"{user.name} early") for user in people]
+    wait_level(*people)
+    for user in (alice, carol):
+        user.stop()
+    tracker.stop()
+    late = [bob.send(ROOM, f"late {n}") for n in range(3)]
+    victim = account(bob)
+    bob.stop()
+    tracker.start()
+    for user in (alice, carol):
+        user.start()
+    call(alice, "Kick", ROOM, "bob")
+    wait_change(carol, "kicked", victim)
+    after = [alice.send(ROOM, "in peace")]
+    wait_level(alice, carol)
+    bob.start()
+    wait_change(bob, "kicked")
+    said = alice.send(ROOM, "and on")
+    rows = {row[0] for row in wait_level(alice, carol)}
+    assert rows == {*early, *after, said} and not rows & set(late)
+    assert [row["id"] for row in bob.history(ROOM)] == early + late, "his own copy is his"
+
+
+def test_it_is_handed_over_left_joined_and_deleted(lab, tracker):
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    alice.send(ROOM, "of the first owner")
+    call(alice, "SetRole", ROOM, "bob", "owner")
+    for user in people:
+        wait_until(lambda u=user: members(u).get(account(bob)) == "owner", what="bob has it")
+    assert members(carol)[account(alice)] == "admin"
+    call(alice, "LeaveRoom", ROOM)
+    wait_members(carol, {account(bob), account(carol)})
+    assert refusal(alice, "DeleteRoom", ROOM).name in ("NotMember", "NotOwner")
+    bob.send(ROOM, "without alice")
+    wait_level(bob, carol)
+    call(alice, "JoinRoom", ROOM)
+    alice.send(ROOM, "back as a member")
+    rows = wait_level(*people)
+    assert [row[2] for row in rows] == ["of the first owner", "without alice", "back as a member"]
+    assert members(bob)[account(alice)] == "member"
+    assert refusal(alice, "DeleteRoom", ROOM).name == "NotOwner"
+    carol.stop()
+    call(bob, "DeleteRoom", ROOM)
+    wait_change(alice, "deleted")
+    bob.stop()
+    carol.start()                               # the owner is gone; alice tells
+    wait_change(carol, "deleted")
+    for user in (alice, carol):
+        assert refusal(user, "Send", ROOM, "hi").name == "UnknownRoom"
+        assert [row["text"] for row in user.history(ROOM)] == [row[2] for row in rows]
+        user.restart()
+        assert texts(user) == [row[2] for row in rows]
+    assert refusal(carol, "JoinRoom", ROOM).name == "UnknownRoom"
+
+
 def states_of(user, message):
     user.settle()
     return [(e.args[2], e.args[3]["delivered-to"], e.args[3]["read-by"]) for e in user.signals(
