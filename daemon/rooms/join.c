@@ -168,7 +168,8 @@ void join_on_due(SyncRoom *sr) {
         }
         if (j->give_up > 0)
                 sync_due(sr, DUE_JOIN, j->give_up);
-        sync_due(sr, DUE_JOIN, j->answer_by > 0 ? j->answer_by : j->step_by);
+        if (sr->room->row.status == ROOM_JOINING) /* else its key is waited for */
+                sync_due(sr, DUE_JOIN, j->answer_by > 0 ? j->answer_by : j->step_by);
 }
 
 static void join_soon(SyncRoom *sr) {
@@ -204,7 +205,9 @@ void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r) {
         if (!j->active || j->answer_by == 0 || !key_equal(j->asking, p->account))
                 return;
         j->answer_by = 0;
-        if (r->code != CODE_RATE_LIMITED && (!j->refused || r->code != CODE_UNKNOWN_ROOM)) {
+        /* Who limits, or has no room, may answer otherwise later. */
+        if (r->code != CODE_RATE_LIMITED && r->code != CODE_PEER_STORAGE &&
+                (!j->refused || r->code != CODE_UNKNOWN_ROOM)) {
                 j->refused |= r->code != CODE_UNKNOWN_ROOM;
                 j->code = r->code == CODE_OK || r->code == _CODE_MAX ? CODE_NOT_ALLOWED : r->code;
                 snprintf(j->text, sizeof(j->text), "%.*s",
