@@ -202,7 +202,8 @@ void join_link_down(SyncRoom *sr, const uint8_t *account) {
 void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r) {
         Join *j = &sr->join;
 
-        if (!j->active || j->answer_by == 0 || !key_equal(j->asking, p->account))
+        if (!j->active || j->answer_by == 0 || !key_equal(j->asking, p->account) ||
+                r->code == CODE_NOT_MEMBER) /* that is about something else, and no answer */
                 return;
         j->answer_by = 0;
         /* Who limits, or has no room, may answer otherwise later. */

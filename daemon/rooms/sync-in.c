@@ -98,6 +98,30 @@ static void now_level(RoomLink *rl, DbTxn *txn, uint64_t change) {
                 buffer_clear(&rl->claims);
 }
 
+/* STATE is answered by STATE, unless one was said that is still to be answered: so both know what
+ * the other has, whoever began, and whatever one of them has forgotten. */
+#define ANSWER_TIME (30 * USEC_PER_SEC)
+
+static void answer_state(RoomLink *rl, DbTxn *txn) {
+        usec_t now = sync_now(rl->sr->sync);
+
+        if (rl->asks > 0 && now - rl->asked_at < ANSWER_TIME)
+                rl->asks--;
+        else if (quota_take(&rl->states, 1, now)) {
+                say_state(rl, txn);
+                rl->asks = 0;
+        }
+}
+
+/* Where only the control log differs: he is told of feeds from here on. */
+static void same_feeds(RoomLink *rl, DbTxn *txn, uint64_t change) {
+        if (rl->outsider || rl->tells)
+                return;
+        note_all_held(rl, txn);
+        rl->told = change;
+        rl->tells = true;
+}
+
 static void take_state(RoomLink *rl, const RoomState *theirs) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
         SyncRoom *sr = rl->sr;
@@ -109,14 +133,14 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
         if (store_read_begin(sr->sync->rooms->store, &txn) < 0 ||
                 read_state(sr, txn, &mine, &change) < 0)
                 return;
-        if (!rl->has_said ||
-                (!states_equal(&rl->said, &mine) && quota_take(&rl->states, 1, sync_now(sr->sync))))
-                say_state(rl, txn);
+        answer_state(rl, txn);
         if (states_equal(&mine, theirs)) {
                 now_level(rl, txn, change);
                 sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */
                 return;
         }
+        if (memcmp(theirs->feeds, mine.feeds, ROOM_DIGEST_SIZE) == 0)
+                same_feeds(rl, txn, change);
         differ_in_control(rl, txn, &mine);
         differ_in_objects(rl, txn, &mine);
         differ_in_feeds(rl, txn, &mine, change);
@@ -266,8 +290,8 @@ static void entry_missing(RoomLink *rl, const RoomEntryAt *at) {
         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
 }
 
-/* As far as he has said, he knows as much of the control log as is known here. */
-static bool has_our_head(const RoomLink *rl) {
+/* What he said last of the control log is what is here: he has no more of it. */
+static bool has_same_head(const RoomLink *rl) {
         uint8_t hash[SHA256_SIZE];
 
         return rl->has_theirs && rl->theirs.head.epoch == room_head(rl->sr->room, hash) &&
@@ -279,7 +303,7 @@ static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
                 .signature = {.data = x->signature, .size = SIGNATURE_SIZE},
                 .certificate = x->certificate.size > 0 ? x->certificate
                                                        : link_certificate_outer(rl->peer->link),
-                .level = has_our_head(rl)};
+                .level = rl->deadline > 0 && has_same_head(rl)};
         SyncRoom *sr = rl->sr;
         RoomEntryAt at = {};
         RoomReason why = {};
@@ -369,6 +393,9 @@ static void take_refused(SyncPeer *p, const RoomSync *m) {
         if (!rl)
                 return;
         rl->refused = true;
+        rl->has_said = rl->tells = false; /* nothing of it was heard */
+        rl->asks = 0;
+        rl->has_proposals_said = rl->has_forks_said = false;
         want_answered(rl);
 }
 

@@ -72,6 +72,8 @@ void say_state(RoomLink *rl, DbTxn *txn) {
                 return;
         rl->said = m.state;
         rl->has_said = true;
+        rl->asks++;
+        rl->asked_at = sync_now(rl->sr->sync);
 }
 
 /* VECTOR */
@@ -142,6 +144,9 @@ void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool 
                 .full = full,
                 .reads = roster_count(rl->sr->room->roster) <= ROOMS_READ_MAX};
 
+        /* Who is not in it, or not yet, has nothing to tell. */
+        if (rl->sr->room->row.status != ROOM_JOINED)
+                return;
         if (room_feed_each(txn, rl->sr->number, after, tell_feed, &t) >= 0 && t.error >= 0 &&
                 (full || buffer_size(&t.items) > 0))
                 telling_flush(&t, false);

@@ -101,6 +101,7 @@ SyncRoom *sync_room(Room *room) {
                 free(sr);
                 return NULL;
         }
+        sr->mesh = true; /* until it is looked at */
         live_begin(sr);
         return sr;
 }
@@ -183,7 +184,7 @@ RoomLink *room_link_get(SyncRoom *sr, SyncPeer *p) {
         *rl = (RoomLink){.peer = p,
                 .sr = sr,
                 .outsider = !room_is_member(sr->room, p->account),
-                .states = QUOTA_INIT(4, 20 * USEC_PER_SEC),
+                .states = QUOTA_INIT(20, 20 * USEC_PER_SEC),
                 .vectors = QUOTA_INIT(3, 30 * USEC_PER_SEC)};
         DL_APPEND(sr->links, rl);
         k = rl->outsider ? NULL : sync_known(sr, p->account);

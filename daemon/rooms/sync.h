@@ -104,6 +104,8 @@ struct RoomLink {
 
         RoomState said, theirs; /* as told last */
         bool has_said, has_theirs;
+        unsigned asks; /* STATEs said that are no answers, and that none has answered */
+        usec_t asked_at;
         uint64_t told; /* change number up to which he knows the vector, if `tells` */
         bool tells;
         Quota states, vectors; /* said again without something new */

@@ -403,3 +403,73 @@ TEST(halves_that_disagree_on_who_is_in) {
         CHECK_EQ(mate_count(ALICE), 2);
         lab_free(&lab);
 }
+
+static bool all_have_it(Mate *m, unsigned of) {
+        unsigned held, readers, members;
+        DbTxn *txn;
+        int r;
+
+        CHECK_OK(store_read_begin(m->stack.store, &txn));
+        r = rooms_count_delivered(
+                m->rooms, txn, m->room, mate_room(m)->own, 1, &held, &readers, &members);
+        store_read_end(txn);
+        return r >= 0 && held == of && members == of;
+}
+
+/* Also where some heard of the others before those knew that they were in. */
+TEST(everybody_learns_that_everybody_has_it) {
+        SyncLab lab;
+
+        lab_new(&lab, 5);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        for (unsigned i = 1; i < lab.n; i++)
+                mate_ask(&lab.mate[i], ALICE);
+        SIM_UNTIL(&lab.sim, BOB->n_done + CAROL->n_done + DAVE->n_done + lab.mate[4].n_done == 4);
+        for (unsigned i = 0; i < lab.n; i++)
+                mate_says(&lab.mate[i], "hello");
+        sim_run(&lab.sim, 10 * USEC_PER_SEC);
+        for (unsigned i = 0; i < lab.n; i++)
+                CHECK(all_have_it(&lab.mate[i], 4));
+        lab_free(&lab);
+}
+
+/* The acknowledgement got lost with the link: that both have the same is one. */
+TEST(who_is_back_learns_who_has_it) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(BOB, "hello");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 1 && mate_count(CAROL) == 1);
+        CHECK(!all_have_it(BOB, 2));
+        mate_goes(BOB);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        mate_comes(BOB);
+        SIM_UNTIL(&lab.sim, all_have_it(BOB, 2));
+        lab_free(&lab);
+}
+
+TEST(who_was_kicked_and_is_invited_again_comes_back) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(CAROL, "before");
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_KICKED);
+        mate_says(BOB, "without her");
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        mate_ask(CAROL, BOB);
+        SIM_UNTIL(&lab.sim, CAROL->n_done == 2);
+        CHECK_EQ(CAROL->done, CODE_NOT_ALLOWED);
+        CHECK_OK(rooms_invite(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_INVITED);
+        mate_join(CAROL, ALICE);
+        mate_says(CAROL, "again");
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == 3);
+        lab_free(&lab);
+}
