@@ -347,6 +347,8 @@ static int write_entry(Room *room, const RoomsMessage *in, const uint8_t *conten
         sha256(n.bytes.data, n.bytes.size, hash);
         at = room_position(&m);
         x = room_entry_sign(&r->self->device, &at, hash, signature);
+        if (x >= 0)
+                x = author_keep_own(r);
         return x < 0 ? x : store_room_append(r->store, &n);
 }
 

@@ -56,6 +56,12 @@ int author_keep(Rooms *r, const AuthorProof *p) {
         return e < 0 ? e : store_keep_certificate(r->store, &p->certificate, p->outer);
 }
 
+int author_keep_own(Rooms *r) {
+        AuthorProof p = {.outer = buffer_bytes(&r->self->certificate)};
+
+        return certificate_parse(p.outer, &p.certificate) < 0 ? 0 : author_keep(r, &p);
+}
+
 int author_certificate(
         Rooms *r, DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret) {
         *ret = (Bytes){};

@@ -24,6 +24,9 @@ typedef struct AuthorProof {
 int author_prove(Rooms *r, const RoomCertificates *c, const Author *a, AuthorProof *ret);
 int author_keep(Rooms *r, const AuthorProof *p);
 
+/* This device's own: the next device of the account supplies what this one has written. */
+int author_keep_own(Rooms *r);
+
 /* The certificate of a device as it is kept, in the map; empty where there is none. */
 int author_certificate(
         Rooms *r, DbTxn *txn, const uint8_t device[static KEY_SIZE], uint64_t epoch, Bytes *ret);
