@@ -307,6 +307,23 @@ static void room_publish(void *userdata, uint32_t room) {
                 chat_on_room_publish(p->chat, room);
 }
 
+typedef struct Near {
+        RoomsNearFn fn;
+        void *userdata;
+} Near;
+
+static bool on_near(void *userdata, const LanPerson *p) {
+        const Near *n = userdata;
+
+        return n->fn(n->userdata, p->account);
+}
+
+static void room_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
+        const Parts *p = userdata;
+
+        directory_lan_each(p->directory, on_near, &(Near){.fn = fn, .userdata = fn_userdata});
+}
+
 static const RoomsCallbacks rooms_callbacks = {
         .link = room_link,
         .want_link = room_want_link,
@@ -316,6 +333,7 @@ static const RoomsCallbacks rooms_callbacks = {
         .typing = room_typing,
         .presence = room_presence,
         .publish = room_publish,
+        .each_near = room_each_near,
 };
 
 static void on_events(void *userdata, int error) {

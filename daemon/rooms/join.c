@@ -66,7 +66,7 @@ void rooms_forget(Rooms *r, void *userdata) {
                 if (sr->join.fn && sr->join.userdata == userdata)
                         sr->join.fn = NULL;
         if (r->sync->ask.active && r->sync->ask.userdata == userdata)
-                r->sync->ask.active = false;
+                r->sync->ask.fn = NULL;
 }
 
 /* Asking */

@@ -22,7 +22,7 @@ typedef struct Held {
 
 /* Accounts, for all rooms */
 
-static void want_link(Sync *s, const uint8_t *account, bool want) {
+void links_want(Sync *s, const uint8_t *account, bool want) {
         const RoomsCallbacks *c = s->rooms->callbacks;
         Want *w;
 
@@ -70,14 +70,14 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold) {
                         free(h);
                         return;
                 }
-                want_link(sr->sync, account, true);
+                links_want(sr->sync, account, true);
         } else {
                 uint8_t copy[KEY_SIZE];
 
                 memcpy(copy, h->account, KEY_SIZE);
                 HASH_DEL(sr->held, h);
                 free(h);
-                want_link(sr->sync, copy, false);
+                links_want(sr->sync, copy, false);
         }
 }
 

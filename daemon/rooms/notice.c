@@ -116,8 +116,7 @@ void notice_link_down(SyncPeer *p) {
 
         if (buffer_size(&p->notice) > 0 && r->started && r->callbacks->leave_notice &&
                 sync_now(p->sync) - p->noticed < NOTICE_DOUBT)
-                (void)r->callbacks->leave_notice(
-                        r->userdata, p->account, buffer_bytes(&p->notice));
+                (void)r->callbacks->leave_notice(r->userdata, p->account, buffer_bytes(&p->notice));
         buffer_done(&p->notice);
 }
 
@@ -366,11 +365,55 @@ void take_ask(SyncPeer *p, const RoomAsk *a) {
         free(m);
 }
 
+/* Copied: letting go may end links. */
+void ask_let_go(Sync *s) {
+        uint8_t near[ASK_NEAR_MAX][KEY_SIZE];
+        size_t n = s->ask.n_near;
+
+        memcpy(near, s->ask.near, sizeof(near));
+        s->ask.n_near = 0;
+        for (size_t i = 0; i < n; i++)
+                links_want(s, near[i], false);
+}
+
+/* Who asked may hold on to some of those, so they are let go after that. */
 static void ask_ends(Sync *s) {
-        RoomsOfferFn fn = s->ask.fn;
+        Ask ask = s->ask;
 
         s->ask.active = false;
-        fn(s->ask.userdata, NULL);
+        s->ask.n_near = 0;
+        if (ask.fn)
+                ask.fn(ask.userdata, NULL);
+        for (size_t i = 0; i < ask.n_near; i++)
+                links_want(s, ask.near[i], false);
+}
+
+/* Not at once: links that are let go are not to end while one of them is heard. */
+void ask_look(Sync *s) {
+        if (!s->ask.active || s->ask.open > 0 || s->ask.dialled > 0)
+                return;
+        s->ask.end = sync_now(s);
+        sync_by(s, s->ask.end);
+}
+
+static void ask_peer(SyncPeer *p) {
+        Ask *a = &p->sync->ask;
+        RoomSync m = {.op = ROOM_SYNC_ASK, .ask.words = text_bytes(a->words)};
+
+        p->asked = sync_send(p, &m) >= 0;
+        a->open += p->asked;
+}
+
+void ask_link_up(SyncPeer *p) {
+        Ask *a = &p->sync->ask;
+
+        for (size_t i = 0; a->active && i < a->n_near; i++)
+                if (key_equal(a->near[i], p->account)) {
+                        a->dialled -= a->dialled > 0;
+                        ask_peer(p);
+                        ask_look(p->sync);
+                        return;
+                }
 }
 
 void take_offer(SyncPeer *p, const RoomOffer *o) {
@@ -392,10 +435,11 @@ void take_offer(SyncPeer *p, const RoomOffer *o) {
                 copy_bytes(out.topic, x->topic.data, MIN(x->topic.size, (size_t)ROOM_TOPIC_MAX));
                 memcpy(out.owner, x->owner, KEY_SIZE);
                 memcpy(out.from, p->account, KEY_SIZE);
-                s->ask.fn(s->ask.userdata, &out);
+                if (s->ask.fn)
+                        s->ask.fn(s->ask.userdata, &out);
         }
-        if (s->ask.active && s->ask.open > 0 && --s->ask.open == 0)
-                ask_ends(s);
+        s->ask.open -= s->ask.open > 0;
+        ask_look(s);
 }
 
 void ask_on_due(Sync *s) {
@@ -407,24 +451,40 @@ void ask_on_due(Sync *s) {
                 sync_by(s, s->ask.end);
 }
 
+/* Only who has a row is dialled. */
+static bool ask_near(void *userdata, const uint8_t account[static KEY_SIZE]) {
+        Sync *s = userdata;
+        Ask *a = &s->ask;
+        Contact c;
+
+        if (sync_find_peer(s, account) || key_equal(account, rooms_self(s->rooms)))
+                return true;
+        if (contact_get(store_write(s->rooms->store), account, &c) == 0 &&
+                contact_mark(s->rooms->store, account, 0) < 0)
+                return true;
+        memcpy(a->near[a->n_near++], account, KEY_SIZE);
+        a->dialled++;
+        return a->n_near < ASK_NEAR_MAX;
+}
+
 /* One at a time: who asked before hears that it is over. */
 int rooms_ask(Rooms *r, const char *words, RoomsOfferFn fn, void *userdata) {
-        RoomSync m = {.op = ROOM_SYNC_ASK, .ask.words = text_bytes(words ?: "")};
+        const RoomsCallbacks *c = r->callbacks;
         Sync *s = r->sync;
         SyncPeer *p, *tmp;
 
-        if (m.ask.words.size > ROOM_WORDS_MAX)
-                m.ask.words.size = ROOM_WORDS_MAX;
         if (s->ask.active)
                 ask_ends(s);
-        s->ask = (Ask){.fn = fn,
-                .userdata = userdata,
-                .end = sync_now(s) + (s->peers ? ASK_TIME : 0),
-                .active = true};
-        HASH_ITER (hh, s->peers, p, tmp) {
-                p->asked = sync_send(p, &m) >= 0;
-                s->ask.open += p->asked;
-        }
+        s->ask = (Ask){.fn = fn, .userdata = userdata, .active = true};
+        snprintf(s->ask.words, sizeof(s->ask.words), "%s", words ?: "");
+        HASH_ITER (hh, s->peers, p, tmp)
+                ask_peer(p);
+        if (r->started && c && c->each_near)
+                c->each_near(r->userdata, ask_near, s);
+        for (size_t i = 0; i < s->ask.n_near; i++)
+                links_want(s, s->ask.near[i], true);
+        s->ask.end = sync_now(s) + (s->peers || s->ask.n_near > 0 ? ASK_TIME : 0);
         sync_by(s, s->ask.end);
+        ask_look(s);
         return 0;
 }

@@ -16,6 +16,8 @@
 
 typedef struct Rooms Rooms;
 
+typedef bool (*RoomsNearFn)(void *userdata, const uint8_t account[static KEY_SIZE]);
+
 typedef struct RoomsCallbacks {
         /* The open link to somebody, or NULL. */
         Link *(*link)(void *userdata, const uint8_t account[static KEY_SIZE]);
@@ -43,6 +45,9 @@ typedef struct RoomsCallbacks {
         /* What trackers are told of ROOM may be new: the owner's record, the own place in the
          * online list. */
         void (*publish)(void *userdata, uint32_t room);
+
+        /* Those on the local network, until FN says false: they may know of rooms. */
+        void (*each_near)(void *userdata, RoomsNearFn fn, void *fn_userdata);
 } RoomsCallbacks;
 
 /* SELF, LOCAL and the callbacks, each of which may be NULL, outlive it. MAX_MEMBERS:

@@ -274,10 +274,9 @@ static void peer_free(SyncPeer *p) {
                 want_soon(sr);
         }
         notice_link_down(p);
-        if (s->ask.active && p->asked && --s->ask.open == 0) {
-                s->ask.end = sync_now(s);
-                sync_by(s, s->ask.end);
-        }
+        if (p->asked && s->ask.open > 0)
+                s->ask.open--;
+        ask_look(s);
         free(p);
 }
 
@@ -302,6 +301,7 @@ void rooms_link_up(Rooms *r, Link *l) {
                 free(p);
                 return;
         }
+        ask_link_up(p);
         ROOM_EACH(r, room) {
                 SyncRoom *sr = sync_room(room);
                 RoomLink *rl;
@@ -486,6 +486,7 @@ void rooms_stop(Rooms *r) {
         if (!r->started)
                 return;
         rooms_end(r);
+        ask_let_go(s);
         while (s->peers)
                 peer_free(s->peers);
         while (s->table)

@@ -224,11 +224,18 @@ typedef struct Want {
         UT_hash_handle hh;
 } Want;
 
+/* People of the local network who are dialled to be asked which rooms there are. */
+#define ASK_NEAR_MAX 32
+
 typedef struct Ask {
         RoomsOfferFn fn;
         void *userdata;
         usec_t end;
         unsigned open; /* answers to come */
+        unsigned dialled; /* of NEAR, who have no link yet */
+        uint8_t near[ASK_NEAR_MAX][KEY_SIZE]; /* links that are held for it */
+        size_t n_near;
+        char words[ROOM_WORDS_MAX + 1];
         bool active;
 } Ask;
 
@@ -332,6 +339,7 @@ void join_add_candidate(SyncRoom *sr, const uint8_t *account);
 /* links.c */
 void links_on_due(SyncRoom *sr);
 void links_let_go(SyncRoom *sr);
+void links_want(Sync *s, const uint8_t *account, bool want);
 void links_hold(SyncRoom *sr, const uint8_t *account, bool hold);
 
 /* notice.c */
@@ -343,3 +351,6 @@ void take_notice(Sync *s, SyncPeer *p, Bytes outer);
 void take_ask(SyncPeer *p, const RoomAsk *a);
 void take_offer(SyncPeer *p, const RoomOffer *o);
 void ask_on_due(Sync *s);
+void ask_look(Sync *s);
+void ask_link_up(SyncPeer *p);
+void ask_let_go(Sync *s);
