@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import flood
+import lan
 import under
 from company import (ROOM, account, call, changes, digest, enter, events, members, received,
                      refusal, row_of, state, texts, wait_change, wait_level, wait_members,
@@ -139,6 +140,33 @@ def test_everybody_sees_who_comes_and_goes(lab, tracker):
     for user, mark in list(zip(people, marks))[:2]:
         wait_change(user, "online", gone, mark)
         assert {what for what, _ in changes(user, mark)} == {"offline", "online"}
+
+
+def test_a_room_without_any_tracker(network, lab):
+    _, _, people = lan.people(lab, network, 3)
+    lan.wait_all_found(people)
+    alice, bob, carol = people
+    made = alice.chatc("create", "#garden", "--topic", "roses")
+    assert made.rc == 0, made
+    for user in (bob, carol):
+        found = user.chatc("rooms")
+        assert found.rc == 0 and "#garden" in found.out, found
+        entered = user.chatc("join", "#garden")
+        assert entered.rc == 0, entered
+    for user in people:
+        wait_members(user, {u.account for u in people}, "#garden")
+    for user in people:
+        sent = user.chatc("send", "#garden", user.name, "--wait", "delivered", "--timeout", "60")
+        assert sent.rc == 0, sent
+    assert len(wait_level(*people, room="#garden")) == 3
+    assert carol.chatc("history", "#garden", "--digest").out == \
+        bob.chatc("history", "#garden", "--digest").out
+    bob.stop()
+    alice.send("#garden", "while bob is away")
+    wait_texts(carol, ["while bob is away"], "#garden")
+    alice.stop()
+    bob.start()
+    wait_texts(bob, ["while bob is away"], "#garden")
 
 
 @pytest.mark.parametrize("access", ["private", "hidden"])
