@@ -309,3 +309,141 @@ TEST(a_fork_is_found_and_proven_far_behind) {
         check_forked(5, 60);
         check_forked(0, 40);
 }
+
+/* Anything, in any order: objects that are real, of the wrong kind, or cut short; numbers of all
+ * sizes; feeds that there are and that there are not. */
+
+typedef struct Pool {
+        Buffer object[32];
+        size_t n;
+} Pool;
+
+static int pool_add(Pool *p, Bytes x) {
+        if (p->n < ELEMENTSOF(p->object))
+                CHECK_OK(buffer_append(&p->object[p->n++], x.data, x.size));
+        return 0;
+}
+
+static int pool_given(void *userdata, const RoomGiven *g) {
+        return pool_add(userdata, g->outer);
+}
+
+static uint64_t any(SyncLab *lab, uint64_t limit) {
+        return loop_random_below(lab->sim.loop, limit);
+}
+
+static uint64_t any_number(SyncLab *lab) {
+        return any(lab, 3) ? any(lab, 8) : UINT64_MAX >> (1 + any(lab, 63));
+}
+
+static void any_tag(SyncLab *lab, uint8_t *ret) {
+        const Mate *m = &lab->mate[any(lab, lab->n)];
+
+        room_feed_tag(mate_account(m), 1, sign_key_public(&m->stack.who.device), ret);
+        ret[0] ^= any(lab, 4) == 0;
+}
+
+static void any_feeds(SyncLab *lab, Buffer *ret, bool vector) {
+        for (size_t i = any(lab, 5); i > 0; i--) {
+                RoomVectorItem x = {.seq = any_number(lab), .hash = {(uint8_t)any(lab, 256)}};
+                RoomWantItem y = {.seq = x.seq};
+
+                any_tag(lab, x.tag);
+                memcpy(y.tag, x.tag, ROOM_TAG_SIZE);
+                CHECK_OK(vector ? room_vector_append(ret, &x) : room_want_append(ret, &y));
+        }
+}
+
+static void any_message(SyncLab *lab, const Pool *p, RoomSync *x, Buffer feeds[static 2]) {
+        *x = (RoomSync){.op = 1 + any(lab, _ROOM_SYNC_MAX - 1)};
+        if (x->op != ROOM_SYNC_ASK && x->op != ROOM_SYNC_OFFER)
+                memcpy(x->room, lab->id, ROOM_ID_SIZE);
+        any_feeds(lab, &feeds[0], x->op == ROOM_SYNC_VECTOR);
+        any_feeds(lab, &feeds[1], false);
+        switch (x->op) {
+        case ROOM_SYNC_STATE:
+                x->state.head.epoch = any_number(lab);
+                loop_random(lab->sim.loop, x->state.feeds, ROOM_DIGEST_SIZE);
+                loop_random(lab->sim.loop, x->state.forks, ROOM_DIGEST_SIZE);
+                break;
+        case ROOM_SYNC_VECTOR:
+                x->vector = (RoomVector){.items = buffer_bytes(&feeds[0]),
+                        .full = any(lab, 2),
+                        .more = any(lab, 2),
+                        .read = buffer_bytes(&feeds[1])};
+                break;
+        case ROOM_SYNC_WANT:
+                x->want = (RoomWant){.feeds = buffer_bytes(&feeds[0]),
+                        .has_control = any(lab, 2),
+                        .control.epoch = any(lab, 4),
+                        .keys = {1 + any(lab, 4)},
+                        .n_keys = any(lab, 2),
+                        .proposals = any(lab, 2),
+                        .forks = any(lab, 2)};
+                if (room_want_count(buffer_bytes(&feeds[1])) <= ROOM_WANT_ENTRIES_MAX)
+                        x->want.entries = buffer_bytes(&feeds[1]);
+                break;
+        case ROOM_SYNC_REFUSED:
+                x->refused = (RoomRefused){
+                        .code = 1 + any(lab, _CODE_MAX - 1), .text = text_bytes("no")};
+                break;
+        case ROOM_SYNC_NOTICE:
+                x->notice = buffer_bytes(&p->object[any(lab, p->n)]);
+                break;
+        case ROOM_SYNC_TYPING:
+                x->typing = any(lab, 2);
+                break;
+        case ROOM_SYNC_JOIN:
+                snprintf(x->join.name, sizeof(x->join.name), "carol");
+                x->join.record = lab->mate[2].stack.who.local.record;
+                break;
+        case ROOM_SYNC_ASK:
+        case ROOM_SYNC_OFFER:
+                break;
+        default:
+                for (size_t i = 1 + any(lab, 3); i > 0; i--) {
+                        Bytes o = buffer_bytes(&p->object[any(lab, p->n)]);
+
+                        o.size -= any(lab, 4) ? 0 : any(lab, o.size);
+                        x->objects.objects[x->objects.n_objects++] = o;
+                }
+                break;
+        }
+}
+
+TEST(whatever_is_said_the_others_go_on) {
+        Pool pool = {};
+        SyncLab lab;
+        RoomsError e;
+        unsigned said = 0;
+
+        lab_begin(&lab);
+        CHECK_OK(rooms_set_topic(BOB->rooms, BOB->room, "not his to say", &e) < 0 ? 0 : -1);
+        CHECK_OK(room_blocks_each(
+                mate_room(ALICE), store_write(ALICE->stack.store), 0, pool_given, &pool));
+        pool_add(&pool, ALICE->stack.who.local.record);
+        pool_add(&pool, CAROL->stack.who.local.record);
+        pool_add(&pool, text_bytes("nothing that anybody has signed"));
+        for (unsigned i = 0; i < 3000; i++) {
+                Buffer feeds[2] = {BUFFER_NULL, BUFFER_NULL};
+                Link *l = link_of(CAROL, any(&lab, 2) ? ALICE : BOB);
+                RoomSync x;
+
+                any_message(&lab, &pool, &x, feeds);
+                if (room_sync_encode(link_output(l), &x) >= 0)
+                        said++; /* what no reader would take is not made */
+                link_queued(l);
+                buffer_done(&feeds[0]);
+                buffer_done(&feeds[1]);
+                if (i % 10 == 0)
+                        sim_run(&lab.sim, any(&lab, 2 * USEC_PER_SEC));
+        }
+        CHECK(said > 1000);
+        mate_says(ALICE, "still here");
+        mate_says(BOB, "so am I");
+        SIM_UNTIL(&lab.sim, mates_are_level(ALICE, BOB) && mate_count(BOB) == 3);
+        CHECK_EQ(mate_count_readable(ALICE), 3);
+        for (size_t i = 0; i < pool.n; i++)
+                buffer_done(&pool.object[i]);
+        lab_free(&lab);
+}
