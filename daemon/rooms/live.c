@@ -334,6 +334,38 @@ void live_on_entropy(SyncRoom *sr) {
         live_plan_entropy(sr);
 }
 
+/* On a full disk */
+
+#define HEAL_LOOK (5 * USEC_PER_SEC)
+
+/* What others have sent they do not send again of themselves: they hear what is missing once there
+ * is room. */
+void live_not_kept(Sync *s) {
+        usec_t at = sync_now(s) + loop_jitter(s->rooms->loop, HEAL_LOOK);
+        SyncRoom *sr, *tmp;
+
+        HASH_ITER (hh, s->table, sr, tmp)
+                if (sr->links && sr->due[DUE_HEAL] == USEC_INFINITY)
+                        sync_due(sr, DUE_HEAL, at);
+}
+
+void live_on_heal(SyncRoom *sr) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        Store *s = sr->sync->rooms->store;
+        RoomLink *to[MESH_MAX];
+        size_t n;
+
+        if (store_check_room(s, STORE_PERCENT_MAIL) < 0 || store_read_begin(s, &txn) < 0) {
+                sync_due(sr, DUE_HEAL,
+                        sync_now(sr->sync) + loop_jitter(sr->sync->rooms->loop, HEAL_LOOK));
+                return;
+        }
+        n = choose(sr, NULL, to, LEVEL_ENOUGH);
+        for (size_t i = 0; i < n; i++)
+                say_state(to[i], txn);
+        live_plan_entropy(sr);
+}
+
 /* Typing */
 
 #define TYPING_REPEAT (TYPING_LASTS / 3)

@@ -518,6 +518,7 @@ int take_frame(SyncPeer *p, Frame *f) {
         r = f->type == FRAME_ROOM_ENTRIES ? take_entries_frame(p, f) : take_sync(p, f);
         if (r == -EBADMSG || r >= 0)
                 return MIN(r, 0);
+        live_not_kept(p->sync);
         if (log_limit_take(&rooms->failures, loop_now(rooms->loop)))
                 log_warning("What was said of a room could not be kept: %s", strerror(-r));
         return 0;

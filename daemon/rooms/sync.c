@@ -32,6 +32,7 @@ static void sync_room_step(SyncRoom *sr, usec_t now) {
                 [DUE_VECTOR] = live_on_vector,
                 [DUE_STATE] = live_on_state,
                 [DUE_ENTROPY] = live_on_entropy,
+                [DUE_HEAL] = live_on_heal,
                 [DUE_JOIN] = join_on_due,
                 [DUE_NEWS] = notice_on_news,
                 [DUE_TYPING] = live_on_typing,
@@ -378,6 +379,8 @@ static void on_changed(Rooms *r, Room *room, unsigned what) {
 static void on_settled(Rooms *r, int error) {
         SyncRoom *sr, *tmp;
 
+        if (error < 0)
+                live_not_kept(r->sync);
         HASH_ITER (hh, r->sync->table, sr, tmp) {
                 if (error < 0)
                         sr->n_fresh = 0;

@@ -179,6 +179,7 @@ typedef enum Due {
         DUE_VECTOR,
         DUE_STATE, /* the control log is another one */
         DUE_ENTROPY,
+        DUE_HEAL, /* something could not be kept */
         DUE_JOIN,
         DUE_NEWS,
         DUE_TYPING,
@@ -319,6 +320,8 @@ void live_fresh(SyncRoom *sr, uint32_t feed, uint64_t seq, const uint8_t *from);
 void live_on_vector(SyncRoom *sr);
 void live_on_state(SyncRoom *sr);
 void live_on_entropy(SyncRoom *sr);
+void live_on_heal(SyncRoom *sr);
+void live_not_kept(Sync *s);
 void live_plan_entropy(SyncRoom *sr);
 void live_on_typing(SyncRoom *sr);
 void live_take_typing(RoomLink *rl, bool on);
