@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rooms whose members come and go, die, fill their disks and lose their tracker."""
 import collections
+import os
 import shutil
 import subprocess
 
@@ -12,7 +13,8 @@ import under
 from company import (ROOM, account, call, changes, digest, enter, events, members, received,
                      refusal, row_of, state, texts, wait_change, wait_level, wait_members,
                      wait_received, wait_texts)
-from harness import wait_until
+from harness import BusError, wait_until
+from small_disk import SmallDisk
 
 
 def floods_of(users, count=40):
@@ -336,6 +338,41 @@ def test_states_and_counts(lab, tracker):
     told = [what for what, _, _ in states_of(alice, message)]
     assert list(dict.fromkeys(told)) == ["stored", "delivered", "read"], told
     assert told.count("delivered") == told.count("read") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
+def test_a_member_with_a_full_disk(lab, tracker):
+    bob = lab.user("bob")
+    disk = SmallDisk(bob.state, "24M")
+    try:
+        alice, carol = lab.users("alice", "carol")
+        bob.join()
+        people = enter(alice, bob, carol)
+        wait_level(*people)
+        disk.fill()
+
+        def full():
+            try:
+                bob.send(ROOM, "x" * 60000)
+            except BusError as error:
+                return error.name == "Storage" and "full" in error.message
+            return False
+
+        wait_until(full, what="bob's disk is full")
+        talks = floods_of((alice, carol))
+        for flooded in talks:
+            flooded.finish()
+            assert not flooded.errors
+        wait_level(alice, carol)
+        assert bob.running()
+        disk.make_room()
+        rows = wait_level(*people)
+        assert {i for f in talks for i in f.ids} <= {row[0] for row in rows}
+        bob.send(ROOM, "as before")
+        wait_texts(alice, ["as before"])
+    finally:
+        bob.stop()
+        disk.close()
 
 
 def test_events_of_rooms_are_kept(lab, tracker):
