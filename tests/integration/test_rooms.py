@@ -249,7 +249,9 @@ def test_who_is_kicked_is_out(three):
     level(alice, carol)
     assert texts(bob) == ["before"]
     assert room(bob)["room-id"] not in objects(bob)
-    call(bob, "JoinRoom", "#r")                 # it is open
+    assert refused(bob, "JoinRoom", "#r") == "NotAllowed", "open to others only"
+    call(alice, "Invite", "#r", "bob")
+    call(bob, "JoinRoom", "#r")
     bob.send("#r", "again")
     said(carol, "#r", "again")
     level(*three)
@@ -283,14 +285,14 @@ def test_deleting(three):
 def test_gone_offline_is_not_left(pair):
     alice, bob = pair
     wait_until(lambda: room(alice)["online"] == 2)
-    mark = alice.mark()
+    mark, account = alice.mark(), bob.property("Account")
     bob.stop()
-    changed(alice, "offline", mark, account=bob.property("Account"))
+    changed(alice, "offline", mark, account=account)
     wait_until(lambda: room(alice)["online"] == 1)
     assert members(alice) == {"alice": "owner", "bob": "member"}
     assert not alice.signals("RoomChanged", lambda _r, what, _m: what == "left", mark)
     bob.start()
-    changed(alice, "online", mark, account=bob.property("Account"))
+    changed(alice, "online", mark, account=account)
 
 
 # private rooms
