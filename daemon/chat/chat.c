@@ -162,6 +162,7 @@ void chat_on_active(Chat *c, bool active) {
         } else {
                 objects_clear(c);
                 room_objects_clear(c);
+                room_asks_end_all(c);
                 rooms_publish_clear(c);
                 rooms_told_clear(c);
         }
@@ -377,6 +378,7 @@ Chat *chat_free(Chat *c) {
         directory_forget(c->parts.directory, c);
         room_ops_free_all(c);
         room_lists_free_all(c);
+        room_asks_end_all(c);
         invitings_free_all(c);
         rooms_publish_clear(c);
         rooms_told_clear(c);

@@ -30,6 +30,7 @@ typedef struct RoomObject RoomObject;
 typedef struct RoomShown RoomShown;
 typedef struct RoomPublic RoomPublic;
 typedef struct RoomTold RoomTold;
+typedef struct RoomAsk RoomAsk;
 
 /* Strings of a ChatPeer, which points into it. */
 typedef struct PeerView {
@@ -104,6 +105,7 @@ struct Chat {
         PeerView object_view; /* of chat_get_object() */
         RoomPublic *room_publics;
         RoomTold *room_told;
+        RoomAsk *room_asks;
         LoopTimer *publish_timer;
         bool publish_refresh; /* the timer is for all, and not for what is due */
         RoomObject *room_objects;

@@ -52,6 +52,7 @@ static void op_free(RoomOp *o) {
         directory_forget(c->parts.directory, o);
         store_forget(c->parts.store, o);
         rooms_forget(c->parts.rooms, o);
+        room_ask_forget(c, o);
         free(o);
 }
 
@@ -309,9 +310,10 @@ static void settle(RoomOp *o) {
         ChatError e;
         int r;
 
-        if (!o->create)
+        r = chat_require_login(o->chat, &e); /* that may be over meanwhile */
+        if (r >= 0 && !o->create)
                 r = decide(o, &e);
-        else
+        else if (r >= 0)
                 r = o->n_offers > 0 ? room_exists_error(o, &e) : create(o, &e);
         if (r < 0)
                 op_end(o, &e);
@@ -333,7 +335,7 @@ static void on_offer(void *userdata, const RoomsOffer *f) {
 }
 
 static void ask_others(RoomOp *o) {
-        if (rooms_ask(o->chat->parts.rooms, o->text.name, on_offer, o) < 0)
+        if (room_ask(o->chat, o->text.name, on_offer, o) < 0)
                 settle(o);
 }
 

@@ -31,7 +31,7 @@ struct RoomsList {
 static void list_free(RoomsList *l) {
         DL_DELETE(l->chat->room_lists, l);
         directory_forget(l->chat->parts.directory, l);
-        rooms_forget(l->chat->parts.rooms, l);
+        room_ask_forget(l->chat, l);
         for (size_t i = 0; i < l->n; i++)
                 free(l->shown[i]);
         free(l->shown);
@@ -335,7 +335,7 @@ void chat_list_rooms(
         l->directory = l->others = true;
         if (!ask_directory(l, (Bytes){}))
                 l->directory = false;
-        if (rooms_ask(c->parts.rooms, l->words, on_offer, l) < 0) {
+        if (room_ask(c, l->words, on_offer, l) < 0) {
                 l->others = false;
                 list_answer_if_complete(l);
         }

@@ -114,3 +114,9 @@ void rooms_publish_start(Chat *c);
 void rooms_publish_clear(Chat *c);
 void rooms_told_clear(Chat *c);
 void on_publish_timer(void *userdata);
+
+/* As rooms_ask(), one after the other. FN is called later, unless the account is gone meanwhile;
+ * -EBUSY: too many wait. */
+int room_ask(Chat *c, const char *words, RoomsOfferFn fn, void *userdata);
+void room_ask_forget(Chat *c, void *userdata);
+void room_asks_end_all(Chat *c);

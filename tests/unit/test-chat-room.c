@@ -181,6 +181,28 @@ TEST(rooms_are_made_and_found_by_words) {
         chat_lab_free(&l);
 }
 
+/* Each has its turn, and none is answered before it. */
+TEST(several_questions_at_a_time) {
+        ChatLab l;
+
+        set_up(&l);
+        CHECK_DONE(create(&l, "#a"));
+        for (int i = 0; i < 3; i++)
+                chat_join_room(l.chat, "#b", on_id, NULL);
+        listed = (Listed){};
+        chat_list_rooms(l.chat, &(ChatListRooms){.limit = 10}, on_room, on_rooms, NULL);
+        sim_run(&l.sim, 60 * USEC_PER_SEC);
+        CHECK_EQ(answer.n, 3);
+        CHECK_STR(answer.error, "UnknownRoom");
+        CHECK(listed.done);
+        CHECK_STR(listed.text, "#a=joined");
+        answer.n = 0;
+        chat_join_room(l.chat, "#b", on_id, NULL);
+        chat_join_room(l.chat, "#c", on_id, NULL);
+        chat_lab_free(&l); /* and nobody is called any more */
+        CHECK_EQ(answer.n, 0);
+}
+
 TEST(what_cannot_be_made_says_why) {
         char topic[ROOM_TOPIC_MAX + 2];
         ChatLab l;
