@@ -205,6 +205,8 @@ void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r) {
         if (!j->active || j->answer_by == 0 || !key_equal(j->asking, p->account) ||
                 r->code == CODE_NOT_MEMBER) /* that is about something else, and no answer */
                 return;
+        if (r->code == CODE_NOT_MEMBER)
+                return; /* of something else that crossed the JOIN, never answered so */
         j->answer_by = 0;
         /* Who limits, or has no room, may answer otherwise later. */
         if (r->code != CODE_RATE_LIMITED && r->code != CODE_PEER_STORAGE &&

@@ -251,6 +251,8 @@ def test_who_is_kicked_is_out(three):
     assert room(bob)["room-id"] not in objects(bob)
     assert refused(bob, "JoinRoom", "#r") == "NotAllowed", "open to others only"
     call(alice, "Invite", "#r", "bob")
+    changed(bob, "invited")
+    changed(carol, "invited", account=bob.property("Account"))
     call(bob, "JoinRoom", "#r")
     bob.send("#r", "again")
     said(carol, "#r", "again")
