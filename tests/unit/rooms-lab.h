@@ -282,7 +282,6 @@ static _unused_ int mate_take_thing(Mate *to, const Thing *t, RoomReason *why) {
 static void give_control(Mate *from, Mate *to) {
         uint8_t hash[SHA256_SIZE];
         uint64_t epoch = room_head(to->room, hash);
-        bool fork = false;
         Thing *list = NULL, *t;
 
         if (room_has_head(from->room, mate_txn(from), epoch, hash) <= 0)
@@ -293,7 +292,7 @@ static void give_control(Mate *from, Mate *to) {
         DL_FOREACH (list, t) {
                 RoomReason why = {};
 
-                fork |= mate_take_thing(to, t, &why) == TAKEN_FORK;
+                (void)mate_take_thing(to, t, &why);
         }
         things_free(list);
 }
