@@ -159,10 +159,12 @@ void chat_remove_contact(Chat *c, const char *name, ChatDoneFn fn, void *userdat
 /* Of who was blocked by his account and never seen there is nothing to keep. */
 static int unblock(const Change *x, ChatError *error) {
         Store *s = x->chat->parts.store;
+        int r;
 
-        if (!x->contact.name[0] && !(x->contact.flags & CONTACT_MEMBER))
-                return contact_forget(s, &x->contact);
-        return contact_set_flags(s, x->contact.account, 0, CONTACT_BLOCKED);
+        r = contact_set_flags(s, x->contact.account, 0, CONTACT_BLOCKED);
+        if (r >= 0 && !x->contact.name[0] && !(x->contact.flags & CONTACT_MEMBER))
+                r = contact_forget(s, &x->contact); /* unless he has written in a room */
+        return r;
 }
 
 void chat_unblock(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
