@@ -4,6 +4,7 @@ import collections
 import os
 import shutil
 import subprocess
+import uuid
 
 import pytest
 
@@ -226,6 +227,13 @@ def test_an_invitation_lies_in_the_mailbox(lab, tracker):
     wait_texts(bob, ["welcome"])
 
 
+def holds(user, message):
+    """Whether the message is anywhere on the user's disk, sealed or not."""
+    user.stop()
+    identity = uuid.UUID(message).bytes
+    return any(identity in path.read_bytes() for path in user.state.rglob("*") if path.is_file())
+
+
 def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
     alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
     early = [user.send(ROOM, f"{user.name} early") for user in people]
@@ -242,7 +250,16 @@ def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
     assert refusal(bob, "Send", ROOM, "hi").name == "NotMember"
     assert [row["id"] for row in bob.history(ROOM)] == early
     assert {row[0] for row in wait_level(alice, carol)} == {*early, *after}
-    assert bob.status()["queued"] == 0
+    call(alice, "SetTopic", ROOM, "without him")
+    wait_level(alice, carol)
+    last = carol.send(ROOM, "and nothing of this")
+    wait_level(alice, carol)
+    bob.restart()
+    bob.wait_state("online")
+    assert [row["id"] for row in bob.history(ROOM)] == early
+    assert "topic" not in row_of(bob)
+    for message, is_his in ((early[0], True), (after[0], False), (last, False)):
+        assert holds(alice, message) and holds(bob, message) == is_his
 
 
 def test_nobody_has_what_the_kicked_said_later(lab, tracker):
