@@ -121,7 +121,8 @@ static void show_topic(Chat *chat, const Value *answer) {
 
 static void run_topic(Chat *chat, const char *rest) {
         const Call set = {.method = "SetTopic", .args = {chat->with, rest}, .attached = true};
-        const Call list = {"ListRooms", {}, {{"words", .string = chat->words}}, .attached = true};
+        const Call list = {"ListRooms", {},
+                {{"words", .string = chat->words}, {"known", .boolean = true}}, .attached = true};
 
         if (*rest)
                 ask(chat, &set, on_topic_set);

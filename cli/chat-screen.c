@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#include <readline/history.h>
 #include <readline/readline.h>
 
 #include "cli/chatc.h"
@@ -25,6 +24,9 @@
 
 /* What readline takes for an input that has failed: anything else would finish the line. */
 #define READ_ERROR (-2)
+
+/* Enter may first end something else, such as the search for a character. */
+#define CANCEL_KEYS 6
 
 typedef struct Kept {
         Line line; /* owns its strings */
@@ -40,6 +42,7 @@ static struct {
         bool open;
         bool drawn; /* the line being edited is on the screen */
         bool entering, entered; /* it is being handled; it was */
+        bool cancelled; /* the line that is entered is none */
         bool prompt_due; /* a search had its own prompt when this one changed */
         bool interrupted; /* the last key was Ctrl-C */
         bool dumb; /* the terminal */
@@ -48,6 +51,9 @@ static struct {
         char *prompt;
         char *prompt_text; /* what it says, where there is room for it */
         char *edited; /* as the handler was told last */
+        char *entries[HISTORY_MAX]; /* what was entered, oldest first */
+        size_t n_entries, entry; /* the one that is shown; n_entries: none of them */
+        char *unfinished; /* while one is shown */
         int rows, columns;
         size_t above; /* rows from the top of the window to the line being edited, at least */
         Kept kept[KEPT_MAX];
@@ -323,6 +329,56 @@ static int on_enter(int count, int key) {
         return rl_newline(count, key);
 }
 
+/* What was entered before */
+
+static void entered_add(const char *text) {
+        char *copy = strdup(text);
+
+        if (!copy)
+                return;
+        if (screen.n_entries == HISTORY_MAX) {
+                free(screen.entries[0]);
+                memmove(screen.entries, screen.entries + 1,
+                        (HISTORY_MAX - 1) * sizeof(screen.entries[0]));
+                screen.n_entries--;
+        }
+        screen.entries[screen.n_entries++] = copy;
+}
+
+/* Shows entry I; the one behind the last is the line that was being written. */
+static int show_entry(size_t i) {
+        if (i == screen.entry)
+                return rl_ding();
+        if (screen.entry == screen.n_entries) {
+                free(screen.unfinished);
+                screen.unfinished = strdup(rl_line_buffer);
+        }
+        screen.entry = i;
+        rl_replace_line(i < screen.n_entries ? screen.entries[i] : screen.unfinished ?: "", 1);
+        rl_point = rl_end;
+        return 0;
+}
+
+static int on_older(int count, int key) {
+        return show_entry(screen.entry > 0 ? screen.entry - 1 : 0);
+}
+
+static int on_newer(int count, int key) {
+        return show_entry(MIN(screen.entry + 1, screen.n_entries));
+}
+
+static int on_oldest(int count, int key) {
+        return show_entry(0);
+}
+
+static int on_newest(int count, int key) {
+        return show_entry(screen.n_entries);
+}
+
+static int on_line_feed(int count, int key) {
+        return rl_insert_text("\n") >= 0 ? 0 : 1;
+}
+
 static int on_clear_screen(int count, int key) {
         repaint();
         return 0;
@@ -392,15 +448,20 @@ static void on_line(char *line) {
         if (screen.drawn)
                 screen.above = 0; /* by another key than Enter: it stays where it was */
         screen.drawn = false;
+        screen.entered = true;
+        if (text && *text && !screen.cancelled)
+                entered_add(text);
+        screen.entry = screen.n_entries;
+        if (screen.cancelled) {
+                screen.cancelled = false;
+                return;
+        }
         screen.entering = true;
-        if (text && *text)
-                add_history(text);
         if (!text)
                 screen.handler->ended(screen.userdata);
         else if (*text)
                 screen.handler->entered(screen.userdata, text);
         screen.entering = false;
-        screen.entered = true;
 }
 
 void screen_input(void) {
@@ -457,13 +518,66 @@ static void show_matches(char **matches, int n, int longest) {
 
 /* Beginning and end */
 
-static void bind_keys(void) {
+/* Whatever leads to OLD, in the bindings of readline and of the user. */
+static void rebind(rl_command_func_t *old, rl_command_func_t *new) {
         Keymap maps[] = {emacs_standard_keymap, vi_insertion_keymap, vi_movement_keymap};
 
         for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
+                char **keys = rl_invoking_keyseqs_in_map(old, maps[i]);
+
+                for (char **key = keys; key && *key; key++) {
+                        rl_bind_keyseq_in_map(*key, new, maps[i]);
+                        free(*key);
+                }
+                free(keys);
+        }
+}
+
+static int on_nothing(int count, int key) {
+        return rl_ding();
+}
+
+/* It gives up where there was nothing to yank. */
+static int on_yank_pop(int count, int key) {
+        if (rl_last_func != rl_yank && rl_last_func != on_yank_pop)
+                return rl_ding();
+        rl_last_func = rl_yank;
+        return rl_yank_pop(count, key);
+}
+
+/* readline 8.2 frees what it has freed when lines of its history are edited, searched and undone, so
+ * the history is one of our own; and through its callback interface, what gives up (as Ctrl-G does)
+ * jumps to where nobody is any more, and a quoted insert reads from where there is nothing. These
+ * do nothing; Meta-Enter is a line feed, which is what a quoted insert is good for. */
+static void unbind_risks(void) {
+        rl_command_func_t *const risks[] = {rl_quoted_insert, rl_abort, rl_universal_argument,
+                rl_reverse_search_history, rl_forward_search_history, rl_noninc_reverse_search,
+                rl_noninc_forward_search, rl_noninc_reverse_search_again,
+                rl_noninc_forward_search_again, rl_history_search_backward,
+                rl_history_search_forward, rl_history_substr_search_backward,
+                rl_history_substr_search_forward, rl_operate_and_get_next, rl_fetch_history,
+                rl_yank_nth_arg, rl_yank_last_arg, rl_revert_line, rl_insert_comment,
+                rl_call_last_kbd_macro, rl_start_kbd_macro, rl_vi_search, rl_vi_search_again,
+                rl_vi_fetch_history, rl_vi_redo};
+
+        for (size_t i = 0; i < ELEMENTSOF(risks); i++)
+                rebind(risks[i], on_nothing);
+        rebind(rl_yank_pop, on_yank_pop);
+}
+
+static void bind_keys(void) {
+        Keymap maps[] = {emacs_standard_keymap, vi_insertion_keymap, vi_movement_keymap};
+
+        unbind_risks();
+        rebind(rl_get_previous_history, on_older);
+        rebind(rl_get_next_history, on_newer);
+        rebind(rl_beginning_of_history, on_oldest);
+        rebind(rl_end_of_history, on_newest);
+        rebind(rl_clear_screen, on_clear_screen);
+        rl_bind_keyseq_in_map("\033\r", on_line_feed, emacs_standard_keymap);
+        for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
                 rl_bind_key_in_map('\r', on_enter, maps[i]);
                 rl_bind_key_in_map('\n', on_enter, maps[i]);
-                rl_bind_key_in_map('L' & 0x1f, on_clear_screen, maps[i]);
                 rl_bind_keyseq_in_map("\033[200~", on_paste, maps[i]);
                 rl_bind_keyseq_in_map("\033[I", on_focus_in, maps[i]);
                 rl_bind_keyseq_in_map("\033[O", on_focus_out, maps[i]);
@@ -497,11 +611,10 @@ int screen_open(
         rl_change_environment = 0;
         rl_attempted_completion_function = complete;
         rl_completion_display_matches_hook = show_matches;
-        using_history();
-        stifle_history(HISTORY_MAX);
         rl_initialize();
         bind_keys();
         rl_variable_bind("horizontal-scroll-mode", "off");
+        rl_variable_bind("bind-tty-special-chars", "off"); /* one of them is a quoted insert */
         measure();
         if (!screen.prompt)
                 screen_prompt("");
@@ -519,7 +632,9 @@ void screen_close(void) {
         ask_focus(false);
         rl_callback_handler_remove();
         fflush(rl_outstream);
-        rl_clear_history();
+        while (screen.n_entries > 0)
+                free(screen.entries[--screen.n_entries]);
+        screen.unfinished = mfree(screen.unfinished);
         while (screen.n_kept > 0)
                 kept_drop_first();
         screen.prompt = mfree(screen.prompt);
@@ -527,16 +642,16 @@ void screen_close(void) {
         screen.edited = mfree(screen.edited);
 }
 
-/* Whatever readline was in the middle of ends, and the line is empty. */
+/* The line is thrown away, and whatever readline was in the middle of ends: by the key that does so,
+ * as what it frees where a signal interrupts it is freed again later. */
 static void start_over(void) {
-        take_away();
-        rl_callback_sigcleanup();
-        rl_free_line_state();
-        rl_callback_handler_remove();
-        using_history();
-        rl_callback_handler_install(screen.prompt, on_line);
-        screen.drawn = true;
-        fflush(rl_outstream);
+        screen.cancelled = true;
+        for (int i = 0; i < CANCEL_KEYS && screen.cancelled; i++) {
+                rl_stuff_char('\r');
+                rl_callback_read_char();
+                screen.drawn = true;
+        }
+        screen.cancelled = false;
 }
 
 void screen_interrupt(void) {

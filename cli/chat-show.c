@@ -39,7 +39,8 @@ static void note(const Chat *chat, usec_t time, const char *text) {
         }
 }
 
-static void note_format(const Chat *chat, usec_t time, const char *format, va_list ap) {
+static _printf_(3, 0) void note_format(
+        const Chat *chat, usec_t time, const char *format, va_list ap) {
         _cleanup_(freep) char *text = NULL;
 
         if (vasprintf(&text, format, ap) < 0)
