@@ -25,6 +25,8 @@
 /* What readline takes for an input that has failed: anything else would finish the line. */
 #define READ_ERROR (-2)
 
+#define PASTE_PAUSE_MAX 1000 /* ms */
+
 /* Enter may first end something else, such as the search for a character. */
 #define CANCEL_KEYS 6
 
@@ -42,6 +44,7 @@ static struct {
         bool open;
         bool drawn; /* the line being edited is on the screen */
         bool entering, entered; /* it is being handled; it was */
+        bool pasting;
         bool cancelled; /* the line that is entered is none */
         bool prompt_due; /* a search had its own prompt when this one changed */
         bool interrupted; /* the last key was Ctrl-C */
@@ -303,14 +306,17 @@ void screen_prompt(const char *text) {
 
 /* The line being edited */
 
+/* While something is pasted nothing else is done: it has to come at once, and to have an end. */
 static int read_key(FILE *f) {
+        struct pollfd fd = {.fd = fileno(f), .events = POLLIN};
         unsigned char c;
         ssize_t n;
 
+        if (screen.pasting && poll(&fd, 1, PASTE_PAUSE_MAX) <= 0)
+                return READ_ERROR;
         do
                 n = read(fileno(f), &c, 1);
-        while (n < 0 && errno == EAGAIN &&
-                poll(&(struct pollfd){.fd = fileno(f), .events = POLLIN}, 1, -1) > 0);
+        while (n < 0 && errno == EAGAIN && poll(&fd, 1, -1) > 0);
         return n == 1 ? c : READ_ERROR;
 }
 
@@ -415,7 +421,9 @@ static int on_paste(int count, int key) {
         int start = rl_point, r;
         char *to;
 
+        screen.pasting = true;
         r = rl_bracketed_paste_begin(count, key);
+        screen.pasting = false;
         if (rl_point <= start)
                 return r;
         pasted = rl_copy_text(start, rl_point);
@@ -547,10 +555,12 @@ static int on_yank_pop(int count, int key) {
 
 /* readline 8.2 frees what it has freed when lines of its history are edited, searched and undone, so
  * the history is one of our own; and through its callback interface, what gives up (as Ctrl-G does)
- * jumps to where nobody is any more, and a quoted insert reads from where there is nothing. These
- * do nothing; Meta-Enter is a line feed, which is what a quoted insert is good for. */
+ * jumps to where nobody is any more, a quoted insert reads from where there is nothing, and so does
+ * the search for a character, or a count, at times. These do nothing; Meta-Enter is a line feed,
+ * which is what a quoted insert is good for. */
 static void unbind_risks(void) {
         rl_command_func_t *const risks[] = {rl_quoted_insert, rl_abort, rl_universal_argument,
+                rl_digit_argument, rl_vi_arg_digit, rl_char_search, rl_backward_char_search,
                 rl_reverse_search_history, rl_forward_search_history, rl_noninc_reverse_search,
                 rl_noninc_forward_search, rl_noninc_reverse_search_again,
                 rl_noninc_forward_search_again, rl_history_search_backward,

@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import re
 import select
 import signal
@@ -58,11 +59,13 @@ class Terminal:
 
     def see(self, text):
         """Waits for this; returns what came, to its end."""
-        while text not in (seen := NOISE.sub(b"", self.rest).decode(errors="replace")):
-            self.rest += read_some(self.fd)
-        seen, _, rest = seen.partition(text)
-        self.rest = rest.encode()
-        return seen + text
+        while text.encode() not in (seen := NOISE.sub(b"", self.rest)):
+            try:
+                self.rest += read_some(self.fd)
+            except OSError:
+                pytest.fail(f"it ended: {self.end()}")
+        seen, _, self.rest = seen.partition(text.encode())
+        return seen.decode(errors="replace") + text
 
     def type(self, text):
         os.write(self.fd, text.encode())
@@ -70,7 +73,7 @@ class Terminal:
     def end(self):
         self.ended = True
         seen, status = finish(self.pid, self.fd)
-        return NOISE.sub(b"", self.rest + seen).decode(), status
+        return NOISE.sub(b"", self.rest + seen).decode(errors="replace"), status
 
 
 @pytest.fixture
@@ -261,6 +264,35 @@ def test_the_bus_goes(mock_daemon, private_bus, terminal):
     private_bus.stop()
     seen, status = here.end()
     assert status == 3 and "chatc: NoSessionBus: " in seen
+
+
+KEYS = ["\x01", "\x05", "\x0b", "\x15", "\x17", "\x19", "\x1by", "\x10", "\x0e", "\x1b[A", "\x1b[B",
+        "\x1b[C", "\x1b[D", "\x7f", "\x1b[3~", "\x1bb", "\x1bf", "\x1bd", "\x1bu", "\x1bt", "\x1f", "\x1b.",
+        "\t", "\x1b", "\x07", "\x0c", "\x1b5", "\x1b-", "\x16", "\x11", "\x12", "\x18", "\r",
+        "\x0f", "\x1b<", "\x1b>", "\x1br", "\x1d", "\x1b#", "\x1b[5~", "\x1b[6~", "\n", "hello ", "日本 ",
+        "/us", "long" * 30, "\x1b[200~pasted\ntext\x1b[201~", "\x1b[O", "\x1b[I", "\x1b\r"]
+
+
+@pytest.mark.parametrize("mode", ["emacs", "vi"])
+def test_any_keys(mock_daemon, chatc, terminal, tmp_path, mode):
+    """What is typed, in whatever order, does not end it: see the notes on readline in chat-screen.c."""
+    choice = random.Random(int(os.environ.get("P2PCHAT_SEED") or 1))
+    (tmp_path / "inputrc").write_text(f"set editing-mode {mode}\n")
+    chatc.env["INPUTRC"] = str(tmp_path / "inputrc")
+    daemon = mock_daemon(answers={"Status": STATUS}, peers=[{"name": "bob", "account": "b" * 52}])
+    here = terminal("bob")
+    here.see("[bob] ")
+    keys = ["\x1d", "\x11", "\x1by", *(choice.choice(KEYS) for _ in range(600))]
+    for key in keys:
+        here.type(key)
+        while select.select([here.fd], [], [], 0)[0]:
+            here.rest += read_some(here.fd)
+    here.type("\x1b[201~")
+    happen(daemon, event(1, room="", text="still here"))
+    here.see("still here")
+    os.kill(here.pid, signal.SIGTERM)
+    seen, status = here.end()
+    assert status == -signal.SIGTERM, seen
 
 
 def test_events_as_json(den, chatc):
