@@ -553,11 +553,11 @@ static int on_yank_pop(int count, int key) {
         return rl_yank_pop(count, key);
 }
 
-/* readline 8.2 frees what it has freed when lines of its history are edited, searched and undone, so
- * the history is one of our own; and through its callback interface, what gives up (as Ctrl-G does)
- * jumps to where nobody is any more, a quoted insert reads from where there is nothing, and so does
- * the search for a character, or a count, at times. These do nothing; Meta-Enter is a line feed,
- * which is what a quoted insert is good for. */
+/* readline 8.2 frees what it has freed when lines of its history are edited, searched and undone,
+ * so the history is one of our own. Through its callback interface, what gives up (as Ctrl-G does)
+ * jumps to where nobody is any more, a quoted insert reads from where there is nothing, and so
+ * does the search for a character, or a count, at times. These do nothing; Meta-Enter is a line
+ * feed, which is what a quoted insert is good for. */
 static void unbind_risks(void) {
         rl_command_func_t *const risks[] = {rl_quoted_insert, rl_abort, rl_universal_argument,
                 rl_digit_argument, rl_vi_arg_digit, rl_char_search, rl_backward_char_search,
@@ -652,8 +652,8 @@ void screen_close(void) {
         screen.edited = mfree(screen.edited);
 }
 
-/* The line is thrown away, and whatever readline was in the middle of ends: by the key that does so,
- * as what it frees where a signal interrupts it is freed again later. */
+/* The line is thrown away, and whatever readline was in the middle of ends: by the key that does
+ * so, as what it frees where a signal interrupts it is freed again later. */
 static void start_over(void) {
         screen.cancelled = true;
         for (int i = 0; i < CANCEL_KEYS && screen.cancelled; i++) {
