@@ -189,11 +189,12 @@ static void let_go_of_others(SyncRoom *sr) {
         free(list);
 }
 
-/* Of a room that was deleted its owner tells the others; they tell who asks. */
+/* Who has left a room, or deleted it, tells somebody; from then on who asks is told. */
 static bool seeks_others(const SyncRoom *sr) {
+        const RoomRow *row = &sr->room->row;
+
         return sync_is_speaking(sr) &&
-                (sr->room->row.status != ROOM_DELETED ||
-                        key_equal(roster_owner(sr->room->roster), rooms_self(sr->sync->rooms)));
+                (row->status == ROOM_JOINED || row->status == ROOM_JOINING || row->farewell);
 }
 
 void links_on_due(SyncRoom *sr) {
@@ -201,6 +202,7 @@ void links_on_due(SyncRoom *sr) {
         usec_t now = sync_now(sr->sync);
         size_t least;
 
+        sync_review(sr);
         if (seeks_others(sr)) {
                 c.allocated = roster_count(sr->room->roster);
                 c.list = calloc(c.allocated + 1, KEY_SIZE);

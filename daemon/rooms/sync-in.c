@@ -122,6 +122,20 @@ static void same_feeds(RoomLink *rl, DbTxn *txn, uint64_t change) {
         rl->tells = true;
 }
 
+/* That the user has left, or has deleted the room, is known to somebody: all others hear it from
+ * him. */
+static void say_farewell(RoomLink *rl, const RoomState *mine) {
+        SyncRoom *sr = rl->sr;
+
+        if (!sr->room->row.farewell ||
+                memcmp(&rl->theirs.head, &mine->head, sizeof(mine->head)) != 0 ||
+                memcmp(rl->theirs.proposals, mine->proposals, ROOM_DIGEST_SIZE) != 0)
+                return;
+        sr->room->row.farewell = false;
+        (void)room_keep(sr->room);
+        sync_due(sr, DUE_LINKS, sync_now(sr->sync));
+}
+
 static void take_state(RoomLink *rl, const RoomState *theirs) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
         SyncRoom *sr = rl->sr;
@@ -134,6 +148,7 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
                 read_state(sr, txn, &mine, &change) < 0)
                 return;
         answer_state(rl, txn);
+        say_farewell(rl, &mine);
         if (states_equal(&mine, theirs)) {
                 now_level(rl, txn, change);
                 sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */

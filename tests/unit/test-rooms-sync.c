@@ -177,8 +177,10 @@ TEST(who_leaves_is_gone_for_the_others) {
         SIM_UNTIL(&lab.sim,
                 !room_is_member(mate_room(ALICE), mate_account(CAROL)) &&
                         !room_is_member(mate_room(BOB), mate_account(CAROL)));
-        sim_run(&lab.sim, USEC_PER_MINUTE);
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
         CHECK(mates_are_level(ALICE, BOB));
+        CHECK(!mate_room(CAROL)->row.farewell);
+        CHECK_EQ(HASH_COUNT(CAROL->rooms->sync->wants), 0);
 
         /* And comes back. */
         mate_join(CAROL, BOB);
@@ -199,6 +201,9 @@ TEST(the_owner_deletes_the_room) {
         SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_DELETED);
         mate_comes(CAROL);
         SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_DELETED);
+        sim_run(&lab.sim, 5 * USEC_PER_MINUTE);
+        for (unsigned i = 0; i < lab.n; i++)
+                CHECK_EQ(HASH_COUNT(lab.mate[i].rooms->sync->wants), 0);
         lab_free(&lab);
 }
 
