@@ -168,17 +168,24 @@ void room_check_message(User *u, const ChatMessage *m) {
 
 /* Kicks */
 
-void room_note_kick_begins(User *by) {
+/* The newest key epoch that U has; 0: none. */
+static uint64_t last_key(const User *u) {
         uint8_t key[ROOM_KEY_SIZE];
+        uint64_t epoch = 0;
         RoomRow row;
         DbTxn *txn;
 
-        if (store_read_begin(by->machine->store, &txn) < 0)
-                return;
+        if (store_read_begin(u->machine->store, &txn) < 0)
+                return 0;
         if (room_find_name(txn, ROOM_NAMED, &row) <= 0 ||
-                room_key_last(txn, row.number, UINT64_MAX, &by->room.key_epoch, key) <= 0)
-                by->room.key_epoch = UINT64_MAX;
+                room_key_last(txn, row.number, UINT64_MAX, &epoch, key) <= 0)
+                epoch = 0;
         store_read_end(txn);
+        return epoch;
+}
+
+void room_note_kick_begins(User *by) {
+        by->room.key_epoch = last_key(by);
 }
 
 void room_note_kick(User *by, User *whom) {
@@ -211,6 +218,7 @@ typedef struct RoomState {
         RoomStatus status; /* 0: knows none */
         uint64_t epoch, n;
         uint8_t hash[SHA256_SIZE], digest[SHA256_SIZE];
+        uint8_t forks[ROOM_DIGEST_SIZE]; /* proofs */
 } RoomState;
 
 static void read_state(const User *u, RoomState *ret) {
@@ -226,13 +234,15 @@ static void read_state(const User *u, RoomState *ret) {
                 ret->status = row.status;
                 ret->epoch = row.head_epoch;
                 memcpy(ret->hash, row.head_hash, SHA256_SIZE);
+                memcpy(ret->forks, row.forks_digest, ROOM_DIGEST_SIZE);
         }
         store_read_end(txn);
 }
 
 static bool is_same(const RoomState *a, const RoomState *b) {
         return a->epoch == b->epoch && memcmp(a->hash, b->hash, SHA256_SIZE) == 0 &&
-                memcmp(a->digest, b->digest, SHA256_SIZE) == 0;
+                memcmp(a->digest, b->digest, SHA256_SIZE) == 0 &&
+                memcmp(a->forks, b->forks, ROOM_DIGEST_SIZE) == 0;
 }
 
 static bool is_to_be_in(const User *u) {
@@ -344,26 +354,23 @@ static void check_history(User *u) {
                         FAIL(u, "room-lost", "\"%s\" was accepted and has not come", p->text);
 }
 
-/* Who was removed, and knows it, has no key of later. */
+/* Who was removed knows it, and has no key of later; and there is one. */
 static void check_removed(User *u, const RoomState *state) {
-        RoomRow row;
-        DbTxn *txn;
+        const World *w = u->machine->world;
 
         if (state->status == ROOM_JOINED)
                 FAIL(u, "room-kicked", "was removed and does not know it");
-        if (store_read_begin(u->machine->store, &txn) < 0)
-                return;
-        if (room_find_name(txn, ROOM_NAMED, &row) > 0) {
-                uint8_t key[ROOM_KEY_SIZE];
-                uint64_t epoch = 0;
+        if (last_key(u) > u->room.kicked_at)
+                FAIL(u, "room-readable",
+                        "was removed at key epoch %" PRIu64 " and has the key of %" PRIu64,
+                        u->room.kicked_at, last_key(u));
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *other = w->machines[i]->user;
 
-                if (room_key_last(txn, row.number, UINT64_MAX, &epoch, key) > 0 &&
-                        epoch > u->room.kicked_at)
-                        FAIL(u, "room-readable",
-                                "was removed at key epoch %" PRIu64 " and has the key of %" PRIu64,
-                                u->room.kicked_at, epoch);
+                if (other->room.founder && !other->machine->destroyed &&
+                        last_key(other) <= u->room.kicked_at)
+                        FAIL(u, "room-readable", "was removed and the key is still the same");
         }
-        store_read_end(txn);
 }
 
 static void check_user(User *u) {
