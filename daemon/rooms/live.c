@@ -352,7 +352,8 @@ void live_not_kept(Sync *s) {
 void live_on_heal(SyncRoom *sr) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
         Store *s = sr->sync->rooms->store;
-        RoomLink *to[MESH_MAX];
+        RoomLink *to[MESH_MAX], *rl;
+        RoomState mine;
         size_t n;
 
         if (store_check_room(s, STORE_PERCENT_MAIL) < 0 || store_read_begin(s, &txn) < 0) {
@@ -363,6 +364,10 @@ void live_on_heal(SyncRoom *sr) {
         n = choose(sr, NULL, to, LEVEL_ENOUGH);
         for (size_t i = 0; i < n; i++)
                 say_state(to[i], txn);
+        if (read_state(sr, txn, &mine, NULL) >= 0)
+                DL_FOREACH (sr->links, rl)
+                        if (rl->has_theirs && states_equal(&rl->theirs, &mine))
+                                note_all_held(rl, txn); /* who has what may not have been kept */
         live_plan_entropy(sr);
 }
 

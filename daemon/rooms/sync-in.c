@@ -68,7 +68,7 @@ static bool own_feed(void *userdata, DbTxn *txn, const RoomFeed *f) {
 }
 
 /* Who has all that is here has what was written here, whoever he has it from. */
-static void note_all_held(RoomLink *rl, DbTxn *txn) {
+void note_all_held(RoomLink *rl, DbTxn *txn) {
         SyncRoom *sr = rl->sr;
         OwnFeeds own = {};
 

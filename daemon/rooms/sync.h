@@ -321,6 +321,8 @@ void live_on_vector(SyncRoom *sr);
 void live_on_state(SyncRoom *sr);
 void live_on_entropy(SyncRoom *sr);
 void live_on_heal(SyncRoom *sr);
+void note_all_held(
+        RoomLink *rl, DbTxn *txn); /* sync-in.c: RL is level, and has what was written here */
 void live_not_kept(Sync *s);
 void live_plan_entropy(SyncRoom *sr);
 void live_on_typing(SyncRoom *sr);
