@@ -305,9 +305,23 @@ typedef struct Shown {
         unsigned n;
 } Shown;
 
+/* Who has what is said over links. */
+static bool is_linked_with_all(const User *u) {
+        const World *w = u->machine->world;
+
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *other = w->machines[i]->user;
+
+                if (other != u && other->room.in &&
+                        !delivery_has_link(u->machine->parts->delivery, other->account))
+                        return false;
+        }
+        return true;
+}
+
 static void check_own_state(User *u, const Post *p, const ChatMessage *m) {
-        if (is_to_be_in(u) && is_steady(u) && m->members > 0 && !streq(m->state, "delivered") &&
-                !streq(m->state, "read"))
+        if (is_linked_with_all(u) && is_to_be_in(u) && is_steady(u) && m->members > 0 &&
+                !streq(m->state, "delivered") && !streq(m->state, "read"))
                 FAIL(u, "room-states", "\"%s\" is %s, with %u of %u", p->text, m->state,
                         m->delivered_to, m->members);
 }
