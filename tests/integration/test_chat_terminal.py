@@ -347,6 +347,47 @@ def test_without_colours(alice, bob, open_chat):
         assert "alice: " in screen and "\x1b[" not in screen
 
 
+def test_a_room(lab, alice, bob):
+    alice.exchange(bob)
+    assert alice.chatc("create", "#den", "--topic", "bears").rc == 0
+    assert bob.chatc("join", "#den").rc == 0
+    mine, theirs = Terminal(lab, alice), Terminal(lab, bob)
+    for terminal in (mine, theirs):
+        terminal.enter(f"{harness.CHATC} chat '#den'; echo status=$?")
+        terminal.see("* bears; 2 members")
+    mine.enter("hi all")
+    theirs.see("alice: hi all")
+    theirs.type("ye")
+    mine.see_last("[#den, bob is writing]")
+    mine.enter("/users")
+    mine.see("* alice, owner, online")
+    mine.see("bob, member, online")
+    theirs.type("s")
+    theirs.press("Enter")
+    mine.see("bob: yes")
+    mine.see_last("[#den]")
+    wait_marked(mine, "hi all", "✓✓")           # all have seen it
+    mine.enter("/topic honey")
+    theirs.see("* alice changed the topic: honey")
+    theirs.enter("/delete")
+    theirs.see("cannot be undone")
+    theirs.enter("#den")
+    theirs.see("* NotOwner: ")
+    theirs.enter("/leave")
+    theirs.see("status=0")
+    mine.see("* bob left")
+    mine.enter("/leave")
+    mine.see("* NotAllowed: ")
+    mine.enter("/delete")
+    mine.see("cannot be undone")
+    mine.enter("no")
+    mine.see("* #den stays")
+    mine.enter("/delete")
+    wait_until(lambda: len([row for row in mine.rows() if "cannot be undone" in row]) == 2)
+    mine.enter("#den")
+    mine.see("status=0")
+
+
 # Lines from elsewhere
 
 def test_lines_from_a_pipe(alice, bob):
