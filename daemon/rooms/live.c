@@ -361,7 +361,7 @@ void live_on_heal(SyncRoom *sr) {
                         sync_now(sr->sync) + loop_jitter(sr->sync->rooms->loop, HEAL_LOOK));
                 return;
         }
-        n = choose(sr, NULL, to, LEVEL_ENOUGH);
+        n = choose(sr, NULL, to, sr->mesh ? MESH_MAX : LEVEL_ENOUGH);
         for (size_t i = 0; i < n; i++)
                 say_state(to[i], txn);
         if (read_state(sr, txn, &mine, NULL) >= 0)
