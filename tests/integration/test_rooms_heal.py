@@ -10,6 +10,7 @@ import pytest
 
 import flood
 import lan
+import talk
 import under
 from company import (ROOM, account, call, changes, digest, enter, events, members, received,
                      refusal, row_of, state, texts, wait_change, wait_level, wait_members,
@@ -76,6 +77,32 @@ def test_five_write_at_once_and_all_end_with_the_same(lab, tracker):
         check_told_once(user, [i for i, who, _, _ in rows if who != account(user)])
     for user in (alice, eve):                   # who was not killed has told everything
         wait_received(user, [i for i, who, _, _ in rows if who != account(user)])
+
+
+def test_killed_at_random_moments(lab, tracker):
+    """Any of them, and the tracker, while everybody writes."""
+    generator = talk.generator()
+    people = enter(*lab.users("alice", "bob", "carol", "dave"))
+    ids = []
+    for _ in range(30 if os.environ.get("P2PCHAT_LONG") else 3):
+        floods, enough = floods_of(people, 12), generator.randrange(1, 30)
+        wait_until(lambda f=floods, n=enough: sum(len(x.answered) for x in f) >= n, what="talk")
+        victims = generator.sample([*people, tracker], generator.randrange(1, 5))
+        for process in victims:
+            process.kill()
+        for process in victims:
+            process.start()
+        for flooded in floods:
+            flooded.finish()
+            repeat_failed(flooded)
+            ids += flooded.ids
+    rows = wait_level(*people)
+    assert sorted(row[0] for row in rows) == sorted(ids)
+    for user in people:
+        own = {i for i, who, _, _ in rows if who == account(user)}
+        check_told_once(user, [row[0] for row in rows if row[0] not in own])
+        user.wait_delivered(ROOM, own)
+    assert all(user.status()["queued"] == 0 for user in people)
 
 
 def test_it_goes_on_without_the_tracker(lab, tracker):
