@@ -322,9 +322,8 @@ static bool is_asked_for(const Room *room, const SyncPeer *p, const RoomAsk *a) 
 
         if (!room_is_joined(room) || roster_access(ro) == ROOM_ACCESS_HIDDEN)
                 return false;
-        if (roster_access(ro) == ROOM_ACCESS_PRIVATE && !room_knows(room, p->account) &&
-                a->name[0] == '\0')
-                return false;
+        if (roster_access(ro) == ROOM_ACCESS_PRIVATE && !room_knows(room, p->account))
+                return false; /* the answer would say who is in it */
         if (a->name[0] != '\0')
                 return streq(a->name, roster_name(ro));
         return a->words.size == 0 || has_words(roster_name(ro), a->words) ||

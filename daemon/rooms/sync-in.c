@@ -171,7 +171,9 @@ static void show_state(RoomLink *rl) {
 
 /* CONTROL, PROPOSALS and the like */
 
-static bool judge(RoomLink *rl, RoomVerdict v, const RoomReason *why) {
+/* What is not taken has cost work all the same, REFUSED if its author is at fault. False: the rest
+ * of the frame is not looked at. */
+static bool judge(RoomLink *rl, RoomVerdict v, const RoomReason *why, unsigned refused) {
         switch (v) {
         case TAKEN:
         case TAKEN_FORK:
@@ -179,33 +181,44 @@ static bool judge(RoomLink *rl, RoomVerdict v, const RoomReason *why) {
                 return true;
         case TAKEN_BAD:
                 log_debug("Something about a room does not hold: %s", why->text);
-                (void)sync_charge(rl->peer, COST_BAD);
+                (void)sync_owe(rl->peer, COST_BAD);
                 return false;
+        case TAKEN_REFUSED:
+                return sync_owe(rl->peer, refused);
         default:
-                (void)sync_charge(rl->peer, COST_FRAME);
-                return false;
+                return sync_owe(rl->peer, COST_FRAME);
         }
+}
+
+/* For one beside the chain that is here, the chain is folded up to there. */
+static unsigned cost_of_refusal(const Room *room) {
+        uint64_t epoch = MIN(roster_head(room->roster)->epoch, room->rooms->block->epoch);
+
+        return COST_BAD + (unsigned)MIN(epoch / COST_REFUSED_EPOCHS, UINT64_C(1000));
 }
 
 static int take_control(RoomLink *rl, const RoomObjects *o) {
         const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
+        Room *room = rl->sr->room;
         RoomReason why = {};
+        bool on = true;
 
-        for (size_t i = 0; i < o->n_objects; i++) {
-                int v = room_take_block(rl->sr->room, o->objects[i], &c, &why);
+        for (size_t i = 0; i < o->n_objects && on; i++) {
+                uint64_t head = roster_head(room->roster)->epoch;
+                int v = room_take_block(room, o->objects[i], &c, &why);
 
                 if (v < 0)
                         return v;
-                (void)judge(rl, (RoomVerdict)v, &why);
+                on = judge(rl, (RoomVerdict)v, &why, cost_of_refusal(room));
                 if (v == TAKEN_NOT_NOW) {
+                        if (room->rooms->block->epoch <= head)
+                                (void)sync_owe(rl->peer, cost_of_refusal(room));
                         rl->needs |= rl->asked & NEED_CONTROL ? 0 : NEED_CONTROL;
                         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
                         break;
                 }
                 if (v == TAKEN_STALE)
                         show_state(rl);
-                if (v == TAKEN_BAD)
-                        break;
         }
         return 0;
 }
@@ -213,19 +226,19 @@ static int take_control(RoomLink *rl, const RoomObjects *o) {
 static int take_proposals(RoomLink *rl, const RoomObjects *o) {
         const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
         RoomReason why = {};
+        bool on = true;
 
-        for (size_t i = 0; i < o->n_objects; i++) {
+        for (size_t i = 0; i < o->n_objects && on; i++) {
                 int v = room_take_proposal(rl->sr->room, o->objects[i], &c, &why);
 
                 if (v < 0)
                         return v;
-                rl->sr->brought |= judge(rl, (RoomVerdict)v, &why);
+                on = judge(rl, (RoomVerdict)v, &why, COST_REFUSED);
+                rl->sr->brought |= v == TAKEN || v == TAKEN_FORK;
                 if (v == TAKEN_NOT_NOW && !(rl->asked & NEED_CONTROL)) {
                         rl->needs |= NEED_CONTROL | NEED_PROPOSALS;
                         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
                 }
-                if (v == TAKEN_BAD)
-                        break;
         }
         return 0;
 }
@@ -240,8 +253,7 @@ static int take_each(RoomLink *rl, const RoomObjects *o, TakeFn take) {
 
                 if (v < 0)
                         return v;
-                (void)judge(rl, (RoomVerdict)v, &why);
-                if (v == TAKEN_BAD)
+                if (!judge(rl, (RoomVerdict)v, &why, COST_FRAME))
                         break;
         }
         return 0;
@@ -313,7 +325,7 @@ static bool has_same_head(const RoomLink *rl) {
                 memcmp(rl->theirs.head.hash, hash, SHA256_SIZE) == 0;
 }
 
-static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
+static int take_entry(RoomLink *rl, const RoomEntriesItem *x, bool *ret_on) {
         const RoomEntryIn in = {.inner = x->inner,
                 .signature = {.data = x->signature, .size = SIGNATURE_SIZE},
                 .certificate = x->certificate.size > 0 ? x->certificate
@@ -327,7 +339,7 @@ static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
         v = room_take_entry(sr->room, &in, &at, &why);
         if (v < 0)
                 return v;
-        (void)judge(rl, (RoomVerdict)v, &why);
+        *ret_on = judge(rl, (RoomVerdict)v, &why, COST_FRAME);
         switch (v) {
         case TAKEN:
                 live_fresh(sr, at.feed, at.seq, rl->peer->account);
@@ -356,16 +368,13 @@ static int take_entry(RoomLink *rl, const RoomEntriesItem *x) {
 }
 
 static int take_entries(RoomLink *rl, const RoomEntries *e) {
-        for (size_t i = 0; i < e->n_items; i++) {
-                int v;
+        bool on = true;
 
-                if (!sync_charge(rl->peer, 0))
-                        break;
-                v = take_entry(rl, &e->items[i]);
+        for (size_t i = 0; i < e->n_items && on; i++) {
+                int v = take_entry(rl, &e->items[i], &on);
+
                 if (v < 0)
                         return v;
-                if (v == TAKEN_BAD || (v == TAKEN_NOT_NOW && !sync_charge(rl->peer, COST_FRAME)))
-                        break;
         }
         if (e->done)
                 want_answered(rl);

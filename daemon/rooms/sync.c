@@ -259,6 +259,10 @@ bool sync_charge(SyncPeer *p, unsigned units) {
         return quota_take(&p->work, units, sync_now(p->sync));
 }
 
+bool sync_owe(SyncPeer *p, unsigned units) {
+        return quota_owe(&p->work, units, sync_now(p->sync));
+}
+
 static void peer_free(SyncPeer *p) {
         Sync *s = p->sync;
         SyncRoom *sr, *tmp;

@@ -43,6 +43,8 @@
 #define COST_GIVEN 2 /* a frame of entries that he has asked for */
 #define COST_JOIN 32
 #define COST_BAD 64 /* somebody's signature does not hold */
+#define COST_REFUSED 16 /* a proposal: what is pending was looked at for it */
+#define COST_REFUSED_EPOCHS 8 /* a block: a unit for so many before it, which were folded */
 
 typedef struct SyncRoom SyncRoom;
 
@@ -265,6 +267,9 @@ void sync_review(SyncRoom *sr);
 void sync_due(SyncRoom *sr, Due due, usec_t at);
 void sync_by(Sync *s, usec_t at);
 bool sync_charge(SyncPeer *p, unsigned units);
+
+/* The same after the work: it may be owed. False: no more is to be done for now. */
+bool sync_owe(SyncPeer *p, unsigned units);
 bool sync_is_speaking(const SyncRoom *sr);
 Known *sync_known(SyncRoom *sr, const uint8_t *account);
 usec_t sync_now(const Sync *s);

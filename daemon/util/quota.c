@@ -30,6 +30,15 @@ bool quota_take(Quota *q, uint64_t units, usec_t now) {
         return true;
 }
 
+bool quota_owe(Quota *q, uint64_t units, usec_t now) {
+        if (q->burst == 0)
+                return true;
+        q->used_us = quota_used(q, now) + quota_cost(q, MIN(units, q->burst));
+        q->used_us = MIN(q->used_us, 2 * q->interval);
+        q->last = now;
+        return q->used_us <= q->interval;
+}
+
 usec_t quota_wait(const Quota *q, uint64_t units, usec_t now) {
         if (q->burst == 0)
                 return 0;

@@ -21,6 +21,10 @@ typedef struct Quota {
 /* Takes UNITS and returns true, or takes nothing and returns false. */
 bool quota_take(Quota *q, uint64_t units, usec_t now);
 
+/* Takes UNITS for what has been done already, even where there are not so many: what is missing is
+ * owed, up to another `burst`. False: something is. */
+bool quota_owe(Quota *q, uint64_t units, usec_t now);
+
 /* How long from NOW until quota_take() gives UNITS, 0 when it would do so now; USEC_INFINITY for
  * more than there ever is. */
 usec_t quota_wait(const Quota *q, uint64_t units, usec_t now);

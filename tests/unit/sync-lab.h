@@ -133,6 +133,8 @@ static int mate_hear(Mate *m, Frame *f) {
                 m->heard[x->op]++;
                 if (x->op == ROOM_SYNC_REFUSED)
                         m->refused = x->refused.code;
+                if (x->op == ROOM_SYNC_OFFER)
+                        m->n_offers += (unsigned)x->offer.n_rooms;
         }
         free(e);
         free(x);

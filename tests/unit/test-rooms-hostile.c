@@ -233,6 +233,61 @@ TEST(a_flood_of_states_and_wants_is_answered_seldom) {
         lab_free(&lab);
 }
 
+/* A block that is well made, beside one of the owner's, by somebody who may write none: it is
+ * looked at in the light of all before it. */
+TEST(who_brings_useless_blocks_is_not_listened_to_for_a_while) {
+        RoomSync x = {.op = ROOM_SYNC_CONTROL};
+        _cleanup_(buffer_done) Buffer outer = BUFFER_NULL;
+        RoomBlock *b = calloc(1, sizeof(*b));
+        const Person *who;
+        SyncLab lab;
+        Bytes held;
+
+        CHECK(b);
+        lab_begin(&lab);
+        who = &CAROL->stack.who;
+        CHECK_EQ(room_block_get(store_write(ALICE->stack.store), ALICE->room,
+                         roster_head(mate_room(ALICE)->roster)->epoch, &held),
+                1);
+        CHECK_OK(room_block_parse(held, b));
+        memcpy(b->account, mate_account(CAROL), KEY_SIZE);
+        memcpy(b->device, sign_key_public(&who->device), KEY_SIZE);
+        b->device_epoch = who->epoch;
+        b->term++;
+        CHECK_OK(room_block_encode(&outer, b, &who->device, b->hash));
+        x.objects.objects[x.objects.n_objects++] = buffer_bytes(&outer);
+        x.objects.certificates[x.objects.n_certificates++] = who->local.certificate;
+        for (unsigned i = 0; i < 200; i++)
+                tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK_EQ(CAROL->refused, CODE_RATE_LIMITED);
+        CHECK_EQ(roster_head(mate_room(ALICE)->roster)->term, 1);
+        mate_says(BOB, "two");
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 2);
+        free(b);
+        lab_free(&lab);
+}
+
+/* The answer would say who is in a room of which only the name is known. */
+TEST(who_is_no_member_does_not_learn_who_is_in_a_private_room) {
+        RoomSync x = {.op = ROOM_SYNC_ASK};
+        SyncLab lab;
+        Room *room;
+
+        lab_new(&lab, 3);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        room = mate_room(ALICE);
+        stack_send(&CAROL->stack, &ALICE->stack.who, "hi");
+        SIM_UNTIL(&lab.sim, CAROL->stack.rooms);
+        CAROL->evil = true;
+        memcpy(x.ask.name, roster_name(room->roster), NAME_SIZE);
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK_EQ(CAROL->heard[ROOM_SYNC_OFFER], 1);
+        CHECK_EQ(CAROL->n_offers, 0);
+        lab_free(&lab);
+}
+
 TEST(claims_are_bounded) {
         RoomSync x = {.op = ROOM_SYNC_VECTOR};
         SyncLab lab;
