@@ -128,6 +128,11 @@ static bool all_have_been_asked(const Join *j) {
         return j->n > 0;
 }
 
+/* A member has refused, and whoever has not could not be reached. */
+static bool round_is_over(const Join *j, usec_t now) {
+        return j->refused && j->at >= j->n && j->step_by <= now;
+}
+
 /* Nobody who could let the user in has. */
 static void refused_by_all(SyncRoom *sr) {
         Join *j = &sr->join;
@@ -159,7 +164,7 @@ void join_on_due(SyncRoom *sr) {
         if (j->answer_by > 0 && j->answer_by <= now)
                 j->answer_by = 0;
         if (sr->room->row.status == ROOM_JOINING && j->answer_by == 0 && !ask_one(sr)) {
-                if (j->code != CODE_OK && all_have_been_asked(j)) {
+                if (j->code != CODE_OK && (all_have_been_asked(j) || round_is_over(j, now))) {
                         refused_by_all(sr);
                         return;
                 }
