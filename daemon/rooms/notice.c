@@ -441,6 +441,13 @@ void take_offer(SyncPeer *p, const RoomOffer *o) {
         ask_look(s);
 }
 
+/* The daemon speaks to nobody any more: who has asked is told that it is over. */
+void ask_stop(Sync *s) {
+        if (s->ask.active)
+                ask_ends(s);
+        ask_let_go(s);
+}
+
 void ask_on_due(Sync *s) {
         if (!s->ask.active)
                 return;

@@ -105,6 +105,12 @@ const RosterMember *roster_final_member(const Roster *r, const uint8_t account[s
         return find_member(&r->final, account);
 }
 
+uint64_t roster_concerned(const Roster *r, const uint8_t account[static KEY_SIZE]) {
+        const Person *p = state_find(&r->final, account);
+
+        return !p ? 0 : p->m.member ? UINT64_MAX : p->removed;
+}
+
 bool roster_is_member(const Roster *r, const uint8_t account[static KEY_SIZE]) {
         return roster_rank(r, account) != ROOM_ROLE_NONE;
 }

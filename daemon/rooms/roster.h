@@ -151,6 +151,10 @@ typedef struct RosterMember {
 const RosterMember *roster_member(const Roster *r, const uint8_t account[static KEY_SIZE]);
 const RosterMember *roster_final_member(const Roster *r, const uint8_t account[static KEY_SIZE]);
 
+/* Up to which block the log concerns ACCOUNT: all of it, a member in the final state; the one that
+ * removed him last; 0, never a member. */
+uint64_t roster_concerned(const Roster *r, const uint8_t account[static KEY_SIZE]);
+
 bool roster_is_member(const Roster *r, const uint8_t account[static KEY_SIZE]);
 RoomRole roster_rank(const Roster *r, const uint8_t account[static KEY_SIZE]);
 bool roster_is_invited(const Roster *r, const uint8_t account[static KEY_SIZE]);

@@ -229,7 +229,15 @@ static Objects objects(RoomLink *rl, RoomSyncOp op) {
         return o;
 }
 
+/* Who is no member is told what is pending about himself. */
 static int add_given(void *userdata, const RoomGiven *g) {
+        const Objects *o = userdata;
+        const RoomProposal *p = o->rl->sr->room->rooms->found;
+
+        if (g->kind == ROOM_GIVEN_PROPOSAL && o->m.op == ROOM_SYNC_PROPOSALS && o->rl->outsider &&
+                room_is_joined(o->rl->sr->room) &&
+                !key_equal(p->change.account, o->rl->peer->account))
+                return 0;
         return objects_add(userdata, g->outer, g->certificate);
 }
 
@@ -271,13 +279,15 @@ void say_owner_fork(RoomLink *rl, DbTxn *txn) {
 
 typedef struct Log {
         Objects blocks, rests;
-        uint64_t epoch;
+        uint64_t epoch, last;
 } Log;
 
 static int add_to_log(void *userdata, const RoomGiven *g) {
         Log *l = userdata;
         int r;
 
+        if (g->kind == ROOM_GIVEN_BLOCK && g->epoch > l->last)
+                return 1;
         if (g->kind == ROOM_GIVEN_PROPOSAL)
                 return l->rests.n >= RESTS_MAX ? 1
                                                : objects_add(&l->rests, g->outer, g->certificate);
@@ -290,9 +300,12 @@ static int add_to_log(void *userdata, const RoomGiven *g) {
 int say_control(RoomLink *rl, DbTxn *txn, uint64_t *epoch) {
         Log l = {.blocks = objects(rl, ROOM_SYNC_CONTROL),
                 .rests = objects(rl, ROOM_SYNC_PROPOSALS),
-                .epoch = *epoch};
+                .epoch = *epoch,
+                .last = UINT64_MAX};
         int r;
 
+        if (rl->outsider && room_is_joined(rl->sr->room)) /* how others came and went is not his */
+                l.last = roster_concerned(rl->sr->room->roster, rl->peer->account);
         l.blocks.stops = l.rests.stops = true;
         r = room_blocks_each(rl->sr->room, txn, *epoch, add_to_log, &l);
         if (r >= 0) {

@@ -493,7 +493,7 @@ void rooms_stop(Rooms *r) {
         if (!r->started)
                 return;
         rooms_end(r);
-        ask_let_go(s);
+        ask_stop(s);
         while (s->peers)
                 peer_free(s->peers);
         while (s->table)

@@ -363,4 +363,5 @@ void take_offer(SyncPeer *p, const RoomOffer *o);
 void ask_on_due(Sync *s);
 void ask_look(Sync *s);
 void ask_link_up(SyncPeer *p);
+void ask_stop(Sync *s);
 void ask_let_go(Sync *s);

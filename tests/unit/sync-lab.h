@@ -24,6 +24,7 @@ typedef struct Mate {
         Link *links[MATES_MAX];
         bool evil; /* what he hears goes to the test */
         unsigned heard[_ROOM_SYNC_MAX], n_entries; /* by op; of ROOM_ENTRIES */
+        unsigned n_blocks; /* of CONTROL */
         Code refused; /* the last REFUSED */
 } Mate;
 
@@ -133,6 +134,8 @@ static int mate_hear(Mate *m, Frame *f) {
                 m->heard[x->op]++;
                 if (x->op == ROOM_SYNC_REFUSED)
                         m->refused = x->refused.code;
+                if (x->op == ROOM_SYNC_CONTROL)
+                        m->n_blocks += (unsigned)x->objects.n_objects;
                 if (x->op == ROOM_SYNC_OFFER)
                         m->n_offers += (unsigned)x->offer.n_rooms;
         }

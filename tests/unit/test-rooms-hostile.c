@@ -288,6 +288,33 @@ TEST(who_is_no_member_does_not_learn_who_is_in_a_private_room) {
         lab_free(&lab);
 }
 
+/* He learns that he was removed, and not how the room went on. */
+TEST(who_was_removed_does_not_read_on_in_the_log) {
+        RoomSync x = {.op = ROOM_SYNC_WANT, .want = {.has_control = true}};
+        RoomsError e = {};
+        uint64_t removed;
+        SyncLab lab;
+
+        lab_begin(&lab);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        removed = roster_head(mate_room(ALICE)->roster)->epoch;
+        for (unsigned i = 0; i < 5; i++) {
+                CHECK_OK(rooms_set_topic(
+                        ALICE->rooms, ALICE->room, i % 2 ? "one thing" : "another", &e));
+                mate_commit(ALICE);
+        }
+        sim_run(&lab.sim, USEC_PER_SEC);
+        stack_send(&CAROL->stack, &ALICE->stack.who, "why?");
+        SIM_UNTIL(&lab.sim, CAROL->links[0]);
+        CAROL->n_blocks = 0;
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(CAROL->n_blocks, removed);
+        CHECK_EQ(roster_head(mate_room(BOB)->roster)->epoch, removed + 5);
+        lab_free(&lab);
+}
+
 TEST(claims_are_bounded) {
         RoomSync x = {.op = ROOM_SYNC_VECTOR};
         SyncLab lab;
