@@ -45,6 +45,7 @@ static struct {
         bool drawn; /* the line being edited is on the screen */
         bool entering, entered; /* it is being handled; it was */
         bool pasting;
+        size_t paste_ends; /* characters of an end that did not come */
         bool cancelled; /* the line that is entered is none */
         bool prompt_due; /* a search had its own prompt when this one changed */
         bool interrupted; /* the last key was Ctrl-C */
@@ -306,14 +307,17 @@ void screen_prompt(const char *text) {
 
 /* The line being edited */
 
-/* While something is pasted nothing else is done: it has to come at once, and to have an end. */
+static const char paste_end[] = "\033[201~";
+
+/* While something is pasted nothing else is done: it has to come at once, and if it has no end it
+ * gets one. */
 static int read_key(FILE *f) {
         struct pollfd fd = {.fd = fileno(f), .events = POLLIN};
         unsigned char c;
         ssize_t n;
 
-        if (screen.pasting && poll(&fd, 1, PASTE_PAUSE_MAX) <= 0)
-                return READ_ERROR;
+        if (screen.pasting && (screen.paste_ends > 0 || poll(&fd, 1, PASTE_PAUSE_MAX) <= 0))
+                return paste_end[screen.paste_ends++];
         do
                 n = read(fileno(f), &c, 1);
         while (n < 0 && errno == EAGAIN && poll(&fd, 1, -1) > 0);
@@ -422,6 +426,7 @@ static int on_paste(int count, int key) {
         char *to;
 
         screen.pasting = true;
+        screen.paste_ends = 0;
         r = rl_bracketed_paste_begin(count, key);
         screen.pasting = false;
         if (rl_point <= start)

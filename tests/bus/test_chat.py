@@ -295,6 +295,16 @@ def test_any_keys(mock_daemon, chatc, terminal, tmp_path, mode):
     assert status == -signal.SIGTERM, seen
 
 
+def test_a_paste_without_an_end(den, terminal):
+    here = terminal("#den")
+    here.see("[#den] ")
+    here.type("\x1b[200~" + "x" * 64)
+    here.see("x" * 64)
+    here.type("\r")
+    here.see("alice: ")
+    here.see("x" * 60)
+
+
 def test_events_as_json(den, chatc):
     chat = chatc.start("--json", "chat", "#DEN", stdin=-1)
     try:
