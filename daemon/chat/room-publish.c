@@ -145,6 +145,7 @@ static void follow_membership(Chat *c, DbTxn *txn, const RoomView *v, RoomPublic
         Directory *d = c->parts.directory;
         bool open = v->access == ROOM_ACCESS_OPEN;
         uint8_t door[ROOM_DOOR_SIZE];
+        bool known;
 
         if (v->status != ROOM_JOINED) {
                 /* A room that has ended is still said to have, by who ended it. */
@@ -157,11 +158,12 @@ static void follow_membership(Chat *c, DbTxn *txn, const RoomView *v, RoomPublic
                 return;
         if (!open && rooms_door(c->parts.rooms, txn, v->number, door) <= 0)
                 return;
-        if (p->entered && (open || (p->has_door && memcmp(p->door, door, sizeof(door)) == 0)))
-                return;
-        p->entered = directory_room_enter(d, v->id, open ? NULL : door) >= 0;
-        p->has_door = !open;
-        if (!open)
+        known = p->entered && (open || (p->has_door && memcmp(p->door, door, sizeof(door)) == 0));
+        if (!known) {
+                p->entered = directory_room_enter(d, v->id, open ? NULL : door) >= 0;
+                p->has_door = !open;
+        }
+        if (!known && !open)
                 memcpy(p->door, door, sizeof(door));
         explicit_bzero(door, sizeof(door));
 }

@@ -78,7 +78,7 @@ static int feeds_of(Room *room, DbTxn *txn, uint32_t account, FeedList *ret) {
 
 typedef struct FirstEntry {
         uint64_t seq;
-        usec_t sent;
+        uint64_t hlc;
         int error;
 } FirstEntry;
 
@@ -88,7 +88,7 @@ static bool first_entry(void *userdata, DbTxn *txn, const Entry *e) {
 
         x->seq = e->seq;
         x->error = inner_decode(e->inner, &m);
-        x->sent = m.sent;
+        x->hlc = m.hlc;
         return false;
 }
 
@@ -146,14 +146,15 @@ static int compare_devices(uint64_t a_epoch, const uint8_t *a, uint64_t b_epoch,
 }
 
 /* From when on nothing more of this device counts, as a newer one of its account has written:
- * USEC_INFINITY where none has. What the newer one's first entry says is signed, and the same for
- * all; certificates are renewed. */
+ * UINT64_MAX where none has. What the newer one's first entry says is signed, and the same for all;
+ * certificates are renewed. It is the hybrid clock that counts: what the newer device knew when it
+ * wrote comes before, however wrong its own clock was. */
 static int superseded_at(DbTxn *txn, const FeedList *feeds, uint64_t epoch,
-        const uint8_t device[static KEY_SIZE], usec_t *ret) {
+        const uint8_t device[static KEY_SIZE], uint64_t *ret) {
         FirstEntry x;
         int e;
 
-        *ret = USEC_INFINITY;
+        *ret = UINT64_MAX;
         for (size_t i = 0; i < feeds->n; i++) {
                 const Feed *f = &feeds->list[i].feed;
 
@@ -163,7 +164,7 @@ static int superseded_at(DbTxn *txn, const FeedList *feeds, uint64_t epoch,
                 if (e < 0)
                         return e;
                 if (x.seq > 0)
-                        *ret = MIN(*ret, x.sent);
+                        *ret = MIN(*ret, x.hlc);
         }
         return 0;
 }
@@ -171,13 +172,13 @@ static int superseded_at(DbTxn *txn, const FeedList *feeds, uint64_t epoch,
 int entries_are_over(Room *room, const Inner *m) {
         DbTxn *txn = store_write(room->rooms->store);
         FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
-        usec_t until;
+        uint64_t until;
         int e;
 
         e = feeds_of(room, txn, SELF_NUMBER, &feeds);
         if (e >= 0)
                 e = superseded_at(txn, &feeds, m->epoch, m->device, &until);
-        return e < 0 ? e : m->sent >= until;
+        return e < 0 ? e : m->hlc >= until;
 }
 
 /* A device of ACCOUNT has begun to write, or something that one wrote is gone: then older ones may
@@ -191,14 +192,14 @@ static int cut_superseded(Room *room, uint32_t account) {
         for (size_t i = 0; i < feeds.n && e >= 0 && feeds.n > 1; i++) {
                 const RoomFeed *f = &feeds.list[i];
                 uint64_t first = 0;
-                usec_t until;
+                uint64_t until;
 
                 e = superseded_at(store_write(s), &feeds, f->feed.epoch, f->feed.device, &until);
-                if (e >= 0 && until != USEC_INFINITY)
-                        e = store_room_first_sent(store_write(s), f->feed.number, until, &first);
+                if (e >= 0 && until != UINT64_MAX)
+                        e = store_room_first_at(store_write(s), f->feed.number, until, &first);
                 if (e > 0)
                         e = room_feed_freeze(s, room->row.number, f->feed.number, first);
-                else if (e >= 0 && until == USEC_INFINITY && f->limit > 0)
+                else if (e >= 0 && until == UINT64_MAX && f->limit > 0)
                         e = room_feed_freeze(s, room->row.number, f->feed.number, 0);
                 if (e >= 0 && first > 0)
                         e = cut_from(room, f->feed.number, first);
@@ -374,7 +375,7 @@ static int take_signature(Taking *t) {
 static int take_device(Taking *t) {
         DbTxn *txn = store_write(t->room->rooms->store);
         FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
-        usec_t until;
+        uint64_t until;
         int e;
 
         e = feeds_of(t->room, txn, t->number, &feeds);
@@ -384,7 +385,7 @@ static int take_device(Taking *t) {
                 return room_reason(t->why, TAKEN_REFUSED, CODE_TOO_MANY,
                         "the author writes from too many devices");
         e = superseded_at(txn, &feeds, t->m.epoch, t->m.device, &until);
-        if (e >= 0 && t->m.sent >= until)
+        if (e >= 0 && t->m.hlc >= until)
                 return room_reason(t->why, TAKEN_REFUSED, CODE_REPLACED,
                         "the author has written from a newer device before");
         return e < 0 ? e : TAKEN;

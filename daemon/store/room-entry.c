@@ -374,28 +374,28 @@ int store_room_entries(DbTxn *txn, uint32_t feed, uint64_t after, RoomEntryFn fn
 }
 
 typedef struct Search {
-        usec_t sent;
+        uint64_t hlc;
         uint64_t *ret;
         int result;
 } Search;
 
-static bool search_sent(void *userdata, DbTxn *txn, const Entry *e) {
+static bool search_clock(void *userdata, DbTxn *txn, const Entry *e) {
         Search *s = userdata;
         Inner m;
 
         if (inner_decode(e->inner, &m) < 0)
                 s->result = db_damaged(txn);
-        else if (m.sent >= s->sent) {
+        else if (m.hlc >= s->hlc) {
                 *s->ret = e->seq;
                 s->result = 1;
         }
         return s->result == 0;
 }
 
-int store_room_first_sent(DbTxn *txn, uint32_t feed, usec_t sent, uint64_t *ret) {
-        Search search = {.sent = sent, .ret = ret};
+int store_room_first_at(DbTxn *txn, uint32_t feed, uint64_t hlc, uint64_t *ret) {
+        Search search = {.hlc = hlc, .ret = ret};
         int r;
 
-        r = store_room_entries(txn, feed, 0, search_sent, &search);
+        r = store_room_entries(txn, feed, 0, search_clock, &search);
         return r < 0 ? r : search.result;
 }

@@ -253,9 +253,9 @@ int store_room_cut(Store *s, uint32_t room, uint32_t feed, uint64_t first);
 typedef bool (*RoomEntryFn)(void *userdata, DbTxn *txn, const Entry *e);
 int store_room_entries(DbTxn *txn, uint32_t feed, uint64_t after, RoomEntryFn fn, void *userdata);
 
-/* The first entry of a feed that says it was sent at SENT or later, of all, which are looked at one
- * by one. 1 or 0. */
-int store_room_first_sent(DbTxn *txn, uint32_t feed, usec_t sent, uint64_t *ret);
+/* The first entry of a feed whose hybrid clock is HLC or later, of all, which are looked at one by
+ * one. 1 or 0. */
+int store_room_first_at(DbTxn *txn, uint32_t feed, uint64_t hlc, uint64_t *ret);
 
 /* Where the message with this id of a room is; of several, the one whose feed was the first to be
  * here. 1 or 0. */

@@ -119,7 +119,7 @@ static bool on_room_feed(void *userdata, DbTxn *txn, const RoomFeed *f) {
 
         MUST(f->feed.conversation == room->number);
         check_room(store_room_entries(txn, f->feed.number, 0, on_room_entry, NULL));
-        check_room(store_room_first_sent(txn, f->feed.number, 1, &seq));
+        check_room(store_room_first_at(txn, f->feed.number, 1, &seq));
         check_room(room_feed_find_tag(txn, room->number, f->tag, &found));
         check_room(room_feed_read(txn, f->feed.number, &seq));
         check_room(room_fork_get(txn, room->number, f->feed.number, &seq, &proof));

@@ -357,6 +357,34 @@ TEST(who_accepts_a_room_and_leaves_holds_up_nothing) {
         lab_free(&lab);
 }
 
+/* Its battery was empty: what it had read when it wrote is not taken back by that. */
+TEST(a_newer_device_with_a_wrong_clock_takes_nothing_back) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *old = &lab.mate[2], *new = &lab.mate[3];
+        const int64_t day = (int64_t)USEC_PER_DAY;
+
+        lab_new(&lab, 12, 4);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        mate_join(old, alice);
+        mate_says(old, "one");
+        mate_says(old, "two");
+        lab_level(&lab);
+        lab_clone(&lab, 2, 3, true);
+        new->next_id = 100;
+        clone_joins(new, alice);
+        lab_level(&lab);
+        loop_virtual_step_realtime(lab.sim.loop, -day);
+        mate_says(new, "here");
+        loop_virtual_step_realtime(lab.sim.loop, day);
+        lab_level(&lab);
+        CHECK_STR(mate_reads(bob), "one|two|here|");
+        CHECK_STR(mate_reads(alice), "one|two|here|");
+        check_level(alice, bob);
+        lab_free(&lab);
+}
+
 /* Bob, who has not heard of the newer device, names what he has of the older one. */
 TEST(an_older_device_goes_on_where_the_newer_one_has_gone) {
         RoomsLab lab;

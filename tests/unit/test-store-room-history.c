@@ -230,6 +230,10 @@ TEST(a_huge_cut_is_made_in_steps) {
         room_lab_free(&l);
 }
 
+static int first_at(RoomLab *l, uint32_t feed, usec_t time, uint64_t *ret) {
+        return store_room_first_at(room_txn(l), feed, time / USEC_PER_MSEC << 16, ret);
+}
+
 TEST(the_first_entry_after_a_time_is_found) {
         Made chain[MEMBERS][EACH];
         uint64_t seq;
@@ -239,11 +243,11 @@ TEST(the_first_entry_after_a_time_is_found) {
         room_lab_new(&l);
         take_all(&l, chain);
         feed = member_feed(&l, 0).feed.number;
-        CHECK_EQ(store_room_first_sent(room_txn(&l), feed, NOW, &seq), 1);
+        CHECK_EQ(first_at(&l, feed, NOW, &seq), 1);
         CHECK_EQ(seq, 1);
-        CHECK_EQ(store_room_first_sent(room_txn(&l), feed, NOW + 51 * USEC_PER_MSEC, &seq), 1);
+        CHECK_EQ(first_at(&l, feed, NOW + 51 * USEC_PER_MSEC, &seq), 1);
         CHECK_EQ(seq, 7);
-        CHECK_EQ(store_room_first_sent(room_txn(&l), feed, NOW + USEC_PER_MINUTE, &seq), 0);
+        CHECK_EQ(first_at(&l, feed, NOW + USEC_PER_MINUTE, &seq), 0);
         chains_done(chain);
         room_lab_free(&l);
 }
