@@ -259,7 +259,8 @@ int rooms_set_role(Rooms *r, uint32_t number, const uint8_t account[static KEY_S
 
 int room_admit(Room *room, const uint8_t account[static KEY_SIZE], const char *name,
         const FeedHead *heads, size_t n_heads, RoomReason *why) {
-        RoomChange c = {.type = ROOM_CHANGE_ADD, .text = text_bytes(name), .n_heads = n_heads};
+        RoomChange c = {.type = ROOM_CHANGE_ADD, .text = text_bytes(name)};
+        const RosterMember *known = roster_member(room->roster, account);
 
         if (!room_is_joined(room))
                 return room_reason(why, TAKEN_REFUSED, CODE_NOT_MEMBER,
@@ -267,7 +268,12 @@ int room_admit(Room *room, const uint8_t account[static KEY_SIZE], const char *n
         if (room_is_member(room, account))
                 return TAKEN_AGAIN;
         memcpy(c.account, account, KEY_SIZE);
-        copy_bytes(c.heads, heads, n_heads * sizeof(*heads));
+        /* Who comes back goes on after what he wrote while he was out. Who has never been in was
+         * let in by somebody who could not do that any more: all that he wrote then counts. */
+        if (known && known->was) {
+                c.n_heads = n_heads;
+                copy_bytes(c.heads, heads, n_heads * sizeof(*heads));
+        }
         if (!roster_may(room->roster, rooms_self(room->rooms), &c))
                 return room_reason(why, TAKEN_REFUSED, roster_code(room->roster), "%s",
                         roster_reason(room->roster));

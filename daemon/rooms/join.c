@@ -71,20 +71,23 @@ void rooms_forget(Rooms *r, void *userdata) {
 
 /* Asking */
 
-static void say_join(SyncRoom *sr, SyncPeer *p, size_t i) {
+static int send_join(SyncRoom *sr, SyncPeer *p) {
         Rooms *r = sr->sync->rooms;
-        RoomLink *rl = room_link_get(sr, p);
         RoomSync m = {.op = ROOM_SYNC_JOIN};
-        Join *j = &sr->join;
+        int x;
 
-        j->asked[i] = true;
-        if (!rl)
-                return;
         memcpy(m.room, sr->room->row.id, SHA256_SIZE);
         memcpy(m.join.name, r->self->name, NAME_SIZE);
         m.join.record = r->local->record;
-        if (room_own_heads(sr->room, store_write(r->store), m.join.heads, &m.join.n_heads) < 0 ||
-                sync_send(p, &m) < 0)
+        x = room_own_heads(sr->room, store_write(r->store), m.join.heads, &m.join.n_heads);
+        return x < 0 ? x : sync_send(p, &m);
+}
+
+static void say_join(SyncRoom *sr, SyncPeer *p, size_t i) {
+        Join *j = &sr->join;
+
+        j->asked[i] = true;
+        if (!room_link_get(sr, p) || send_join(sr, p) < 0)
                 return;
         memcpy(j->asking, p->account, KEY_SIZE);
         j->answer_by = sync_now(sr->sync) + ANSWER_TIME;
@@ -203,6 +206,17 @@ void join_link_down(SyncRoom *sr, const uint8_t *account) {
         join_soon(sr);
 }
 
+void join_not_counted(RoomLink *rl) {
+        const Room *room = rl->sr->room;
+        const RosterMember *self;
+
+        self = roster_final_member(room->roster, rooms_self(rl->sr->sync->rooms));
+        if (room->row.status != ROOM_JOINED || rl->asked_in || (self && self->member))
+                return;
+        rl->asked_in = true;
+        (void)send_join(rl->sr, rl->peer);
+}
+
 /* A member's word counts for more than that of who knows nothing of the room. */
 void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r) {
         Join *j = &sr->join;
@@ -210,8 +224,6 @@ void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r) {
         if (!j->active || j->answer_by == 0 || !key_equal(j->asking, p->account) ||
                 r->code == CODE_NOT_MEMBER) /* that is about something else, and no answer */
                 return;
-        if (r->code == CODE_NOT_MEMBER)
-                return; /* of something else that crossed the JOIN, never answered so */
         j->answer_by = 0;
         /* Who limits, or has no room, may answer otherwise later. */
         if (r->code != CODE_RATE_LIMITED && r->code != CODE_PEER_STORAGE &&

@@ -421,6 +421,8 @@ static void take_refused(SyncPeer *p, const RoomSync *m) {
         rl->asks = 0;
         rl->has_proposals_said = rl->has_forks_said = false;
         want_answered(rl);
+        if (m->refused.code == CODE_NOT_MEMBER)
+                join_not_counted(rl);
 }
 
 /* What only members may say, and be told. */

@@ -227,6 +227,8 @@ void sync_review(SyncRoom *sr) {
                         rl->outsider = false;
                         say_presence(sr, rl->peer->account, true);
                         say_state(rl, NULL);
+                } else if (member && rl->asked_in && !rl->has_said) {
+                        say_state(rl, NULL); /* he has let the user in */
                 } else if (!member && !rl->outsider) {
                         p = rl->peer;
                         room_link_free(rl);

@@ -103,6 +103,7 @@ struct RoomLink {
         SyncRoom *sr;
         bool outsider; /* is no member: is told of the control log, and nothing else */
         bool refused; /* the other end does not speak of the room */
+        bool asked_in; /* he was asked to let the user in, as he did not count him in */
 
         RoomState said, theirs; /* as told last */
         bool has_said, has_theirs;
@@ -339,6 +340,10 @@ void join_on_due(SyncRoom *sr);
 void join_link_up(SyncRoom *sr, SyncPeer *p);
 void join_link_down(SyncRoom *sr, const uint8_t *account);
 void join_refused(SyncRoom *sr, const SyncPeer *p, const RoomRefused *r);
+
+/* The other end, a member, does not count the user in, who is in by a pending proposal alone: whose
+ * that is may have been removed meanwhile. So this one is asked to let him in, once a link. */
+void join_not_counted(RoomLink *rl);
 bool join_has_candidate(const SyncRoom *sr, const uint8_t *account);
 void join_begin_again(SyncRoom *sr); /* after a start */
 void join_end(SyncRoom *sr);
