@@ -235,6 +235,8 @@ int room_event(Room *room, RoomEventKind kind, const uint8_t *account) {
 
         if (account) {
                 e = room_account_number(room, account, true, &row.account);
+                if (e >= 0 && row.account != SELF_NUMBER)
+                        e = contact_mark(room->rooms->store, account, CONTACT_NAMED);
                 if (e < 0)
                         return e;
         }

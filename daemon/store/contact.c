@@ -327,7 +327,7 @@ int contact_forget(Store *s, const Contact *c) {
         DbKey account = account_key(c->account), number = number_key(c->number);
         int r;
 
-        if (c->flags & CONTACT_MEMBER)
+        if (c->flags & (CONTACT_MEMBER | CONTACT_NAMED))
                 return 0;
         r = has_feeds(db_write(s->db), c->number);
         if (r != 0)

@@ -23,6 +23,7 @@ typedef enum ContactFlags {
         CONTACT_KEY_CHANGED = 16, /* a directory gives the name to `rival`, and the user does not
                                      know better so far */
         CONTACT_MEMBER = 32, /* in a room with the user: his row stays */
+        CONTACT_NAMED = 64, /* by an event of a room: his row stays, too, when he has left */
 } ContactFlags;
 
 /* Whoever connects leaves a row. With this many, only people that the user writes to, blocks or is
