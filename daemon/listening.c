@@ -25,6 +25,7 @@ struct Listening {
         Listener *listener;
         LoopTimer *retry;
         bool failed; /* and said so */
+        bool keeping; /* the port is not on disk yet: nobody is told of it */
         AddressWatch *watch;
         Endpoints told;
         bool told_alone, has_told;
@@ -45,6 +46,24 @@ static int listen_on_free_port(Listening *l, SockAddr *a, Listener **ret) {
                 sockaddr_set_port(a, i < OWN_PORT_TRIES ? random_own_port(l->loop) : 0);
                 r = listener_new(l->loop, a, l->callbacks->connection, l->userdata, ret);
         }
+        return r;
+}
+
+/* Where it was not kept there will be another port after a restart. */
+static void on_kept(void *userdata, int error) {
+        Listening *l = userdata;
+
+        l->keeping = false;
+        listening_refresh(l);
+}
+
+static int keep_port(Listening *l, uint16_t port) {
+        int r;
+
+        r = store_set_port(l->store, port);
+        if (r >= 0 && !l->keeping)
+                r = store_after_commit(l->store, on_kept, l);
+        l->keeping |= r >= 0;
         return r;
 }
 
@@ -69,7 +88,7 @@ static int listen_somewhere(
         if (r < 0)
                 return r;
         if (port == 0 && sockaddr_port(listener_address(listener)) != kept)
-                r = store_set_port(l->store, sockaddr_port(listener_address(listener)));
+                r = keep_port(l, sockaddr_port(listener_address(listener)));
         if (r < 0) {
                 listener_free(listener);
                 return r;
@@ -155,7 +174,7 @@ void listening_refresh(Listening *l) {
         bool alone;
         int r;
 
-        if (!l->listener)
+        if (!l->listener || l->keeping)
                 return;
         r = listening_endpoints(l, &e, &alone);
         if (r < 0) {
@@ -256,6 +275,7 @@ int listening_new(Loop *loop, Store *store, const struct ConfigListen *where,
 Listening *listening_free(Listening *l) {
         if (!l)
                 return NULL;
+        store_forget(l->store, l);
         listener_free(l->listener);
         loop_timer_free(l->retry);
         address_watch_free(l->watch);

@@ -465,6 +465,9 @@ def test_nobody_listens_before_there_is_an_account(lab, tracker):
     alice.register().wait_state("online")
     port, = kernel.listening_ports(alice.pid)
     assert 61000 <= port     # which the kernel gives nobody who has not asked for it
+    bob = lab.user("bob").join()
+    harness.wait_until(lambda: any(place.endswith(f":{port}") for row in bob.list(
+        "ListPeers", name="alice") for place in row.get("endpoints", [])), what="others know it")
     alice.kill()
     alice.start().wait_state("online")
     assert kernel.listening_ports(alice.pid) == [port]
