@@ -53,8 +53,8 @@ def live(box):
     assert configure_tracker(box, limits) == 0
     assert "RateLimited" in s.carol.chatc(*register, "carol", check=False)
     assert configure_tracker(box, "limits = { connections = -1; };\n") != 0
-    status_becomes(box.show, re.escape(s.address) + ": .*, 2 new names; the new configuration was "
-                   "refused, see the journal")
+    status_becomes(box.show, re.escape(s.address) + ": .*, 2 new names, 0 rooms with somebody in it; "
+                   "the new configuration was refused, see the journal")
     assert configure_tracker(box, limits) == 0
 
     s.bob.systemctl("stop", "p2pchatd")
