@@ -44,7 +44,20 @@ class Door:
         assert self.process.running() and self.process.pid == self.pid
         self.alice.restart()
         self.alice.exchange(self.bob, "still there?")
-        self.lab.user("carol").join().exchange(self.bob, "new here")
+        carol = self.lab.user("carol").start()
+        harness.wait_until(lambda: registers(carol), what="a newcomer is served")
+        carol.wait_state("online").exchange(self.bob, "new here")
+
+
+def registers(user):
+    """False where the tracker has closed the door, which the last of a crowd may have filled."""
+    try:
+        user.register()
+    except harness.BusError as error:
+        if error.name != "TrackerUnreachable":
+            raise
+        return False
+    return True
 
 
 @pytest.fixture(params=("daemon", "tracker"))
