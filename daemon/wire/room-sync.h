@@ -95,7 +95,7 @@ typedef struct RoomState {
         RoomHead head; /* epoch 0: nothing yet */
         uint8_t proposals[ROOM_DIGEST_SIZE]; /* of the hashes of those that are pending */
         uint8_t feeds[ROOM_DIGEST_SIZE]; /* of room_feed_hash() of each */
-        uint8_t forks[ROOM_DIGEST_SIZE]; /* of room_fork_hash() of each */
+        uint8_t forks[ROOM_DIGEST_SIZE]; /* of SHA-256(tag ‖ seq) of each */
 } RoomState;
 
 /* CONTROL, PROPOSALS, WRAPS, FORK, RECORDS: at least one object. Only the first two have
