@@ -3,7 +3,8 @@
 
 "meson test --setup sanitizers" and "--setup valgrind" (tests/meson.build) set P2PCHAT_SLOW, by which
 every deadline is multiplied, and for valgrind P2PCHAT_PROGRAMS, a build directory's stand-in in
-which each program is a link to under-valgrind.
+which each program is a link to under-valgrind. "--setup shaken" sets P2PCHAT_SHAKE, what is preloaded
+into the programs (tests/integration/shake.c).
 """
 import os
 import pathlib
@@ -12,14 +13,17 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("P2PCHAT_BUILD") or TOP / "build")
 PROGRAMS = pathlib.Path(os.environ.get("P2PCHAT_PROGRAMS") or BUILD)
 SLOW = int(os.environ.get("P2PCHAT_SLOW") or 1)
+SHAKE = os.environ.get("P2PCHAT_SHAKE")         # a library, or none
 
 # What a broken program will not do is waited for in vain: so many seconds at most (tests/mutants).
 PATIENCE = float(os.environ.get("P2PCHAT_PATIENCE") or "inf")
 
 
 def options():
-    """What a sanitizer in a program has to be told, for an environment made from nothing."""
-    return {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    """What a program or a sanitizer in it needs, for an environment made from nothing."""
+    preloaded = {"LD_PRELOAD": SHAKE} if SHAKE else {}
+    return preloaded | {name: value for name, value in os.environ.items()
+                        if name.endswith("SAN_OPTIONS")}
 
 
 def in_valgrind():

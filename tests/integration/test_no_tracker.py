@@ -98,7 +98,7 @@ def test_online_is_who_can_be_reached(lab):
     alice = lab.user("alice", 'listen = { address = "0.0.0.0"; };', trackers=[])
     alice.launch(["unshare", "--net", harness.P2PCHATD])
     alice.register(**ON_LAN).wait_state("offline")
-    problem, = alice.status()["problems"]
+    problem, = wait_until(lambda: alice.status()["problems"])
     assert "no network address" in problem and "offline as alice on the LAN" in wait_until(
         lambda: problem in alice.status_line() and alice.status_line())
 
