@@ -32,7 +32,7 @@ static void delay(const Delay *d) {
 
         if (getrandom(random, sizeof(random), GRND_NONBLOCK) == sizeof(random)) {
                 ns = random[0] % d->rarely == 0 ? d->rare_ms : d->usual_ms;
-                ns = ns * 1000000 / UINT32_MAX * random[1];
+                ns = (ns * 1000000 * random[1]) >> 32;
                 t = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
                 clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
         }
