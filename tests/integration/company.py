@@ -53,18 +53,25 @@ def digest(user, room=ROOM):
 
 def wait_level(*users, room=ROOM):
     """All hold the same entries and the same control log, and show the same. Returns the rows."""
-    found = {}
+    found, shown = {}, []
 
-    def look():
+    def same():
         found.update((user.name, digest(user, room)) for user in users)
         return len(set(found.values())) == 1
+
+    def look():
+        """More may come while it is looked at."""
+        if same():
+            before = dict(found)
+            shown[:] = [[(row["id"], row["from-account"], row["text"], row["sent"])
+                         for row in user.history(room)] for user in users]
+            return same() and found == before
+        return False
 
     try:
         wait_until(look, what=f"{len(users)} have the same history of {room}")
     except AssertionError as error:
         raise AssertionError(f"{error}: {found}") from None
-    shown = [[(row["id"], row["from-account"], row["text"], row["sent"])
-              for row in user.history(room)] for user in users]
     assert all(rows == shown[0] for rows in shown)
     assert len({row[0] for row in shown[0]}) == len(shown[0]), "nothing is shown twice"
     return shown[0]

@@ -360,6 +360,8 @@ class User(Process):
         self.config.write_text("\n".join([*lines, config, ""]))
 
     def start(self, wait=True, args=()):
+        if self.popen is not None:              # of one that was killed the bus learns a moment later
+            wait_until(lambda: not self.owns_name(), what=f"{self.name} has left the bus")
         self.launch([P2PCHATD, *args], wait)
         if wait:
             wait_until(self.owns_name, what=f"{self.name} owns {NAME}")

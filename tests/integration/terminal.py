@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A terminal that is a real one for the programs in it: tmux with a socket of its own, a shell in it,
 and the screen as its user sees it."""
+import array
+import fcntl
+import os
 import socket
 import subprocess
+import termios
 
 import harness
 from harness import wait_until
@@ -58,6 +62,14 @@ class Terminal(harness.Process):
         """As a terminal does it for a program that can tell pasting from typing."""
         self.tmux("set-buffer", "--", text)
         self.tmux("paste-buffer", "-p", "-r")
+
+    def wait_read(self):
+        """Until the program that has the terminal has read all that was typed."""
+        with open(self.tmux("display-message", "-p", "#{pane_tty}").stdout.strip(), "rb", 0,
+                  opener=lambda path, flags: os.open(path, flags | os.O_NOCTTY)) as tty:
+            size = array.array("i", [0])
+            wait_until(lambda: fcntl.ioctl(tty, termios.FIONREAD, size) == 0 and size[0] == 0,
+                       what="what was typed is read")
 
     def resize(self, width, height):
         self.tmux("resize-window", "-x", str(width), "-y", str(height))

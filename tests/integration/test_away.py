@@ -101,6 +101,7 @@ def test_a_long_absence_does_not_make_the_return_slow(lab, alice, bob, farewell)
 def test_one_can_write_to_somebody_never_met_who_is_away(alice, bob):
     bob.stop()
     ids = [alice.send("bob", "hello?"), alice.send("bob", "anybody?")]
+    harness.wait_until(lambda: alice.peer("bob")["presence"] == "offline", what="bob is offline")
     assert alice.chatc("send", "bob", "through chatc").err, "chatc says that bob is offline"
     back = Return(bob)
     back.check(*ids)

@@ -46,9 +46,8 @@ def test_two_people_talk(alice, bob, open_chat):
     bob.exchange(alice, "and answered")
     mine, theirs = open_chat(alice, "bob"), open_chat(bob, "alice")
     for terminal in (mine, theirs):
-        rows = terminal.rows()
-        assert [row[-21:].split(": ")[1] for row in rows if ": " in row] == [
-            "said before", "and answered"]
+        wait_until(lambda t=terminal: [row.split(": ")[1] for row in t.rows() if ": " in row] == [
+            "said before", "and answered"], what="what was said before")
     mine.enter("hi there")
     theirs.see("alice: hi there")
     wait_marked(mine, "hi there", "✓✓")         # it was on his screen
@@ -56,7 +55,8 @@ def test_two_people_talk(alice, bob, open_chat):
     assert bob.list("ListConversations")[0]["unread"] == 0
     theirs.enter("hello")
     mine.see("bob: hello")
-    assert mine.rows()[-1] == "[bob]" and len(said(mine, "hi there")) == 1
+    mine.see_last("[bob]")
+    assert len(said(mine, "hi there")) == 1
 
 
 def test_what_becomes_of_a_message(alice, bob, open_chat):
@@ -90,8 +90,8 @@ def test_the_line_that_is_typed_stays_as_it_is(alice, bob, open_chat):
     for number in range(30):
         bob.send("alice", f"message {number}")
     mine.see("message 29")
-    assert mine.rows()[-1] == "[bob] half a lne"
-    assert mine.cursor() == (14, len(mine.rows()) - 1)
+    mine.see_last("[bob] half a lne")
+    wait_until(lambda: mine.cursor() == (14, len(mine.rows()) - 1), what="the cursor is in it")
     mine.type("i")
     mine.see_last("[bob] half a line")
     assert len([row for row in mine.all_rows() if "half a" in row]) == 1
@@ -113,14 +113,15 @@ def test_a_long_line_and_a_small_window(alice, bob, open_chat):
     assert "".join(typed).replace(" ", "") == "[bob]" + words.replace(" ", "")
     bob.send("alice", "in between " + "x" * 100)
     mine.see("bob: in between")
-    assert [row for row in mine.rows() if "word" in row] == typed
+    wait_until(lambda: [row for row in mine.rows() if "word" in row] == typed, what="it is as it was")
     for size in ((30, 20), (100, 10), (44, 30)):
         mine.resize(*size)
         wait_until(lambda: "".join(row.strip() for row in mine.rows()).replace(" ", "").endswith(
             "]" + words.replace(" ", "")) or "".join(mine.rows()).replace(" ", "").endswith(
             ">" + words.replace(" ", "")), what=f"it is whole in a window of {size}")
-        assert len([row for row in mine.rows() if "word00" in row]) == 1
-        wait_until(lambda: len([row for row in mine.rows() if "in between" in row]) == 1)
+        for text in ("word00", "in between"):
+            wait_until(lambda t=text: len([row for row in mine.rows() if t in row]) == 1,
+                       what=f"{text!r} is there once")
         assert all(len(row) <= size[0] for row in mine.rows())
     mine.press("Enter")
     wait_until(lambda: bob.history("alice")[-1]["text"] == words, what="it arrives whole")
@@ -175,6 +176,7 @@ def test_who_does_not_look_has_not_read(alice, bob, open_chat):
     bob.send("alice", "one")
     wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was on the screen")
     mine.type("\x1b[O")                         # as a terminal says that the focus is elsewhere
+    mine.wait_read()
     bob.wait_delivered("alice", [bob.send("alice", "two")])
     mine.see("bob: two")
     bob.exchange(alice, "three")
@@ -184,11 +186,12 @@ def test_who_does_not_look_has_not_read(alice, bob, open_chat):
     mine.type("\x1b[I")
     wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was looked at")
     mine.type("\x1b[O")
+    mine.wait_read()
     bob.exchange(alice, "four")
     mine.see("bob: four")
     mine.type("y")                              # who types looks
     wait_until(lambda: bob.history("alice")[-1]["state"] == "read", what="it was looked at")
-    assert mine.rows()[-1] == "[bob] y"
+    mine.see_last("[bob] y")
 
 
 def test_commands(alice, bob, open_chat):
@@ -236,9 +239,8 @@ def test_hostile_text(alice, bob, open_chat):
     for row in rows:
         assert not re.match(r"\d\d:\d\d \W* *alice: forged", row), row
     mine.paste("\x1b]0;owned\x07pasted\x9b31m text")
-    mine.see("pasted")
+    mine.see_last("[bob] ]0;ownedpasted31m text")
     assert mine.tmux("display-message", "-p", "#{pane_title}").stdout == title
-    assert mine.rows()[-1] == "[bob] ]0;ownedpasted31m text"
 
 
 def test_pasting_several_lines(alice, bob, open_chat):

@@ -140,7 +140,7 @@ def test_the_tracker_dies_in_the_middle(network, lab):
     alice, bob = (lab.add(lan.Person(lab, name, host, trackers=[tracker.address()])).join()
                   for name, host in zip(("alice", "bob"), hosts))
     lan.wait_all_found([alice, bob])
-    assert set(alice.row(bob)["via"]) >= {"lan", "tracker"}
+    wait_until(lambda: set(alice.row(bob)["via"]) >= {"lan", "tracker"}, what="it says so too")
     assert alice.row(bob)["name"] == "bob", "the tracker says the same"
     texts = [f"number {n}" for n in range(40)]
     sent = [alice.send("bob", text) for text in texts[:20]]

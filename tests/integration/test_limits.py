@@ -61,6 +61,7 @@ class Town:
         self.tracker = lab.tracker()
         self.alice, self.bob = lab.users("alice", "bob")
         self.alice.exchange(self.bob)
+        self.newcomer = lab.user("carol").start()       # whom nobody has met
         self.process = self.tracker if kind == "tracker" else self.bob
         self.port, = kernel.listening_ports(self.process.pid)
         more = "registrations-per-hour = 0; " if kind == "tracker" else ""
@@ -76,9 +77,9 @@ class Town:
     def go_on_during(self, crowd):
         """Messages, look-ups and newcomers while the crowd is there; returns the highest memory."""
         highest = self.memory()
-        newcomer = self.lab.user("carol").join()
-        self.alice.exchange(newcomer, "a name never seen before")
-        newcomer.exchange(self.bob, "a link never made before")
+        self.newcomer.register().wait_state("online")
+        self.alice.exchange(self.newcomer, "a name never seen before")
+        self.newcomer.exchange(self.bob, "a link never made before")
         assert not crowd.over(), "the crowd left before anything could be seen"
         while not crowd.over():
             highest = max(highest, self.memory())
@@ -117,7 +118,7 @@ def test_a_thousand_of_many_addresses(lab, kind):
     highest = town.go_on_during(crowd)
     times = crowd.closed()
     assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys(KINDS, 125)
-    assert max(map(max, times.values())) < HANDSHAKE + 10
+    assert max(map(max, times.values())) < HANDSHAKE + 10 * under.SLOW
     town.check_memory(before, highest)
 
 
@@ -131,7 +132,7 @@ def test_a_thousand_of_one_address_without_limits(lab, kind):
     times = crowd.closed()
     for name, seconds in times.items():
         assert len(seconds) == 125
-        assert max(seconds) < HANDSHAKE + 10
+        assert max(seconds) < HANDSHAKE + 10 * under.SLOW
         if name in WAITING:
             assert min(seconds) > HANDSHAKE - 1, "each has its time"
     for name in ("rubbish", "huge", "ping"):

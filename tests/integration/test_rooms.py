@@ -3,6 +3,7 @@
 import pytest
 
 import harness
+from company import wait_level
 from harness import BusError, wait_until
 
 PATH = harness.PATH + "/room/"
@@ -29,13 +30,8 @@ def digest(user, room="#r"):
 
 
 def level(*users, room="#r"):
-    """All hold the same entries, and the same control log."""
-    wait_until(lambda: len({digest(user, room) for user in users}) == 1,
-               what="all have the same history")
-    shown = [[(row["id"], row["from-account"], row["text"], row["sent"])
-              for row in user.history(room)] for user in users]
-    assert all(rows == shown[0] for rows in shown)
-    return shown[0]
+    """All hold the same entries, and the same control log. Returns the rows."""
+    return wait_level(*users, room=room)
 
 
 def members(user, room="#r"):
@@ -193,6 +189,7 @@ def test_everything_is_there_after_a_restart(pair):
     alice, bob = pair
     alice.send("#r", "before")
     said(bob, "#r", "before")
+    wait_until(lambda: digest(bob)[2] == 2, what="alice has settled in a block that bob is in it")
     before = digest(bob)
     bob.kill()
     bob.start().wait_state("online")
@@ -244,6 +241,7 @@ def test_who_is_kicked_is_out(three):
     assert members(alice) == {"alice": "owner", "carol": "member"}
     wait_until(lambda: room(bob, all=True)["status"] == "kicked")
     assert refused(bob, "Send", "#r", "hi") == "NotMember"
+    wait_until(lambda: room(carol)["joined"], what="carol has the new key")
     carol.send("#r", "without bob")
     said(alice, "#r", "without bob")
     level(alice, carol)

@@ -33,6 +33,17 @@ def repeat_failed(flooded):
         flooded.answered.add(index)
 
 
+def in_turn(users, text):
+    """Each says it having seen what was said before: in that order all show it. Two who know nothing
+    of each other may do so in the same millisecond, in any order."""
+    ids = []
+    for user in users:
+        wait_until(lambda u=user: set(ids) <= {row["id"] for row in u.history(ROOM)},
+                   what=f"{user.name} has seen what was said before")
+        ids.append(user.send(ROOM, f"{user.name} {text}"))
+    return ids
+
+
 def gone_for_good(user):
     """Nothing of it is left anywhere else."""
     user.kill()
@@ -107,16 +118,16 @@ def test_killed_at_random_moments(lab, tracker):
 
 def test_it_goes_on_without_the_tracker(lab, tracker):
     people = enter(*lab.users("alice", "bob", "carol"))
-    said = [user.send(ROOM, f"{user.name} before") for user in people]
+    said = in_turn(people, "before")
     wait_level(*people)
     tracker.kill()
-    said += [user.send(ROOM, f"{user.name} without") for user in people]
+    said += in_turn(people, "without")
     assert [row[0] for row in wait_level(*people)] == said
     for user in people:
         user.stop()
     for user in people:
         user.start()
-    said += [user.send(ROOM, f"{user.name} again") for user in people]
+    said += in_turn(people, "again")
     assert [row[0] for row in wait_level(*people)] == said
     for user in people:
         assert len(members(user)) == 3
@@ -172,6 +183,13 @@ def test_everybody_sees_who_comes_and_goes(lab, tracker):
         assert {what for what, _ in changes(user, mark)} == {"offline", "online"}
 
 
+def has_joined(user, room):
+    """False where nobody has answered in the two seconds that are given for it."""
+    entered = user.chatc("join", room)
+    assert entered.rc == 0 or entered.err.startswith("chatc: UnknownRoom: "), entered
+    return entered.rc == 0
+
+
 def test_a_room_without_any_tracker(network, lab):
     _, _, people = lan.people(lab, network, 3)
     lan.wait_all_found(people)
@@ -179,10 +197,8 @@ def test_a_room_without_any_tracker(network, lab):
     made = alice.chatc("create", "#garden", "--topic", "roses")
     assert made.rc == 0, made
     for user in (bob, carol):
-        found = user.chatc("rooms")
-        assert found.rc == 0 and "#garden" in found.out, found
-        entered = user.chatc("join", "#garden")
-        assert entered.rc == 0, entered
+        wait_until(lambda u=user: "#garden" in u.chatc("rooms").out, what="it is listed")
+        wait_until(lambda u=user: has_joined(u, "#garden"), what=f"{user.name} is in it")
     for user in people:
         wait_members(user, {u.account for u in people}, "#garden")
     for user in people:
@@ -263,12 +279,13 @@ def holds(user, message):
 
 def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
     alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
-    early = [user.send(ROOM, f"{user.name} early") for user in people]
+    early = in_turn(people, "early")
     wait_level(*people)
     victim = account(bob)
     bob.stop()
     call(alice, "Kick", ROOM, "bob")
     wait_change(carol, "kicked", victim)
+    wait_until(lambda: row_of(carol)["joined"], what="carol has the new key")
     after = [user.send(ROOM, f"{user.name} after the kick") for user in (alice, carol)]
     wait_level(alice, carol)
     bob.start()
@@ -292,7 +309,7 @@ def test_who_was_away_learns_that_he_was_kicked(lab, tracker):
 def test_nobody_has_what_the_kicked_said_later(lab, tracker):
     """He wrote on while he did not know it."""
     alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
-    early = [user.send(ROOM, f"{user.name} early") for user in people]
+    early = in_turn(people, "early")
     wait_level(*people)
     for user in (alice, carol):
         user.stop()

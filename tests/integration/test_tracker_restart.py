@@ -146,8 +146,9 @@ def test_a_tracker_that_moves_is_followed(lab):
     hosts.write_text("127.0.0.1 localhost\n127.0.0.2 tracker.example\n")
     tracker.start()
     for user in users:
-        user.wait_state("online", timeout=60)
-        assert [row["state"] for row in user.property("Trackers")] == ["connected"]
+        harness.wait_until(lambda u=user: u.property("State") == "online" and [
+            row["state"] for row in u.property("Trackers")] == ["connected"],
+            what=f"{user.name} has found it")
     lab.tracker_addresses = lambda: [tracker.address()]
     lab.users("carol")[0].exchange(alice, "by a look-up at the new place")
     assert not shown_gone(alice, ("bob",)) and not shown_gone(bob, ("alice",))
