@@ -85,6 +85,12 @@ static void settle_colour(Chatc *c) {
                 term && !streq(term, "dumb");
 }
 
+/* Rooms are among what it is given. */
+static bool takes_room(const Verb *v) {
+        return strncmp(v->synopsis, "#ROOM", 5) == 0 || strncmp(v->synopsis, "TO ", 3) == 0 ||
+                strncmp(v->synopsis, "WITH", 4) == 0;
+}
+
 int chatc_args(Chatc *c, char **argv, const Option *options, size_t min, size_t max, Args *ret) {
         const Verb *v = c->verb;
         char error[ARGS_ERROR_SIZE];
@@ -96,9 +102,13 @@ int chatc_args(Chatc *c, char **argv, const Option *options, size_t min, size_t 
                 return chatc_fail(
                         STATUS_USAGE, "Usage", "%s; see 'chatc help %s'.", error, v->name);
         if (a.n_words < min || a.n_words > max)
-                return chatc_fail(STATUS_USAGE, "Usage", "too %s arguments; it is 'chatc %s%s%s'.",
+                return chatc_fail(STATUS_USAGE, "Usage",
+                        "too %s arguments; it is 'chatc %s%s%s'%s.",
                         a.n_words < min ? "few" : "many", v->name, *v->synopsis ? " " : "",
-                        v->synopsis);
+                        v->synopsis,
+                        a.n_words < min && takes_room(v)
+                                ? ", and a shell takes '#' for a comment unless it is quoted"
+                                : "");
         settle_colour(c);
         *ret = a;
         return 0;

@@ -40,7 +40,9 @@ void message_print_text(FILE *f, const Value *m, const char *newline) {
         if (value_get(m, "text"))
                 print_safe(f, value_string(m, "text"), newline);
         else if (streq(value_string(m, "kind"), "sealed"))
-                fputs("(its key is not here yet)", f);
+                fputs(*value_string(m, "reason") ? "(from before you joined)"
+                                                 : "(its key is not here yet)",
+                        f);
         else {
                 fputs("(a message of the kind '", f);
                 print_safe(f, value_string(m, "kind"), NULL);

@@ -6,7 +6,7 @@ static void print_unsupported(void) {
         bool any = false;
 
         for (const Verb *v = verbs; v->name; v++) {
-                if (v->run != verb_unsupported && !verb_is_hidden(v))
+                if (v->run != verb_unsupported || verb_is_hidden(v))
                         continue;
                 printf(any ? ", %s" : "\nNot in this version: %s", v->name);
                 any = true;

@@ -23,15 +23,21 @@ static void print_room(const Chatc *c, const Value *room) {
 
         print_safe(stdout, name, NULL);
         print_pad(stdout, strlen(name), NAME_WIDTH);
-        printf("%llu member%s, %llu online", (unsigned long long)members, PLURAL(members),
-                (unsigned long long)value_number(room, "online"));
+        if (members > 0) /* else nobody has told */
+                printf("%llu member%s, %llu online  ", (unsigned long long)members, PLURAL(members),
+                        (unsigned long long)value_number(room, "online"));
         if (*owner) {
-                fputs("  of ", stdout);
+                fputs("of ", stdout);
                 print_sender(c, stdout, owner, value_string(room, "owner-account"));
         }
         if (!streq(value_string(room, "access"), "open"))
                 print_note(value_string(room, "access"));
         print_note(*status ? status : value_bool(room, "joined") ? "joined" : "");
+        if (*value_string(room, "inviter")) {
+                fputs(" by ", stdout);
+                print_sender(c, stdout, value_string(room, "inviter"),
+                        value_string(room, "inviter-account"));
+        }
         if (unread > 0)
                 printf("  %llu unread", (unsigned long long)unread);
         if (*topic) {
@@ -91,6 +97,8 @@ static int on_member(Chatc *c, const Value *member, void *userdata) {
                 print_note("you");
         if (value_bool(member, "provisional"))
                 print_note("not confirmed by the owner yet");
+        if (value_bool(member, "frozen"))
+                print_note("has signed two histories, and is not heard from there on");
         putchar('\n');
         return 0;
 }

@@ -99,13 +99,15 @@ static int method_set_role(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 /* Lists */
 
-#define ROOM_ENTRIES 14
+#define ROOM_ENTRIES 16
 
 static size_t room_size(const ChatRoom *r) {
         return (size_t)ROOM_ENTRIES * BUS_DICT_ENTRY_SIZE + bus_string_size(r->room) +
                 bus_string_size(r->id) + bus_string_size(r->topic) + bus_string_size(r->owner) +
                 bus_string_size(r->owner_account) + bus_string_size(r->access) +
-                bus_string_size(r->status) + bus_string_size(r->role) + bus_string_size(r->problem);
+                bus_string_size(r->status) + bus_string_size(r->role) +
+                bus_string_size(r->problem) + bus_string_size(r->inviter) +
+                bus_string_size(r->inviter_account);
 }
 
 static bool on_listed(void *userdata, const ChatRoom *r) {
@@ -127,6 +129,8 @@ static bool on_listed(void *userdata, const ChatRoom *r) {
         bus_dict_bool(&d, "joined", r->joined);
         bus_dict_string(&d, "status", r->status);
         bus_dict_string(&d, "role", r->role);
+        bus_dict_string(&d, "inviter", r->inviter);
+        bus_dict_string(&d, "inviter-account", r->inviter_account);
         bus_dict_flag(&d, "read-only", r->read_only);
         bus_dict_string(&d, "problem", r->problem);
         if (r->status)
@@ -172,7 +176,7 @@ static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *er
         return 1;
 }
 
-#define MEMBER_ENTRIES 6
+#define MEMBER_ENTRIES 7
 
 static bool on_member(void *userdata, const ChatMember *k) {
         BusList *l = userdata;
@@ -190,6 +194,7 @@ static bool on_member(void *userdata, const ChatMember *k) {
         bus_dict_string(&d, "presence", k->presence);
         bus_dict_flag(&d, "self", k->self);
         bus_dict_flag(&d, "provisional", k->provisional);
+        bus_dict_flag(&d, "frozen", k->frozen);
         l->r = bus_dict_close(&d);
         return l->r >= 0;
 }

@@ -65,9 +65,9 @@ typedef struct ChatMessage {
         const char *id, *from, *to, *from_account, *to_account;
         const char *room, *room_id; /* NULL for a direct message */
         const char *text; /* "" where the kind is not known */
-        const char *kind; /* "text", or "unsupported" */
+        const char *kind; /* "text", "unsupported", or "sealed" */
         const char *state; /* of own messages; "received" or "read" of others' */
-        const char *reason; /* NULL unless failed or expired */
+        const char *reason; /* NULL unless failed or expired, or sealed for good */
         const char *reply_to;
         usec_t sent, stored, received, expires;
         unsigned replicas; /* mailboxes, or members of the room, that have it, while `stored` */
@@ -322,6 +322,7 @@ typedef struct ChatRoom {
         const char *room, *id;
         const char *topic, *access; /* "" where not known */
         const char *owner, *owner_account; /* "" where not known */
+        const char *inviter, *inviter_account; /* of a room one is invited to, else NULL */
         const char *status; /* joining, joined, invited, left, kicked, deleted; NULL: not here */
         const char *role; /* one's own, NULL without one */
         const char
@@ -353,6 +354,7 @@ typedef struct ChatMember {
         const char *presence;
         bool self;
         bool provisional; /* the owner has not confirmed it yet */
+        bool frozen; /* has signed two messages with one number: is not heard from there on */
 } ChatMember;
 
 typedef bool (*ChatMemberFn)(void *userdata, const ChatMember *m);

@@ -34,14 +34,14 @@ static EventView *view_new(void) {
         return v;
 }
 
-static int view_room(DbTxn *txn, uint32_t room, EventView *v) {
+static int view_room(Chat *c, DbTxn *txn, uint32_t room, EventView *v) {
         RoomRow row;
         int r;
 
         r = room_get(txn, room, &row);
         if (r <= 0)
                 return r;
-        room_shown_name(txn, row.id, row.name, v->room_name);
+        room_row_name(c, txn, &row, v->room_name);
         base32_encode_key(row.id, v->room_id);
         memcpy(v->topic, row.topic, sizeof(v->topic));
         return 1;
@@ -52,7 +52,7 @@ static int view_room_feed(Chat *c, DbTxn *txn, const Feed *f, EventView *v) {
         const uint8_t *account = sign_key_public(&chat_self(c)->account);
         int r;
 
-        r = view_room(txn, f->conversation, v);
+        r = view_room(c, txn, f->conversation, v);
         if (r > 0 && f->account != SELF_NUMBER) {
                 r = contact_get_by_number(txn, f->account, &v->peer);
                 account = v->peer.account;
@@ -180,7 +180,7 @@ static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         int r;
 
         v->feed = 0;
-        r = view_room(txn, row->room, v);
+        r = view_room(c, txn, row->room, v);
         if (r > 0 && row->account != SELF_NUMBER) {
                 r = contact_get_by_number(txn, row->account, &k);
                 s.account = k.account;
@@ -192,8 +192,6 @@ static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         v->event.change = room_event_name(row->change);
         if (row->change == ROOM_EVENT_TOPIC)
                 v->event.topic = v->topic;
-        if (row->change == ROOM_EVENT_TOPIC && row->account == SELF_NUMBER)
-                return 1; /* whose it is, is not known */
         v->event.name = room_author_name(c, txn, row->room, s.account, v->name);
         v->event.account = base32_encode_key(s.account, v->account);
         if (row->change == ROOM_EVENT_ROLE &&

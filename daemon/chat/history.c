@@ -251,8 +251,8 @@ static int newest_first(const void *a, const void *b) {
 }
 
 /* Whose conversation it is: a name, and the account or the id of the room. */
-static int name_conversation(
-        DbTxn *txn, const Conversation *v, char name[static SHOWN_NAME_SIZE], uint8_t *ret_key) {
+static int name_conversation(Chat *c, DbTxn *txn, const Conversation *v,
+        char name[static SHOWN_NAME_SIZE], uint8_t *ret_key) {
         Contact peer;
         RoomRow room;
         int r;
@@ -261,7 +261,7 @@ static int name_conversation(
                 r = room_get(txn, v->number, &room);
                 if (r <= 0)
                         return r;
-                room_shown_name(txn, room.id, room.name, name);
+                room_row_name(c, txn, &room, name);
                 memcpy(ret_key, room.id, KEY_SIZE);
                 return 1;
         }
@@ -282,7 +282,7 @@ static bool show_conversation(Chat *c, DbTxn *txn, uint32_t number, const char *
         HistoryRow last;
 
         _Static_assert(ROOM_SHOWN_SIZE <= SHOWN_NAME_SIZE, "rooms are conversations as well");
-        if (conversation_get(txn, number, &v) <= 0 || name_conversation(txn, &v, name, key) <= 0)
+        if (conversation_get(txn, number, &v) <= 0 || name_conversation(c, txn, &v, name, key) <= 0)
                 return true;
         if (after && !*found) {
                 *found = streq(name, after);

@@ -357,7 +357,8 @@ static void list_add_rooms(PeerList *l) {
         for (size_t i = 0; l->room_names && i < j.n; i++)
                 (void)rooms_each_member(l->chat->parts.rooms, txn, j.numbers[i], share_room,
                         &(Sharing){.list = l,
-                                .room = room_number_name(txn, j.numbers[i], l->room_names[i])});
+                                .room = room_number_name(
+                                        l->chat, txn, j.numbers[i], l->room_names[i])});
         free(j.numbers);
 }
 

@@ -253,6 +253,7 @@ static void on_published(void *userdata, Code code, const char *text) {
         }
         (void)rooms_delete(o->chat->parts.rooms, o->number, &ignored);
         chat_error(&e, code, "%s", text && text[0] ? text : "A tracker refuses the room.");
+        room_sentence(e.text, sizeof(e.text));
         op_end(o, &e);
 }
 

@@ -117,8 +117,11 @@ typedef struct Listing {
 
 static bool on_known(void *userdata, const RoomView *v) {
         Listing *k = userdata;
-        RoomShown *s = list_add(k->list);
+        RoomShown *s;
 
+        if (room_was_never_in(v->status, v->control_epoch))
+                return true; /* what others tell of it says more */
+        s = list_add(k->list);
         if (!s)
                 return false;
         room_show(k->list->chat, k->txn, v, s);
@@ -146,10 +149,8 @@ static void list_hear(RoomsList *l, const RoomHeard *h) {
         if (s) {
                 s->over = false;
                 /* Of a room one is not in, others know more. */
-                if (!s->room.joined) {
-                        s->room.members = MAX(s->room.members, h->members);
-                        s->room.online = MAX(s->room.online, h->online);
-                }
+                if (!s->room.joined)
+                        room_show_more(l->chat, h, s);
                 return;
         }
         if (l->heard >= LISTED_MAX || store_read_begin(l->chat->parts.store, &txn) < 0)

@@ -6,30 +6,11 @@
 
 #include <stdio.h>
 
-/* Whoever gave the name of a member last; a room has a row for each in the roster only. */
-typedef struct NameSearch {
-        const uint8_t *account;
-        char name[NAME_SIZE];
-} NameSearch;
-
-static bool look_at_member(void *userdata, const RoomMemberView *m) {
-        NameSearch *s = userdata;
-
-        if (!key_equal(m->account, s->account))
-                return true;
-        snprintf(s->name, sizeof(s->name), "%s", m->name ?: "");
-        return false;
-}
-
+/* Who has left is called as he was. */
 const char *room_author_name(Chat *c, DbTxn *txn, uint32_t room,
         const uint8_t account[static KEY_SIZE], char buf[static SHOWN_NAME_SIZE]) {
-        NameSearch s = {.account = account};
-        Contact k;
-
-        if (!key_equal(account, sign_key_public(&chat_self(c)->account)) &&
-                (contact_get(txn, account, &k) <= 0 || (!k.name[0] && !k.alias[0])))
-                (void)rooms_each_member(c->parts.rooms, txn, room, look_at_member, &s);
-        return room_member_name(c, txn, account, s.name, buf);
+        return room_member_name(
+                c, txn, account, rooms_claimed_name(c->parts.rooms, room, account), buf);
 }
 
 /* Many messages in a row are of one room, and many of them of one author. */
@@ -39,7 +20,7 @@ static void view_people(Chat *c, DbTxn *txn, const HistoryRow *row, uint32_t roo
         if (v->room != room) {
                 v->room_id[0] = v->peer_account[0] = 0;
                 if (room_get(txn, room, &r) > 0) {
-                        room_shown_name(txn, r.id, r.name, v->room_name);
+                        room_row_name(c, txn, &r, v->room_name);
                         base32_encode_key(r.id, v->room_id);
                 }
                 base32_encode_key(sign_key_public(&chat_self(c)->account), v->self_account);
@@ -62,9 +43,11 @@ static void view_text(Chat *c, DbTxn *txn, const HistoryRow *row, uint32_t room,
         v->text[0] = 0;
         if (row->inner.kind == KIND_TEXT)
                 r = rooms_read_text(c->parts.rooms, txn, room, &row->inner, &text);
-        if (row->inner.kind == KIND_TEXT && r == 0)
-                v->message.kind = "sealed"; /* its key may come */
-        else if (r > 0 && message_text_is_shown(buffer_bytes(&text))) {
+        if (row->inner.kind == KIND_TEXT && r == 0) {
+                v->message.kind = "sealed"; /* its key may come, but: */
+                if (rooms_is_barred(c->parts.rooms, room, &row->inner))
+                        v->message.reason = "before-joining";
+        } else if (r > 0 && message_text_is_shown(buffer_bytes(&text))) {
                 v->message.kind = "text";
                 copy_bytes(v->text, buffer_data(&text), buffer_size(&text));
                 v->text[buffer_size(&text)] = 0;

@@ -38,7 +38,8 @@ typedef struct Search {
 static bool take_fitting(void *userdata, DbTxn *txn, const RoomRow *row) {
         Search *s = userdata;
 
-        if (streq(row->name, s->text->name) && room_text_fits(s->text, row->id) && s->n++ == 0)
+        if ((row->name[0] == '\0' || streq(row->name, s->text->name)) &&
+                room_text_fits(s->text, row->id) && s->n++ == 0)
                 *s->row = *row;
         return s->n < 2;
 }
@@ -73,18 +74,28 @@ const char *room_shown_name(DbTxn *txn, const uint8_t id[static SHA256_SIZE], co
         return buf;
 }
 
-const char *room_number_name(DbTxn *txn, uint32_t number, char buf[static ROOM_SHOWN_SIZE]) {
+const char *room_row_name(
+        Chat *c, DbTxn *txn, const RoomRow *row, char buf[static ROOM_SHOWN_SIZE]) {
+        const char *name = row->name[0] ? row->name : rooms_log_name(c->parts.rooms, row->number);
+
+        return room_shown_name(txn, row->id, name, buf);
+}
+
+const char *room_number_name(
+        Chat *c, DbTxn *txn, uint32_t number, char buf[static ROOM_SHOWN_SIZE]) {
         RoomRow row;
 
         if (room_get(txn, number, &row) > 0)
-                return room_shown_name(txn, row.id, row.name, buf);
+                return room_row_name(c, txn, &row, buf);
         snprintf(buf, ROOM_SHOWN_SIZE, "#");
         return buf;
 }
 
 int room_unknown_error(const char *text, ChatError *error) {
         return chat_error(error, CODE_UNKNOWN_ROOM,
-                "No room known here is called %.64s: chatc rooms shows which there are.", text);
+                "You are in no room called %.64s: chatc join joins it, and chatc rooms shows which "
+                "there are.",
+                text);
 }
 
 int room_find_known(Chat *c, DbTxn *txn, const char *text, RoomRow *ret, ChatError *error) {
@@ -97,6 +108,8 @@ int room_find_known(Chat *c, DbTxn *txn, const char *text, RoomRow *ret, ChatErr
         if (r < 0)
                 return r;
         r = room_resolve(txn, &t, ret, error);
+        if (r > 0 && room_was_never_in(ret->status, ret->head_epoch))
+                r = 0;
         return r == 0 ? room_unknown_error(text, error) : r;
 }
 

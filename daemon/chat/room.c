@@ -33,6 +33,15 @@ static void show_owner(Chat *c, DbTxn *txn, RoomShown *s, const char *claimed) {
         s->room.owner_account = base32_encode_key(s->owner_key, s->owner_account);
 }
 
+static void show_inviter(Chat *c, DbTxn *txn, uint32_t number, RoomShown *s) {
+        Contact k;
+
+        if (number == SELF_NUMBER || contact_get_by_number(txn, number, &k) <= 0)
+                return;
+        s->room.inviter = contact_shown_name(txn, &k, s->inviter);
+        s->room.inviter_account = base32_encode_key(k.account, s->inviter_account);
+}
+
 static void show_problem(Chat *c, const RoomView *v, RoomShown *s) {
         if (v->read_only && v->why_read_only[0])
                 snprintf(s->problem, sizeof(s->problem), "%s", v->why_read_only);
@@ -70,8 +79,32 @@ void room_show(Chat *c, DbTxn *txn, const RoomView *v, RoomShown *ret) {
         };
         if (conversation_get(txn, v->number, &conversation) > 0)
                 ret->room.unread = conversation.unread;
-        show_owner(c, txn, ret, NULL);
+        show_owner(c, txn, ret, rooms_claimed_name(c->parts.rooms, v->number, ret->owner_key));
+        if (v->status == ROOM_INVITED)
+                show_inviter(c, txn, v->inviter, ret);
         show_problem(c, v, ret);
+}
+
+bool room_was_never_in(RoomStatus status, uint64_t control_epoch) {
+        return status == ROOM_LEFT && control_epoch == 0;
+}
+
+void room_show_more(Chat *c, const RoomHeard *h, RoomShown *s) {
+        s->room.members = MAX(s->room.members, h->members);
+        s->room.online = MAX(s->room.online, h->online);
+        if (!s->room.access[0] && h->access != ROOM_ACCESS_NONE)
+                s->room.access = room_access_name(h->access);
+        if (!s->topic[0]) {
+                snprintf(s->topic, sizeof(s->topic), "%s", h->topic);
+                text_clean(s->topic);
+        }
+        if (!s->room.owner[0] && is_known_key(h->owner)) {
+                _cleanup_(store_read_endp) DbTxn *txn = NULL;
+
+                memcpy(s->owner_key, h->owner, KEY_SIZE);
+                if (store_read_begin(c->parts.store, &txn) >= 0)
+                        show_owner(c, txn, s, NULL);
+        }
 }
 
 void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret) {
@@ -94,7 +127,7 @@ typedef struct MemberItem {
         uint8_t account[KEY_SIZE];
         char name[SHOWN_NAME_SIZE];
         RoomRole role;
-        bool online, provisional;
+        bool online, provisional, frozen;
 } MemberItem;
 
 typedef struct MemberList {
@@ -121,7 +154,10 @@ static bool on_member(void *userdata, const RoomMemberView *m) {
                 l->allocated = n;
         }
         i = &l->items[l->n++];
-        *i = (MemberItem){.role = m->role, .online = m->online, .provisional = m->provisional};
+        *i = (MemberItem){.role = m->role,
+                .online = m->online,
+                .provisional = m->provisional,
+                .frozen = m->frozen};
         memcpy(i->account, m->account, KEY_SIZE);
         room_member_name(l->chat, l->txn, m->account, m->name, i->name);
         return true;
@@ -177,7 +213,8 @@ static bool show_members(
                                         .role = room_role_name(m->role),
                                         .presence = member_presence(l->chat, l->txn, m, self),
                                         .self = self,
-                                        .provisional = m->provisional}))
+                                        .provisional = m->provisional,
+                                        .frozen = m->frozen}))
                         return true;
         }
         return false;

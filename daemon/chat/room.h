@@ -24,8 +24,11 @@ int room_resolve(DbTxn *txn, const RoomText *t, RoomRow *ret, ChatError *error);
 const char *room_shown_name(DbTxn *txn, const uint8_t id[static SHA256_SIZE], const char *name,
         char buf[static ROOM_SHOWN_SIZE]);
 
-/* The same of a room with a row. */
-const char *room_number_name(DbTxn *txn, uint32_t number, char buf[static ROOM_SHOWN_SIZE]);
+/* The same of a room with a row: the log names one whose name another room has here. */
+const char *room_row_name(
+        Chat *c, DbTxn *txn, const RoomRow *row, char buf[static ROOM_SHOWN_SIZE]);
+const char *room_number_name(
+        Chat *c, DbTxn *txn, uint32_t number, char buf[static ROOM_SHOWN_SIZE]);
 
 /* As room_resolve(), of who is logged in; a room that is not known is an error as well. */
 int room_find_known(Chat *c, DbTxn *txn, const char *text, RoomRow *ret, ChatError *error);
@@ -51,6 +54,7 @@ struct RoomShown {
         char name[ROOM_SHOWN_SIZE], id[BASE32_KEY_SIZE + 1];
         char topic[ROOM_TOPIC_MAX + 1], problem[CHAT_ERROR_TEXT_SIZE];
         char owner[SHOWN_NAME_SIZE], owner_account[BASE32_KEY_SIZE + 1];
+        char inviter[SHOWN_NAME_SIZE], inviter_account[BASE32_KEY_SIZE + 1];
 };
 
 /* A room that is known here. */
@@ -65,6 +69,12 @@ typedef struct RoomHeard {
 } RoomHeard;
 
 void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret);
+
+/* What H says beside what is known here already. */
+void room_show_more(Chat *c, const RoomHeard *h, RoomShown *s);
+
+/* Asked to be let in, or invited, and never was a member: there is nothing of it here. */
+bool room_was_never_in(RoomStatus status, uint64_t control_epoch);
 
 /* Objects */
 void room_objects_start(Chat *c);

@@ -48,5 +48,5 @@ void chat_on_room_typing(Chat *c, uint32_t room, const uint8_t account[static KE
         if (contact_get(txn, account, &k) > 0 && k.flags & CONTACT_BLOCKED)
                 return;
         tell(c, room_author_name(c, txn, room, account, name), account,
-                room_number_name(txn, room, shown), on);
+                room_number_name(c, txn, room, shown), on);
 }

@@ -55,8 +55,16 @@ static int find_joined(Rooms *r, uint32_t number, RoomsError *e, Room **ret) {
         if (row->status == ROOM_JOINING)
                 return rooms_error(e, CODE_NOT_MEMBER,
                         "joining #%s is not done yet: no member has answered so far", row->name);
+        if (row->status == ROOM_INVITED)
+                return rooms_error(e, CODE_NOT_MEMBER,
+                        "you are invited to #%s, and not in it yet: join it first", row->name);
+        if (row->status == ROOM_KICKED)
+                return rooms_error(e, CODE_NOT_MEMBER,
+                        "you were removed from #%s: its owner or an admin can invite you again",
+                        row->name);
         if (row->status != ROOM_JOINED)
-                return rooms_error(e, CODE_NOT_MEMBER, "you are not in #%s", row->name);
+                return rooms_error(
+                        e, CODE_NOT_MEMBER, "you are not in #%s: join it first", row->name);
         if (row->flags & ROOM_FLAG_FORKED)
                 return rooms_error(e, CODE_NOT_ALLOWED,
                         "the owner of #%s has signed two different states of it: it can only be "
@@ -139,7 +147,11 @@ int rooms_delete(Rooms *r, uint32_t number, RoomsError *e) {
 }
 
 static int leave_now(Room *room) {
-        int x = room_set_status(room, ROOM_LEFT);
+        int x;
+
+        if (room->row.status == ROOM_INVITED) /* which is answered with that */
+                room->row.joined = loop_realtime(room->rooms->loop);
+        x = room_set_status(room, ROOM_LEFT);
 
         return x < 0 ? x : room_event(room, ROOM_EVENT_LEFT, rooms_self(room->rooms));
 }
@@ -200,7 +212,8 @@ int rooms_invite(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZ
         memcpy(c.account, account, KEY_SIZE);
         if (x >= 0)
                 x = change(room, &c, &proof, e);
-        if (x < 0 || buffer_size(&proof) == 0)
+        /* Who is invited already, and may have missed or declined it, is told again. */
+        if (x < 0 || !roster_is_invited(room->roster, account))
                 return x;
         return room_owe_notice(room, account, ROOM_NOTICE_INVITED, buffer_bytes(&proof));
 }

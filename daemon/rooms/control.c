@@ -256,7 +256,8 @@ static int member_changed(Room *room, const SeenMember *before, const RosterMemb
         const uint8_t *account = now ? now->account : before->account;
         RoomRole was = before ? before->role : ROOM_ROLE_NONE;
         RoomRole is = now ? now->role : ROOM_ROLE_NONE;
-        bool tell = room->row.status == ROOM_JOINED;
+        /* After the end what was pending counts no more, which is no news of anybody. */
+        bool tell = room->row.status == ROOM_JOINED && !roster_deleted(room->roster);
         int e = 0;
 
         if (!key_equal(account, rooms_self(room->rooms))) {
@@ -371,8 +372,8 @@ static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, 
         }
         if (e >= 0)
                 e = tell_members(room, before);
-        if (e >= 0 && room->row.status == ROOM_JOINED && before->begun &&
-                !streq(before->topic, roster_topic(room->roster)))
+        if (e >= 0 && room->row.status == ROOM_JOINED && !roster_deleted(room->roster) &&
+                before->begun && !streq(before->topic, roster_topic(room->roster)))
                 e = room_event(room, ROOM_EVENT_TOPIC, actor);
         if (e >= 0)
                 e = own_status(room, before);
@@ -509,7 +510,7 @@ static int fall_back(Room *room, uint64_t epoch, const Seen *before, unsigned wh
                 return e;
         roster_free(room->roster);
         room->roster = roster;
-        return roster_changed(room, before, NULL, what);
+        return roster_changed(room, before, epoch > 0 ? roster_owner(roster) : NULL, what);
 }
 
 /* The author of B, who may write the log, has signed another block for its place. What is signed

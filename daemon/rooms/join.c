@@ -136,12 +136,21 @@ static bool round_is_over(const Join *j, usec_t now) {
         return j->refused && j->at >= j->n && j->step_by <= now;
 }
 
-/* Nobody who could let the user in has. */
+/* Nobody who could let the user in has: what he was to the room before, he is again. */
+static RoomStatus status_of_refused(const SyncRoom *sr) {
+        const RosterMember *self = roster_member(sr->room->roster, rooms_self(sr->sync->rooms));
+        const Join *j = &sr->join;
+
+        if (j->was_invited && j->code == CODE_TOO_MANY) /* there may be room later */
+                return ROOM_INVITED;
+        return self && self->kicked ? ROOM_KICKED : ROOM_LEFT;
+}
+
 static void refused_by_all(SyncRoom *sr) {
         Join *j = &sr->join;
 
         if (sr->room->row.status == ROOM_JOINING)
-                (void)room_set_status(sr->room, ROOM_LEFT);
+                (void)room_set_status(sr->room, status_of_refused(sr));
         finish(sr, j->code, j->text);
 }
 
@@ -274,6 +283,7 @@ void join_begin_again(SyncRoom *sr) {
 
 int rooms_join(Rooms *r, const RoomsJoin *j, RoomsDoneFn fn, void *userdata, RoomsError *e) {
         Room *room = room_of(r, j->id);
+        RoomStatus before = room ? room->row.status : ROOM_LEFT;
         SyncRoom *sr;
         int x = 0;
 
@@ -298,6 +308,8 @@ int rooms_join(Rooms *r, const RoomsJoin *j, RoomsDoneFn fn, void *userdata, Roo
         sr->join.fn = fn;
         sr->join.userdata = userdata;
         sr->join.give_up = sync_now(r->sync) + JOIN_TIME;
+        if (before != ROOM_JOINING)
+                sr->join.was_invited = before == ROOM_INVITED;
         begin(sr);
         return 0;
 }

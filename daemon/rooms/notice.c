@@ -201,6 +201,8 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
 
         if (contact_get(store_write(r->store), n->account, &c) <= 0 || c.flags & CONTACT_BLOCKED)
                 return;
+        if (room && n->sent <= room->row.joined) /* mail that has come late: it was answered */
+                return;
         is_new = !room ||
                 (room->row.status != ROOM_JOINED && room->row.status != ROOM_JOINING &&
                         room->row.status != ROOM_INVITED);

@@ -39,8 +39,8 @@ typedef struct RoomsCallbacks {
                 void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool on);
 
         /* A member of ROOM is at hand, or is no more. */
-        void (*presence)(void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE],
-                bool online);
+        void (*presence)(
+                void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool online);
 
         /* What trackers are told of ROOM may be new: the owner's record, the own place in the
          * online list. */
@@ -131,6 +131,9 @@ int rooms_send(Rooms *r, uint32_t room, const RoomsMessage *m, RoomsError *e);
  * cannot be opened, nor ever will be. */
 int rooms_read_text(Rooms *r, DbTxn *txn, uint32_t room, const Inner *m, Buffer *out);
 
+/* Its key is not for this member, and will never come: it was said before he joined. */
+bool rooms_is_barred(Rooms *r, uint32_t room, const Inner *m);
+
 /* The user writes just now, or does so no more. */
 void rooms_type(Rooms *r, uint32_t room, bool on);
 
@@ -153,7 +156,7 @@ typedef struct RoomView {
         uint64_t term, control_epoch;
         uint8_t control_hash[SHA256_SIZE];
         unsigned frozen; /* feeds that their authors have forked */
-        uint32_t inviter; /* account number, of ROOM_INVITED */
+        uint32_t inviter; /* account number, 0: nobody has invited the user */
 } RoomView;
 
 /* 1, or 0 where there is no such room. */
@@ -173,8 +176,14 @@ typedef struct RoomMemberView {
 } RoomMemberView;
 
 typedef bool (*RoomMemberFn)(void *userdata, const RoomMemberView *m);
-int rooms_each_member(
-        Rooms *r, DbTxn *txn, uint32_t room, RoomMemberFn fn, void *userdata);
+int rooms_each_member(Rooms *r, DbTxn *txn, uint32_t room, RoomMemberFn fn, void *userdata);
+
+/* The name under which somebody came into a room that he is or was in, as he claimed it, or "".
+ * Valid as long as the room does not change. */
+const char *rooms_claimed_name(Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE]);
+
+/* The name that the control log gives a room, or "". */
+const char *rooms_log_name(Rooms *r, uint32_t room);
 
 /* The number of a room, 0: not here. */
 uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]);

@@ -148,8 +148,7 @@ static int check_offer(const State *s, const Act *a, const RoomChange *c, Why *w
         bool withdraws = key_equal(s->owner, c->account);
 
         if (!a->block)
-                return refuse(
-                        why, -EPERM, CODE_NOT_OWNER, "only the owner offers the room, in a block");
+                return refuse(why, -EPERM, CODE_NOT_OWNER, "only the owner gives the room away");
         if (withdraws)
                 return s->offered ? CHANGE_WORKS : moot(why, "the room is offered to nobody");
         if (state_rank(s, c->account) == ROOM_ROLE_NONE)
@@ -182,9 +181,9 @@ int state_check(const State *s, const Act *a, const RoomChange *c, Why *why) {
         case ROOM_CHANGE_OFFER:
                 return check_offer(s, a, c, why);
         case ROOM_CHANGE_DELETE:
-                return a->block ? CHANGE_WORKS
-                                : refuse(why, -EPERM, CODE_NOT_OWNER,
-                                          "only the owner deletes the room, in a block");
+                return a->block
+                        ? CHANGE_WORKS
+                        : refuse(why, -EPERM, CODE_NOT_OWNER, "only the owner deletes the room");
         default:
                 return refuse(why, -EBADMSG, CODE_INVALID_ARGS, "that is no change of a room");
         }

@@ -168,6 +168,7 @@ typedef struct Join {
         usec_t step_by; /* the next ones' turn */
         usec_t round; /* the wait before all are tried once more */
         bool refused; /* by somebody who is in the room */
+        bool was_invited; /* before */
         RoomsDoneFn fn;
         void *userdata;
         Code code; /* of the last refusal */

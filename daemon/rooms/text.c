@@ -16,6 +16,18 @@ int room_entry_key(Room *room, DbTxn *txn, const Inner *m, uint8_t ret[static RO
         return epoch > 0 ? room_key_of(room, txn, epoch, ret) : 0;
 }
 
+bool rooms_is_barred(Rooms *r, uint32_t number, const Inner *m) {
+        Room *room = room_by_number(r, number);
+        uint64_t epoch;
+        RoomHead head;
+
+        if (!room || room_head_decode(m->control_head, &head) < 0 ||
+                head.epoch > roster_head(room->roster)->epoch)
+                return false;
+        epoch = roster_key_epoch(room->roster, head.epoch);
+        return epoch > 0 && !roster_entitled(room->roster, rooms_self(r), epoch);
+}
+
 int rooms_read_text(Rooms *r, DbTxn *txn, uint32_t number, const Inner *m, Buffer *out) {
         Room *room = room_by_number(r, number);
         uint8_t key[ROOM_KEY_SIZE];

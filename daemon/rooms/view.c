@@ -67,7 +67,8 @@ static int view(Room *room, DbTxn *txn, RoomView *ret) {
                 .control_epoch = head->epoch,
                 .inviter = row->inviter};
         memcpy(ret->id, row->id, sizeof(ret->id));
-        memcpy(ret->name, row->name, sizeof(ret->name));
+        snprintf(ret->name, sizeof(ret->name), "%s",
+                row->name[0] ? row->name : roster_name(room->roster));
         snprintf(ret->topic, sizeof(ret->topic), "%s", roster_topic(room->roster));
         snprintf(ret->why_read_only, sizeof(ret->why_read_only), "%s", why_read_only(room));
         memcpy(ret->control_hash, head->hash, SHA256_SIZE);
@@ -145,15 +146,24 @@ static bool list_member(void *userdata, const RosterMember *m) {
         return !m->member || l->fn(l->userdata, &v);
 }
 
-int rooms_each_member(
-        Rooms *r, DbTxn *txn, uint32_t number, RoomMemberFn fn, void *userdata) {
-        Listing l = {.room = room_by_number(r, number),
-                .txn = txn,
-                .fn = fn,
-                .userdata = userdata};
+int rooms_each_member(Rooms *r, DbTxn *txn, uint32_t number, RoomMemberFn fn, void *userdata) {
+        Listing l = {.room = room_by_number(r, number), .txn = txn, .fn = fn, .userdata = userdata};
 
         if (!l.room)
                 return -ENOENT;
         roster_each(l.room->roster, list_member, &l);
         return 0;
+}
+
+const char *rooms_claimed_name(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE]) {
+        const Room *room = room_by_number(r, number);
+        const RosterMember *m = room ? roster_member(room->roster, account) : NULL;
+
+        return m ? m->name : "";
+}
+
+const char *rooms_log_name(Rooms *r, uint32_t number) {
+        const Room *room = room_by_number(r, number);
+
+        return room ? roster_name(room->roster) : "";
 }

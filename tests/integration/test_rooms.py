@@ -207,7 +207,7 @@ def test_topic_and_roles(three):
     assert refused(bob, "SetTopic", "#r", "mine") == "NotAllowed"
     call(alice, "SetTopic", "#r", "new topic")
     for user in three:
-        changed(user, "topic", topic="new topic")
+        changed(user, "topic", topic="new topic", account=alice.property("Account"))
         assert room(user)["topic"] == "new topic"
         assert objects(user)[room(user)["room-id"]]["Topic"] == "new topic"
     call(alice, "SetRole", "#r", "bob", "admin")
@@ -248,6 +248,7 @@ def test_who_is_kicked_is_out(three):
     assert texts(bob) == ["before"]
     assert room(bob)["room-id"] not in objects(bob)
     assert refused(bob, "JoinRoom", "#r") == "NotAllowed", "open to others only"
+    assert room(bob, all=True)["status"] == "kicked", "as before"
     call(alice, "Invite", "#r", "bob")
     changed(bob, "invited")
     changed(carol, "invited", account=bob.property("Account"))
@@ -295,6 +296,32 @@ def test_gone_offline_is_not_left(pair):
     changed(alice, "online", mark, account=account)
 
 
+def test_who_has_left_keeps_his_name(lab, three):
+    alice, bob, carol = three
+    carol.send("#r", "hello")
+    said(alice, "#r", "hello")
+    call(alice, "Kick", "#r", "carol")
+    changed(carol, "kicked")
+    alice.send("#r", "welcome")
+    dave = lab.user("dave").join()
+    call(dave, "JoinRoom", "#r")
+    wait_until(lambda: texts(dave) == ["hello", "welcome"])
+    assert [row["from"].partition("~")[0] for row in dave.history("#r")] == ["carol", "alice"]
+
+
+def test_what_was_said_before_one_joined(alice, bob):
+    call(alice, "CreateRoom", "#r", history="joined")
+    alice.send("#r", "before")
+    call(bob, "JoinRoom", "#r")
+    wait_until(lambda: len(bob.history("#r")) == 1)
+    row, = bob.history("#r")
+    assert (row["kind"], row["reason"]) == ("sealed", "before-joining") and "text" not in row
+    assert bob.chatc("history", "#r").out.endswith(": (from before you joined)\n")
+    alice.send("#r", "after")
+    said(bob, "#r", "after")
+    assert digest(bob) == digest(alice)
+
+
 # private rooms
 
 def test_a_private_room_takes_who_is_invited(lab, pair):
@@ -302,9 +329,20 @@ def test_a_private_room_takes_who_is_invited(lab, pair):
     carol = lab.user("carol").join()
     call(alice, "CreateRoom", "#den", access="private")
     assert refused(bob, "JoinRoom", "#den") == "NotInvited"
-    call(alice, "Invite", "#den", "bob")
-    changed(bob, "invited")
-    assert room(bob, "#den")["status"] == "invited"
+    row = room(bob, "#den", all=True)
+    assert "status" not in row and row["access"] == "private", "who was never in has not left"
+    assert row["owner"] == "alice" and refused(bob, "Send", "#den", "x") == "UnknownRoom"
+    for again in (False, True):                 # declined, and invited once more
+        mark = bob.mark()
+        call(alice, "Invite", "#den", "bob")
+        changed(bob, "invited", mark)
+        row = room(bob, "#den")
+        assert (row["status"], row["inviter"], row["owner"]) == ("invited", "alice", "alice")
+        assert "#den" in bob.chatc("rooms").out and "invited by alice" in bob.chatc("rooms").out
+        assert refused(bob, "Send", "#den", "x") == "NotMember"
+        if not again:
+            call(bob, "LeaveRoom", "#den")
+            assert "status" not in room(bob, "#den", all=True)
     call(bob, "JoinRoom", "#den")
     bob.send("#den", "psst")
     said(alice, "#den", "psst")
@@ -390,3 +428,5 @@ def test_the_verbs_of_rooms(pair):
     assert bob.chatc("leave", "#nowhere").rc == 5
     assert alice.chatc("delete", "#tea").rc == 0
     assert "#r " in bob.chatc("rooms").out
+    unquoted = bob.chatc("join")                # what a shell makes of chatc join #tea
+    assert unquoted.rc == 2 and "quoted" in unquoted.err

@@ -20,6 +20,7 @@ typedef struct Mate {
         Code done; /* what became of joining */
         char text[320];
         unsigned n_typing, n_left, n_offers;
+        Buffer left; /* the last notice that was left by mail */
         uint32_t next_id;
         Link *links[MATES_MAX];
         bool evil; /* what he hears goes to the test */
@@ -72,6 +73,8 @@ static int mate_leave_notice(void *userdata, const uint8_t account[static KEY_SI
         Mate *m = userdata, *to = lab_mate(m->lab, account);
 
         m->n_left++;
+        buffer_clear(&m->left);
+        CHECK_OK(buffer_append(&m->left, notice.data, notice.size));
         if (to && to->runs && !m->lab->no_mail)
                 rooms_notice(to->rooms, notice, m->stack.who.local.record);
         return 0;
@@ -230,6 +233,7 @@ static _unused_ void lab_free(SyncLab *lab) {
                         m->stack.store = NULL;
                 }
                 stack_free(&m->stack);
+                buffer_done(&m->left);
         }
         sim_free(&lab->sim);
 }

@@ -357,6 +357,31 @@ TEST(who_accepts_a_room_and_leaves_holds_up_nothing) {
         lab_free(&lab);
 }
 
+TEST(the_end_of_a_room_is_no_news_of_its_members) {
+        RoomsLab lab;
+        RoomsError e = {};
+        unsigned joined;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2];
+
+        lab_new(&lab, 11, 3);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        mate_join(carol, alice);
+        lab_level(&lab);
+        CHECK_OK(rooms_leave(bob->rooms, bob->room->row.number, &e));
+        lab_commit(bob);
+        give(bob, carol);
+        CHECK_EQ(count_events(carol, ROOM_EVENT_LEFT), 1);
+        joined = count_events(carol, ROOM_EVENT_JOINED);
+        CHECK_OK(rooms_delete(alice->rooms, alice->room->row.number, &e));
+        lab_commit(alice);
+        give(alice, carol);
+        CHECK_EQ(carol->room->row.status, ROOM_DELETED);
+        CHECK_EQ(count_events(carol, ROOM_EVENT_DELETED), 1);
+        CHECK_EQ(count_events(carol, ROOM_EVENT_JOINED), joined);
+        lab_free(&lab);
+}
+
 /* Its battery was empty: what it had read when it wrote is not taken back by that. */
 TEST(a_newer_device_with_a_wrong_clock_takes_nothing_back) {
         RoomsLab lab;

@@ -216,6 +216,7 @@ TEST(an_invitation_to_a_private_room) {
         mate_ask(BOB, ALICE);
         SIM_UNTIL(&lab.sim, BOB->n_done == 1);
         CHECK_EQ(BOB->done, CODE_NOT_INVITED);
+        CHECK_EQ(mate_room(BOB)->row.status, ROOM_LEFT);
         CHECK_OK(rooms_invite(ALICE->rooms, ALICE->room, mate_account(BOB), &e));
         mate_commit(ALICE);
         SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
@@ -223,6 +224,67 @@ TEST(an_invitation_to_a_private_room) {
         mate_says(BOB, "thanks");
         SIM_UNTIL(&lab.sim, mate_count(ALICE) == 1);
         CHECK_EQ(mate_count_readable(ALICE), 1);
+        lab_free(&lab);
+}
+
+static void invite(const SyncLab *lab, Mate *by, const Mate *whom) {
+        RoomsError e;
+
+        CHECK_OK(rooms_invite(by->rooms, by->room, mate_account(whom), &e));
+        mate_commit(by);
+}
+
+static void leave(Mate *m) {
+        RoomsError e;
+
+        CHECK_OK(rooms_leave(m->rooms, m->room, &e));
+        mate_commit(m);
+}
+
+TEST(an_invitation_counts_once_however_late_its_mail_is) {
+        _cleanup_(buffer_done) Buffer old = BUFFER_NULL;
+        SyncLab lab;
+
+        lab_new(&lab, 2);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        invite(&lab, ALICE, BOB);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
+        old = ALICE->left;
+        ALICE->left = BUFFER_NULL;
+        mate_join(BOB, NULL);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        leave(BOB);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(ALICE), mate_account(BOB)));
+        rooms_notice(BOB->rooms, buffer_bytes(&old), ALICE->stack.who.local.record);
+        CHECK_EQ(mate_room(BOB)->row.status, ROOM_LEFT);
+
+        /* Declined is an answer too; and whoever is invited again is told again. */
+        for (unsigned i = 0; i < 2; i++) {
+                sim_run(&lab.sim, USEC_PER_MINUTE);
+                invite(&lab, ALICE, BOB);
+                SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
+                sim_run(&lab.sim, USEC_PER_SEC);
+                leave(BOB);
+                rooms_notice(BOB->rooms, buffer_bytes(&ALICE->left), ALICE->stack.who.local.record);
+                CHECK_EQ(mate_room(BOB)->row.status, ROOM_LEFT);
+        }
+        lab_free(&lab);
+}
+
+TEST(who_is_refused_for_want_of_room_stays_invited) {
+        SyncLab lab;
+
+        lab_new(&lab, 2);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        invite(&lab, ALICE, BOB);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
+        rooms_set_max_members(ALICE->rooms, 1);
+        mate_ask(BOB, ALICE);
+        SIM_UNTIL(&lab.sim, BOB->n_done == 1);
+        CHECK_EQ(BOB->done, CODE_TOO_MANY);
+        CHECK_EQ(mate_room(BOB)->row.status, ROOM_INVITED);
+        rooms_set_max_members(ALICE->rooms, 2);
+        mate_join(BOB, ALICE);
         lab_free(&lab);
 }
 
@@ -470,6 +532,7 @@ TEST(who_was_kicked_and_is_invited_again_comes_back) {
         mate_ask(CAROL, BOB);
         SIM_UNTIL(&lab.sim, CAROL->n_done == 2);
         CHECK_EQ(CAROL->done, CODE_NOT_ALLOWED);
+        CHECK_EQ(mate_room(CAROL)->row.status, ROOM_KICKED);
         CHECK_OK(rooms_invite(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
         mate_commit(ALICE);
         SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_INVITED);
