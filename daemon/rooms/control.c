@@ -386,13 +386,19 @@ static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, 
         return e < 0 ? e : marks_look(room);
 }
 
-/* What is in memory of it is what is in the batch, whatever went wrong half way. */
-static int back_to_batch(Room *room, int error) {
-        int e = room_load(room, store_write(room->rooms->store));
-
-        if (e < 0 && e != -ENOENT)
-                room->lost = true;
+/* Half of it must not be kept, with blocks of which the row of the room knows nothing, or without
+ * those of which it does: nothing of the batch is. */
+static int give_up(Room *room, int error) {
+        store_fail(room->rooms->store, error);
+        room->dirty = true;
+        room->lost = true; /* where nobody is told that the batch has failed */
+        (void)rooms_await_commit(room->rooms);
         return error;
+}
+
+/* Before anything is done that has to be done to its end. */
+static int check_space(const Room *room) {
+        return store_check_room(room->rooms->store, STORE_PERCENT_OWN);
 }
 
 static int refuse(Room *room, RoomReason *why) {
@@ -493,10 +499,13 @@ int control_append(
         e = roster_check_block(room->roster, b);
         if (e < 0)
                 return verdict_of(room, e, why);
-        e = seen_take(room, &before);
+        e = check_space(room);
         if (e >= 0)
-                e = append(room, b, outer, author, &before);
-        return e < 0 ? back_to_batch(room, e) : TAKEN;
+                e = seen_take(room, &before);
+        if (e < 0)
+                return e;
+        e = append(room, b, outer, author, &before);
+        return e < 0 ? give_up(room, e) : TAKEN;
 }
 
 /* The chain as far as EPOCH, from the store, in place of the one that is there. */
@@ -527,11 +536,14 @@ static int owner_has_forked(
 
         first = memcmp(room->rooms->other->hash, b->hash, SHA256_SIZE) < 0;
         memcpy(owner, b->account, KEY_SIZE);
-        e = seen_take(room, &before);
+        e = check_space(room);
+        if (e >= 0)
+                e = seen_take(room, &before);
         if (e >= 0)
                 e = buffer_append(&other, held.data, held.size);
-        if (e >= 0)
-                e = author_keep(room->rooms, author);
+        if (e < 0)
+                return e;
+        e = author_keep(room->rooms, author);
         if (e >= 0)
                 e = room_blocks_remove(s, number, b->epoch);
         if (e >= 0)
@@ -541,7 +553,7 @@ static int owner_has_forked(
         if (e >= 0 && b->epoch == 1)
                 e = room_block_put(s, number, 1, first ? buffer_bytes(&other) : outer);
         if (e < 0)
-                return back_to_batch(room, e);
+                return give_up(room, e);
         room->row.flags |= ROOM_FLAG_FORKED;
         e = fall_back(room, b->epoch == 1 ? 1 : b->epoch - 1, &before,
                 ROOM_NEW_CONTROL | ROOM_NEW_PROPOSALS | ROOM_NEW_FORKS);
@@ -549,7 +561,7 @@ static int owner_has_forked(
                 e = room_set_status(room, room->row.status);
         if (e >= 0)
                 e = room_event(room, ROOM_EVENT_FORK, owner);
-        return e < 0 ? back_to_batch(room, e) : TAKEN_FORK;
+        return e < 0 ? give_up(room, e) : TAKEN_FORK;
 }
 
 static int reorganise(
@@ -569,17 +581,20 @@ static int reorganise(
                         : e == -ENOENT ? TAKEN_NOT_NOW
                                        : room_reason(why, TAKEN_REFUSED, roster_code(roster), "%s",
                                                  roster_reason(roster));
-        e = seen_take(room, &before);
+        e = check_space(room);
         if (e >= 0)
-                e = room_blocks_remove(s, room->row.number, b->epoch);
+                e = seen_take(room, &before);
         if (e < 0)
-                return back_to_batch(room, e);
+                return e;
+        e = room_blocks_remove(s, room->row.number, b->epoch);
+        if (e < 0)
+                return give_up(room, e);
         old = room->roster;
         room->roster = TAKE_PTR(roster);
         room->row.flags &= ~(uint32_t)ROOM_FLAG_FORKED;
         e = append(room, b, outer, author, &before);
         if (e < 0)
-                return back_to_batch(room, e);
+                return give_up(room, e);
         if (own)
                 commit_offer_again(room, old);
         return TAKEN;
@@ -625,12 +640,17 @@ static int take_after_fork(
         e = roster_check_block(room->roster, b);
         if (e < 0)
                 return verdict_of(room, e, why);
-        e = room_blocks_remove(s, room->row.number, b->epoch);
+        e = check_space(room);
         if (e < 0)
                 return e;
+        e = room_blocks_remove(s, room->row.number, b->epoch);
+        if (e < 0)
+                return give_up(room, e);
         room->row.flags &= ~(uint32_t)ROOM_FLAG_FORKED;
         e = room_set_status(room, room->row.status);
-        return e < 0 ? back_to_batch(room, e) : control_append(room, b, outer, author, why);
+        if (e >= 0)
+                e = control_append(room, b, outer, author, why);
+        return e < 0 ? give_up(room, e) : e;
 }
 
 /* Who is out of the room, and does not want in, is not told of it. */
@@ -699,7 +719,7 @@ int control_take_proposal(Room *room, const RoomProposal *p, Bytes outer, const 
         if (e >= 0)
                 e = roster_changed(room, &before, p->account, ROOM_NEW_PROPOSALS);
         if (e < 0)
-                return back_to_batch(room, e);
+                return give_up(room, e);
         e = room_proposal_get(store_write(r->store), room->row.number, p->hash, &kept);
         if (e == 0)
                 return room_reason(why, TAKEN_REFUSED, CODE_NOT_ALLOWED,

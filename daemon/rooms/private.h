@@ -36,6 +36,7 @@ typedef struct Room {
         RoomRow row; /* as in the open batch */
         Roster *roster; /* never NULL; its head is 0 before the genesis is here */
         unsigned what; /* ROOM_NEW_*, in the open batch */
+        unsigned news; /* the same of the batch that was committed last, still to be told */
         bool dirty; /* concerned by the open batch: to be loaded again if that fails */
         usec_t commit_at; /* monotonic: when commit.c has something to do; 0: nothing */
 

@@ -221,10 +221,13 @@ static void take_back(Rooms *r) {
         }
 }
 
-static void tell_changed(Rooms *r, uint32_t number, unsigned what) {
-        Room *room = room_by_number(r, number);
+static void tell_changed(Rooms *r, Room *room) {
         const RoomsCallbacks *c = r->callbacks;
+        uint32_t number = room->row.number;
+        unsigned what = room->news;
 
+        room->news = 0;
+        room = room_by_number(r, number);
         if (!room)
                 return;
         if (r->hooks && r->hooks->changed)
@@ -247,25 +250,25 @@ static void tell_owed(Rooms *r) {
         owed_free(list);
 }
 
-/* The callbacks may begin another batch, and change what they are told of. */
-static void tell_all(Rooms *r) {
-        size_t n = 0, all = HASH_CNT(hh, r->rooms);
-        struct {
-                uint32_t number;
-                unsigned what;
-        } *list = calloc(all + 1, sizeof(*list));
+static Room *find_news(Rooms *r) {
+        ROOM_EACH(r, room)
+        if (room->news)
+                return room;
+        return NULL;
+}
 
-        ROOM_EACH(r, room) {
-                if (list && room->what) {
-                        list[n].number = room->row.number;
-                        list[n++].what = room->what;
-                }
-                room->what = 0;
-                room->dirty = false;
+/* The callbacks may begin another batch, and change what they are told of. Nothing is allocated:
+ * who is not told that somebody was removed goes on speaking to him. */
+static void tell_all(Rooms *r) {
+        Room *room;
+
+        ROOM_EACH(r, each) {
+                each->news |= each->what;
+                each->what = 0;
+                each->dirty = false;
         }
-        for (size_t i = 0; i < n; i++)
-                tell_changed(r, list[i].number, list[i].what);
-        free(list);
+        while ((room = find_news(r)))
+                tell_changed(r, room);
         tell_owed(r);
 }
 

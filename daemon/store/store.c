@@ -186,6 +186,10 @@ int store_commit(Store *s) {
         return db_commit(s->db);
 }
 
+void store_fail(Store *s, int error) {
+        db_fail(db_write(s->db), error);
+}
+
 int store_next_number(Store *s, const char *counter, uint32_t *ret) {
         DbTxn *txn = db_write(s->db);
         DbKey k = store_meta_key(counter);

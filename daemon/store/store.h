@@ -93,6 +93,10 @@ void store_forget(Store *s, void *userdata);
 uint64_t store_batch_number(const Store *s);
 int store_commit(Store *s);
 
+/* The open batch fails with ERROR, for who finds in the middle of several writes that they cannot
+ * be completed: nothing of it is kept. */
+void store_fail(Store *s, int error);
+
 /* What was read cannot have been written: notes it, and is -EUCLEAN. */
 int store_damaged(DbTxn *txn);
 

@@ -239,6 +239,43 @@ TEST(a_full_store_refuses_and_stays_right) {
         lab_free(&lab);
 }
 
+/* The block for which another has to go cannot be kept: then that one stays. */
+TEST(a_full_store_keeps_the_chain_that_it_has) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *other = &lab.mate[2];
+        const RoomCertificates none = {};
+        Thing *list = NULL;
+        RoomReason why = {};
+
+        lab_new(&lab, 8, 3);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        lab_level(&lab);
+        lab_clone(&lab, 0, 2, false);
+        clone_joins(other, bob);
+        CHECK_OK(rooms_set_topic(alice->rooms, alice->room->row.number, "this", &e));
+        lab_commit(alice);
+        CHECK_OK(rooms_set_topic(other->rooms, other->room->row.number, "that", &e));
+        lab_commit(other);
+        give(alice, bob);
+        CHECK_OK(room_blocks_each(other->room, mate_txn(other),
+                roster_head(other->room->roster)->epoch - 1, thing_given, &list));
+        store_set_max_size(bob->store, 1);
+        CHECK_EQ(room_take_block(bob->room, buffer_bytes(&list->outer), &none, &why), -EDQUOT);
+        CHECK_OK(store_commit(bob->store));
+        CHECK_STR(roster_topic(bob->room->roster), "this");
+        check_as_on_disk(bob);
+        CHECK_STR(roster_topic(bob->room->roster), "this");
+        store_set_max_size(bob->store, 0);
+        CHECK_EQ(room_take_block(bob->room, buffer_bytes(&list->outer), &none, &why), TAKEN_FORK);
+        lab_commit(bob);
+        check_as_on_disk(bob);
+        CHECK(bob->room->row.read_only);
+        things_free(list);
+        lab_free(&lab);
+}
+
 /* States */
 
 typedef struct States {
