@@ -229,8 +229,10 @@ void live_changed(SyncRoom *sr, unsigned what) {
                 push_own(sr, txn);
                 push_fresh(sr, txn);
         }
-        if (what & (ROOM_NEW_ENTRIES | ROOM_NEW_MARKS))
-                sync_due(sr, DUE_VECTOR, soon(sr));
+        if (what &
+                (ROOM_NEW_ENTRIES | ROOM_NEW_MARKS | ROOM_NEW_CONTROL | ROOM_NEW_PROPOSALS |
+                        ROOM_NEW_STATUS))
+                sync_due(sr, DUE_VECTOR, soon(sr)); /* also to who is a member now */
         if (what & (ROOM_NEW_CONTROL | ROOM_NEW_PROPOSALS | ROOM_NEW_FORKS))
                 sync_due(sr, DUE_STATE, soon(sr));
         if (what & ROOM_NEW_CONTROL)
@@ -241,6 +243,7 @@ void live_changed(SyncRoom *sr, unsigned what) {
 
 /* VECTOR */
 
+/* Who was told nothing as he, or the user, was no member yet, is told now. */
 void live_on_vector(SyncRoom *sr) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
         RoomState mine;
@@ -251,7 +254,9 @@ void live_on_vector(SyncRoom *sr) {
                 read_state(sr, txn, &mine, &change) < 0)
                 return;
         DL_FOREACH (sr->links, rl)
-                if (is_told(rl) && rl->tells && rl->told < change)
+                if (is_told(rl) && !rl->tells)
+                        say_first_vector(rl, txn, change);
+                else if (is_told(rl) && rl->told < change)
                         say_vector(rl, txn, rl->told, change, false);
 }
 

@@ -41,14 +41,11 @@ static void differ_in_objects(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
 
 /* Where both were level before, what has changed since is all there is to tell. */
 static void differ_in_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t change) {
-        const Known *k;
-
         if (rl->outsider || memcmp(rl->theirs.feeds, mine->feeds, ROOM_DIGEST_SIZE) == 0)
                 return;
-        if (!rl->tells) {
-                k = sync_known(rl->sr, rl->peer->account);
-                say_vector(rl, txn, k ? k->level : 0, change, !k || k->level == 0);
-        } else if (rl->told < change)
+        if (!rl->tells)
+                say_first_vector(rl, txn, change);
+        else if (rl->told < change)
                 say_vector(rl, txn, rl->told, change, false);
         else if (quota_take(&rl->vectors, 1, sync_now(rl->sr->sync)))
                 say_vector(rl, txn, 0, change, true);

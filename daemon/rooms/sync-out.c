@@ -158,6 +158,12 @@ void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool 
         buffer_done(&t.read);
 }
 
+void say_first_vector(RoomLink *rl, DbTxn *txn, uint64_t change) {
+        const Known *k = sync_known(rl->sr, rl->peer->account);
+
+        say_vector(rl, txn, k ? k->level : 0, change, !k || k->level == 0);
+}
+
 /* Objects */
 
 typedef struct Objects {

@@ -287,6 +287,9 @@ bool states_equal(const RoomState *a, const RoomState *b);
 void say_state(RoomLink *rl, DbTxn *txn);
 void say_read(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change);
 void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool full);
+
+/* What has changed since both were level, or all: RL is told of changes from then on. */
+void say_first_vector(RoomLink *rl, DbTxn *txn, uint64_t change);
 void say_proposals(RoomLink *rl, DbTxn *txn, const uint8_t *digest);
 void say_forks(RoomLink *rl, DbTxn *txn, const uint8_t *digest);
 void say_owner_fork(RoomLink *rl, DbTxn *txn);

@@ -471,16 +471,21 @@ TEST(halves_that_disagree_on_who_is_in) {
         lab_free(&lab);
 }
 
-static bool all_have_it(Mate *m, unsigned of) {
+/* The own entry SEQ. */
+static bool all_have(Mate *m, uint64_t seq, unsigned of) {
         unsigned held, readers, members;
         DbTxn *txn;
         int r;
 
         CHECK_OK(store_read_begin(m->stack.store, &txn));
         r = rooms_count_delivered(
-                m->rooms, txn, m->room, mate_room(m)->own, 1, &held, &readers, &members);
+                m->rooms, txn, m->room, mate_room(m)->own, seq, &held, &readers, &members);
         store_read_end(txn);
         return r >= 0 && held == of && members == of;
+}
+
+static bool all_have_it(Mate *m, unsigned of) {
+        return all_have(m, 1, of);
 }
 
 /* Also where some heard of the others before those knew that they were in. */
@@ -513,6 +518,28 @@ TEST(who_is_back_learns_who_has_it) {
         sim_run(&lab.sim, USEC_PER_MINUTE);
         mate_comes(BOB);
         SIM_UNTIL(&lab.sim, all_have_it(BOB, 2));
+        lab_free(&lab);
+}
+
+/* Whoever lets him in tells him what there is before he knows that he is in. */
+TEST(who_left_and_is_back_tells_what_he_has) {
+        SyncLab lab;
+        RoomsError e;
+        Mate *heidi;
+
+        lab_new(&lab, MATES_MAX);
+        heidi = &lab.mate[MATES_MAX - 1];
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        for (uint64_t i = 1; i <= 8; i++) {
+                CHECK_OK(rooms_leave(heidi->rooms, heidi->room, &e));
+                mate_commit(heidi);
+                sim_run(&lab.sim, USEC_PER_MINUTE);
+                mate_says(ALICE, "without her");
+                mate_join(heidi, ALICE);
+                sim_run(&lab.sim, USEC_PER_MINUTE);
+                CHECK(lab_is_level(&lab));
+                CHECK(all_have(ALICE, i, lab.n - 1));
+        }
         lab_free(&lab);
 }
 
