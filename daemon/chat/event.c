@@ -43,7 +43,6 @@ static int view_room(Chat *c, DbTxn *txn, uint32_t room, EventView *v) {
                 return r;
         room_row_name(c, txn, &row, v->room_name);
         base32_encode_key(row.id, v->room_id);
-        memcpy(v->topic, row.topic, sizeof(v->topic));
         return 1;
 }
 
@@ -159,23 +158,8 @@ static int view_presence(DbTxn *txn, const EventRow *row, EventView *v) {
         return 1;
 }
 
-/* What role a member has now. */
-typedef struct RoleSearch {
-        const uint8_t *account;
-        RoomRole role;
-} RoleSearch;
-
-static bool look_at_member(void *userdata, const RoomMemberView *m) {
-        RoleSearch *s = userdata;
-
-        if (!key_equal(m->account, s->account))
-                return true;
-        s->role = m->role;
-        return false;
-}
-
 static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
-        RoleSearch s = {.account = sign_key_public(&chat_self(c)->account)};
+        const uint8_t *account = sign_key_public(&chat_self(c)->account);
         Contact k;
         int r;
 
@@ -183,21 +167,22 @@ static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         r = view_room(c, txn, row->room, v);
         if (r > 0 && row->account != SELF_NUMBER) {
                 r = contact_get_by_number(txn, row->account, &k);
-                s.account = k.account;
+                account = k.account;
         }
         if (r <= 0)
                 return r;
         v->event.room = v->room_name;
         v->event.room_id = v->room_id;
         v->event.change = room_event_name(row->change);
-        if (row->change == ROOM_EVENT_TOPIC)
+        if (row->says && row->change == ROOM_EVENT_TOPIC) {
+                copy_bytes(v->topic, row->topic.data, row->topic.size);
+                v->topic[row->topic.size] = '\0';
                 v->event.topic = v->topic;
-        v->event.name = room_author_name(c, txn, row->room, s.account, v->name);
-        v->event.account = base32_encode_key(s.account, v->account);
-        if (row->change == ROOM_EVENT_ROLE &&
-                rooms_each_member(c->parts.rooms, txn, row->room, look_at_member, &s) >= 0 &&
-                s.role != ROOM_ROLE_NONE)
-                v->event.role = room_role_name(s.role);
+        }
+        v->event.name = room_author_name(c, txn, row->room, account, v->name);
+        v->event.account = base32_encode_key(account, v->account);
+        if (row->says && row->role != ROOM_ROLE_NONE)
+                v->event.role = room_role_name(row->role);
         return 1;
 }
 

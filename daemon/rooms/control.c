@@ -226,21 +226,37 @@ int room_account_number(
         return e;
 }
 
-int room_event(Room *room, RoomEventKind kind, const uint8_t *account) {
-        EventRow row = {.kind = EVENT_ROOM,
-                .time = loop_realtime(room->rooms->loop),
-                .room = room->row.number,
-                .change = kind};
+static int add_event(Room *room, EventRow *row, const uint8_t *account) {
         int e;
 
+        row->kind = EVENT_ROOM;
+        row->time = loop_realtime(room->rooms->loop);
+        row->room = room->row.number;
         if (account) {
-                e = room_account_number(room, account, true, &row.account);
-                if (e >= 0 && row.account != SELF_NUMBER)
+                e = room_account_number(room, account, true, &row->account);
+                if (e >= 0 && row->account != SELF_NUMBER)
                         e = contact_mark(room->rooms->store, account, CONTACT_NAMED);
                 if (e < 0)
                         return e;
         }
-        return event_add(room->rooms->store, &row);
+        return event_add(room->rooms->store, row);
+}
+
+int room_event(Room *room, RoomEventKind kind, const uint8_t *account) {
+        return add_event(room, &(EventRow){.change = kind}, account);
+}
+
+static int role_event(Room *room, const uint8_t *account, RoomRole role) {
+        return add_event(
+                room, &(EventRow){.change = ROOM_EVENT_ROLE, .says = true, .role = role}, account);
+}
+
+static int topic_event(Room *room, const uint8_t *actor) {
+        return add_event(room,
+                &(EventRow){.change = ROOM_EVENT_TOPIC,
+                        .says = true,
+                        .topic = text_bytes(roster_topic(room->roster))},
+                actor);
 }
 
 /* Whether somebody is with the user in a room but this one. */
@@ -278,7 +294,7 @@ static int member_changed(Room *room, const SeenMember *before, const RosterMemb
                 e = room_event(
                         room, now && now->kicked ? ROOM_EVENT_KICKED : ROOM_EVENT_LEFT, account);
         } else {
-                e = room_event(room, ROOM_EVENT_ROLE, account);
+                e = role_event(room, account, is);
         }
         return e;
 }
@@ -374,7 +390,7 @@ static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, 
                 e = tell_members(room, before);
         if (e >= 0 && room->row.status == ROOM_JOINED && !roster_deleted(room->roster) &&
                 before->begun && !streq(before->topic, roster_topic(room->roster)))
-                e = room_event(room, ROOM_EVENT_TOPIC, actor);
+                e = topic_event(room, actor);
         if (e >= 0)
                 e = own_status(room, before);
         if (e >= 0)

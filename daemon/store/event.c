@@ -48,7 +48,8 @@ static DbKey event_key(uint64_t cursor) {
 
 /* Events: u8 kind, u64 time, then by kind: u32 feed, u64 seq, u8 request; u32 feed, u64 seq,
  * id, u8 state, u8 reason; u32 account, u8 presence; u32 feed, u64 seq; u32 account, u8 presence,
- * u8 key changed, other account; u32 room, u8 change, u32 account */
+ * u8 key changed, other account; u32 room, u8 change, u32 account, and where it says what something
+ * has become: u8 role, topic */
 
 static void event_put(Buffer *out, const EventRow *e) {
         row_start(out);
@@ -61,6 +62,10 @@ static void event_put(Buffer *out, const EventRow *e) {
                 row_put_u32(out, e->room);
                 row_put_u8(out, (uint8_t)e->change);
                 row_put_u32(out, e->account);
+                if (e->says) {
+                        row_put_u8(out, (uint8_t)e->role);
+                        row_put_bytes(out, e->topic.data, e->topic.size);
+                }
         } else {
                 row_put_u32(out, e->feed);
                 row_put_u64(out, e->seq);
@@ -100,6 +105,11 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
                 e.room = row_u32(&row);
                 e.change = (RoomEventKind)row_u8(&row);
                 e.account = row_u32(&row);
+                e.says = row_has_more(&row);
+                if (e.says) {
+                        e.role = (RoomRole)row_u8(&row);
+                        e.topic = row_rest(&row);
+                }
                 break;
         case EVENT_REQUEST:
                 e.feed = row_u32(&row);
@@ -124,7 +134,8 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
         if (r < 0)
                 return r;
         if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX ||
-                e.change >= _ROOM_EVENT_MAX)
+                e.change >= _ROOM_EVENT_MAX || e.role >= _ROOM_ROLE_MAX ||
+                e.topic.size > ROOM_TOPIC_MAX)
                 return db_damaged(v.txn);
         *ret = e;
         return 1;

@@ -5,7 +5,7 @@
  * What has happened, for clients that come and go: one row for each thing that a client is told,
  * written in the batch of what it tells. Signals are made from these rows after the commit, so that
  * there is nothing to hear that cannot be read again. A row names what it is about; texts and names
- * are looked up when it is read.
+ * are looked up when it is read, but for what will be another one by then: topics and roles.
  *
  * Rows have consecutive numbers, their cursors, from EVENT_CURSOR_FIRST on; none is ever given out
  * twice. Kept are EVENTS_MAX of them, and none that is older than EVENTS_AGE for long. A client is
@@ -16,6 +16,7 @@
 #include "wire/code.h"
 #include "wire/identity.h"
 #include "wire/message.h"
+#include "wire/room.h"
 
 #define EVENTS_MAX 1000000
 #define EVENTS_AGE (30 * USEC_PER_DAY)
@@ -30,7 +31,8 @@ typedef enum EventKind {
         EVENT_REQUEST = 4, /* the first message of somebody who is no contact: feed, seq */
         EVENT_KEY = 5, /* somebody's name is, or is not any more, given to another account:
                           account, presence, key_changed, other */
-        EVENT_ROOM = 6, /* something of a room: room, change, account */
+        EVENT_ROOM = 6, /* something of a room: room, change, account, with
+                           the topic or the role that it has become */
 } EventKind;
 
 /* As it is told; the order on the way to the recipient is that of protocol, except for the last
@@ -84,6 +86,9 @@ typedef struct EventRow {
         uint8_t other[KEY_SIZE]; /* zeros unless key_changed */
         uint32_t room; /* number */
         RoomEventKind change;
+        bool says; /* what it has become: rows of before 0.8.0 do not */
+        RoomRole role; /* of ROOM_EVENT_ROLE; else none */
+        Bytes topic; /* of ROOM_EVENT_TOPIC. In the map: good until the next write */
 } EventRow;
 
 /* Adds E, whose cursor is given out here, and forgets the oldest where there are too many. */

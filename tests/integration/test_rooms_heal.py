@@ -461,7 +461,7 @@ def test_events_of_rooms_are_kept(lab, tracker):
     room_id = row_of(bob)["room-id"]
     told = [e for e in kept if e["event"] == "RoomChanged"]
     assert all((e["room"], e["room-id"]) == (ROOM, room_id) for e in told)
-    assert [e["change"] for e in told if e["change"] == "topic"] == ["topic"] * 2
+    assert [e["topic"] for e in told if e["change"] == "topic"] == ["tea", "cake"]
     assert [e["account"] for e in late if e.get("change") == "joined"] == [account(carol)]
     assert [(e["id"], e["room"], e["text"]) for e in late if e["event"] == "MessageReceived"] == [
         (message, ROOM, "two")]

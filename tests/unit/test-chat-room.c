@@ -391,6 +391,36 @@ static void on_room_object(void *userdata, const char *id, ChatObjectChange chan
                 n_objects--;
 }
 
+static bool on_topic_event(void *userdata, const ChatEvent *e) {
+        if (e->kind == CHAT_EVENT_ROOM && streq(e->change, "topic"))
+                list_add(e->change, e->topic);
+        return true;
+}
+
+static const char *topic_events(ChatLab *l) {
+        const ChatListEvents args = {.max = 1000};
+        ChatError e;
+        uint64_t next;
+
+        listed = (Listed){};
+        CHECK_OK(chat_list_events(l->chat, &args, on_topic_event, NULL, &next, &e));
+        return listed.text;
+}
+
+TEST(an_event_tells_of_the_topic_of_then) {
+        ChatLab l;
+
+        set_up(&l);
+        CHECK_DONE(create(&l, "#a"));
+        CHECK_DONE(set_topic(&l, "#a", "tea"));
+        CHECK_STR(topic_events(&l), "topic=tea");
+        CHECK_DONE(set_topic(&l, "#a", "cake"));
+        CHECK_STR(topic_events(&l), "topic=tea topic=cake");
+        CHECK_DONE(set_topic(&l, "#a", ""));
+        CHECK_STR(topic_events(&l), "topic=tea topic=cake topic=");
+        chat_lab_free(&l);
+}
+
 TEST(a_room_is_an_object_while_one_is_in_it) {
         const char *names[CHAT_ROOM_NEWS_MAX + 1];
         const ChatListener listener = {.event = on_event,

@@ -154,6 +154,48 @@ TEST(who_leaves_writes_no_more_and_may_come_back) {
         lab_free(&lab);
 }
 
+typedef struct Roles {
+        RoomRole list[8];
+        unsigned n;
+} Roles;
+
+static bool note_role(void *userdata, DbTxn *txn, const EventRow *e) {
+        Roles *r = userdata;
+
+        if (e->kind == EVENT_ROOM && e->change == ROOM_EVENT_ROLE) {
+                CHECK(e->says && r->n < ELEMENTSOF(r->list));
+                r->list[r->n++] = e->role;
+        }
+        return true;
+}
+
+TEST(an_event_tells_of_the_role_of_then) {
+        RoomsError e = {};
+        RoomsLab lab;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2];
+
+        lab_new(&lab, 27, 3);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        mate_join(bob, alice);
+        mate_join(carol, alice);
+        lab_level(&lab);
+        for (unsigned i = 0; i < 2; i++) {
+                CHECK_OK(rooms_set_role(alice->rooms, alice->room->row.number, mate_account(bob),
+                        i == 0 ? ROOM_ROLE_ADMIN : ROOM_ROLE_MEMBER, &e));
+                lab_commit(alice);
+                lab_level(&lab);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+                Roles r = {};
+
+                CHECK_OK(event_each(mate_txn(&lab.mate[i]), 0, note_role, &r));
+                CHECK_EQ(r.n, 2);
+                CHECK_EQ(r.list[0], ROOM_ROLE_ADMIN);
+                CHECK_EQ(r.list[1], ROOM_ROLE_MEMBER);
+        }
+        lab_free(&lab);
+}
+
 TEST(a_deleted_room_is_deleted_for_all) {
         RoomsLab lab;
         RoomsError e = {};

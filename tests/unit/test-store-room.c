@@ -316,5 +316,36 @@ TEST(what_happens_in_a_room_is_an_event) {
         CHECK_EQ(last.account, 7);
         CHECK_STR(room_event_name(last.change), "fork");
         CHECK_STR(room_event_name(ROOM_EVENT_CREATED), "created");
+        CHECK(!last.says);
+        room_lab_free(&l);
+}
+
+TEST(an_event_keeps_what_a_topic_or_role_became) {
+        EventRow e = {.kind = EVENT_ROOM, .time = NOW, .room = 5, .says = true};
+        EventRow last = {};
+        RoomLab l;
+
+        room_lab_new(&l);
+        e.change = ROOM_EVENT_ROLE;
+        e.role = ROOM_ROLE_ADMIN;
+        CHECK_OK(event_add(l.store, &e));
+        CHECK_OK(event_each(room_txn(&l), 0, note_room_event, &last));
+        CHECK(last.says);
+        CHECK_EQ(last.role, ROOM_ROLE_ADMIN);
+        CHECK_EQ(last.topic.size, 0);
+        e.change = ROOM_EVENT_TOPIC;
+        e.role = ROOM_ROLE_NONE;
+        e.topic = text_bytes("tea");
+        CHECK_OK(event_add(l.store, &e));
+        CHECK_OK(event_each(room_txn(&l), 0, note_room_event, &last));
+        CHECK(last.says && bytes_equal(last.topic, text_bytes("tea")));
+        CHECK_EQ(last.role, ROOM_ROLE_NONE);
+        e.topic = (Bytes){};
+        CHECK_OK(event_add(l.store, &e)); /* there is none any more */
+        CHECK_OK(event_each(room_txn(&l), 0, note_room_event, &last));
+        CHECK(last.says && last.topic.size == 0);
+        e.role = _ROOM_ROLE_MAX;
+        CHECK_OK(event_add(l.store, &e));
+        CHECK_EQ(event_each(room_txn(&l), 0, note_room_event, &last), -EUCLEAN);
         room_lab_free(&l);
 }
