@@ -46,7 +46,8 @@ static const ConfigItem ITEMS[] = {
         ITEM_INT("storage.history-days", storage.history_days, "0", 0, 36500, NO_LIMIT, UNBUILT),
         ITEM_SIZE("storage.max-size", storage.max_size, "\"0\"", 0, UINT64_C(1) << 44, NO_LIMIT),
 
-        ITEM_INT("rooms.max-members", rooms.max_members, "1000", 1, 100000),
+        /* As many as a control log may name: ROSTER_MEMBERS_MAX. */
+        ITEM_INT("rooms.max-members", rooms.max_members, "1000", 1, 10000),
 
         ITEM_INT("limits.connections", limits.connections, "1000", 0, UINT32_MAX, NO_LIMIT),
         ITEM_INT("limits.per-address", limits.per_address, "64", 0, UINT32_MAX, NO_LIMIT),

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "config/schema.h"
+#include "rooms/roster.h"
 #include "util/fs.h"
 
 #define KEY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -261,6 +262,22 @@ TEST(errors_name_file_line_key_and_what_is_allowed) {
 
         for (size_t i = 0; i < ELEMENTSOF(CASES); i++)
                 check_refused(DAEMON, &CASES[i]);
+}
+
+/* What is configured is what a room can take. */
+TEST(a_room_has_at_most_as_many_members_as_its_log_can_name) {
+        DaemonConfig c;
+        ConfigError e;
+        char text[64];
+
+        snprintf(text, sizeof(text), "rooms = { max-members = %d; };", ROSTER_MEMBERS_MAX);
+        check_loads(DAEMON, text, &c);
+        CHECK_EQ(c.rooms.max_members, ROSTER_MEMBERS_MAX);
+        config_free(DAEMON, &c);
+        snprintf(text, sizeof(text), "rooms = { max-members = %d; };", ROSTER_MEMBERS_MAX + 1);
+        CHECK_EQ(load(DAEMON, text, &c, &e), -EINVAL);
+        snprintf(text, sizeof(text), "allowed: an integer from 1 to %d", ROSTER_MEMBERS_MAX);
+        CHECK(strstr(e.text, text));
 }
 
 TEST(errors_of_the_tracker) {
