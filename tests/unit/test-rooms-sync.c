@@ -166,6 +166,32 @@ TEST(who_is_away_when_he_is_kicked_learns_it_later) {
         lab_free(&lab);
 }
 
+/* Who cannot be reached is not waited for: he hears it before the time that joining may take. */
+TEST(who_was_kicked_is_refused_though_others_are_away) {
+        SyncLab lab;
+        RoomsError e;
+        usec_t begin;
+
+        lab_new(&lab, 4);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(BOB), &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_KICKED);
+        mate_goes(CAROL);
+        mate_goes(&lab.mate[3]);
+        BOB->n_done = 0;
+        begin = loop_now(lab.sim.loop);
+        mate_ask(BOB, ALICE);
+        SIM_UNTIL(&lab.sim, BOB->n_done == 1);
+        CHECK_EQ(BOB->done, CODE_NOT_ALLOWED);
+        CHECK(loop_now(lab.sim.loop) - begin < 10 * USEC_PER_SEC);
+        CHECK(mate_room(BOB)->row.status != ROOM_JOINING);
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(BOB->n_done, 1);
+        CHECK_EQ(HASH_COUNT(BOB->rooms->sync->wants), 0);
+        lab_free(&lab);
+}
+
 TEST(who_leaves_is_gone_for_the_others) {
         SyncLab lab;
         RoomsError e;
