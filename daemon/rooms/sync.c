@@ -215,6 +215,7 @@ static bool may_be_told(const SyncRoom *sr, const SyncPeer *p) {
 
 void sync_review(SyncRoom *sr) {
         bool speaking = sync_is_speaking(sr);
+        bool gone = false;
         SyncPeer *p, *tmp;
         RoomLink *rl, *next;
 
@@ -231,6 +232,7 @@ void sync_review(SyncRoom *sr) {
                         say_state(rl, NULL); /* he has let the user in */
                 } else if (!member && !rl->outsider) {
                         p = rl->peer;
+                        gone = true;
                         room_link_free(rl);
                         rl = room_link_get(sr, p);
                         if (rl)
@@ -239,6 +241,8 @@ void sync_review(SyncRoom *sr) {
         }
         if (!speaking)
                 return;
+        if (gone)
+                want_soon(sr); /* what he was asked for is asked of others */
         HASH_ITER (hh, sr->sync->peers, p, tmp) {
                 if (!may_be_told(sr, p) || room_link_find(sr, p))
                         continue;
@@ -391,6 +395,8 @@ static void on_settled(Rooms *r, int error) {
                 if (error < 0)
                         sr->n_fresh = 0;
                 join_settled(sr, error);
+                if (error < 0)
+                        sync_review(sr); /* who was to be a member is none, and the other way */
         }
 }
 

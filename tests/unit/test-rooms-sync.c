@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include "db/private.h"
 #include "sync-lab.h"
 
 #define ALICE (&lab.mate[0])
@@ -178,7 +179,7 @@ TEST(who_was_kicked_is_refused_though_others_are_away) {
         mate_commit(ALICE);
         SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_KICKED);
         mate_goes(CAROL);
-        mate_goes(&lab.mate[3]);
+        mate_goes(DAVE);
         BOB->n_done = 0;
         begin = loop_now(lab.sim.loop);
         mate_ask(BOB, ALICE);
@@ -189,6 +190,29 @@ TEST(who_was_kicked_is_refused_though_others_are_away) {
         sim_run(&lab.sim, USEC_PER_HOUR);
         CHECK_EQ(BOB->n_done, 1);
         CHECK_EQ(HASH_COUNT(BOB->rooms->sync->wants), 0);
+        lab_free(&lab);
+}
+
+/* The link comes while he is out, and that he is out is not kept. */
+TEST(whose_removal_was_not_kept_goes_on_hearing) {
+        SyncLab lab;
+        RoomsError e;
+        Link *link;
+
+        lab_new(&lab, 2);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        link = ALICE->links[1];
+        CHECK(link);
+        rooms_link_down(ALICE->rooms, mate_account(BOB)); /* as if it ended */
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(BOB), &e));
+        rooms_link_up(ALICE->rooms, link);
+        db_fail(store_write(ALICE->stack.store), -EIO);
+        CHECK_EQ(store_commit(ALICE->stack.store), -EIO);
+        CHECK(room_is_member(mate_room(ALICE), mate_account(BOB)));
+        mate_says(ALICE, "still here");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 1);
+        CHECK(lab_is_level(&lab));
         lab_free(&lab);
 }
 
