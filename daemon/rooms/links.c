@@ -194,7 +194,8 @@ static bool seeks_others(const SyncRoom *sr) {
         const RoomRow *row = &sr->room->row;
 
         return sync_is_speaking(sr) &&
-                (row->status == ROOM_JOINED || row->status == ROOM_JOINING || row->farewell);
+                (row->status == ROOM_JOINED || row->status == ROOM_JOINING ||
+                        row->status == ROOM_KICKED || row->farewell);
 }
 
 void links_on_due(SyncRoom *sr) {

@@ -196,6 +196,9 @@ int room_proposals_each(Room *room, DbTxn *txn, RoomBlockFn fn, void *userdata);
 /* The two blocks by which the owner has forked the log; none: has not. */
 int room_owner_fork_each(Room *room, DbTxn *txn, RoomBlockFn fn, void *userdata);
 
+/* The hash of the block of EPOCH in the chain: 1; or 0, with zeros: there is none. */
+int room_head_at(Room *room, DbTxn *txn, uint64_t epoch, uint8_t ret_hash[static SHA256_SIZE]);
+
 /* 1: (EPOCH, HASH) is in the chain; epoch 0 always is. */
 int room_has_head(Room *room, DbTxn *txn, uint64_t epoch, const uint8_t hash[static SHA256_SIZE]);
 

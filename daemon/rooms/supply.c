@@ -6,24 +6,36 @@
 
 /* Control */
 
-int room_has_head(Room *room, DbTxn *txn, uint64_t epoch, const uint8_t hash[static SHA256_SIZE]) {
+int room_head_at(Room *room, DbTxn *txn, uint64_t epoch, uint8_t ret_hash[static SHA256_SIZE]) {
         const RosterHead *head = roster_head(room->roster);
-        uint8_t held[SHA256_SIZE];
         Bytes outer;
         Signed x;
         int e;
 
-        if (epoch == 0)
+        memset(ret_hash, 0, SHA256_SIZE);
+        if (epoch == 0 || epoch > head->epoch)
+                return 0;
+        if (epoch == head->epoch) {
+                memcpy(ret_hash, head->hash, SHA256_SIZE);
                 return 1;
-        if (epoch >= head->epoch)
-                return epoch == head->epoch && memcmp(hash, head->hash, SHA256_SIZE) == 0;
+        }
         e = room_block_get(txn, room->row.number, epoch, &outer);
         if (e <= 0)
                 return e;
         if (signed_decode(outer, &x) < 0)
                 return store_damaged(txn);
-        sha256(x.body.data, x.body.size, held);
-        return memcmp(held, hash, SHA256_SIZE) == 0;
+        sha256(x.body.data, x.body.size, ret_hash);
+        return 1;
+}
+
+int room_has_head(Room *room, DbTxn *txn, uint64_t epoch, const uint8_t hash[static SHA256_SIZE]) {
+        uint8_t held[SHA256_SIZE];
+        int e;
+
+        if (epoch == 0)
+                return 1;
+        e = room_head_at(room, txn, epoch, held);
+        return e <= 0 ? e : memcmp(held, hash, SHA256_SIZE) == 0;
 }
 
 /* The certificate of who has signed, in the map. */

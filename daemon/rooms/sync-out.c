@@ -52,6 +52,28 @@ int read_state(const SyncRoom *sr, DbTxn *txn, RoomState *ret, uint64_t *ret_cha
         return 0;
 }
 
+/* Who is no member does not learn from it that somebody writes; nor, once the owner has settled
+ * that, that anything is done: the log ends for him where he was removed. */
+static int hide_from_outsider(const RoomLink *rl, DbTxn *txn, RoomState *s) {
+        Room *room = rl->sr->room;
+        uint64_t last;
+        int r;
+
+        if (!rl->outsider || !room_is_joined(room))
+                return 0;
+        memset(s->feeds, 0, ROOM_DIGEST_SIZE);
+        memset(s->forks, 0, ROOM_DIGEST_SIZE);
+        last = roster_concerned(room->roster, rl->peer->account);
+        if (last == UINT64_MAX)
+                return 0;
+        memset(s->proposals, 0, ROOM_DIGEST_SIZE);
+        if (last >= s->head.epoch)
+                return 0;
+        r = room_head_at(room, txn, last, s->head.hash);
+        s->head.epoch = r > 0 ? last : 0;
+        return MIN(r, 0);
+}
+
 bool states_equal(const RoomState *a, const RoomState *b) {
         return a->head.epoch == b->head.epoch &&
                 memcmp(a->head.hash, b->head.hash, SHA256_SIZE) == 0 &&
@@ -66,7 +88,8 @@ void say_state(RoomLink *rl, DbTxn *txn) {
 
         if (!txn && store_read_begin(rl->sr->sync->rooms->store, &own) < 0)
                 return;
-        if (read_state(rl->sr, txn ?: own, &m.state, NULL) < 0)
+        if (read_state(rl->sr, txn ?: own, &m.state, NULL) < 0 ||
+                hide_from_outsider(rl, txn ?: own, &m.state) < 0)
                 return;
         if (sync_send(rl->peer, &m) < 0)
                 return;

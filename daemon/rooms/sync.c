@@ -107,14 +107,24 @@ SyncRoom *sync_room(Room *room) {
         return sr;
 }
 
-/* A room of which there is something to be said: the user is in it, wants to be, or has left and
- * nobody knows yet; or it was deleted, and those who were away then are still to hear it. */
+/* An admin has removed the user, and the owner may refuse that. */
+static bool may_be_taken_back(const SyncRoom *sr) {
+        const RosterMember *self =
+                roster_final_member(sr->room->roster, rooms_self(sr->sync->rooms));
+
+        return sr->room->row.status == ROOM_KICKED && self && self->member;
+}
+
+/* A room of which there is something to be said: the user is in it, wants to be, or may still be;
+ * has left and nobody knows yet; or it was deleted, and those who were away then are still to hear
+ * it. */
 bool sync_is_speaking(const SyncRoom *sr) {
         const RoomRow *row = &sr->room->row;
 
         return sr->sync->rooms->started &&
                 (row->status == ROOM_JOINED || row->status == ROOM_JOINING ||
-                        (row->status == ROOM_LEFT && row->farewell) || row->status == ROOM_DELETED);
+                        (row->status == ROOM_LEFT && row->farewell) ||
+                        row->status == ROOM_DELETED || may_be_taken_back(sr));
 }
 
 unsigned sync_count_links(const SyncRoom *sr) {
@@ -168,7 +178,7 @@ static void say_presence(const SyncRoom *sr, const uint8_t *account, bool linked
         Rooms *r = sr->sync->rooms;
         const RoomsCallbacks *c = r->callbacks;
 
-        if (c->presence)
+        if (c->presence && sr->room->row.status != ROOM_KICKED)
                 c->presence(r->userdata, sr->number, account,
                         linked || (c->is_online && c->is_online(r->userdata, account)));
 }

@@ -27,6 +27,7 @@ typedef struct Mate {
         unsigned heard[_ROOM_SYNC_MAX], n_entries; /* by op; of ROOM_ENTRIES */
         unsigned n_blocks; /* of CONTROL */
         Code refused; /* the last REFUSED */
+        RoomState state; /* the last STATE */
 } Mate;
 
 typedef struct SyncLab {
@@ -137,6 +138,8 @@ static int mate_hear(Mate *m, Frame *f) {
                 m->heard[x->op]++;
                 if (x->op == ROOM_SYNC_REFUSED)
                         m->refused = x->refused.code;
+                if (x->op == ROOM_SYNC_STATE)
+                        m->state = x->state;
                 if (x->op == ROOM_SYNC_CONTROL)
                         m->n_blocks += (unsigned)x->objects.n_objects;
                 if (x->op == ROOM_SYNC_OFFER)

@@ -315,6 +315,35 @@ TEST(who_was_removed_does_not_read_on_in_the_log) {
         lab_free(&lab);
 }
 
+/* Nor does he see by the digests that they talk. */
+TEST(who_was_removed_does_not_learn_that_anything_is_said) {
+        RoomSync x = {.op = ROOM_SYNC_STATE};
+        RoomsError e = {};
+        uint8_t removed[SHA256_SIZE];
+        uint64_t epoch;
+        SyncLab lab;
+
+        lab_begin(&lab);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        epoch = room_head(mate_room(ALICE), removed);
+        CHECK_OK(rooms_set_topic(ALICE->rooms, ALICE->room, "gone", &e));
+        mate_commit(ALICE);
+        mate_says(ALICE, "without carol");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 2);
+        stack_send(&CAROL->stack, &ALICE->stack.who, "why?");
+        SIM_UNTIL(&lab.sim, CAROL->links[0]);
+        CAROL->heard[ROOM_SYNC_STATE] = 0;
+        tell(CAROL, ALICE, &x);
+        SIM_UNTIL(&lab.sim, CAROL->heard[ROOM_SYNC_STATE] > 0);
+        CHECK_EQ(CAROL->state.head.epoch, epoch);
+        CHECK(memcmp(CAROL->state.head.hash, removed, SHA256_SIZE) == 0);
+        CHECK(bytes_are_zero(CAROL->state.feeds, ROOM_DIGEST_SIZE));
+        CHECK(bytes_are_zero(CAROL->state.proposals, ROOM_DIGEST_SIZE));
+        CHECK(bytes_are_zero(CAROL->state.forks, ROOM_DIGEST_SIZE));
+        lab_free(&lab);
+}
+
 TEST(claims_are_bounded) {
         RoomSync x = {.op = ROOM_SYNC_VECTOR};
         SyncLab lab;

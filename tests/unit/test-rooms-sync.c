@@ -151,6 +151,60 @@ TEST(who_is_kicked_learns_it_and_hears_no_more) {
         lab_free(&lab);
 }
 
+/* The owner, who was away, has taken the admin's role back meanwhile. */
+TEST(who_was_kicked_in_vain_is_in_again) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_set_role(ALICE->rooms, ALICE->room, mate_account(BOB), ROOM_ROLE_ADMIN, &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        mates_part(ALICE, BOB, true);
+        mates_part(ALICE, CAROL, true);
+        CHECK_OK(rooms_kick(BOB->rooms, BOB->room, mate_account(CAROL), &e));
+        mate_commit(BOB);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_KICKED);
+        CHECK_OK(
+                rooms_set_role(ALICE->rooms, ALICE->room, mate_account(BOB), ROOM_ROLE_MEMBER, &e));
+        mate_commit(ALICE);
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        mates_part(ALICE, BOB, false);
+        SIM_UNTIL(&lab.sim, room_is_member(mate_room(BOB), mate_account(CAROL)));
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_JOINED);
+        mate_says(CAROL, "here again");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 1);
+        mates_part(ALICE, CAROL, false);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(ALICE) == 1);
+        lab_free(&lab);
+}
+
+/* The one whom the owner has removed is let go of. */
+TEST(who_was_kicked_for_good_speaks_no_more) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_set_role(ALICE->rooms, ALICE->room, mate_account(BOB), ROOM_ROLE_ADMIN, &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        mate_goes(ALICE);
+        CHECK_OK(rooms_kick(BOB->rooms, BOB->room, mate_account(CAROL), &e));
+        mate_commit(BOB);
+        SIM_UNTIL(&lab.sim, mate_room(CAROL)->row.status == ROOM_KICKED);
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK(HASH_COUNT(CAROL->rooms->sync->wants) > 0); /* until the owner has said so */
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, HASH_COUNT(CAROL->rooms->sync->wants) == 0);
+        CHECK_EQ(mate_room(CAROL)->row.status, ROOM_KICKED);
+        mate_says(ALICE, "without carol");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 1);
+        CHECK_EQ(mate_count(CAROL), 0);
+        lab_free(&lab);
+}
+
 TEST(who_is_away_when_he_is_kicked_learns_it_later) {
         SyncLab lab;
         RoomsError e;
