@@ -282,6 +282,20 @@ static void on_offer(void *userdata, const RoomsOffer *o) {
                         .online = o->online});
 }
 
+/* Rooms are called with a '#', which is not in their names. */
+static void take_words(RoomsList *l, const char *words) {
+        size_t n = 0;
+
+        for (const char *p = words; *p; p++) {
+                char c = (unsigned char)*p > ' ' ? ascii_lower(*p) : ' ';
+
+                bool begins = n == 0 || l->words[n - 1] == ' ';
+
+                if (!begins || (c != ' ' && c != '#'))
+                        l->words[n++] = c;
+        }
+}
+
 /* NULL with ERROR filled in. */
 static RoomsList *list_new(Chat *c, const ChatListRooms *args, ChatRoomFn fn, ChatPeersDoneFn done,
         void *userdata, ChatError *error) {
@@ -306,8 +320,8 @@ static RoomsList *list_new(Chat *c, const ChatListRooms *args, ChatRoomFn fn, Ch
                 .done = done,
                 .userdata = userdata,
                 .after = args->after ? strdup(args->after) : NULL};
-        for (size_t i = 0; args->words && args->words[i]; i++)
-                l->words[i] = ascii_lower(args->words[i]);
+        if (args->words)
+                take_words(l, args->words);
         DL_APPEND(c->room_lists, l);
         return l;
 }

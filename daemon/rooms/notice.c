@@ -311,12 +311,18 @@ void rooms_notice(Rooms *r, Bytes outer, Bytes record) {
 
 /* Which open rooms there are */
 
-static bool has_words(const char *text, Bytes words) {
-        char copy[ROOM_WORDS_MAX + 1];
+/* Each word is in the name or in the topic, as trackers have it. */
+static bool has_words(const char *name, const char *topic, Bytes words) {
+        size_t n = MIN(words.size, (size_t)ROOM_WORDS_MAX);
+        char copy[ROOM_WORDS_MAX + 1], *rest = NULL;
 
-        copy_bytes(copy, words.data, MIN(words.size, (size_t)ROOM_WORDS_MAX));
-        copy[MIN(words.size, (size_t)ROOM_WORDS_MAX)] = '\0';
-        return strcasestr(text, copy) != NULL;
+        for (size_t i = 0; i < n; i++)
+                copy[i] = words.data[i] > ' ' ? (char)words.data[i] : ' ';
+        copy[n] = '\0';
+        for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
+                if (!strcasestr(name, w) && !strcasestr(topic, w))
+                        return false;
+        return true;
 }
 
 static bool is_asked_for(const Room *room, const SyncPeer *p, const RoomAsk *a) {
@@ -328,8 +334,8 @@ static bool is_asked_for(const Room *room, const SyncPeer *p, const RoomAsk *a) 
                 return false; /* the answer would say who is in it */
         if (a->name[0] != '\0')
                 return streq(a->name, roster_name(ro));
-        return a->words.size == 0 || has_words(roster_name(ro), a->words) ||
-                (roster_access(ro) == ROOM_ACCESS_OPEN && has_words(roster_topic(ro), a->words));
+        return has_words(roster_name(ro),
+                roster_access(ro) == ROOM_ACCESS_OPEN ? roster_topic(ro) : "", a->words);
 }
 
 static void summarize(Room *room, RoomSummary *ret) {

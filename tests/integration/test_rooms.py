@@ -107,6 +107,7 @@ def test_rooms_are_found_by_words(alice, bob):
     assert "topic" not in room(bob, "#study") and room(bob, "#study")["access"] == "private"
     assert {r["room"] for r in bob.list("ListRooms", words="ROSES")} == {"#garden", "#kitchen"}
     assert {r["room"] for r in bob.list("ListRooms", words="roses kit")} == {"#kitchen"}
+    assert {r["room"] for r in bob.list("ListRooms", words="#garden")} == {"#garden"}
     assert bob.list("ListRooms", words="nothing") == []
     assert [r["room"] for r in bob.chatc_json("rooms", "roses", "bees")] == ["#garden"]
 

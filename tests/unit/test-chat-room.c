@@ -174,6 +174,9 @@ TEST(rooms_are_made_and_found_by_words) {
         CHECK_STR(known_rooms(&l), "#garden=joined #kitchen=joined");
         CHECK_STR(rooms(&l, "ROSES", false), "#garden=joined #kitchen=joined");
         CHECK_STR(rooms(&l, "roses  kit", false), "#kitchen=joined");
+        CHECK_STR(rooms(&l, "kit\troses", false), "#kitchen=joined");
+        CHECK_STR(rooms(&l, "#kit", false), "#kitchen=joined");
+        CHECK_STR(rooms(&l, " #", false), "#garden=joined #kitchen=joined");
         CHECK_STR(rooms(&l, "rosest", false), "");
         CHECK_STR(create(&l, "#garden"), "RoomExists");
         CHECK_DONE(join(&l, "#garden"));

@@ -468,6 +468,10 @@ TEST(open_rooms_are_found_by_asking) {
         SIM_UNTIL(&lab.sim, CAROL->n_offers == 101);
         CHECK_OK(rooms_ask(CAROL->rooms, "cellar", on_offer, CAROL));
         SIM_UNTIL(&lab.sim, CAROL->n_offers == 201);
+        CHECK_OK(rooms_ask(CAROL->rooms, "Soup kitch", on_offer, CAROL)); /* topic, name */
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 302);
+        CHECK_OK(rooms_ask(CAROL->rooms, "kitchen cellar", on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 402);
         lab_free(&lab);
 }
 
