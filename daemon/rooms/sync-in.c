@@ -76,12 +76,21 @@ void note_all_held(RoomLink *rl, DbTxn *txn) {
                         own.list[i].feed.seq, (Bytes){}, 0);
 }
 
+/* He was told what was here before the same came from somebody else: it is by hearing that he
+ * learns who has what he wrote. */
+static void say_what_came(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
+        if (!rl->tells && !rl->outsider &&
+                (!rl->has_said || memcmp(rl->said.feeds, mine->feeds, ROOM_DIGEST_SIZE) != 0))
+                say_state(rl, txn);
+}
+
 /* That both have the same says nothing of what was read; and what is due to be told still is. */
-static void now_level(RoomLink *rl, DbTxn *txn, uint64_t change) {
+static void now_level(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t change) {
         SyncRoom *sr = rl->sr;
         Known *k = rl->outsider ? NULL : sync_known(sr, rl->peer->account);
 
         note_all_held(rl, txn);
+        say_what_came(rl, txn, mine);
         if (k && !rl->tells && roster_count(sr->room->roster) <= ROOMS_READ_MAX)
                 say_read(rl, txn, k->level, change);
         else if (!rl->tells)
@@ -111,10 +120,11 @@ static void answer_state(RoomLink *rl, DbTxn *txn) {
 }
 
 /* Where only the control log differs: he is told of feeds from here on. */
-static void same_feeds(RoomLink *rl, DbTxn *txn, uint64_t change) {
+static void same_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t change) {
+        note_all_held(rl, txn);
         if (rl->outsider || rl->tells)
                 return;
-        note_all_held(rl, txn);
+        say_what_came(rl, txn, mine);
         rl->told = change;
         rl->tells = true;
 }
@@ -147,12 +157,12 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
         answer_state(rl, txn);
         say_farewell(rl, &mine);
         if (states_equal(&mine, theirs)) {
-                now_level(rl, txn, change);
+                now_level(rl, txn, &mine, change);
                 sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */
                 return;
         }
         if (memcmp(theirs->feeds, mine.feeds, ROOM_DIGEST_SIZE) == 0)
-                same_feeds(rl, txn, change);
+                same_feeds(rl, txn, &mine, change);
         differ_in_control(rl, txn, &mine);
         differ_in_objects(rl, txn, &mine);
         differ_in_feeds(rl, txn, &mine, change);

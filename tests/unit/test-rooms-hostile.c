@@ -93,6 +93,31 @@ static void lab_begin(SyncLab *lab) {
         carol_turns_evil(lab);
 }
 
+/* What Alice said over the link to Carol was so before Bob gave her what she lacked. She hears that
+ * Carol has it too, who could not know that of Alice. */
+TEST(who_has_caught_up_elsewhere_says_so) {
+        RoomSync x = {.op = ROOM_SYNC_STATE};
+        SyncLab lab;
+        DbTxn *txn;
+        unsigned n;
+
+        lab_begin(&lab);
+        mate_goes(ALICE);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        mate_says(BOB, "while alice is away");
+        mate_comes(ALICE);
+        SIM_UNTIL(&lab.sim, mate_count(ALICE) == 2 && CAROL->links[0]);
+        sim_run(&lab.sim, 2 * USEC_PER_SEC);
+        CHECK_OK(store_read_begin(BOB->stack.store, &txn));
+        CHECK_OK(read_state(sync_find_room(BOB->rooms->sync, BOB->room), txn, &x.state, NULL));
+        store_read_end(txn);
+        n = CAROL->heard[ROOM_SYNC_STATE];
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        CHECK(CAROL->heard[ROOM_SYNC_STATE] > n);
+        lab_free(&lab);
+}
+
 /* A feed that she claims to have, and another one's that she claims to have more of. */
 TEST(who_claims_what_he_has_not_is_passed_over) {
         RoomSync x = {.op = ROOM_SYNC_VECTOR};
