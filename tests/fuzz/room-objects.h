@@ -183,8 +183,11 @@ static void fill_notice(Script *in, const Person *by, uint8_t how, unsigned room
                 n->proof = buffer_bytes(&m->bytes);
                 n->proof_certificate = m->by->local.certificate;
         }
-        for (unsigned i = 0; more & 4 && i < FRANK; i++)
+        for (unsigned i = 0; more & 4 && i < FRANK; i++) {
                 memcpy(n->members[n->n_members++], account_of(i), KEY_SIZE);
+                chats[room].asked[i] = true;
+        }
+        chats[room].asked[number_of(by)] = true; /* who invites may be asked for more */
         if (more & 8)
                 memcpy(n->to, account_of(DAVE), KEY_SIZE);
         if (more & 16)

@@ -9,7 +9,7 @@
 static const Person *script_person(Script *in, const Person *usual) {
         uint8_t b = script_u8(in);
 
-        return b < 0x80 ? usual : &people[b % _PEOPLE_MAX];
+        return b < 0x80 ? usual : &people[(b & 0x7f) % _PEOPLE_MAX];
 }
 
 static unsigned script_room(uint8_t how) {
@@ -106,6 +106,18 @@ static void script_settled(Script *in, RoomBlock *b, unsigned room) {
         }
 }
 
+/* In the name of somebody, or of an account alone. */
+static void script_name(
+        Script *in, uint8_t *account, uint64_t *epoch, uint8_t device[static KEY_SIZE]) {
+        uint8_t who = script_u8(in);
+
+        memcpy(account, account_of((who & 0x7f) % _TARGET_MAX), KEY_SIZE);
+        if (who & 0x80 || who >= _PEOPLE_MAX)
+                return;
+        *epoch = people[who].epoch;
+        memcpy(device, sign_key_public(&people[who].device), KEY_SIZE);
+}
+
 /* Bits that put something into a block that is not as it should be. */
 static void script_alter_block(Script *in, RoomBlock *b) {
         uint8_t how = script_u8(in);
@@ -123,7 +135,7 @@ static void script_alter_block(Script *in, RoomBlock *b) {
         if (how & 32)
                 b->device_epoch = script_u8(in);
         if (how & 64)
-                memcpy(b->account, account_of(script_u8(in) % _TARGET_MAX), KEY_SIZE);
+                script_name(in, b->account, &b->device_epoch, b->device);
         if (how & 128)
                 b->room[0] ^= 1;
 }
@@ -229,7 +241,7 @@ static const Made *make_proposal(Script *in, const Person *by, uint8_t how) {
         if (how & 16)
                 p.hlc = script_number(in) << 16;
         if (how & 32)
-                memcpy(p.account, account_of(script_u8(in) % _TARGET_MAX), KEY_SIZE);
+                script_name(in, p.account, &p.device_epoch, p.device);
         if (how & 64)
                 p.sent += script_u8(in) * USEC_PER_DAY;
         buffer_clear(&m->bytes);
@@ -237,7 +249,8 @@ static const Made *make_proposal(Script *in, const Person *by, uint8_t how) {
                 return NULL;
         m->room = room;
         m->by = by;
-        m->proven = key_equal(p.account, person_account(by));
+        m->proven = key_equal(p.account, person_account(by)) &&
+                key_equal(p.device, sign_key_public(&by->device));
         n_proposals++;
         return m;
 }
@@ -339,7 +352,8 @@ static Said *make_entry(Script *in, const Person *author, unsigned room, uint8_t
         s->seq = m.seq;
         s->at = room_position(&m);
         s->shown = false;
-        s->proven = m.epoch == author->epoch && key_equal(m.account, person_account(author));
+        s->proven = false;
+        s->authentic = m.epoch == author->epoch && key_equal(m.account, person_account(author));
         sha256(buffer_data(&s->bytes), buffer_size(&s->bytes), s->hash);
         MUST(room_entry_sign(&author->device, &s->at, s->hash, s->signature) == 0);
         chats[room].heads[number_of(author)].seq = m.seq;
@@ -355,11 +369,16 @@ static void send_entries(Connection *c, unsigned room, Said *const *list, size_t
 
         memset(&e, 0, sizeof(e));
         memcpy(e.room, chats[room].id, ROOM_ID_SIZE);
-        for (size_t i = 0; i < n && i < ROOM_ENTRIES_MAX; i++)
-                e.items[e.n_items++] = (RoomEntriesItem){.inner = buffer_bytes(&list[i]->bytes),
-                        .signature = list[how & 2 ? 0 : i]->signature,
-                        .certificate = how & 1 ? c->who->local.certificate
-                                               : list[i]->author->local.certificate};
+        for (size_t i = 0; i < n && i < ROOM_ENTRIES_MAX; i++) {
+                Said *s = list[i];
+                const Said *signer = how & 2 ? &said[0] : s;
+
+                e.items[e.n_items++] = (RoomEntriesItem){.inner = buffer_bytes(&s->bytes),
+                        .signature = signer->signature,
+                        .certificate =
+                                how & 1 ? c->who->local.certificate : s->author->local.certificate};
+                s->proven |= s->authentic && signer == s;
+        }
         e.done = how & 4;
         r = room_entries_encode(&c->end.out, &e);
         MUST(r == 0 || r == -EINVAL || r == -EMSGSIZE);

@@ -208,8 +208,13 @@ static void bob_stop(void) {
         for (int i = 0; i < CONNECTIONS; i++)
                 raw_close(&connections[i].end);
         memset(connections, 0, sizeof(connections));
-        FUZZ_THEIR_MEMORY;
-        stack_stop(&bob);
+        {
+                FUZZ_THEIR_MEMORY;
+                stack_stop(&bob);
+        }
+        for (unsigned i = 0; i < _PEOPLE_MAX; i++)
+                for (unsigned k = 0; k < _ROOMS_MAX; k++)
+                        MUST(!typing[i][k]);
 }
 
 static void bob_restart(bool kill_him) {
@@ -296,7 +301,8 @@ static void come_in(void) {
 
 /* And has a private one of his own, in which Carol is an admin, and from which Erin was removed. */
 static void make_den(void) {
-        RoomsCreate c = {.name = "den", .access = ROOM_ACCESS_PRIVATE, .history = ROOM_HISTORY_ALL};
+        RoomsCreate c = {
+                .name = "den", .access = ROOM_ACCESS_PRIVATE, .history = ROOM_HISTORY_JOINED};
         RoomsError e = {};
         uint32_t number;
 

@@ -75,7 +75,9 @@ typedef struct Said {
         Uuid id;
         uint8_t hash[SHA256_SIZE], signature[SIGNATURE_SIZE];
         Buffer bytes;
-        bool proven, shown;
+        bool authentic; /* as its author would write it */
+        bool proven; /* and its signature was sent */
+        bool shown;
 } Said;
 
 typedef struct Connection {
