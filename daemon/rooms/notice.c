@@ -373,7 +373,7 @@ void take_ask(SyncPeer *p, const RoomAsk *a) {
 }
 
 /* Copied: letting go may end links. */
-void ask_let_go(Sync *s) {
+static void ask_let_go(Sync *s) {
         uint8_t near[ASK_NEAR_MAX][KEY_SIZE];
         size_t n = s->ask.n_near;
 

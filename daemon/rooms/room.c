@@ -42,35 +42,6 @@ uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]) {
         return room ? room->row.number : 0;
 }
 
-/* One that the user is in before one he is invited to, before one that he was in. */
-static unsigned claim_of(RoomStatus status) {
-        switch (status) {
-        case ROOM_JOINED:
-        case ROOM_JOINING:
-                return 3;
-        case ROOM_INVITED:
-                return 2;
-        default:
-                return 1;
-        }
-}
-
-uint32_t rooms_find_name(Rooms *r, const char *name) {
-        unsigned best = 0;
-        uint32_t found = 0;
-
-        ROOM_EACH(r, room) {
-                unsigned claim = claim_of(room->row.status);
-
-                if (streq(room->row.name, name) &&
-                        (claim > best || (claim == best && room->row.number > found))) {
-                        best = claim;
-                        found = room->row.number;
-                }
-        }
-        return found;
-}
-
 bool room_is_member(const Room *room, const uint8_t account[static KEY_SIZE]) {
         return roster_is_member(room->roster, account);
 }

@@ -187,7 +187,6 @@ const char *rooms_log_name(Rooms *r, uint32_t room);
 
 /* The number of a room, 0: not here. */
 uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]);
-uint32_t rooms_find_name(Rooms *r, const char *name);
 
 /* How many members have the own entry SEQ of FEED, and have read it, of how many beside the own
  * account. READ is 0 in rooms of more than ROOMS_READ_MAX. */

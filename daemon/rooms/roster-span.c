@@ -171,22 +171,6 @@ uint64_t roster_allowed(const Roster *r, const uint8_t account[static KEY_SIZE],
         return UINT64_MAX;
 }
 
-uint64_t roster_limit(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t epoch,
-        const uint8_t device[static KEY_SIZE]) {
-        const Person *p = state_find(roster_now(r), account);
-        size_t first, end;
-
-        if (!p)
-                return 1;
-        end = find_feed(p, epoch, device, &first);
-        if (first == end)
-                return p->m.member ? UINT64_MAX : 1;
-        for (size_t i = end; i-- > first;)
-                if (p->spans[i].to > p->spans[i].from)
-                        return p->spans[i].to == SPAN_OPEN ? UINT64_MAX : p->spans[i].to + 1;
-        return 1;
-}
-
 bool roster_resume(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t epoch,
         const uint8_t device[static KEY_SIZE], uint64_t seq, FeedHead *ret, uint64_t *ret_end) {
         const Person *p = state_find(roster_now(r), account);

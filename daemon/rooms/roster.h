@@ -181,10 +181,6 @@ uint64_t roster_barred(const Roster *r, const uint8_t account[static KEY_SIZE], 
 uint64_t roster_allowed(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t epoch,
         const uint8_t device[static KEY_SIZE], uint64_t from);
 
-/* The first number from which on it may hold nothing any more; UINT64_MAX: open. */
-uint64_t roster_limit(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t epoch,
-        const uint8_t device[static KEY_SIZE]);
-
 /* SEQ begins an interval after a hole: it comes right after RET, which nobody holds, and only once
  * the feed is complete up to RET_END (0: there is nothing before). */
 bool roster_resume(const Roster *r, const uint8_t account[static KEY_SIZE], uint64_t epoch,

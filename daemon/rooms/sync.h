@@ -373,4 +373,3 @@ void ask_on_due(Sync *s);
 void ask_look(Sync *s);
 void ask_link_up(SyncPeer *p);
 void ask_stop(Sync *s);
-void ask_let_go(Sync *s);

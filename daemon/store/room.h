@@ -112,13 +112,6 @@ int room_key_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint8_t ret[static R
 int room_key_last(DbTxn *txn, uint32_t room, uint64_t epoch, uint64_t *ret_epoch,
         uint8_t ret[static ROOM_KEY_SIZE]);
 
-/* Wraps of a key for the account with that number; SELF_NUMBER: for us. */
-int room_wrap_put(Store *s, uint32_t room, uint64_t epoch, uint32_t account, Bytes wrap);
-int room_wrap_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint32_t account, Bytes *ret);
-
-typedef bool (*RoomWrapFn)(void *userdata, DbTxn *txn, uint32_t account, Bytes wrap);
-int room_wrap_each(DbTxn *txn, uint32_t room, uint64_t epoch, RoomWrapFn fn, void *userdata);
-
 /* Feeds */
 
 typedef struct RoomFeed {

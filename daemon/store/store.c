@@ -47,7 +47,6 @@ static const char *const TABLES[] = {
         [TABLE_ROOM_BLOCK] = "room-block",
         [TABLE_ROOM_PROPOSAL] = "room-proposal",
         [TABLE_ROOM_KEY] = "room-key",
-        [TABLE_ROOM_WRAP] = "room-wrap",
         [TABLE_ROOM_FORK] = "room-fork",
         [TABLE_ROOM_MARK] = "room-mark",
         [TABLE_ROOM_FEED] = "room-feed",

@@ -49,7 +49,6 @@ enum {
         TABLE_ROOM_BLOCK, /* u32 room, u64 epoch -> block of the control log, as signed */
         TABLE_ROOM_PROPOSAL, /* u32 room, hash -> when it came, proposal as signed */
         TABLE_ROOM_KEY, /* u32 room, u64 epoch -> the key of the room from then on */
-        TABLE_ROOM_WRAP, /* u32 room, u64 epoch, u32 account -> that key, sealed to somebody */
         TABLE_ROOM_FORK, /* u32 room, u32 feed -> seq, proof */
         TABLE_ROOM_MARK, /* u32 room, u32 own feed, u32 account -> what somebody has of it */
         TABLE_ROOM_FEED, /* u32 feed -> what RoomFeed has beside Feed */

@@ -596,25 +596,6 @@ int room_fork_decode(Bytes in, RoomFork *ret) {
         return r;
 }
 
-void room_fork_hash(const RoomFork *f, uint8_t ret[static SHA256_SIZE]) {
-        uint8_t in[POSITION_SIZE + 2 * SHA256_SIZE], *p;
-        size_t first = memcmp(f->entry[0].hash, f->entry[1].hash, SHA256_SIZE) < 0 ? 0 : 1;
-
-        p = position_put(in, &f->at);
-        p = room_put_bytes(p, f->entry[first].hash, SHA256_SIZE);
-        room_put_bytes(p, f->entry[1 - first].hash, SHA256_SIZE);
-        sha256(in, sizeof(in), ret);
-}
-
-int room_fork_compare(const RoomFork *a, const RoomFork *b) {
-        int r;
-
-        r = compare_numbers(a->at.seq, b->at.seq);
-        if (r == 0)
-                r = memcmp(a->entry[0].hash, b->entry[0].hash, SHA256_SIZE);
-        return r != 0 ? r : memcmp(a->entry[1].hash, b->entry[1].hash, SHA256_SIZE);
-}
-
 /* Tags and digests */
 
 void room_feed_tag(const uint8_t account[static KEY_SIZE], uint64_t epoch,

@@ -272,8 +272,8 @@ int room_entry_sign(const SignKey *device, const RoomPosition *at,
 int room_entry_verify(const uint8_t device[static KEY_SIZE], const RoomPosition *at,
         const uint8_t hash[static SHA256_SIZE], const uint8_t signature[static SIGNATURE_SIZE]);
 
-/* Proof that an author has signed two entries with one number. One is kept of each feed: the lowest
- * by room_fork_compare(), so that everybody ends with the same. */
+/* Proof that an author has signed two entries with one number. One is kept of each feed: that
+ * of the lowest number. */
 
 #define ROOM_FORK_MAX 2048
 
@@ -292,12 +292,6 @@ int room_fork_encode(Buffer *out, const RoomFork *f);
  * account. */
 int room_fork_decode(Bytes in, RoomFork *ret);
 int room_fork_parse(Bytes in, RoomFork *ret); /* form only */
-
-/* Of the place and the two hashes: who has signed, and with which certificate, is not in it. */
-void room_fork_hash(const RoomFork *f, uint8_t ret[static SHA256_SIZE]);
-
-/* By seq, then the hashes; for two of one feed. Negative: A is the one to keep. */
-int room_fork_compare(const RoomFork *a, const RoomFork *b) _pure_;
 
 /* Names of feeds in a frame, and digests of sets: the sum modulo 2^256 of the hashes of the
  * members, big-endian, so that one member is added or taken out without the others. */

@@ -88,7 +88,6 @@ static void make_room(Store *s, const Identity *who, uint32_t account, usec_t at
         MUST(room_proposal_put(s, room.number, PROPOSAL, text_bytes("proposal"), at) == 0);
         MUST(room_settled_put(s, room.number, PROPOSAL, text_bytes("settled")) == 0);
         MUST(room_key_put(s, room.number, 1, key) == 0);
-        MUST(room_wrap_put(s, room.number, 1, account, text_bytes("wrap")) == 0);
         MUST(room_fork_put(s, room.number, foreign, 5, text_bytes("proof")) == 1);
         MUST(room_mark_set(
                      s, room.number, account, &(RoomMark){.feed = own, .held = 2, .read = 1}) == 1);
@@ -131,10 +130,6 @@ static bool on_room_proposal(void *userdata, DbTxn *txn, const RoomProposalRow *
         return true;
 }
 
-static bool on_room_wrap(void *userdata, DbTxn *txn, uint32_t account, Bytes wrap) {
-        return true;
-}
-
 static bool on_room_fork(void *userdata, DbTxn *txn, uint32_t feed, uint64_t seq, Bytes proof) {
         return true;
 }
@@ -152,7 +147,6 @@ static bool on_room(void *userdata, DbTxn *txn, const RoomRow *r) {
         check_room(room_proposal_each(txn, r->number, on_room_proposal, NULL));
         check_room(room_settled_get(txn, r->number, PROPOSAL, &b));
         check_room(room_key_last(txn, r->number, 9, &epoch, key));
-        check_room(room_wrap_each(txn, r->number, 1, on_room_wrap, NULL));
         check_room(room_fork_each(txn, r->number, on_room_fork, NULL));
         check_room(room_feed_each(txn, r->number, 0, on_room_feed, &room));
         check_room(room_feed_each_of(txn, r->number, SELF_NUMBER, on_room_feed, &room));

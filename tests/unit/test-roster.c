@@ -397,9 +397,10 @@ TEST(a_removal_names_the_last_entry) {
         CHECK(lab_allows(lab.roster, MEMBER, 0, 5));
         CHECK(!lab_allows(lab.roster, MEMBER, 0, 6));
         CHECK(!lab_allows(lab.roster, MEMBER, 1, 1));
-        CHECK_EQ(roster_limit(lab.roster, key_of(MEMBER), 1, model_feed(0, 0).device), 6);
-        CHECK_EQ(roster_limit(lab.roster, key_of(MEMBER), 1, model_feed(1, 0).device), 1);
-        CHECK_EQ(roster_limit(lab.roster, key_of(FRIEND), 1, model_feed(1, 0).device), UINT64_MAX);
+        CHECK_EQ(roster_barred(lab.roster, key_of(MEMBER), 1, model_feed(0, 0).device, 1), 6);
+        CHECK_EQ(roster_barred(lab.roster, key_of(MEMBER), 1, model_feed(1, 0).device, 1), 1);
+        CHECK_EQ(roster_barred(lab.roster, key_of(FRIEND), 1, model_feed(1, 0).device, 1),
+                UINT64_MAX);
         lab_end(&lab);
 }
 
@@ -418,7 +419,6 @@ TEST(who_is_added_again_goes_on_after_a_hole) {
         CHECK_EQ(roster_barred(lab.roster, key_of(MEMBER), 1, device, 1), 6);
         CHECK_EQ(roster_barred(lab.roster, key_of(MEMBER), 1, device, 7), 7);
         CHECK_EQ(roster_barred(lab.roster, key_of(MEMBER), 1, device, 9), UINT64_MAX);
-        CHECK_EQ(roster_limit(lab.roster, key_of(MEMBER), 1, device), UINT64_MAX);
         CHECK_EQ(roster_allowed(lab.roster, key_of(MEMBER), 1, device, 5), 5);
         CHECK_EQ(roster_allowed(lab.roster, key_of(MEMBER), 1, device, 6), 9);
         CHECK_EQ(roster_allowed(lab.roster, key_of(STRANGER), 1, device, 1), UINT64_MAX);

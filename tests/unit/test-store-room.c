@@ -230,19 +230,9 @@ TEST(blocks_are_found_by_epoch_and_taken_back_from_one_on) {
         room_lab_free(&l);
 }
 
-static bool note_wrap(void *userdata, DbTxn *txn, uint32_t account, Bytes wrap) {
-        unsigned *n = userdata;
-
-        CHECK_EQ(account, ++*n);
-        CHECK(bytes_equal(wrap, text_bytes(account == 1 ? "one" : "two")));
-        return true;
-}
-
-TEST(keys_and_wraps_are_those_of_their_epoch) {
+TEST(keys_are_those_of_their_epoch) {
         uint8_t key[ROOM_KEY_SIZE], a[ROOM_KEY_SIZE] = {1}, b[ROOM_KEY_SIZE] = {[31] = 2};
         uint64_t epoch;
-        unsigned n = 0;
-        Bytes wrap;
         RoomLab l;
 
         room_lab_new(&l);
@@ -260,15 +250,6 @@ TEST(keys_and_wraps_are_those_of_their_epoch) {
         CHECK_EQ(room_key_last(room_txn(&l), l.room.number, UINT64_MAX, &epoch, key), 1);
         CHECK_EQ(epoch, 4);
         CHECK_EQ(room_key_last(room_txn(&l), l.room.number, 0, &epoch, key), 0);
-
-        CHECK_OK(room_wrap_put(l.store, l.room.number, 4, 2, text_bytes("two")));
-        CHECK_OK(room_wrap_put(l.store, l.room.number, 4, 1, text_bytes("one")));
-        CHECK_OK(room_wrap_put(l.store, l.room.number, 5, 3, text_bytes("later")));
-        CHECK_OK(room_wrap_each(room_txn(&l), l.room.number, 4, note_wrap, &n));
-        CHECK_EQ(n, 2);
-        CHECK_EQ(room_wrap_get(room_txn(&l), l.room.number, 4, 2, &wrap), 1);
-        CHECK(bytes_equal(wrap, text_bytes("two")));
-        CHECK_EQ(room_wrap_get(room_txn(&l), l.room.number, 4, 3, &wrap), 0);
         room_lab_free(&l);
 }
 
