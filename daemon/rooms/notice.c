@@ -126,6 +126,35 @@ void notice_plan_news(SyncRoom *sr) {
         sync_due(sr, DUE_NEWS, sync_now(sr->sync) + NEWS_WAIT);
 }
 
+void notice_is_here(SyncRoom *sr, const uint8_t *account) {
+        Noticed *n;
+
+        HASH_FIND(hh, sr->noticed, account, KEY_SIZE, n);
+        if (!n)
+                return;
+        HASH_DEL(sr->noticed, n);
+        free(n);
+}
+
+void notice_forget_all(SyncRoom *sr) {
+        while (sr->noticed)
+                notice_is_here(sr, sr->noticed->account);
+}
+
+/* False: out of memory, and he is not told, as he might be told for ever. */
+static bool note_noticed(SyncRoom *sr, const uint8_t *account) {
+        Noticed *n = calloc(1, sizeof(*n));
+
+        if (!n)
+                return false;
+        memcpy(n->account, account, KEY_SIZE);
+        HASH_ADD(hh, sr->noticed, account, KEY_SIZE, n);
+        if (TABLE_HAS(n))
+                return true;
+        free(n);
+        return false;
+}
+
 typedef struct News {
         SyncRoom *sr;
         DbTxn *txn;
@@ -141,14 +170,14 @@ static bool lacks_news(void *userdata, const RosterMember *m) {
         const RoomsCallbacks *c = r->callbacks;
         RoomMark mark = {};
         Contact contact;
-        Known *k;
+        Noticed *n;
 
         if (!m->member || key_equal(m->account, rooms_self(r)) ||
                 sync_find_peer(sr->sync, m->account) ||
                 (c->is_online && c->is_online(r->userdata, m->account)))
                 return true;
-        HASH_FIND(hh, sr->known, m->account, KEY_SIZE, k);
-        if ((k && k->noticed) || contact_get(x->txn, m->account, &contact) <= 0 ||
+        HASH_FIND(hh, sr->noticed, m->account, KEY_SIZE, n);
+        if (n || contact_get(x->txn, m->account, &contact) <= 0 ||
                 (roster_count(sr->room->roster) > NEWS_ROOM_MAX &&
                         !(contact.flags & CONTACT_PINNED)))
                 return true;
@@ -170,13 +199,9 @@ void notice_on_news(SyncRoom *sr) {
         if (!room_is_joined(sr->room) || sr->own_seq == 0)
                 return;
         roster_each(sr->room->roster, lacks_news, &x);
-        for (size_t i = 0; i < x.n; i++) {
-                Known *k = sync_known(sr, x.to[i]);
-
-                if (k)
-                        k->noticed = true;
-                notice_say(sr, x.to[i], ROOM_NOTICE_NEWS, (Bytes){});
-        }
+        for (size_t i = 0; i < x.n; i++)
+                if (note_noticed(sr, x.to[i]))
+                        notice_say(sr, x.to[i], ROOM_NOTICE_NEWS, (Bytes){});
         if (x.more)
                 notice_plan_news(sr);
 }

@@ -65,6 +65,7 @@ static void sync_room_free(SyncRoom *sr) {
         Known *k, *tmp;
 
         join_end(sr);
+        notice_forget_all(sr);
         while (sr->links)
                 room_link_free(sr->links);
         links_let_go(sr);
@@ -185,7 +186,6 @@ static void say_presence(const SyncRoom *sr, const uint8_t *account, bool linked
 
 RoomLink *room_link_get(SyncRoom *sr, SyncPeer *p) {
         RoomLink *rl = room_link_find(sr, p);
-        Known *k;
 
         if (rl)
                 return rl;
@@ -198,11 +198,10 @@ RoomLink *room_link_get(SyncRoom *sr, SyncPeer *p) {
                 .states = QUOTA_INIT(20, 20 * USEC_PER_SEC),
                 .vectors = QUOTA_INIT(3, 30 * USEC_PER_SEC)};
         DL_APPEND(sr->links, rl);
-        k = rl->outsider ? NULL : sync_known(sr, p->account);
-        if (k)
-                k->noticed = false;
-        if (!rl->outsider)
+        if (!rl->outsider) {
+                notice_is_here(sr, p->account);
                 say_presence(sr, p->account, true);
+        }
         return rl;
 }
 
@@ -367,14 +366,11 @@ void rooms_drained(Rooms *r, Link *l) {
 void rooms_presence(Rooms *r, const uint8_t account[static KEY_SIZE], bool online) {
         ROOM_EACH(r, room) {
                 SyncRoom *sr = room_is_member(room, account) ? sync_room(room) : NULL;
-                Known *k = NULL;
 
                 if (!sr || !sync_is_speaking(sr))
                         continue;
                 if (online)
-                        HASH_FIND(hh, sr->known, account, KEY_SIZE, k);
-                if (k)
-                        k->noticed = false;
+                        notice_is_here(sr, account);
                 say_presence(sr, account, sync_find_peer(r->sync, account) != NULL);
                 sync_due(sr, DUE_LINKS, sync_now(r->sync));
         }

@@ -153,9 +153,14 @@ typedef struct Known {
         uint8_t account[KEY_SIZE];
         uint64_t level; /* change number at which we were level, or less; 0: never */
         uint64_t used; /* the one that was not for longest goes first */
-        bool noticed; /* there is something in his mailbox that says so */
         UT_hash_handle hh;
 } Known;
+
+/* Who has something in his mailbox that says that there is something new. */
+typedef struct Noticed {
+        uint8_t account[KEY_SIZE];
+        UT_hash_handle hh;
+} Noticed;
 
 typedef struct Join {
         uint8_t candidates[ROOMS_CANDIDATES_MAX][KEY_SIZE];
@@ -217,6 +222,7 @@ struct SyncRoom {
 
         Known *known;
         uint64_t known_used;
+        Noticed *noticed; /* members, once each */
         Join join;
         usec_t typed; /* the user does; when it was said last */
         UT_hash_handle hh;
@@ -366,6 +372,8 @@ void notice_say(SyncRoom *sr, const uint8_t *account, RoomNoticeKind kind, Bytes
 void notice_on_news(SyncRoom *sr);
 void notice_link_down(SyncPeer *p);
 void notice_plan_news(SyncRoom *sr);
+void notice_is_here(SyncRoom *sr, const uint8_t *account); /* and may be told again */
+void notice_forget_all(SyncRoom *sr);
 void take_notice(Sync *s, SyncPeer *p, Bytes outer);
 void take_ask(SyncPeer *p, const RoomAsk *a);
 void take_offer(SyncPeer *p, const RoomOffer *o);

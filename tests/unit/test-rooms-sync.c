@@ -436,6 +436,33 @@ TEST(a_member_who_is_away_is_told_once_that_there_is_something) {
         lab_free(&lab);
 }
 
+/* More of them than are known beyond their links. */
+TEST(each_of_many_who_are_away_is_told_once) {
+        const unsigned n = KNOWN_MAX + 2 * 32;
+        RoomReason why;
+        SyncLab lab;
+
+        lab_new(&lab, 1);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        for (unsigned i = 0; i < n; i++) {
+                uint8_t account[KEY_SIZE];
+
+                loop_random(lab.sim.loop, account, sizeof(account));
+                CHECK_EQ(room_admit(mate_room(ALICE), account, "", NULL, 0, &why), TAKEN);
+                CHECK_OK(contact_mark(ALICE->stack.store, account, CONTACT_PINNED));
+                mate_commit(ALICE);
+                if (i % 64 == 63)
+                        sim_run(&lab.sim, USEC_PER_SEC);
+        }
+        mate_says(ALICE, "one");
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(ALICE->n_left, n);
+        mate_says(ALICE, "two");
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(ALICE->n_left, n);
+        lab_free(&lab);
+}
+
 TEST(who_writes_is_seen) {
         SyncLab lab;
 
