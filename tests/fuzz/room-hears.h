@@ -19,23 +19,33 @@ static bool may_hear(const Connection *c, unsigned room) {
         const Chat *chat = &chats[room];
         unsigned n = number_of(c->who);
 
-        return chat->known[n] || chat->asked[n] || (n == DAVE_NEWER && chat->asked[DAVE]);
+        return chat->known[n] || chat->asked[n];
 }
 
+/* Then he tells others no more than they may know. */
 static bool user_is_in(unsigned room) {
         const Room *here = room_here(room);
 
-        return here && here->row.status == ROOM_JOINED;
+        return here && room_is_joined(here);
 }
 
-/* It was on disk, all of it together. */
-static void hear_state(unsigned room, const RoomState *s) {
+/* It was on disk, all of it together; or it is what somebody else may know of it. */
+static void hear_state(const Connection *c, unsigned room, const RoomState *s) {
         const Chat *chat = &chats[room];
+        bool bare = bytes_are_zero(s->feeds, ROOM_DIGEST_SIZE) &&
+                bytes_are_zero(s->forks, ROOM_DIGEST_SIZE);
+        bool open = is_member_now(c, room) || !user_is_in(room);
+        uint64_t last;
 
+        if (!open) {
+                last = roster_concerned(room_here(room)->roster, person_account(c->who));
+                MUST(bare && s->head.epoch <= last);
+                return;
+        }
         for (size_t i = chat->n_states; i-- > 0;)
                 if (states_equal(&chat->states[i], s))
                         return;
-        MUST(chat->n_states == STATES_MAX);
+        MUST(bare || chat->n_states == STATES_MAX);
 }
 
 /* Nobody else's coming and going after he was removed. */
@@ -46,8 +56,7 @@ static void hear_control(const Connection *c, unsigned room, const RoomObjects *
         for (size_t i = 0; i < o->n_objects; i++) {
                 MUST(room_block_decode(o->objects[i], &b) == 0);
                 MUST(find_made(blocks, n_blocks, b.hash) || is_own_device(b.device));
-                if (is_member_now(c, room) || !user_is_in(room) ||
-                        room_here(room)->row.flags & ROOM_FLAG_FORKED)
+                if (is_member_now(c, room) || !user_is_in(room))
                         continue;
                 last = roster_concerned(room_here(room)->roster, person_account(c->who));
                 MUST(b.epoch <= last);
@@ -201,7 +210,7 @@ static void hear_sync(Connection *c, Frame *f) {
         switch (m.op) {
         case ROOM_SYNC_STATE:
                 MUST(may_hear(c, room));
-                hear_state(room, &m.state);
+                hear_state(c, room, &m.state);
                 break;
         case ROOM_SYNC_VECTOR:
                 hear_vector(c, room, &m.vector);

@@ -185,9 +185,9 @@ static void fill_notice(Script *in, const Person *by, uint8_t how, unsigned room
         }
         for (unsigned i = 0; more & 4 && i < FRANK; i++) {
                 memcpy(n->members[n->n_members++], account_of(i), KEY_SIZE);
-                chats[room].asked[i] = true;
+                note_asked(room, i);
         }
-        chats[room].asked[number_of(by)] = true; /* who invites may be asked for more */
+        note_asked(room, number_of(by)); /* who invites may be asked for more */
         if (more & 8)
                 memcpy(n->to, account_of(DAVE), KEY_SIZE);
         if (more & 16)

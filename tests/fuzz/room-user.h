@@ -79,7 +79,15 @@ static void on_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
                         return;
 }
 
+/* There may be more than one commit in a turn. */
+static void on_changed(void *userdata, uint32_t room) {
+        FUZZ_OWN_MEMORY;
+
+        note_all();
+}
+
 static const RoomsCallbacks callbacks = {
+        .changed = on_changed,
         .link = on_link,
         .want_link = on_want_link,
         .is_online = on_is_online,
@@ -386,7 +394,7 @@ static void join_as_bob(Script *in, unsigned room, uint8_t who) {
                 return;
         for (size_t i = 0; i < ELEMENTSOF(candidates); i++, who >>= 3) {
                 memcpy(candidates[i], account_of((who & 7) % _PEOPLE_MAX), KEY_SIZE);
-                chats[room].asked[(who & 7) % _PEOPLE_MAX] = true;
+                note_asked(room, (who & 7) % _PEOPLE_MAX);
         }
         n_joins++;
         *a = (Asked){.at = loop_now(sim.loop), .open = true};

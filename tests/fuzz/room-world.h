@@ -143,6 +143,12 @@ static unsigned find_chat(const uint8_t *id) {
         return _ROOMS_MAX;
 }
 
+static void note_asked(unsigned room, unsigned who) {
+        chats[room].asked[who] = true;
+        if (who == DAVE || who == DAVE_NEWER)
+                chats[room].asked[DAVE] = chats[room].asked[DAVE_NEWER] = true;
+}
+
 /* Who owns it, as the user has it. */
 static const Person *owner_of(unsigned n) {
         const Room *room = room_here(n);
