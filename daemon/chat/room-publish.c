@@ -72,6 +72,8 @@ static int add_transfers(Chat *c, DbTxn *txn, const RoomView *v, RoomRecord *rec
                 bool transfer = false;
 
                 r = room_block_get(txn, v->number, epoch, &outer);
+                if (r == 0)
+                        return -ENOENT; /* in the open batch, after which this is done again */
                 if (r > 0)
                         r = room_block_parse(outer, b);
                 if (r < 0)
