@@ -126,6 +126,18 @@ static Offer *offer_find(RoomOp *o, const uint8_t *id) {
         return &o->offers[o->n_offers++];
 }
 
+/* The same of the room that is meant, which takes the place of another where there are too many. */
+static Offer *offer_have(RoomOp *o, const uint8_t *id) {
+        Offer *f = offer_find(o, id);
+
+        if (f)
+                return f;
+        f = &o->offers[OFFERS_MAX - 1];
+        *f = (Offer){};
+        memcpy(f->id, id, SHA256_SIZE);
+        return f;
+}
+
 static void offer_add(RoomOp *o, Offer *f, const uint8_t *who) {
         if (!f || f->n_who == ROOMS_CANDIDATES_MAX ||
                 key_equal(who, sign_key_public(&chat_self(o->chat)->account)))
@@ -224,8 +236,7 @@ static int decide(RoomOp *o, ChatError *error) {
         if (in &&
                 (o->row.status == ROOM_JOINING || o->row.status == ROOM_INVITED ||
                         o->text.suffix[0])) {
-                o->n_offers = MIN(o->n_offers, (size_t)OFFERS_MAX - 1);
-                f = offer_find(o, o->row.id);
+                f = offer_have(o, o->row.id);
                 add_inviter(o, f);
                 return join(o, f, error);
         }
