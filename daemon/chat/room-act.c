@@ -96,7 +96,7 @@ static int find_member(Chat *c, DbTxn *txn, uint32_t room, const char *text,
 }
 
 static int change(
-        Chat *c, const char *room, const char *name, Change *x, ChangeFn fn, ChatError *error) {
+        Chat *c, const char *room, const char *name, Change x, ChangeFn fn, ChatError *error) {
         DbTxn *txn = store_write(c->parts.store);
         uint8_t account[KEY_SIZE];
         RoomsError e = {};
@@ -114,9 +114,9 @@ static int change(
                         return chat_error(error, CODE_UNKNOWN_PEER,
                                 "Nobody called %.64s is in %.64s: chatc members shows who is.",
                                 name, room);
-                x->account = account;
+                x.account = account;
         }
-        return room_error(fn(c->parts.rooms, row.number, x, &e), &e, error);
+        return room_error(fn(c->parts.rooms, row.number, &x, &e), &e, error);
 }
 
 static void begin(Chat *c, const char *room, const char *name, Change x, ChangeFn fn,
@@ -127,7 +127,7 @@ static void begin(Chat *c, const char *room, const char *name, Change x, ChangeF
 
         if (!o)
                 return;
-        r = change(c, room, name, &x, fn, &e);
+        r = change(c, room, name, x, fn, &e);
         operation_settle(o, r, &e);
 }
 
