@@ -106,7 +106,7 @@ static bool on_entry(void *userdata, DbTxn *txn, const Entry *e) {
         sha256(e->inner.data, e->inner.size, hash);
         x = find_said(hash);
         MUST(x ? x->proven : is_own_device(m.device));
-        if (m.seq != s->last + 1 || memcmp(m.prev, s->last_hash, SHA256_SIZE) != 0)
+        if (m.seq != s->last + 1 || (m.seq > 1 && memcmp(m.prev, s->last_hash, SHA256_SIZE) != 0))
                 MUST(s->row.status != ROOM_JOINED ||
                         (roster_resume(
                                  s->roster, m.account, m.epoch, m.device, m.seq, &resume, &end) &&
