@@ -18,16 +18,6 @@ void machine_disturbed(Machine *m) {
         m->disturbed = m->world->now;
 }
 
-static bool is_cut_off(const Machine *m) {
-        const World *w = m->world;
-
-        for (unsigned i = 0; i < w->n_machines; i++)
-                if (network_is_cut(m->host, w->machines[i]->host) ||
-                        network_is_cut(w->machines[i]->host, m->host))
-                        return true;
-        return false;
-}
-
 static bool clock_is_wrong(const Machine *m) {
         usec_t there = loop_realtime(m->loop) - loop_now(m->loop);
         usec_t here = loop_realtime(m->world->loop) - loop_now(m->world->loop);
@@ -38,7 +28,7 @@ static bool clock_is_wrong(const Machine *m) {
 usec_t machine_calm_since(const Machine *m) {
         if (!m->running || m->stopping || m->asleep || m->dies_in > 0 || m->disk.full ||
                 m->disk.failing > 0 || m->disk.slow > 0 || m->nat || m->unplugged || m->forging ||
-                m->lies || m->world->no_router || is_cut_off(m) || clock_is_wrong(m))
+                m->lies || m->world->no_router || host_is_cut(m->host) || clock_is_wrong(m))
                 return USEC_INFINITY;
         return m->disturbed;
 }

@@ -14,3 +14,8 @@ int generate(uint64_t seed, unsigned days, Script *ret);
 
 /* Of SEED as well, some hours of a room with twelve members. */
 int generate_rooms(uint64_t seed, Script *ret);
+
+/* The same of one with as many MEMBERS as are wanted, from BIG_ROOM_MIN on: a quarter of an hour in
+ * which everything happens once. */
+#define BIG_ROOM_MIN 20
+int generate_big_room(uint64_t seed, unsigned members, Script *ret);

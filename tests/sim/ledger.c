@@ -96,7 +96,7 @@ static void check_arrived(World *w, const Mail *m) {
                         world_fail(w, "cancel-lost", "\"%s\" is %s", l->text,
                                 message_state_name(l->state));
         }
-        for (unsigned i = 0; i < EPOCHS_MAX; i++)
+        for (unsigned i = 0; m->chains && i < EPOCHS_MAX; i++)
                 n += m->chains[i].n;
         if (n != m->n_kept)
                 world_fail(w, "feed-broken", "%s to %s: %zu messages on %zu places",
@@ -120,9 +120,8 @@ static void check_sources(World *w) {
 void ledger_check_quiet(Ledger *l) {
         World *w = l->world;
 
-        for (unsigned i = 0; i < w->n_users; i++)
-                for (unsigned k = 0; k < w->n_users; k++)
-                        check_arrived(w, &l->mail[i][k]);
+        for (size_t i = 0; i < (size_t)l->n_users * l->n_users; i++)
+                check_arrived(w, &l->mail[i]);
         for (unsigned i = 0; i < w->n_users && !world_has_failed(w); i++) {
                 Machine *m = w->machines[i];
 
@@ -168,14 +167,16 @@ bool ledger_is_settled(const Ledger *l) {
         return true;
 }
 
-int ledger_new(World *w, Ledger **ret) {
+int ledger_new(World *w, unsigned n_users, Ledger **ret) {
         Ledger *l = calloc(1, sizeof(*l));
         int r;
 
         if (!l)
                 return -ENOMEM;
         l->world = w;
-        r = prompt_new(w, &l->prompt);
+        l->mail = calloc((size_t)n_users * n_users, sizeof(*l->mail));
+        l->n_users = l->mail ? n_users : 0;
+        r = l->mail ? prompt_new(w, &l->prompt) : -ENOMEM;
         if (r >= 0)
                 r = nearby_new(w, &l->nearby);
         if (r < 0) {
@@ -187,8 +188,9 @@ int ledger_new(World *w, Ledger **ret) {
 }
 
 static void mail_done(Mail *m) {
-        for (unsigned i = 0; i < EPOCHS_MAX; i++)
+        for (unsigned i = 0; m->chains && i < EPOCHS_MAX; i++)
                 free(m->chains[i].letters);
+        free(m->chains);
         free(m->sent);
 }
 
@@ -201,9 +203,9 @@ Ledger *ledger_free(Ledger *l) {
                 HASH_DEL(l->letters, letter);
                 free(letter);
         }
-        for (unsigned i = 0; i < MACHINES_MAX; i++)
-                for (unsigned k = 0; k < MACHINES_MAX; k++)
-                        mail_done(&l->mail[i][k]);
+        for (size_t i = 0; i < (size_t)l->n_users * l->n_users; i++)
+                mail_done(&l->mail[i]);
+        free(l->mail);
         mail_free_sealed(l);
         posts_free(l);
         nearby_free(l->nearby);

@@ -9,7 +9,7 @@
 
 #include "world.h"
 
-int ledger_new(World *w, Ledger **ret);
+int ledger_new(World *w, unsigned n_users, Ledger **ret);
 Ledger *ledger_free(Ledger *l);
 
 /* The acting machine sends INNER or seals it, as its program has made it. */

@@ -13,6 +13,10 @@ typedef struct VirtualLoop {
         uint64_t random;
         uint64_t turn; /* gives an order to what is due at the same time */
         LoopTimer *timers; /* those that are set */
+        LoopTimer *first; /* the next of them; NULL: not known */
+        LoopVirtualFn stirred; /* or NULL */
+        void *userdata;
+        bool known; /* when the next handler is called is, to whom that was told */
         LoopDefer *defers[_LOOP_DEFER_MAX]; /* armed; POST: all of them */
         unsigned n_sources;
 } VirtualLoop;
@@ -53,6 +57,24 @@ static VirtualLoop *virtual_loop(Loop *l) {
         return CONTAINER_OF(l, VirtualLoop, loop);
 }
 
+/* Something may be called at another time than was said. */
+static void stir(VirtualLoop *v) {
+        bool known = v->known;
+
+        v->known = false;
+        if (known && v->stirred)
+                v->stirred(v->userdata);
+}
+
+void loop_virtual_watch(Loop *l, LoopVirtualFn fn, void *userdata) {
+        VirtualLoop *v = virtual_loop(l);
+
+        v->stirred = fn;
+        v->userdata = userdata;
+        v->known = true;
+        stir(v);
+}
+
 /* Clocks and randomness */
 
 static usec_t virtual_now(Loop *l) {
@@ -65,8 +87,16 @@ static usec_t virtual_realtime(Loop *l) {
         return v->now - VIRTUAL_START + VIRTUAL_REALTIME + (usec_t)v->skew;
 }
 
+static void set_now(VirtualLoop *v, usec_t now) {
+        if (now == v->now)
+                return;
+        v->now = now;
+        v->first = NULL; /* what is due has another order than what is not */
+        stir(v);
+}
+
 void loop_virtual_stall(Loop *l, usec_t time) {
-        virtual_loop(l)->now += time;
+        set_now(virtual_loop(l), virtual_loop(l)->now + time);
 }
 
 void loop_virtual_step_realtime(Loop *l, int64_t by) {
@@ -108,31 +138,6 @@ static int virtual_timer_new(Loop *l, LoopTimerFn fn, void *userdata, LoopTimer 
         return 0;
 }
 
-static void virtual_timer_set(LoopTimer *t, usec_t at) {
-        VirtualLoop *v = virtual_loop(t->loop);
-
-        if (t->at != USEC_INFINITY)
-                DL_DELETE(v->timers, t);
-        t->at = at;
-        t->turn = v->turn++;
-        t->waits = at > v->now;
-        if (at != USEC_INFINITY)
-                DL_APPEND(v->timers, t);
-}
-
-static void virtual_timer_free(LoopTimer *t) {
-        virtual_timer_set(t, USEC_INFINITY);
-        virtual_loop(t->loop)->n_sources--;
-        free(t);
-}
-
-static const LoopOps virtual_ops;
-
-void loop_virtual_set_arrival(LoopTimer *t) {
-        if (t->loop->ops == &virtual_ops)
-                t->arrival = true;
-}
-
 /* What arrives comes before what was to happen at a time, as loop_timer_set() has it. Else the one
  * that was set first: sd-event as well serves those first that became ready first. */
 static bool comes_before(const VirtualLoop *v, const LoopTimer *a, const LoopTimer *b) {
@@ -144,13 +149,52 @@ static bool comes_before(const VirtualLoop *v, const LoopTimer *a, const LoopTim
         return a_last != b_last ? b_last : a->turn < b->turn;
 }
 
-static LoopTimer *next_timer(const VirtualLoop *v) {
-        LoopTimer *t, *best = NULL;
+static LoopTimer *next_timer(VirtualLoop *v) {
+        LoopTimer *t;
 
+        if (v->first)
+                return v->first;
         DL_FOREACH (v->timers, t)
-                if (!best || comes_before(v, t, best))
-                        best = t;
-        return best;
+                if (!v->first || comes_before(v, t, v->first))
+                        v->first = t;
+        return v->first;
+}
+
+static void virtual_timer_set(LoopTimer *t, usec_t at) {
+        VirtualLoop *v = virtual_loop(t->loop);
+
+        if (at == USEC_INFINITY && t->at == USEC_INFINITY)
+                return;
+        if (t->at != USEC_INFINITY)
+                DL_DELETE(v->timers, t);
+        if (v->first == t)
+                v->first = NULL;
+        t->at = at;
+        t->turn = v->turn++;
+        t->waits = at > v->now;
+        if (at != USEC_INFINITY) {
+                bool alone = !v->timers;
+
+                DL_APPEND(v->timers, t);
+                if (alone || (v->first && comes_before(v, t, v->first)))
+                        v->first = t;
+        }
+        stir(v);
+}
+
+static void virtual_timer_free(LoopTimer *t) {
+        virtual_timer_set(t, USEC_INFINITY);
+        virtual_loop(t->loop)->n_sources--;
+        free(t);
+}
+
+static const LoopOps virtual_ops;
+
+void loop_virtual_set_arrival(LoopTimer *t) {
+        if (t->loop->ops == &virtual_ops) {
+                t->arrival = true;
+                virtual_loop(t->loop)->first = NULL;
+        }
 }
 
 /* Descriptors */
@@ -181,6 +225,7 @@ static void virtual_defer_arm(LoopDefer *d, bool on) {
                 return;
         d->armed = on;
         d->pending = false;
+        stir(v);
         if (on)
                 DL_APPEND(v->defers[d->kind], d);
         else
@@ -257,6 +302,7 @@ static bool call_post(VirtualLoop *v) {
         DL_FOREACH (v->defers[LOOP_DEFER_POST], d)
                 if (d->pending) {
                         d->pending = false;
+                        stir(v);
                         d->fn(d->userdata);
                         return true;
                 }
@@ -266,6 +312,7 @@ static bool call_post(VirtualLoop *v) {
 static void await_posts(VirtualLoop *v) {
         LoopDefer *d;
 
+        stir(v);
         DL_FOREACH (v->defers[LOOP_DEFER_POST], d)
                 d->pending = true;
 }
@@ -286,7 +333,7 @@ static bool call_timer(VirtualLoop *v, usec_t until) {
 
         if (!t || t->at > until)
                 return false;
-        v->now = MAX(v->now, t->at);
+        set_now(v, MAX(v->now, t->at));
         virtual_timer_set(t, USEC_INFINITY);
         t->fn(t->userdata);
         await_posts(v);
@@ -305,9 +352,10 @@ static bool is_ready(const VirtualLoop *v) {
 }
 
 usec_t loop_virtual_next(Loop *l) {
-        const VirtualLoop *v = virtual_loop(l);
+        VirtualLoop *v = virtual_loop(l);
         const LoopTimer *t;
 
+        v->known = true;
         if (is_ready(v))
                 return v->now;
         t = next_timer(v);
@@ -321,7 +369,7 @@ bool loop_virtual_turn(Loop *l, usec_t until) {
                 call_defer(v, LOOP_DEFER_IDLE) || call_timer(v, until))
                 return true;
         if (until != USEC_INFINITY)
-                v->now = MAX(v->now, until);
+                set_now(v, MAX(v->now, until));
         return false;
 }
 

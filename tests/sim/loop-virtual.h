@@ -28,6 +28,11 @@ bool loop_virtual_turn(Loop *l, usec_t until);
 /* When the next handler is to be called, USEC_INFINITY: never, as far as is known now. */
 usec_t loop_virtual_next(Loop *l);
 
+/* FN is called when that may be another time than loop_virtual_next() has said, once until it says
+ * so again. */
+typedef void (*LoopVirtualFn)(void *userdata);
+void loop_virtual_watch(Loop *l, LoopVirtualFn fn, void *userdata);
+
 /* All that happens within TIME from now. */
 void loop_virtual_run(Loop *l, usec_t time);
 

@@ -6,6 +6,7 @@
 
 #include <ftw.h>
 
+#include "agenda.h"
 #include "faults.h"
 #include "ledger.h"
 #include "loop-virtual.h"
@@ -17,6 +18,8 @@
 #define HANDSHAKE 10 /* s */
 #define REGISTRATIONS 1000 /* an hour */
 #define STAMP_BITS 4 /* work is no time here */
+
+#define ADDRESSES 250 /* a net, each machine of which has had the same moves */
 
 /* What the end of a program waits for. */
 #define FINISH_TIME USEC_PER_SEC
@@ -352,8 +355,13 @@ void machine_step_clock(Machine *m, int64_t by) {
         machine_leave(m);
 }
 
+unsigned machine_last_octet(const Machine *m) {
+        return m->number % ADDRESSES + 1;
+}
+
 static void set_address(const Machine *m, char ret[static 32]) {
-        snprintf(ret, 32, "10.%u.%u.%u", m->n_moves / 250, m->n_moves % 250, m->number + 1);
+        snprintf(ret, 32, "10.%u.%u.%u", m->number / ADDRESSES * 50 + m->n_moves / ADDRESSES,
+                m->n_moves % ADDRESSES, machine_last_octet(m));
 }
 
 static void move(Machine *m, unsigned lan) {
@@ -437,6 +445,7 @@ int machine_new(World *w, MachineKind kind, const char *name, Machine **ret) {
                 machine_free(m);
                 return r;
         }
+        agenda_add(m);
         *ret = m;
         return 0;
 }

@@ -17,6 +17,9 @@ int machine_new_old(Machine *m);
 /* After a turn: a program that has died or stopped in it is gone when this returns. */
 void machine_settle(Machine *m);
 
+/* Of its address, wherever it is. */
+unsigned machine_last_octet(const Machine *m);
+
 /* Where a tracker is. */
 void machine_endpoint(const Machine *m, EndpointKey *ret);
 

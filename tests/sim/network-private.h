@@ -10,6 +10,12 @@ typedef struct Accepting Accepting;
 typedef struct Wire Wire;
 typedef struct Datagram Datagram;
 
+/* From one host to another. */
+typedef struct Lane {
+        usec_t free; /* when what was sent before is through */
+        bool cut;
+} Lane;
+
 struct Host {
         Network *network;
         unsigned number;
@@ -18,6 +24,7 @@ struct Host {
         void *userdata;
         char address[HOST_SIZE];
         bool down, nat, unplugged;
+        unsigned n_cut; /* of the lanes from it and to it */
 
         unsigned lan; /* 0: none */
         unsigned home; /* that the router sends what is for its address to */
@@ -25,13 +32,8 @@ struct Host {
         void *hear_userdata;
         Datagram *arriving; /* by time */
         LoopTimer *arrival; /* of the first */
+        Lane *lanes; /* to HOSTS_MAX others, by number */
 };
-
-/* From one host to another. */
-typedef struct Lane {
-        usec_t free; /* when what was sent before is through */
-        bool cut;
-} Lane;
 
 struct Network {
         Loop *loop;
@@ -40,7 +42,6 @@ struct Network {
         Host *hosts[HOSTS_MAX];
         unsigned n_hosts;
         Path path;
-        Lane lanes[HOSTS_MAX][HOSTS_MAX];
         Listening *listening;
         Accepting *accepting;
         Wire *wires;
@@ -51,7 +52,7 @@ struct Network {
 };
 
 static inline Lane *lane_between(const Host *from, const Host *to) {
-        return &from->network->lanes[from->number][to->number];
+        return &from->lanes[to->number];
 }
 
 static inline bool host_is_off(const Host *h) {

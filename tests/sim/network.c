@@ -334,9 +334,18 @@ int network_new(Loop *l, Network **ret) {
         if (!n)
                 return -ENOMEM;
         n->loop = l;
-        n->anybody = (Host){.network = n, .loop = l};
+        n->anybody = (Host){.network = n, .loop = l, .lanes = calloc(HOSTS_MAX, sizeof(Lane))};
+        if (!n->anybody.lanes) {
+                free(n);
+                return -ENOMEM;
+        }
         *ret = n;
         return 0;
+}
+
+static void host_free(Host *h) {
+        free(h->lanes);
+        free(h);
 }
 
 Network *network_free(Network *n) {
@@ -349,7 +358,8 @@ Network *network_free(Network *n) {
         while (n->wires)
                 wire_free(n, n->wires);
         for (unsigned i = 0; i < n->n_hosts; i++)
-                free(n->hosts[i]);
+                host_free(n->hosts[i]);
+        free(n->anybody.lanes);
         free(n);
         return NULL;
 }
@@ -417,7 +427,12 @@ int network_add_host(Network *n, Loop *l, const HostCallbacks *callbacks, void *
                 .number = n->n_hosts,
                 .loop = l,
                 .callbacks = callbacks,
-                .userdata = userdata};
+                .userdata = userdata,
+                .lanes = calloc(HOSTS_MAX, sizeof(Lane))};
+        if (!h->lanes) {
+                free(h);
+                return -ENOMEM;
+        }
         snprintf(h->address, sizeof(h->address), "%s", address);
         n->hosts[n->n_hosts++] = h;
         *ret = h;
@@ -482,9 +497,17 @@ void network_set_path(Network *n, const Path *path) {
         n->path = *path;
 }
 
-void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now) {
-        lane_between(from, to)->cut = cut;
+void network_set_cut(Network *n, Host *from, Host *to, bool cut, usec_t now) {
+        Lane *lane = lane_between(from, to);
+
+        from->n_cut += cut - lane->cut;
+        to->n_cut += cut - lane->cut;
+        lane->cut = cut;
         network_update_wires(n, from, now);
+}
+
+bool host_is_cut(const Host *h) {
+        return h->n_cut > 0;
 }
 
 bool network_is_cut(const Host *from, const Host *to) {

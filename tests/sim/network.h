@@ -15,7 +15,7 @@
 
 #include "net/connect.h"
 
-#define HOSTS_MAX 32
+#define HOSTS_MAX 1024
 #define LANS_MAX 4
 #define LAN_PORT 6004
 
@@ -93,8 +93,11 @@ typedef struct Path {
 void network_set_path(Network *n, const Path *path);
 
 /* In one direction. */
-void network_set_cut(Network *n, const Host *from, const Host *to, bool cut, usec_t now);
+void network_set_cut(Network *n, Host *from, Host *to, bool cut, usec_t now);
 bool network_is_cut(const Host *from, const Host *to);
+
+/* In any. */
+bool host_is_cut(const Host *h);
 
 /* Connections between the two end at once. */
 void network_reset(Network *n, const Host *a, const Host *b);

@@ -8,6 +8,7 @@
 
 #include "directory/lan.h"
 #include "faults.h"
+#include "machine.h"
 #include "nearby.h"
 
 #define TICK (3 * USEC_PER_SEC)
@@ -28,7 +29,7 @@ typedef struct Pair {
 struct Nearby {
         World *world;
         LoopTimer *timer;
-        Pair pairs[MACHINES_MAX][MACHINES_MAX]; /* who hears, who is heard */
+        Pair *pairs[MACHINES_MAX]; /* who hears, who is heard; NULL: nobody so far */
 };
 
 static bool is_here(const Machine *m) {
@@ -42,10 +43,10 @@ static bool hears(const Machine *m, const Machine *other) {
 
 /* Addresses end with the number of their machine; see machine.c. */
 static bool is_address_of(const SockAddr *a, const Machine *m) {
-        unsigned number = ntohl(a->in.sin_addr.s_addr) & 255;
+        unsigned last = ntohl(a->in.sin_addr.s_addr) & 255;
 
         return a->sa.sa_family == AF_INET &&
-                (number == m->number + 1 || (m->old && number == m->old->number + 1));
+                (last == machine_last_octet(m) || (m->old && last == machine_last_octet(m->old)));
 }
 
 static bool is_at(const SockAddr *a, const Machine *m) {
@@ -123,6 +124,8 @@ static void look_from(Nearby *n, const Machine *m) {
         if (directory_lan_count(m->parts->directory) > LAN_PEERS_MAX)
                 world_fail(n->world, "memory-bounded", "%s knows %zu people on the LAN", m->name,
                         directory_lan_count(m->parts->directory));
+        if (!n->pairs[m->number])
+                n->pairs[m->number] = must(calloc(w->n_users, sizeof(Pair)));
         for (unsigned i = 0; i < w->n_users; i++) {
                 const Machine *other = w->machines[i];
 
@@ -160,8 +163,11 @@ int nearby_new(World *w, Nearby **ret) {
 }
 
 Nearby *nearby_free(Nearby *n) {
-        if (n)
-                loop_timer_free(n->timer);
+        if (!n)
+                return NULL;
+        loop_timer_free(n->timer);
+        for (unsigned i = 0; i < MACHINES_MAX; i++)
+                free(n->pairs[i]);
         free(n);
         return NULL;
 }

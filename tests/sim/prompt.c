@@ -37,7 +37,7 @@ struct Prompt {
         World *world;
         LoopTimer *timer;
         Letter *awaited[MACHINES_MAX]; /* by recipient: nobody looks for who is not there */
-        Seen sessions[MACHINES_MAX][MACHINES_MAX]; /* daemon, tracker: numbers */
+        Seen sessions[MACHINES_MAX][TRACKERS_MAX]; /* daemon, tracker: numbers */
 };
 
 static Letter **awaited_of(Prompt *p, const Letter *l) {

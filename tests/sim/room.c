@@ -208,7 +208,7 @@ static void send_post(Post *p) {
 
 static Post *post_new(User *u) {
         Ledger *l = user_ledger(u);
-        Post *p = must(calloc(1, sizeof(*p)));
+        Post *p = must(calloc(1, sizeof(*p) + l->n_users * sizeof(p->arrived[0])));
         uint8_t random[10];
 
         for (size_t i = 0; i < sizeof(random); i++)

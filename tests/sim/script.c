@@ -94,9 +94,8 @@ static const struct {
         [VERB_QUIET] = {"quiet"},
 };
 
-static const char *const users[SCRIPT_USERS_MAX] = {"alice", "bob", "carol", "dave", "erin",
-        "frank", "grace", "heidi", "ivan", "judy", "kim", "leo", "mallory", "niaj", "olivia",
-        "peggy"};
+static const char *const users[] = {"alice", "bob", "carol", "dave", "erin", "frank", "grace",
+        "heidi", "ivan", "judy", "kim", "leo", "mallory", "niaj", "olivia", "peggy"};
 
 /* The letter at P if it stands for something, 0 if it is part of a word. */
 static char placeholder(const char *phrase, const char *p) {
@@ -124,9 +123,12 @@ void script_print_phrases(FILE *f) {
 }
 
 const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]) {
-        if (machine < n_users)
+        if (machine < MIN(n_users, ELEMENTSOF(users)))
                 return users[machine];
-        snprintf(buf, SCRIPT_NAME_SIZE, "t%u", machine - n_users + 1);
+        if (machine < n_users)
+                snprintf(buf, SCRIPT_NAME_SIZE, "u%u", machine + 1);
+        else
+                snprintf(buf, SCRIPT_NAME_SIZE, "t%u", machine - n_users + 1);
         return buf;
 }
 

@@ -25,7 +25,7 @@
 #include "util/macro.h"
 #include "util/usec.h"
 
-#define SCRIPT_USERS_MAX 16
+#define SCRIPT_USERS_MAX 1000
 #define SCRIPT_TRACKERS_MAX 4
 #define SCRIPT_LANS_MAX 4
 #define SCRIPT_NAME_SIZE 16
@@ -146,7 +146,7 @@ int script_add(Script *s, const Action *a);
 int script_copy(const Script *s, Script *ret);
 void script_done(Script *s);
 
-/* As a story says it: "alice" or "t1". */
+/* As a story says it: "alice", after some of these "u17", or "t1". */
 const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
 
 /* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'Z',

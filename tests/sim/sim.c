@@ -14,8 +14,10 @@
 #define DAYS_DEFAULT 10
 #define DAYS_MAX 1000
 
-/* A run of ten days takes a second or two. */
+/* A run of ten days takes a second or two; a room of two hundred half a minute. */
 #define CPU_SECONDS_A_DAY 12
+#define CPU_SECONDS_A_USER 3
+#define FEW_USERS 16
 
 #define SHRINK_MINUTES_DEFAULT 10
 #define SEEDS_MAX 1000000
@@ -35,6 +37,7 @@ typedef struct Subject {
 
 static Mode arg_mode = MODE_RUN;
 static uint64_t arg_days = DAYS_DEFAULT, arg_jobs, arg_minutes = SHRINK_MINUTES_DEFAULT;
+static uint64_t arg_members; /* 0: a room of few */
 static bool arg_stop_at_first, arg_rooms;
 static const char *arg_trace, *arg_command;
 static Subject *arg_subjects;
@@ -59,6 +62,8 @@ static int subject_load(const Subject *subject, Script *ret) {
         ScriptError error = {};
         int r;
 
+        if (!subject->path && arg_members > 0)
+                return generate_big_room(subject->seed, (unsigned)arg_members, ret);
         if (!subject->path && arg_rooms)
                 return generate_rooms(subject->seed, ret);
         if (!subject->path)
@@ -72,13 +77,17 @@ static int subject_load(const Subject *subject, Script *ret) {
 static unsigned cpu_seconds(const Script *s) {
         usec_t end = s->n > 0 ? s->actions[s->n - 1].at : 0;
 
-        return CPU_SECONDS_A_DAY * (2 + end / USEC_PER_DAY);
+        return CPU_SECONDS_A_DAY * (2 + end / USEC_PER_DAY) +
+                (s->n_users > FEW_USERS ? CPU_SECONDS_A_USER * s->n_users : 0);
 }
 
 /* The command that does it again. */
 static void print_replay(const Subject *subject) {
         if (subject->path)
                 printf("  %s %s\n", arg_command, subject->path);
+        else if (arg_members > 0)
+                printf("  %s --rooms --members %" PRIu64 " %" PRIu64 "\n", arg_command, arg_members,
+                        subject->seed);
         else if (arg_rooms)
                 printf("  %s --rooms %" PRIu64 "\n", arg_command, subject->seed);
         else if (arg_days == DAYS_DEFAULT)
@@ -156,7 +165,8 @@ static int check_files(void) {
 static int run(void) {
         Session s = {};
         Trials t = {.at_once = arg_jobs,
-                .cpu_seconds = CPU_SECONDS_A_DAY * (2 + arg_days),
+                .cpu_seconds = (unsigned)(CPU_SECONDS_A_DAY * (2 + arg_days) +
+                        CPU_SECONDS_A_USER * arg_members),
                 .run = session_run,
                 .done = session_done,
                 .userdata = &s};
@@ -344,6 +354,7 @@ static int print_help(void) {
                "  --seeds FIRST-LAST  these seeds\n"
                "  --days N            of each seed, %d where not given\n"
                "  --rooms             of each seed a story of a room\n"
+               "  --members N         of a room with so many, %d to %d\n"
                "  --jobs N            at the same time, as many as there are processors\n"
                "  --stop-at-first     when something has failed\n"
                "  --trace FILE        write there all that happens, of one seed or file\n"
@@ -355,7 +366,7 @@ static int print_help(void) {
                "  --help              print this and exit\n\n"
                "The exit status is 0 when all held, 1 when something did not, 2 when it cannot\n"
                "run. See docs/TESTING.md.\n",
-                DAYS_DEFAULT, SHRINK_MINUTES_DEFAULT);
+                DAYS_DEFAULT, BIG_ROOM_MIN, SCRIPT_USERS_MAX, SHRINK_MINUTES_DEFAULT);
         return 0;
 }
 
@@ -405,12 +416,13 @@ static int add_argument(const char *text) {
         return add_subject(0, text);
 }
 
-static int parse_limit(const char *option, const char *text, uint64_t most, uint64_t *ret) {
+static int parse_limit(
+        const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *ret) {
         char why[64];
 
-        if (parse_number(text, 1, most, ret))
+        if (parse_number(text, least, most, ret))
                 return 0;
-        snprintf(why, sizeof(why), "expected a number from 1 to %" PRIu64, most);
+        snprintf(why, sizeof(why), "expected a number from %" PRIu64 " to %" PRIu64, least, most);
         return complain(-EINVAL, option, why);
 }
 
@@ -418,6 +430,7 @@ enum {
         OPTION_SEEDS = 256,
         OPTION_DAYS,
         OPTION_ROOMS,
+        OPTION_MEMBERS,
         OPTION_JOBS,
         OPTION_STOP_AT_FIRST,
         OPTION_TRACE,
@@ -433,6 +446,7 @@ static const struct option options[] = {
         {"seeds", required_argument, NULL, OPTION_SEEDS},
         {"days", required_argument, NULL, OPTION_DAYS},
         {"rooms", no_argument, NULL, OPTION_ROOMS},
+        {"members", required_argument, NULL, OPTION_MEMBERS},
         {"jobs", required_argument, NULL, OPTION_JOBS},
         {"stop-at-first", no_argument, NULL, OPTION_STOP_AT_FIRST},
         {"trace", required_argument, NULL, OPTION_TRACE},
@@ -454,13 +468,16 @@ static int parse_option(int c) {
                 r = add_seeds(optarg);
                 break;
         case OPTION_DAYS:
-                r = parse_limit("--days", optarg, DAYS_MAX, &arg_days);
+                r = parse_limit("--days", optarg, 1, DAYS_MAX, &arg_days);
                 break;
         case OPTION_JOBS:
-                r = parse_limit("--jobs", optarg, TRIALS_AT_ONCE_MAX, &arg_jobs);
+                r = parse_limit("--jobs", optarg, 1, TRIALS_AT_ONCE_MAX, &arg_jobs);
                 break;
         case OPTION_ROOMS:
                 arg_rooms = true;
+                break;
+        case OPTION_MEMBERS:
+                r = parse_limit("--members", optarg, BIG_ROOM_MIN, SCRIPT_USERS_MAX, &arg_members);
                 break;
         case OPTION_STOP_AT_FIRST:
                 arg_stop_at_first = true;
@@ -478,7 +495,7 @@ static int parse_option(int c) {
                 arg_mode = MODE_SHRINK;
                 break;
         case OPTION_MINUTES:
-                r = parse_limit("--minutes", optarg, 24 * 60, &arg_minutes);
+                r = parse_limit("--minutes", optarg, 1, 24 * 60, &arg_minutes);
                 break;
         case OPTION_PHRASES:
                 script_print_phrases(stdout);

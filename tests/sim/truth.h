@@ -73,7 +73,7 @@ typedef struct Mail {
         User *from, *to;
         Letter **sent; /* in the order in which the sender wanted to send them */
         size_t n_sent, allocated_sent;
-        Chain chains[EPOCHS_MAX]; /* from epoch 1 on */
+        Chain *chains; /* EPOCHS_MAX, from epoch 1 on; NULL: nobody has asked for one */
         size_t n_kept, n_arrived;
         uint64_t n_waiting; /* for the recipient */
         const Letter *last; /* of what has arrived, in the order of the sender */
@@ -106,10 +106,10 @@ typedef struct Post {
         bool kept; /* on the author's disk */
         bool dropped; /* he was told that he may not */
         bool before_kick; /* the founder had it when he removed the author */
-        uint64_t arrived[MACHINES_MAX]; /* cursors of events */
         unsigned shown_to; /* while that is looked at: number of the machine + 1 */
         struct Post *prev, *next; /* in `open` */
         UT_hash_handle hh;
+        uint64_t arrived[]; /* cursors of events, by users' machines */
 } Post;
 
 typedef struct UserRoom {
@@ -188,7 +188,8 @@ struct Ledger {
         Prompt *prompt;
         Nearby *nearby;
         Letter *letters; /* by id */
-        Mail mail[MACHINES_MAX][MACHINES_MAX]; /* from, to: numbers of machines */
+        unsigned n_users; /* who will be there */
+        Mail *mail; /* from, to: numbers of their machines */
         Sealed *sealed;
         Post *posts; /* by id */
         bool has_room, room_given;
@@ -211,11 +212,15 @@ static inline Ledger *user_ledger(const User *u) {
 }
 
 static inline Mail *mail_between(const User *from, const User *to) {
-        return &user_ledger(from)->mail[from->machine->number][to->machine->number];
+        Ledger *l = user_ledger(from);
+
+        return &l->mail[(size_t)from->machine->number * l->n_users + to->machine->number];
 }
 
 /* NULL: there are no such epochs. */
 static inline Chain *mail_chain(Mail *m, uint64_t epoch) {
+        if (!m->chains)
+                m->chains = must(calloc(EPOCHS_MAX, sizeof(*m->chains)));
         return epoch > 0 && epoch <= EPOCHS_MAX ? &m->chains[epoch - 1] : NULL;
 }
 

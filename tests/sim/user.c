@@ -434,14 +434,16 @@ bool user_is_content(const User *u) {
 
 int user_new(Machine *m, User **ret) {
         User *u = calloc(1, sizeof(*u));
+        Ledger *l = m->world->ledger;
         int r;
 
         if (!u)
                 return -ENOMEM;
-        *u = (User){.machine = m, .listens = true};
-        for (unsigned i = 0; i < MACHINES_MAX; i++) {
-                m->world->ledger->mail[m->number][i].from = u;
-                m->world->ledger->mail[i][m->number].to = u;
+        u->machine = m;
+        u->listens = true;
+        for (unsigned i = 0; i < l->n_users; i++) {
+                l->mail[(size_t)m->number * l->n_users + i].from = u;
+                l->mail[(size_t)i * l->n_users + m->number].to = u;
         }
         u->events = u->heard = u->acknowledged = u->acknowledging = EVENT_CURSOR_FIRST - 1;
         r = loop_timer_new(m->loop, on_again, u, &u->again);

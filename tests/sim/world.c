@@ -6,18 +6,17 @@
 #include <sodium.h>
 #include <stdarg.h>
 
+#include "agenda.h"
 #include "intruder.h"
 #include "ledger.h"
 #include "loop-virtual.h"
 #include "machine.h"
+#include "script.h"
 #include "user.h"
 #include "util/log.h"
 
 /* Who has so many turns without any time passing will have them for ever. */
 #define TURNS_AT_ONCE 200000
-
-static const char *const names[] = {"alice", "bob", "carol", "dave", "erin", "frank", "grace",
-        "heidi", "ivan", "judy", "kim", "leo"};
 
 static Machine *acting;
 static Loop *randomness; /* of libsodium's keys as well */
@@ -59,26 +58,11 @@ usec_t world_time(const World *w) {
         return w->now - VIRTUAL_START;
 }
 
-static Machine *next_machine(const World *w, usec_t *ret_at) {
-        Machine *best = NULL;
-
-        *ret_at = USEC_INFINITY;
-        for (unsigned i = 0; i < w->n_machines; i++) {
-                usec_t at = loop_virtual_next(w->machines[i]->loop);
-
-                if (at < *ret_at) {
-                        *ret_at = at;
-                        best = w->machines[i];
-                }
-        }
-        return best;
-}
-
 static void count_turn(World *w, usec_t at) {
         w->at_once = at > w->now ? 0 : w->at_once + 1;
         w->now = MAX(w->now, at);
         w->turns++;
-        if (w->at_once > TURNS_AT_ONCE)
+        if (w->at_once > TURNS_AT_ONCE * (1 + w->n_machines / 32))
                 world_fail(w, "livelock", "%s goes on and on at the same time",
                         acting ? acting->name : "a machine");
 }
@@ -108,7 +92,7 @@ static bool observer_turn(World *w, usec_t until) {
 /* A program that dies does so before its next handler is called. */
 static bool world_turn(World *w, usec_t until) {
         usec_t at;
-        Machine *m = next_machine(w, &at);
+        Machine *m = agenda_next(w, &at);
 
         if (world_has_failed(w))
                 return false;
@@ -207,17 +191,15 @@ static int add_machine(World *w, MachineKind kind, const char *name) {
 }
 
 static int populate(World *w, const WorldOptions *o) {
-        char name[16];
+        char name[SCRIPT_NAME_SIZE];
         int r = 0;
 
-        if (o->n_users > ELEMENTSOF(names) || o->n_users + o->n_trackers > MACHINES_MAX)
+        if (o->n_users > SCRIPT_USERS_MAX || o->n_trackers > TRACKERS_MAX)
                 return -EINVAL;
         for (unsigned i = 0; r >= 0 && i < o->n_users; i++)
-                r = add_machine(w, MACHINE_DAEMON, names[i]);
-        for (unsigned i = 0; r >= 0 && i < o->n_trackers; i++) {
-                snprintf(name, sizeof(name), "t%u", i + 1);
-                r = add_machine(w, MACHINE_TRACKER, name);
-        }
+                r = add_machine(w, MACHINE_DAEMON, script_name(o->n_users, i, name));
+        for (unsigned i = 0; r >= 0 && i < o->n_trackers; i++)
+                r = add_machine(w, MACHINE_TRACKER, script_name(o->n_users, o->n_users + i, name));
         return r;
 }
 
@@ -240,7 +222,9 @@ int world_new(const WorldOptions *options, World **ret) {
         if (r >= 0)
                 r = network_new(w->loop, &w->network);
         if (r >= 0)
-                r = ledger_new(w, &w->ledger);
+                r = ledger_new(w, options->n_users, &w->ledger);
+        if (r >= 0)
+                r = agenda_new(&w->agenda);
         if (r >= 0)
                 r = populate(w, options);
         if (r < 0) {
@@ -271,6 +255,7 @@ World *world_free(World *w) {
         }
         acting = NULL;
         ledger_free(w->ledger);
+        agenda_free(w->agenda);
         network_free(w->network);
         loop_virtual_free(w->loop);
         (void)nftw(w->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);

@@ -25,8 +25,10 @@ typedef struct World World;
 typedef struct User User; /* user.h */
 typedef struct Ledger Ledger; /* ledger.h */
 typedef struct Intruder Intruder; /* intruder.h */
+typedef struct Agenda Agenda; /* agenda.h */
 
 #define MACHINES_MAX HOSTS_MAX
+#define TRACKERS_MAX 4
 #define WORLD_PORT 7425
 #define WORLD_LATENCY (20 * USEC_PER_MSEC) /* until a story says otherwise */
 
@@ -118,6 +120,7 @@ typedef struct WorldOptions {
 struct World {
         Machine *machines[MACHINES_MAX]; /* users' first, then trackers, then old devices */
         unsigned n_machines, n_users, n_trackers;
+        Agenda *agenda;
         Network *network;
         Ledger *ledger;
         Intruder *intruder; /* NULL: nobody has come so far */
