@@ -385,7 +385,8 @@ static void announce_to(Directory *d, Session *s) {
         if (!d->claimed)
                 return;
         register_at(d, s);
-        session_watch_all(d, s);
+        if (tracker_of(d, s))
+                tracker_watch_all(d, tracker_of(d, s));
 }
 
 void directory_announce(Directory *d, bool claimed, Bytes presence) {

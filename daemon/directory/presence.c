@@ -27,8 +27,8 @@ const KnownPresence *directory_presence(
 }
 
 /* The session over which it is said who is watched, NULL: none. */
-static Session *watched_at(const Directory *d, size_t i) {
-        Session *s = d->claimed ? d->trackers[i].session : NULL;
+static Session *watched_at(const Directory *d, const Tracker *t) {
+        Session *s = d->claimed ? t->session : NULL;
 
         return s && session_state(s) == SESSION_CONNECTED ? s : NULL;
 }
@@ -37,64 +37,104 @@ static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
         queries_go_on(userdata);
 }
 
-/* A session that has too many requests open is told everything anew when one was answered: watching
- * twice is watching. */
-static void session_watch_accounts(Directory *d, Session *s, const uint8_t *accounts, size_t n) {
-        Watch w = {.add = {.data = accounts, .size = n * KEY_SIZE}};
+/* False: the session has too many requests open, and is told the rest when one was answered. */
+static bool tracker_list(Directory *d, Tracker *t, const uint8_t (*accounts)[KEY_SIZE], size_t n) {
+        Watch watch = {.add = {.data = (const uint8_t *)accounts, .size = n * KEY_SIZE}};
+        Session *s = watched_at(d, t);
 
-        if (n > 0 && session_watch(s, &w, on_watched, d) == -EBUSY)
-                d->watch_again = true;
+        if (n == 0 || !s)
+                return true;
+        if (session_watch(s, &watch, on_watched, d) < 0)
+                t->watch_again = true;
+        else
+                for (size_t i = 0; i < n; i++)
+                        watched_find(d, accounts[i])->listed |= TRACKER_BIT(t);
+        return !t->watch_again;
 }
 
-static void session_show_tokens(Directory *d, Session *s, Watch *w) {
-        if (w->n_tokens > 0 && session_watch(s, w, on_watched, d) == -EBUSY)
-                d->watch_again = true;
-        w->n_tokens = 0;
-}
-
-static void session_show_all_tokens(Directory *d, Session *s) {
-        Watch watch = {};
-        Watched *w, *tmp;
-
-        if (!session_has_feature(s, FEATURE_CONTACT_TOKENS))
-                return;
-        HASH_ITER (hh, d->watched, w, tmp) {
-                if (w->shows_token && buffer_size(&w->token) > 0)
-                        watch.tokens[watch.n_tokens++] = buffer_bytes(&w->token);
-                if (watch.n_tokens == WATCH_TOKENS_MAX)
-                        session_show_tokens(d, s, &watch);
-        }
-        session_show_tokens(d, s, &watch);
-}
-
-void session_watch_all(Directory *d, Session *s) {
+static bool tracker_list_all(Directory *d, Tracker *t) {
         uint8_t(*accounts)[KEY_SIZE] = malloc((size_t)WATCH_ACCOUNTS_MAX * KEY_SIZE);
+        bool fits = true;
         Watched *w, *tmp;
         size_t n = 0;
 
         if (!accounts)
+                return true;
+        HASH_ITER (hh, d->watched, w, tmp) {
+                if (w->listed & TRACKER_BIT(t))
+                        continue;
+                memcpy(accounts[n++], w->account, KEY_SIZE);
+                if (n < WATCH_ACCOUNTS_MAX)
+                        continue;
+                fits = tracker_list(d, t, accounts, n);
+                n = 0;
+                if (!fits)
+                        break;
+        }
+        fits = fits && tracker_list(d, t, accounts, n);
+        free(accounts);
+        return fits;
+}
+
+/* The same for tokens. */
+static bool tracker_show(Directory *d, Tracker *t, Watch *watch, Watched *const *of) {
+        size_t n = watch->n_tokens;
+
+        if (n == 0)
+                return true;
+        if (session_watch(watched_at(d, t), watch, on_watched, d) < 0)
+                t->watch_again = true;
+        else
+                for (size_t i = 0; i < n; i++)
+                        of[i]->showed |= TRACKER_BIT(t);
+        watch->n_tokens = 0;
+        return !t->watch_again;
+}
+
+static bool takes_tokens(const Directory *d, const Tracker *t) {
+        const Session *s = watched_at(d, t);
+
+        return s && session_has_feature(s, FEATURE_CONTACT_TOKENS);
+}
+
+static void tracker_show_all(Directory *d, Tracker *t) {
+        Watched *w, *tmp, *of[WATCH_TOKENS_MAX];
+        Watch watch = {};
+
+        if (!takes_tokens(d, t))
                 return;
         HASH_ITER (hh, d->watched, w, tmp) {
-                memcpy(accounts[n++], w->account, KEY_SIZE);
-                if (n == WATCH_ACCOUNTS_MAX) {
-                        session_watch_accounts(d, s, accounts[0], n);
-                        n = 0;
-                }
+                if (!w->shows_token || buffer_size(&w->token) == 0 || w->showed & TRACKER_BIT(t))
+                        continue;
+                of[watch.n_tokens] = w;
+                watch.tokens[watch.n_tokens++] = buffer_bytes(&w->token);
+                if (watch.n_tokens == WATCH_TOKENS_MAX && !tracker_show(d, t, &watch, of))
+                        return;
         }
-        session_watch_accounts(d, s, accounts[0], n);
-        session_show_all_tokens(d, s);
-        free(accounts);
+        (void)tracker_show(d, t, &watch, of);
+}
+
+/* What it was not told before: so each answer brings it nearer to the end. */
+static void tracker_watch_more(Directory *d, Tracker *t) {
+        t->watch_again = false;
+        if (tracker_list_all(d, t))
+                tracker_show_all(d, t);
+}
+
+void tracker_watch_all(Directory *d, Tracker *t) {
+        Watched *w, *tmp;
+
+        HASH_ITER (hh, d->watched, w, tmp) {
+                w->listed &= ~TRACKER_BIT(t);
+                w->showed &= ~TRACKER_BIT(t);
+        }
+        tracker_watch_more(d, t);
 }
 
 void watch_go_on(Directory *d) {
-        Session *s;
-
-        if (!d->watch_again)
-                return;
-        d->watch_again = false;
         for (size_t i = 0; i < d->n; i++)
-                if ((s = watched_at(d, i)))
-                        session_watch_all(d, s);
+                if (d->trackers[i].watch_again && watched_at(d, &d->trackers[i]))
+                        tracker_watch_more(d, &d->trackers[i]);
 }
 
 /* He may be there, or be a stranger no more, whom nobody has called so far. */
@@ -108,7 +148,6 @@ static void watched_look_on_lan(Directory *d, Watched *w) {
 }
 
 int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
-        Session *s;
         Watched *w;
 
         if (watched_find(d, account))
@@ -126,8 +165,8 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
                 return -ENOMEM;
         }
         for (size_t i = 0; i < d->n; i++)
-                if ((s = watched_at(d, i)))
-                        session_watch_accounts(d, s, w->account, 1);
+                if (!d->trackers[i].watch_again)
+                        (void)tracker_list(d, &d->trackers[i], &w->account, 1);
         watched_look_on_lan(d, w);
         return 0;
 }
@@ -140,7 +179,7 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
         if (!w)
                 return;
         for (size_t i = 0; i < d->n; i++)
-                if ((s = watched_at(d, i)))
+                if ((s = watched_at(d, &d->trackers[i])))
                         (void)session_watch(s, &remove, NULL, NULL);
         HASH_DEL(d->watched, w);
         watched_free(w);
@@ -153,15 +192,16 @@ void watched_free(Watched *w) {
         free(w);
 }
 
-void watched_show_token(Directory *d, const Watched *w) {
+void watched_show_token(Directory *d, Watched *w) {
+        w->showed = 0;
         if (!w->shows_token || buffer_size(&w->token) == 0)
                 return;
         for (size_t i = 0; i < d->n; i++) {
                 Watch watch = {.tokens = {buffer_bytes(&w->token)}, .n_tokens = 1};
-                Session *s = watched_at(d, i);
+                Tracker *t = &d->trackers[i];
 
-                if (s && session_has_feature(s, FEATURE_CONTACT_TOKENS))
-                        session_show_tokens(d, s, &watch);
+                if (takes_tokens(d, t) && !t->watch_again)
+                        (void)tracker_show(d, t, &watch, &w);
         }
 }
 

@@ -25,6 +25,7 @@ typedef struct Tracker {
         Code refusal; /* of what was announced last; CODE_OK: it was taken, or no answer yet */
         RoomAsking rooms; /* the request about rooms that is open */
         uint8_t room[ROOM_ID_SIZE]; /* that it is about, with a record */
+        bool watch_again; /* it has too many requests open to be told all who are watched */
         usec_t rooms_at; /* the next one is not before */
 } Tracker;
 
@@ -35,6 +36,7 @@ typedef struct Tracker {
 
 typedef struct Watched {
         uint8_t account[KEY_SIZE];
+        uint32_t listed, showed; /* the trackers that were told of it, and the token */
         bool has_device; /* the account has said which device is its own */
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
@@ -112,7 +114,6 @@ struct Directory {
         Buffer opened; /* endpoints of the presence that is looked at */
         LoopTimer *announce; /* the next `announce_at` */
         Watched *watched;
-        bool watch_again; /* some request to watch found too many open */
         LoopTimer *grace; /* the next `until` of somebody watched */
         usec_t grace_at;
         usec_t slept, slept_until; /* before what is found out by then */
@@ -133,10 +134,12 @@ void watched_free(Watched *w);
 /* Endpoints for contacts become endpoints, until the next presence is looked at. */
 void presence_unseal(Directory *d, PresenceRecord *p);
 void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device);
-void session_watch_all(Directory *d, Session *s);
 
-/* W's token, to all trackers that take one. */
-void watched_show_token(Directory *d, const Watched *w);
+/* T, whose session is new, is told all who are watched. */
+void tracker_watch_all(Directory *d, Tracker *t);
+
+/* W's token, which is another one, to all trackers that take one. */
+void watched_show_token(Directory *d, Watched *w);
 
 /* A tracker was lost, is back, or says something. */
 void presence_session_lost(Directory *d, const Tracker *t);
