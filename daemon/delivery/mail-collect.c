@@ -10,6 +10,9 @@
 #define COLLECT_AGAIN USEC_PER_MINUTE
 #define COLLECT_AGAIN_LAST (16 * USEC_PER_MINUTE)
 
+/* Where too much else is asked of the tracker just now. */
+#define TELL_AGAIN USEC_PER_SEC
+
 #define COLLECT_PAGE 32
 
 struct MailCollector {
@@ -19,6 +22,7 @@ struct MailCollector {
         bool later; /* something could not be kept, of any page */
         bool confirming; /* nor before it is known whose name it is; `waits` for that */
         bool waits;
+        bool untold; /* the page is here, and the tracker could not be asked to drop it */
         unsigned limit; /* items of a page; fewer where the way is too narrow */
         Buffer after; /* where the next page begins */
         uint8_t ids[COLLECT_MAX][SHA256_SIZE]; /* taken, of this page */
@@ -154,13 +158,21 @@ static int make_rekey(MailCollector *c, Buffer *out) {
 static void page_done(MailCollector *c) {
         _cleanup_(buffer_done) Buffer rekey = BUFFER_NULL;
         Collected done = {.ids = {.data = c->ids[0], .size = c->n_ids * SHA256_SIZE}};
+        Loop *l = c->mail->loop;
+        int r;
 
         if (make_rekey(c, &rekey) < 0)
                 c->later = true;
         done.rekey = buffer_bytes(&rekey);
-        if (done.ids.size == 0 && done.rekey.size == 0)
+        if (done.ids.size == 0 && done.rekey.size == 0) {
                 on_collected(c, CODE_OK, "", NULL);
-        else if (session_collected(c->session, &done, on_collected, c) < 0)
+                return;
+        }
+        r = session_collected(c->session, &done, on_collected, c);
+        c->untold = r == -EBUSY;
+        if (c->untold)
+                loop_timer_set(c->timer, loop_now(l) + loop_jitter(l, TELL_AGAIN));
+        else if (r < 0)
                 collect_later(c);
 }
 
@@ -236,10 +248,12 @@ static void collect_page(MailCollector *c) {
 static void on_timer(void *userdata) {
         MailCollector *c = userdata;
 
-        if (session_is_there(c) && session_state(c->session) == SESSION_CONNECTED)
-                page_again(c);
-        else
+        if (!session_is_there(c) || session_state(c->session) != SESSION_CONNECTED)
                 collector_free(c);
+        else if (c->untold)
+                page_done(c);
+        else
+                page_again(c);
 }
 
 static MailCollector *collector_new(Mail *m, Session *s) {
