@@ -286,20 +286,6 @@ void chat_on_room_refused(
 
 /* Who is there */
 
-typedef struct MemberSearch {
-        const uint8_t *account;
-        bool found;
-        unsigned n;
-} MemberSearch;
-
-static bool look_at_member(void *userdata, const RoomMemberView *m) {
-        MemberSearch *s = userdata;
-
-        s->n++;
-        s->found |= key_equal(m->account, s->account);
-        return s->n <= PRESENCE_MEMBERS_MAX;
-}
-
 /* What was last told of somebody in a room. */
 struct RoomTold {
         struct {
@@ -349,14 +335,13 @@ void chat_on_room_presence(
                 .time = loop_realtime(c->parts.loop),
                 .room = room,
                 .change = online ? ROOM_EVENT_ONLINE : ROOM_EVENT_OFFLINE};
-        MemberSearch s = {.account = account};
+        unsigned members;
         Contact k;
 
         room_objects_change(c, room);
         if (key_equal(account, sign_key_public(&chat_self(c)->account)) ||
-                rooms_each_member(c->parts.rooms, store_write(c->parts.store), room, look_at_member,
-                        &s) < 0 ||
-                s.n > PRESENCE_MEMBERS_MAX || !s.found ||
+                !rooms_has_member(c->parts.rooms, room, account, &members) ||
+                members > PRESENCE_MEMBERS_MAX ||
                 contact_get(store_write(c->parts.store), account, &k) <= 0 ||
                 !told_change(c, room, account, online))
                 return;

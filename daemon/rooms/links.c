@@ -81,6 +81,10 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold) {
         }
 }
 
+unsigned links_count_held(const SyncRoom *sr) {
+        return HASH_COUNT(sr->held);
+}
+
 void links_let_go(SyncRoom *sr) {
         while (sr->held)
                 links_hold(sr, sr->held->account, false);

@@ -252,16 +252,22 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
 }
 
 /* Members who may have it are dialled; the next review lets them go again. */
+/* After a day away in a large room there are many who say so: some of them are enough. */
+static void hold_who_knows(SyncRoom *sr, const uint8_t *account) {
+        if (links_count_held(sr) < sr->sync->mesh_max)
+                links_hold(sr, account, true);
+}
+
 static void take_news(Sync *s, const RoomNotice *n) {
         Room *room = room_of(s->rooms, n->room);
         SyncRoom *sr = room ? sync_room(room) : NULL;
 
         if (!sr || !sync_is_speaking(sr) || !room_is_member(room, n->account))
                 return;
-        links_hold(sr, n->account, true);
+        hold_who_knows(sr, n->account);
         for (size_t i = 0; i < n->n_members; i++)
                 if (room_is_member(room, n->members[i]))
-                        links_hold(sr, n->members[i], true);
+                        hold_who_knows(sr, n->members[i]);
 }
 
 /* The proof says so, or the log, which is asked for. */

@@ -185,6 +185,10 @@ const char *rooms_claimed_name(Rooms *r, uint32_t room, const uint8_t account[st
 /* The name that the control log gives a room, or "". */
 const char *rooms_log_name(Rooms *r, uint32_t room);
 
+/* Whether this is one, of how many. */
+bool rooms_has_member(
+        Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE], unsigned *ret_members);
+
 /* The number of a room, 0: not here. */
 uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]);
 

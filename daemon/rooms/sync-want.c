@@ -164,9 +164,11 @@ static bool add_records(RoomLink *rl, DbTxn *txn, RoomWant *w) {
         SyncRoom *sr = rl->sr;
         size_t n;
 
-        if (rl->records_asked || sr->records_from || rl->outsider ||
-                room_records_missing(sr->room, txn, w->accounts, ROOM_SYNC_RECORDS_MAX, &n) < 0 ||
-                n == 0)
+        if (sr->has_records || rl->records_asked || sr->records_from || rl->outsider ||
+                room_records_missing(sr->room, txn, w->accounts, ROOM_SYNC_RECORDS_MAX, &n) < 0)
+                return false;
+        sr->has_records = n == 0;
+        if (n == 0)
                 return false;
         w->n_accounts = n;
         rl->records_asked = true;

@@ -6,6 +6,9 @@
 
 #include <utlist.h>
 
+/* In a large room somebody comes or goes all the time, to whom there need not be a link. */
+#define REVIEW_PAUSE (2 * USEC_PER_SEC)
+
 usec_t sync_now(const Sync *s) {
         return loop_now(s->rooms->loop);
 }
@@ -198,6 +201,7 @@ RoomLink *room_link_get(SyncRoom *sr, SyncPeer *p) {
                 .states = QUOTA_INIT(20, 20 * USEC_PER_SEC),
                 .vectors = QUOTA_INIT(3, 30 * USEC_PER_SEC)};
         DL_APPEND(sr->links, rl);
+        sr->has_records = false;
         if (!rl->outsider) {
                 notice_is_here(sr, p->account);
                 say_presence(sr, p->account, true);
@@ -372,7 +376,7 @@ void rooms_presence(Rooms *r, const uint8_t account[static KEY_SIZE], bool onlin
                 if (online)
                         notice_is_here(sr, account);
                 say_presence(sr, account, sync_find_peer(r->sync, account) != NULL);
-                sync_due(sr, DUE_LINKS, sync_now(r->sync));
+                sync_due(sr, DUE_LINKS, sync_now(r->sync) + (sr->mesh ? 0 : REVIEW_PAUSE));
         }
 }
 
@@ -384,6 +388,7 @@ static void on_changed(Rooms *r, Room *room, unsigned what) {
         if (!sr)
                 return;
         if (what & (ROOM_NEW_CONTROL | ROOM_NEW_PROPOSALS | ROOM_NEW_STATUS)) {
+                sr->has_records = false;
                 sync_review(sr);
                 sync_due(sr, DUE_LINKS, sync_now(r->sync));
         }
@@ -398,8 +403,10 @@ static void on_settled(Rooms *r, int error) {
         if (error < 0)
                 live_not_kept(r->sync);
         HASH_ITER (hh, r->sync->table, sr, tmp) {
-                if (error < 0)
+                if (error < 0) {
                         sr->n_fresh = 0;
+                        sr->has_records = false;
+                }
                 join_settled(sr, error);
                 if (error < 0)
                         sync_review(sr); /* who was to be a member is none, and the other way */

@@ -201,6 +201,7 @@ struct SyncRoom {
         uint32_t number;
         RoomLink *links;
         usec_t due[_DUE_MAX];
+        bool has_records; /* of all members, since the roster or the links have changed last */
         Fetch *fetches;
         RoomLink *control_from, *keys_from, *records_from; /* who is asked for them */
 
@@ -366,6 +367,7 @@ void links_on_due(SyncRoom *sr);
 void links_let_go(SyncRoom *sr);
 void links_want(Sync *s, const uint8_t *account, bool want);
 void links_hold(SyncRoom *sr, const uint8_t *account, bool hold);
+unsigned links_count_held(const SyncRoom *sr);
 
 /* notice.c */
 void notice_say(SyncRoom *sr, const uint8_t *account, RoomNoticeKind kind, Bytes proof);

@@ -146,6 +146,14 @@ static bool list_member(void *userdata, const RosterMember *m) {
         return !m->member || l->fn(l->userdata, &v);
 }
 
+bool rooms_has_member(
+        Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE], unsigned *ret_members) {
+        Room *room = room_by_number(r, number);
+
+        *ret_members = room ? (unsigned)roster_count(room->roster) : 0;
+        return room && room_is_member(room, account);
+}
+
 int rooms_each_member(Rooms *r, DbTxn *txn, uint32_t number, RoomMemberFn fn, void *userdata) {
         Listing l = {.room = room_by_number(r, number), .txn = txn, .fn = fn, .userdata = userdata};
 
