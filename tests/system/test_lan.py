@@ -41,8 +41,10 @@ def test_without_any_tracker(switch):
     for user in people:
         said = user.chatc("register", user.name, "--no-password", "--no-tracker")
         assert "for the LAN alone" in said
+        boot.wait_until(lambda u=user: json.loads(u.chatc("--json", "status"))["state"] == "online",
+                        f"{user.name} to be online")
         status = json.loads(user.chatc("--json", "status"))
-        assert status["state"] == "online" and status["problems"] == [], status
+        assert status["problems"] == [], status
     alice, bob, carol = people
     for user in people:
         await_others(user, people)

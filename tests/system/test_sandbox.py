@@ -207,7 +207,7 @@ def test_lock_and_idleness_of_the_session_are_seen(box, couple):
         boot.wait_until(lambda: alice.chatc("presence").startswith(presence), f"idle: {idle}")
     box.systemctl("stop", "display")
     boot.wait_until(lambda: "locked" not in said(), "the end of the session")
-    assert alice.chatc("presence").strip() == "online"
+    boot.wait_until(lambda: alice.chatc("presence").strip() == "online", "she is not idle any more")
 
 
 # Core dumps
