@@ -166,7 +166,7 @@ def test_what_was_said_elsewhere(alice, bob, open_chat):
     bob.kill()
     mine.see_last("[bob, offline]")
     assert alice.chatc("--quiet", "send", "bob", "from another window").rc == 0
-    wait_marked(mine, "from another window", "·")
+    wait_marked(mine, "from another window", "[·^]")
     assert len(said(mine, "number 69;")) == 1
 
 

@@ -103,7 +103,8 @@ def step(sender, receiver, number):
     mine, his = sender.mark(), receiver.mark()
     given = sender.send(receiver.name, f"message {number}", id=str(uuid.uuid4()))
     receiver.wait_signal("MessageReceived", lambda i, *_: i == given, his)
-    sender.wait_signal("MessageStateChanged", lambda i, *_: i == given, mine)
+    sender.wait_signal("MessageStateChanged",
+                       lambda i, _to, state, _: (i, state) == (given, "delivered"), mine)
     return given
 
 
@@ -117,7 +118,7 @@ def test_every_step_is_on_disk_before_the_next_one_is_seen(tracker, quiet):
             ids += step(alice, bob, number), step(bob, alice, number)
     seen = check_steps(Reader(traced.calls(), synchronous, tracker.port), ids)
     assert seen["reply"] == 5, seen             # Send
-    assert seen["signal"] == 10, seen           # five that came, five that were delivered
+    assert seen["signal"] >= 10, seen           # five that came, five that were delivered
     assert seen["frame"] >= 10, seen            # five messages, five acks
 
 
