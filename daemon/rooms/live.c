@@ -291,13 +291,32 @@ static bool lacks_keys(const SyncRoom *sr, DbTxn *txn) {
         return room_keys_missing(sr->room, txn, &epoch, 1, &n) >= 0 && n > 0;
 }
 
+/* It is not known that he has what was written here. What he has said of it may not have been kept;
+ * and in a large room it need not be known. */
+static bool lacks_mark(const RoomLink *rl, DbTxn *txn, const OwnFeed *o) {
+        const SyncRoom *sr = rl->sr;
+        RoomMark mark;
+        Contact c;
+        int r;
+
+        if (rl->outsider || rl->refused || !sr->mesh || o->seq == 0)
+                return false;
+        r = contact_get(txn, rl->peer->account, &c);
+        if (r > 0)
+                r = room_mark_get(txn, sr->number, c.number, o->feed, &mark);
+        return r == 0 || (r > 0 && mark.held < o->seq);
+}
+
 static bool needs_entropy(SyncRoom *sr, DbTxn *txn, const RoomState *mine) {
+        OwnFeed own = own_feed(sr, txn);
         unsigned n = 0, level = 0;
         RoomLink *rl;
 
         DL_FOREACH (sr->links, rl) {
                 if (rl->outsider || rl->refused)
                         continue;
+                if (lacks_mark(rl, txn, &own))
+                        return true;
                 n++;
                 level += is_level(rl, mine);
         }
@@ -311,12 +330,29 @@ void live_plan_entropy(SyncRoom *sr) {
                 sync_due(sr, DUE_ENTROPY, loop_now(l) + loop_jitter(l, sr->entropy));
 }
 
+/* Somebody who is not level; and all of whom it is not known that they are. */
+static void ask_states(SyncRoom *sr, DbTxn *txn, const RoomState *mine) {
+        OwnFeed own = own_feed(sr, txn);
+        RoomLink *to[MESH_MAX];
+        size_t n = choose(sr, NULL, to, MESH_MAX);
+        bool asked = false;
+
+        for (size_t i = 0; i < n; i++) {
+                bool level = is_level(to[i], mine), lacks = lacks_mark(to[i], txn, &own);
+
+                if (level && lacks)
+                        note_all_held(to[i], txn);
+                if (level || (asked && !lacks))
+                        continue;
+                say_state(to[i], txn);
+                asked = true;
+        }
+}
+
 /* With ever longer waits where nothing changes and nothing helps. */
 void live_on_entropy(SyncRoom *sr) {
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
-        RoomLink *to[MESH_MAX];
         RoomState mine;
-        size_t n;
 
         if (store_read_begin(sr->sync->rooms->store, &txn) < 0 ||
                 read_state(sr, txn, &mine, NULL) < 0)
@@ -328,12 +364,7 @@ void live_on_entropy(SyncRoom *sr) {
         sr->entropy = states_equal(&sr->entropy_state, &mine) ? MIN(2 * sr->entropy, ENTROPY_LAST)
                                                               : ENTROPY_INTERVAL;
         sr->entropy_state = mine;
-        n = choose(sr, NULL, to, MESH_MAX);
-        for (size_t i = 0; i < n; i++)
-                if (!is_level(to[i], &mine)) {
-                        say_state(to[i], txn);
-                        break;
-                }
+        ask_states(sr, txn, &mine);
         if (lacks_keys(sr, txn))
                 ask_anew(sr);
         live_plan_entropy(sr);

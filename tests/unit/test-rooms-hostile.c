@@ -93,12 +93,21 @@ static void lab_begin(SyncLab *lab) {
         carol_turns_evil(lab);
 }
 
+static RoomState mate_state(Mate *m) {
+        RoomState st;
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(m->stack.store, &txn));
+        CHECK_OK(read_state(sync_find_room(m->rooms->sync, m->room), txn, &st, NULL));
+        store_read_end(txn);
+        return st;
+}
+
 /* What Alice said over the link to Carol was so before Bob gave her what she lacked. She hears that
  * Carol has it too, who could not know that of Alice. */
 TEST(who_has_caught_up_elsewhere_says_so) {
         RoomSync x = {.op = ROOM_SYNC_STATE};
         SyncLab lab;
-        DbTxn *txn;
         unsigned n;
 
         lab_begin(&lab);
@@ -108,13 +117,43 @@ TEST(who_has_caught_up_elsewhere_says_so) {
         mate_comes(ALICE);
         SIM_UNTIL(&lab.sim, mate_count(ALICE) == 2 && CAROL->links[0]);
         sim_run(&lab.sim, 2 * USEC_PER_SEC);
-        CHECK_OK(store_read_begin(BOB->stack.store, &txn));
-        CHECK_OK(read_state(sync_find_room(BOB->rooms->sync, BOB->room), txn, &x.state, NULL));
-        store_read_end(txn);
+        x.state = mate_state(BOB);
         n = CAROL->heard[ROOM_SYNC_STATE];
         tell(CAROL, ALICE, &x);
         sim_run(&lab.sim, 5 * USEC_PER_SEC);
         CHECK(CAROL->heard[ROOM_SYNC_STATE] > n);
+        lab_free(&lab);
+}
+
+/* Three who are level are enough for everything but this: who has what Alice wrote. Carol says that
+ * she has not, and in the end that she has. */
+TEST(who_has_not_said_that_he_has_it_is_asked_again) {
+        RoomSync x = {.op = ROOM_SYNC_STATE};
+        unsigned n, held, readers, members;
+        SyncLab lab;
+        DbTxn *txn;
+
+        lab_new(&lab, 5);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        carol_turns_evil(&lab);
+        x.state = mate_state(BOB);
+        mate_says(ALICE, "hello");
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        n = CAROL->heard[ROOM_SYNC_STATE];
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK(CAROL->heard[ROOM_SYNC_STATE] > n);
+        x.state = mate_state(BOB);
+        tell(CAROL, ALICE, &x);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_OK(store_read_begin(ALICE->stack.store, &txn));
+        CHECK(rooms_count_delivered(ALICE->rooms, txn, ALICE->room, mate_room(ALICE)->own, 1, &held,
+                      &readers, &members) >= 0);
+        store_read_end(txn);
+        CHECK_EQ(held, 4);
+        n = CAROL->heard[ROOM_SYNC_STATE];
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK_EQ(CAROL->heard[ROOM_SYNC_STATE], n);
         lab_free(&lab);
 }
 
