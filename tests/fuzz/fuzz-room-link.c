@@ -169,6 +169,7 @@ static void run_begin(Script *in) {
         memset(asks, 0, sizeof(asks));
         claimed = false;
         online = 0;
+        large = how & 0x80;
         bob.settings.accept_all = how & 0x40;
         sim_new(&sim, 1);
         for (unsigned i = 0; i < DAVE_NEWER; i++)

@@ -174,7 +174,33 @@ static bool on_shown(void *userdata, DbTxn *txn, const HistoryRow *row) {
         r->n++;
         x = rooms_read_text(rooms, txn, r->room, &row->inner, &text);
         MUST(x == 0 || x == 1 || x == -EBADMSG || fuzz_failed());
+        (void)rooms_is_barred(rooms, r->room, &row->inner);
         return true;
+}
+
+static bool on_member(void *userdata, const RosterMember *m) {
+        unsigned *n = userdata;
+
+        *n += m->member;
+        return true;
+}
+
+/* What the user is told of the room is what is on disk. */
+static void check_view(const Shelf *s) {
+        uint8_t door[ROOM_DOOR_SIZE];
+        unsigned members = 0;
+        RoomView v;
+        int x;
+
+        x = rooms_view(rooms, s->txn, s->row.number, &v);
+        MUST(x == 1 || fuzz_failed());
+        if (x != 1 || fuzz_failed())
+                return;
+        roster_each(s->roster, on_member, &members);
+        MUST(v.members == members && v.status == s->row.status);
+        MUST(v.control_epoch == s->row.head_epoch && streq(v.topic, roster_topic(s->roster)));
+        MUST(v.read_only || v.role != ROOM_ROLE_NONE || v.status != ROOM_JOINED);
+        MUST(rooms_door(rooms, s->txn, s->row.number, door) >= 0);
 }
 
 static void check_shown(const Shelf *s) {
@@ -204,6 +230,7 @@ static bool check_room(void *userdata, DbTxn *txn, const RoomRow *row) {
         MUST(memcmp(s.feeds, row->feeds_digest, SHA256_SIZE) == 0);
         MUST(memcmp(s.proposals, row->proposals_digest, SHA256_SIZE) == 0);
         check_shown(&s);
+        check_view(&s);
         check_memory(&s);
         roster_free(s.roster);
         return true;

@@ -22,6 +22,7 @@ static Uuid own[OWN_MAX]; /* sent by the user */
 static size_t n_own;
 static bool typing[_PEOPLE_MAX][_ROOMS_MAX];
 static bool claimed; /* somebody has said what he has */
+static bool large; /* rooms are, from two members on */
 
 /* What rooms/ asks of the others */
 
@@ -101,6 +102,11 @@ static const RoomsCallbacks callbacks = {
 static void user_start(Stack *s) {
         MUST(rooms_new(sim.loop, s->store, &s->self, &s->who.local, 1000, &callbacks, NULL,
                      &rooms) == 0);
+        if (large) {
+                rooms->sync->mesh_max = 1;
+                rooms->sync->gossip_links = 2;
+                rooms->sync->gossip_eager = 1;
+        }
         rooms_start(rooms);
 }
 
