@@ -352,11 +352,13 @@ def test_without_colours(alice, bob, open_chat):
 def test_a_room(lab, alice, bob):
     alice.exchange(bob)
     assert alice.chatc("create", "#den", "--topic", "bears").rc == 0
+    alice.send("#den", "who is there?")
     assert bob.chatc("join", "#den").rc == 0
     mine, theirs = Terminal(lab, alice), Terminal(lab, bob)
     for terminal in (mine, theirs):
         terminal.enter(f"{harness.CHATC} chat '#den'; echo status=$?")
         terminal.see("* bears; 2 members")
+        terminal.see("alice: who is there?")    # what was said before he came
     mine.enter("hi all")
     theirs.see("alice: hi all")
     theirs.type("ye")

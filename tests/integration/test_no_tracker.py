@@ -30,6 +30,30 @@ def pair(lab):
     return alice, bob
 
 
+def test_two_rooms_with_one_name(lab):
+    alice, bob, carol = (on_lan(lab, name) for name in ("alice", "bob", "carol"))
+    ids = []
+    for other in (alice, carol):
+        assert bob.chatc("add", other.name, "--at", other.at).rc == 0
+        bob.exchange(other)
+        other.call("CreateRoom", "sa{sv}", "#tea", {})
+        ids.append(other.list("ListRooms")[0]["room-id"])
+    names = {f"#tea~{room_id[:4]}" for room_id in ids}
+    with pytest.raises(BusError) as error:
+        bob.call("JoinRoom", "sa{sv}", "#tea", {})
+    assert error.value.name == "AmbiguousName"
+    assert all(name in error.value.message for name in names)
+    assert {row["room"] for row in bob.list("ListRooms", words="tea")} == names
+    done = bob.chatc("join", f"#tea~{ids[1][:4]}")
+    assert done.rc == 0, done
+    wait_until(lambda: "bob" in [row["name"] for row in carol.list("ListMembers", "#tea")],
+               what="bob is in carol's room")
+    assert [row["name"] for row in alice.list("ListMembers", "#tea")] == ["alice"]
+    bob.send("#tea", "hi")                      # the one that he is in
+    wait_until(lambda: [row["text"] for row in carol.history("#tea")] == ["hi"], what="it is said")
+    assert alice.history("#tea") == []
+
+
 def is_on_lan(user):
     return user.status().get("no-tracker", False)
 

@@ -36,6 +36,7 @@ typedef struct SyncLab {
         unsigned n;
         uint8_t id[ROOM_ID_SIZE];
         bool no_mail;
+        bool lan; /* all who run are on one */
 } SyncLab;
 
 static _unused_ const uint8_t *mate_account(const Mate *m) {
@@ -81,6 +82,17 @@ static int mate_leave_notice(void *userdata, const uint8_t account[static KEY_SI
         return 0;
 }
 
+static void mate_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
+        Mate *m = userdata;
+
+        for (unsigned i = 0; m->lab->lan && i < m->lab->n; i++) {
+                const Mate *other = &m->lab->mate[i];
+
+                if (other != m && other->runs && !fn(fn_userdata, mate_account(other)))
+                        break;
+        }
+}
+
 static void mate_on_typing(
         void *userdata, uint32_t room, const uint8_t account[static KEY_SIZE], bool on) {
         ((Mate *)userdata)->n_typing += on;
@@ -91,6 +103,7 @@ static const RoomsCallbacks mate_callbacks = {
         .is_online = mate_is_online,
         .leave_notice = mate_leave_notice,
         .typing = mate_on_typing,
+        .each_near = mate_each_near,
 };
 
 /* What delivery asks of rooms */

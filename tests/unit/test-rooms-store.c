@@ -148,6 +148,72 @@ TEST(a_room_whose_store_is_gone_for_a_while_is_read_again) {
         lab_free(&lab);
 }
 
+static uint32_t create_another(Mate *m, const char *name) {
+        RoomsCreate c = {.name = name, .access = ROOM_ACCESS_OPEN, .history = ROOM_HISTORY_ALL};
+        RoomsError e = {};
+        uint32_t number;
+
+        CHECK_OK(rooms_create(m->rooms, &c, &number, &e));
+        lab_commit(m);
+        return number;
+}
+
+static bool count_view(void *userdata, const RoomView *v) {
+        ++*(unsigned *)userdata;
+        return true;
+}
+
+static unsigned count_rooms(Mate *m) {
+        unsigned n = 0;
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(m->store, &txn));
+        CHECK_OK(rooms_each(m->rooms, txn, count_view, &n));
+        store_read_end(txn);
+        return n;
+}
+
+/* The others go on; and it is there again once it can be read. */
+TEST(a_room_whose_log_is_damaged_is_left_alone) {
+        _cleanup_(buffer_done) Buffer block = BUFFER_NULL;
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0];
+        uint32_t a, b;
+        Bytes held;
+
+        lab_new(&lab, 28, 1);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        a = alice->room->row.number;
+        CHECK_OK(rooms_set_topic(alice->rooms, a, "stew", &e));
+        lab_commit(alice);
+        b = create_another(alice, "cellar");
+        CHECK_EQ(count_rooms(alice), 2);
+        CHECK_EQ(room_block_get(mate_txn(alice), a, 2, &held), 1);
+        CHECK_OK(buffer_append(&block, held.data, held.size));
+        CHECK_OK(room_block_put(alice->store, a, 2, text_bytes("damaged")));
+        lab_commit(alice);
+
+        mate_restart(alice);
+        CHECK(!alice->room);
+        CHECK_EQ(count_rooms(alice), 1);
+        CHECK_EQ(rooms_set_topic(alice->rooms, a, "soup", &e), -ECANCELED);
+        CHECK_EQ(e.code, CODE_UNKNOWN_ROOM);
+        CHECK_OK(rooms_set_topic(alice->rooms, b, "wine", &e));
+        lab_commit(alice);
+
+        CHECK_OK(room_block_put(alice->store, a, 2, buffer_bytes(&block)));
+        lab_commit(alice);
+        CHECK_OK(rooms_set_topic(alice->rooms, a, "soup", &e));
+        lab_commit(alice);
+        CHECK_EQ(count_rooms(alice), 2);
+        mate_restart(alice);
+        CHECK(alice->room);
+        CHECK_STR(roster_topic(alice->room->roster), "soup");
+        CHECK_STR(roster_topic(room_by_number(alice->rooms, b)->roster), "wine");
+        lab_free(&lab);
+}
+
 TEST(joining_goes_on_after_a_restart) {
         RoomsLab lab;
         RoomsError e = {};

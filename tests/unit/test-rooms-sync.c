@@ -502,6 +502,45 @@ TEST(open_rooms_are_found_by_asking) {
         lab_free(&lab);
 }
 
+/* Who is on the local network is called for it, and let go again. */
+TEST(neighbours_are_asked_for_rooms) {
+        SyncLab lab;
+
+        lab_new(&lab, 4);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_join(BOB, ALICE);
+        CHECK_OK(rooms_ask(CAROL->rooms, NULL, on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 100); /* there is nobody */
+        lab.lan = true;
+        CHECK_OK(rooms_ask(CAROL->rooms, "soup", on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 202); /* by alice and bob */
+        CHECK_EQ(HASH_COUNT(CAROL->rooms->sync->wants), 0);
+        mate_goes(ALICE);
+        mate_goes(BOB);
+        CHECK_OK(rooms_ask(CAROL->rooms, "soup", on_offer, CAROL));
+        SIM_UNTIL(&lab.sim, CAROL->n_offers == 302);
+        CHECK_EQ(HASH_COUNT(CAROL->rooms->sync->wants), 0);
+        lab_free(&lab);
+}
+
+/* Whoever waits for an answer when the session ends is told that there is none. */
+TEST(a_question_ends_with_the_session) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab.lan = true;
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_join(BOB, ALICE);
+        CHECK_OK(rooms_ask(CAROL->rooms, NULL, on_offer, CAROL));
+        CHECK_EQ(CAROL->n_offers, 0);
+        rooms_stop(CAROL->rooms);
+        CHECK_EQ(CAROL->n_offers, 100);
+        sim_run(&lab.sim, USEC_PER_MINUTE);
+        CHECK_EQ(CAROL->n_offers, 100);
+        CHECK_EQ(HASH_COUNT(CAROL->rooms->sync->wants), 0);
+        lab_free(&lab);
+}
+
 /* As in a room of hundreds: each has links to two, and passes on to one of them. */
 TEST(in_a_large_room_it_is_passed_on) {
         SyncLab lab;
