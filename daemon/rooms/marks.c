@@ -59,46 +59,87 @@ int marks_load(Room *room, DbTxn *txn) {
 typedef struct Count {
         Room *room;
         DbTxn *txn;
-        uint32_t feed;
-        uint64_t seq; /* counted are those who hold it */
-        unsigned members, held, read;
-        uint64_t least_held, least_read, most_held;
-        int error;
+        Tally *tally;
 } Count;
 
 static bool count_member(void *userdata, const RosterMember *m) {
         Count *c = userdata;
+        Tally *t = c->tally;
         Contact contact;
         RoomMark mark = {};
 
         if (!m->member || key_equal(m->account, rooms_self(c->room->rooms)))
                 return true;
-        c->error = contact_get(c->txn, m->account, &contact);
-        if (c->error > 0)
-                c->error =
-                        room_mark_get(c->txn, c->room->row.number, contact.number, c->feed, &mark);
-        if (c->error == 0)
+        t->error = contact_get(c->txn, m->account, &contact);
+        if (t->error > 0)
+                t->error =
+                        room_mark_get(c->txn, c->room->row.number, contact.number, t->feed, &mark);
+        if (t->error == 0)
                 mark = (RoomMark){};
-        c->members++;
-        c->held += mark.held >= c->seq;
-        c->read += mark.read >= c->seq;
-        c->least_held = MIN(c->least_held, mark.held);
-        c->least_read = MIN(c->least_read, mark.read);
-        c->most_held = MAX(c->most_held, mark.held);
-        return c->error >= 0;
+        if (t->error < 0 || t->n == t->allocated)
+                return false;
+        t->held[t->n] = mark.held;
+        t->read[t->n++] = mark.read;
+        return true;
 }
 
-static int count(Room *room, DbTxn *txn, uint32_t feed, uint64_t seq, Count *ret) {
-        *ret = (Count){.room = room,
-                .txn = txn,
-                .feed = feed,
-                .seq = seq,
-                .least_held = UINT64_MAX,
-                .least_read = UINT64_MAX};
-        roster_each(room->roster, count_member, ret);
-        if (ret->members == 0)
-                ret->least_held = ret->least_read = 0;
-        return MIN(ret->error, 0);
+static int tally_reserve(Tally *t, size_t n) {
+        uint64_t *p;
+
+        if (n <= t->allocated)
+                return 0;
+        p = reallocarray(t->held, n, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        t->held = p;
+        p = reallocarray(t->read, n, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        t->read = p;
+        t->allocated = n;
+        return 0;
+}
+
+static int by_number(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+static int count(Room *room, DbTxn *txn, uint32_t feed, Tally *t) {
+        t->good = false;
+        t->room = room->row.number;
+        t->feed = feed;
+        t->n = 0;
+        t->made++;
+        t->error = tally_reserve(t, roster_count(room->roster) + 1);
+        if (t->error >= 0)
+                roster_each(
+                        room->roster, count_member, &(Count){.room = room, .txn = txn, .tally = t});
+        if (t->error < 0)
+                return t->error;
+        qsort(t->held, t->n, sizeof(*t->held), by_number);
+        qsort(t->read, t->n, sizeof(*t->read), by_number);
+        return 0;
+}
+
+/* How many of the N numbers are SEQ or more. */
+static unsigned count_from(const uint64_t *list, size_t n, uint64_t seq) {
+        size_t low = 0, high = n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (list[middle] < seq)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return (unsigned)(n - low);
+}
+
+void marks_forget(Rooms *r) {
+        r->tally.good = false;
 }
 
 static MessageState state_at(uint64_t seq, uint64_t stored, uint64_t delivered, uint64_t read) {
@@ -163,18 +204,18 @@ static int tell_states(Room *room, uint64_t stored, uint64_t delivered, uint64_t
 static int look(Room *room) {
         DbTxn *txn = store_write(room->rooms->store);
         uint64_t stored, delivered, read;
-        Count c;
+        Tally *t = &room->rooms->tally;
         int e;
 
         room->marks_at = 0;
         if (room->own == 0)
                 return 0;
-        e = count(room, txn, room->own, UINT64_MAX, &c);
+        e = count(room, txn, room->own, t); /* of the batch: not for those who are shown it */
         if (e < 0)
                 return e;
-        stored = MAX(room->stored, c.most_held);
-        delivered = MAX(room->delivered, c.least_held);
-        read = c.members < ROOMS_READ_MAX ? MAX(room->read, c.least_read) : room->read;
+        stored = MAX(room->stored, t->n > 0 ? t->held[t->n - 1] : 0);
+        delivered = MAX(room->delivered, t->n > 0 ? t->held[0] : 0);
+        read = t->n > 0 && t->n < ROOMS_READ_MAX ? MAX(room->read, t->read[0]) : room->read;
         if (stored == room->stored && delivered == room->delivered && read == room->read)
                 return 0;
         return tell_states(room, stored, delivered, read);
@@ -227,6 +268,8 @@ int marks_new(Rooms *r) {
 
 void marks_free(Rooms *r) {
         r->marks_timer = loop_timer_free(r->marks_timer);
+        free(r->tally.held);
+        free(r->tally.read);
 }
 
 /* Whether the own entry SEQ begins with these bytes of its hash. */
@@ -280,17 +323,20 @@ int room_read_position(Room *room, DbTxn *txn, const RoomFeed *f, uint64_t *ret)
 int rooms_count_delivered(Rooms *r, DbTxn *txn, uint32_t number, uint32_t feed, uint64_t seq,
         unsigned *ret_held, unsigned *ret_read, unsigned *ret_members) {
         Room *room = room_by_number(r, number);
-        Count c;
+        Tally *t = &r->tally;
         int e;
 
         *ret_held = *ret_read = *ret_members = 0;
         if (!room)
                 return 0;
-        e = count(room, txn, feed, seq, &c);
-        if (e < 0)
-                return e;
-        *ret_held = c.held;
-        *ret_members = c.members;
-        *ret_read = c.members < ROOMS_READ_MAX ? c.read : 0;
+        if (!t->good || t->room != number || t->feed != feed) {
+                e = count(room, txn, feed, t);
+                if (e < 0)
+                        return e;
+                t->good = true;
+        }
+        *ret_held = count_from(t->held, t->n, seq);
+        *ret_members = (unsigned)t->n;
+        *ret_read = t->n < ROOMS_READ_MAX ? count_from(t->read, t->n, seq) : 0;
         return 1;
 }

@@ -71,6 +71,17 @@ typedef struct RoomsHooks {
         void (*room_gone)(Room *room);
 } RoomsHooks;
 
+/* Of one own feed: up to where each of the other members has it, and has read it, ascending. Made
+ * once for all messages that are shown in a row. */
+typedef struct Tally {
+        uint32_t room, feed;
+        bool good; /* until something of any room changes, or that is committed */
+        uint64_t *held, *read;
+        size_t n, allocated;
+        unsigned made; /* times */
+        int error;
+} Tally;
+
 struct Rooms {
         Loop *loop;
         Store *store;
@@ -86,6 +97,7 @@ struct Rooms {
         bool started;
         uint64_t awaited; /* the batch after which on_batch() will come */
         LoopTimer *commit_timer, *marks_timer;
+        Tally tally;
 
         /* For objects that are large, while one is looked at; `other`: one from the store. */
         RoomBlock *block, *other;

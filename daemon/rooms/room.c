@@ -247,6 +247,7 @@ static void on_batch(void *userdata, int error) {
         Rooms *r = userdata;
 
         r->awaited = 0;
+        marks_forget(r);
         if (error < 0) {
                 take_back(r);
                 r->owed = owed_free(r->owed);
@@ -275,6 +276,7 @@ int room_touch(Room *room, unsigned what) {
 
         room->what |= what;
         room->dirty = true;
+        marks_forget(room->rooms);
         e = room_get(store_write(room->rooms->store), room->row.number, &room->row);
         return e < 0 ? e : rooms_await_commit(room->rooms);
 }

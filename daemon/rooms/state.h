@@ -91,6 +91,7 @@ void commit_end(Rooms *r);
 /* marks.c */
 int marks_load(Room *room, DbTxn *txn);
 int marks_look(Room *room);
+void marks_forget(Rooms *r); /* what was counted */
 int marks_new(Rooms *r);
 void marks_free(Rooms *r);
 

@@ -426,6 +426,57 @@ TEST(what_others_have_of_an_own_entry_is_told_once) {
         lab_free(&lab);
 }
 
+static unsigned count_held(Mate *m, uint64_t seq) {
+        unsigned held, read, members;
+
+        CHECK_EQ(rooms_count_delivered(m->rooms, mate_txn(m), m->room->row.number, m->room->own,
+                         seq, &held, &read, &members),
+                1);
+        CHECK_EQ(members, roster_count(m->room->roster) - 1);
+        return held;
+}
+
+/* A page of messages asks for each what all of hundreds have of it. */
+TEST(messages_in_a_row_are_counted_at_once) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2];
+        uint8_t account[KEY_SIZE];
+        RoomReason why;
+        unsigned made;
+
+        lab_new(&lab, 29, 3);
+        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
+        for (unsigned i = 0; i < ROOMS_READ_MAX; i++) { /* looked at now and then only */
+                loop_random(lab.sim.loop, account, sizeof(account));
+                CHECK_EQ(room_admit(alice->room, account, "", NULL, 0, &why), TAKEN);
+                lab_commit(alice);
+        }
+        mate_join(bob, alice);
+        mate_join(carol, alice);
+        lab_level(&lab);
+        for (unsigned i = 0; i < 10; i++) {
+                mate_says(alice, "hello");
+                if (i == 4)
+                        give(alice, bob);
+        }
+        made = alice->rooms->tally.made;
+        for (uint64_t seq = 1; seq <= 10; seq++)
+                CHECK_EQ(count_held(alice, seq), seq <= 5 ? 1 : 0);
+        CHECK_EQ(alice->rooms->tally.made, made + 1);
+        give(alice, carol); /* and what was counted counts no more */
+        for (uint64_t seq = 1; seq <= 10; seq++)
+                CHECK_EQ(count_held(alice, seq), seq <= 5 ? 2 : 1);
+        give(alice, bob);
+        mate_says(alice, "more");
+        CHECK_EQ(count_held(alice, 10), 2);
+        CHECK_EQ(count_held(alice, 11), 0);
+        CHECK_OK(rooms_kick(alice->rooms, alice->room->row.number, mate_account(carol), &e));
+        lab_commit(alice);
+        CHECK_EQ(count_held(alice, 10), 1);
+        lab_free(&lab);
+}
+
 TEST(who_claims_what_he_cannot_have_is_not_believed) {
         RoomsLab lab;
         RoomsError e = {};
