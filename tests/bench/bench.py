@@ -12,6 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import measure  # noqa: E402,F401 - finds the harness
+import big_room  # noqa: E402
 import harness  # noqa: E402
 import history  # noqa: E402
 import idle  # noqa: E402
@@ -26,7 +27,7 @@ import tracker  # noqa: E402
 ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
     "idle": idle.idle, "start": idle.start, "lan": nearby.nearby,
-    "room": rooms.room, "million": messages.million,
+    "room": rooms.room, "big-room": big_room.big_room, "million": messages.million,
     "history": history.history,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "mailboxes": tracker.mailboxes,

@@ -16,6 +16,7 @@ from idle import traffic
 from measure import MIB, SIZE, few, report, summary
 
 MEMBERS = few(50, 8)
+PRESENT = 6                                     # when somebody comes back
 PATH = os.environ["PATH"] + ":/usr/sbin"
 ROOM = "#bench"
 
@@ -77,20 +78,49 @@ def report_idle(people):
            "MiB", MEMBERS, **{"is": "of a member's daemon, links included"})
 
 
+def digest_of(person):
+    return person.call("Digest", "sa{sv}", ROOM, {})["digest"]
+
+
 def report_return(people):
     """What was said while somebody was away, and the time until he has it."""
-    count, away = few(10000, 500), people[-1]
-    away.stop()
+    count, away, there = few(10000, 500), people[-1], people[:PRESENT]
+    for person in people[PRESENT:]:             # else all of them read meanwhile what is said
+        person.stop()
     for n in range(count):
         people[0].send(ROOM, f"{n} ".ljust(SIZE, "x"))
+    digest = digest_of(people[0])
+    harness.wait_until(lambda: all(digest_of(p) == digest for p in there), timeout=600,
+                       what="those who are there have all of it")
     begun = time.monotonic()
     away.start(wait=False)
-    digest = people[0].call("Digest", "sa{sv}", ROOM, {})["digest"]
     harness.wait_until(away.owns_name)
-    harness.wait_until(lambda: away.call("Digest", "sa{sv}", ROOM, {})["digest"] == digest,
+    harness.wait_until(lambda: digest_of(away) == digest,
                        timeout=600, what="the one who was away is level")
     report("room-return", time.monotonic() - begun, "s", count, at_most=5,
-           **{"is": "from the start of the daemon until its history is the others'"})
+           **{"is": "from the start of the daemon until its history is that of the "
+              f"{PRESENT} others who are there"})
+
+
+def report_rooms(lab, people):
+    """Many rooms in one daemon, each with an owner and one of five others, who is there."""
+    count, said, keeper = few(100, 10), 10, lab.user("keeper").join()
+    share = -(-count // 5)                      # one peer may join twenty a minute
+    keeper.stop()
+    keeper.start()
+    time.sleep(few(5, 2))
+    before = kernel.anonymous_memory(keeper.pid)
+    for n in range(count):
+        keeper.call("CreateRoom", "sa{sv}", f"#r{n:03}", {})
+        people[1 + n // share].call("JoinRoom", "sa{sv}", f"#r{n:03}", {})
+        for line in range(said):
+            keeper.send(f"#r{n:03}", f"{line} ".ljust(SIZE, "x"))
+    keeper.stop()
+    keeper.start()
+    time.sleep(few(20, 5))                      # until links are there, and all is level
+    report("room-each", (kernel.anonymous_memory(keeper.pid) - before) / count / 1024, "KiB",
+           count, **{"is": f"anonymous memory of a daemon for each room, with two members and "
+                     f"{said} entries, after its start, with links to the five others"})
 
 
 NGIRCD = """[Global]
@@ -188,5 +218,6 @@ def room(lab):
     report_entries(people)
     report_idle(people)
     report_return(people)
+    report_rooms(lab, people)
     if shutil.which("ngircd", path=PATH):
         report_irc(lab)

@@ -47,6 +47,8 @@ static bool on_write(void *userdata, void *to, size_t n) {
 
         if (!machine_call(m))
                 return false;
+        m->world->written += n;
+        m->world->writes += n > 0;
         if (n > 0)
                 world_trace(m->world, m, "writes %zu to %s", n, other->name);
         else

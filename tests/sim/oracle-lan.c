@@ -124,6 +124,9 @@ static void look_from(Nearby *n, const Machine *m) {
         if (directory_lan_count(m->parts->directory) > LAN_PEERS_MAX)
                 world_fail(n->world, "memory-bounded", "%s knows %zu people on the LAN", m->name,
                         directory_lan_count(m->parts->directory));
+        if (!n->pairs[m->number] && host_lan(m->host) == 0 &&
+                directory_lan_count(m->parts->directory) == 0)
+                return; /* and was on none before */
         if (!n->pairs[m->number])
                 n->pairs[m->number] = must(calloc(w->n_users, sizeof(Pair)));
         for (unsigned i = 0; i < w->n_users; i++) {

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 
 #include "agenda.h"
 #include "intruder.h"
@@ -203,6 +204,16 @@ static int populate(World *w, const WorldOptions *o) {
         return r;
 }
 
+/* Each machine has some. */
+static void allow_descriptors(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+                return;
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 int world_new(const WorldOptions *options, World **ret) {
         World *w = calloc(1, sizeof(*w));
         int r;
@@ -210,6 +221,7 @@ int world_new(const WorldOptions *options, World **ret) {
         if (!w)
                 return -ENOMEM;
         *w = (World){.now = VIRTUAL_START, .trace = options->trace};
+        allow_descriptors();
         snprintf(w->dir, sizeof(w->dir), "%s/p2pchat-sim-XXXXXX", getenv("TMPDIR") ?: "/tmp");
         r = loop_virtual_new(options->seed, &w->loop);
         if (r >= 0) {

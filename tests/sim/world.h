@@ -126,6 +126,7 @@ struct World {
         Intruder *intruder; /* NULL: nobody has come so far */
         usec_t now; /* of the turn that is or was the last one */
         uint64_t turns;
+        uint64_t written, writes; /* bytes of TLS records of all machines, and records */
         unsigned at_once; /* turns at this time */
         Loop *loop; /* of who only looks, with a clock that is right; and what is random */
         bool is_slow; /* the network: nothing can be expected to be prompt */
