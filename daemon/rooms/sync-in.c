@@ -131,10 +131,12 @@ static void same_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t
 
 /* That the user has left, or has deleted the room, is known to somebody: all others hear it from
  * him. */
-static void say_farewell(RoomLink *rl, const RoomState *mine) {
+static void say_farewell(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
         SyncRoom *sr = rl->sr;
+        RoomRow kept;
 
-        if (!sr->room->row.farewell ||
+        /* What is in the open batch alone is not in MINE. */
+        if (!sr->room->row.farewell || room_get(txn, sr->number, &kept) <= 0 || !kept.farewell ||
                 memcmp(&rl->theirs.head, &mine->head, sizeof(mine->head)) != 0 ||
                 memcmp(rl->theirs.proposals, mine->proposals, ROOM_DIGEST_SIZE) != 0)
                 return;
@@ -155,7 +157,7 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
                 read_state(sr, txn, &mine, &change) < 0)
                 return;
         answer_state(rl, txn);
-        say_farewell(rl, &mine);
+        say_farewell(rl, txn, &mine);
         if (states_equal(&mine, theirs)) {
                 now_level(rl, txn, &mine, change);
                 sync_due(sr, DUE_WANT, sync_now(sr->sync)); /* keys may be missing all the same */

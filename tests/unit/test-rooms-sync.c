@@ -293,6 +293,32 @@ TEST(who_leaves_is_gone_for_the_others) {
         lab_free(&lab);
 }
 
+/* What the other end says while nothing of it is on disk yet is no answer to it. */
+TEST(leaving_is_told_whatever_comes_before_it_is_kept) {
+        _cleanup_(buffer_done) Buffer state = BUFFER_NULL;
+        RoomSync m = {.op = ROOM_SYNC_STATE};
+        SyncLab lab;
+        RoomsError e;
+        DbTxn *txn;
+        Frame f;
+
+        lab_new(&lab, 2);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        memcpy(m.room, lab.id, ROOM_ID_SIZE);
+        CHECK_OK(store_read_begin(ALICE->stack.store, &txn));
+        CHECK_OK(read_state(sync_room(mate_room(ALICE)), txn, &m.state, NULL));
+        store_read_end(txn);
+        CHECK_OK(room_sync_encode(&state, &m));
+        CHECK_OK(frame_open(buffer_data(&state), buffer_size(&state), &f));
+
+        CHECK_OK(rooms_leave(BOB->rooms, BOB->room, &e));
+        CHECK_OK(rooms_frame(BOB->rooms, BOB->links[0], &f));
+        mate_commit(BOB);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(ALICE), mate_account(BOB)));
+        SIM_UNTIL(&lab.sim, !mate_room(BOB)->row.farewell);
+        lab_free(&lab);
+}
+
 TEST(the_owner_deletes_the_room) {
         SyncLab lab;
         RoomsError e;
