@@ -130,6 +130,18 @@ static void run_topic(Chat *chat, const char *rest) {
                 ask(chat, &list, show_topic);
 }
 
+/* What was said before is in no event. */
+static void on_joined(Chat *chat, const Value *answer) {
+        show_note(chat, "you are in %s", chat->name);
+        chat->refresh = true;
+}
+
+static void run_join(Chat *chat, const char *rest) {
+        const Call call = {.method = "JoinRoom", .args = {chat->with}, .attached = true};
+
+        ask(chat, &call, on_joined);
+}
+
 static void on_left(Chat *chat, const Value *answer) {
         show_note(chat, "you have left %s", chat->name);
         chat->leave = true;
@@ -174,6 +186,7 @@ static void run_help(Chat *chat, const char *rest);
 static const Command commands[] = {
         {"/users", "", "who is here", false, run_users},
         {"/topic", "[TEXT…]", "the topic of the room, or another one", true, run_topic},
+        {"/join", "", "join the room, if one is not in it", true, run_join},
         {"/leave", "", "leave the room", true, run_leave},
         {"/delete", "", "delete a room of one's own, after a question", true, run_delete},
         {"/help", "", "this list", false, run_help},
@@ -181,7 +194,7 @@ static const Command commands[] = {
 };
 
 const char *const chat_commands[] = {
-        "/users", "/topic", "/leave", "/delete", "/help", "/quit", NULL};
+        "/users", "/topic", "/join", "/leave", "/delete", "/help", "/quit", NULL};
 
 static void run_help(Chat *chat, const char *rest) {
         _cleanup_(freep) char *text = NULL;

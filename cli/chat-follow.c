@@ -118,9 +118,10 @@ static void take_room(Chat *chat, const Value *room) {
                 (unsigned long long)value_number(room, "online"));
         if (*problem)
                 show_note(chat, "%s", problem);
+        else if (streq(value_string(room, "status"), "invited"))
+                show_note(chat, "you are invited to %s; /join accepts", chat->name);
         else if (!value_bool(room, "joined"))
-                show_note(chat, "you are no member of %s; 'chatc join %s' makes you one",
-                        chat->name, chat->name);
+                show_note(chat, "you are no member of %s; /join makes you one", chat->name);
 }
 
 static Call who_call(const Chat *chat) {

@@ -210,6 +210,7 @@ static void screen_room(Chat *chat, const Value *event) {
         bool self = streq(value_string(event, "account"), chat->own_account);
 
         detail = first_of(detail, value_string(event, "reason"));
+        detail = first_of(detail, value_string(event, "inviter"));
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
                 if (streq(change, table[i].change)) {
                         change = self ? table[i].self : table[i].somebody;

@@ -87,6 +87,11 @@ static void print_room(const Chatc *c, FILE *f, const Value *event) {
                         fputs(": ", f);
                         print_safe(f, value_string(event, news[i]), NULL);
                 }
+        if (*value_string(event, "inviter")) {
+                fputs(" by ", f);
+                print_sender(c, f, value_string(event, "inviter"),
+                        value_string(event, "inviter-account"));
+        }
         print_reason(f, event);
 }
 

@@ -72,12 +72,27 @@ static int show(Chatc *c, const Value *dict, void *userdata) {
         return 0;
 }
 
+/* That it was taken is not all there is to say of it. */
+static void note_offer(const Chatc *c, const Call *call) {
+        if (c->quiet || !streq(call->method, "SetRole") || !streq(call->args[2], "owner"))
+                return;
+        fputs("chatc: ", stderr);
+        print_safe(stderr, call->args[0], NULL);
+        fputs(" is offered to ", stderr);
+        print_safe(stderr, call->args[1], NULL);
+        fputs("; it changes hands when the service there has accepted\n", stderr);
+}
+
 static int run_call(Chatc *c, const Method *m, const Call *call) {
         _cleanup_(value_freep) Value *answer = NULL;
         int r;
 
-        if (m->answer == ANSWER_NONE)
-                return call_void(c, call);
+        if (m->answer == ANSWER_NONE) {
+                r = call_void(c, call);
+                if (r == 0)
+                        note_offer(c, call);
+                return r;
+        }
         if (m->answer == ANSWER_LIST)
                 return call_list(c, call, m->cursor, show, NULL);
         r = call_value(c, call, &answer);

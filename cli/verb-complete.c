@@ -29,6 +29,8 @@ typedef struct Completion {
         const char *name_key, *note_key;
         const char *flag; /* what an item has to have; NULL: nothing */
         bool known; /* nobody else is to be asked */
+        const char *first; /* the first word behind the verb, "" */
+        const char *of; /* whom the method is to tell of; NULL: it takes none */
         bool (*accepts)(const char *name);
 } Completion;
 
@@ -58,21 +60,25 @@ static bool is_name(const char *s) {
         return n > 0 && n <= NAME_LENGTH_MAX && s[n] == '\0' && !strchr("._-", s[0]);
 }
 
-/* "#name", or "#name~abcd" where several are called so. */
-static bool is_room(const char *s) {
+/* "name", or "name~abcd" where several are called so. */
+static bool is_suffixed(const char *s) {
         char name[NAME_LENGTH_MAX + 1];
         const char *tilde = strchr(s, '~');
         size_t n;
 
-        if (s[0] != '#' || !tilde)
-                return s[0] == '#' && is_name(s + 1);
-        n = (size_t)(tilde - s - 1);
+        if (!tilde)
+                return is_name(s);
+        n = (size_t)(tilde - s);
         if (n > NAME_LENGTH_MAX)
                 return false;
-        memcpy(name, s + 1, n);
+        memcpy(name, s, n);
         name[n] = '\0';
         return is_name(name) && strlen(tilde + 1) == SUFFIX_LENGTH &&
                 strspn(tilde + 1, "abcdefghijklmnopqrstuvwxyz234567") == SUFFIX_LENGTH;
+}
+
+static bool is_room(const char *s) {
+        return s[0] == '#' && is_suffixed(s + 1);
 }
 
 static bool is_recipient(const char *s) {
@@ -95,6 +101,7 @@ static int on_item(Chatc *c, const Value *item, void *userdata) {
 static void offer_list(Completion *k, const char *method, const char *name_key,
         const char *note_key, bool (*accepts)(const char *)) {
         Call call = {.method = method,
+                .args = {k->of},
                 .options = {{"limit", .number = NAMES_MAX}, {"all", .boolean = k->flag},
                         {"known", .boolean = k->known}},
                 .quiet = true,
@@ -130,6 +137,11 @@ static void offer_rooms(Completion *k) {
 /* Those that one could join. */
 static void offer_all_rooms(Completion *k) {
         offer_list(k, "ListRooms", "room", "topic", is_room);
+}
+
+static void offer_members(Completion *k) {
+        k->of = k->first;
+        offer_list(k, "ListMembers", "name", "role", is_suffixed);
 }
 
 static void offer_recipients(Completion *k) {
@@ -174,6 +186,8 @@ static const struct {
         {"watch", "NAME", offer_nothing},
         {"accept", "NAME", offer_requests},
         {"unblock", "NAME", offer_blocked},
+        {"kick", "NAME", offer_members},
+        {"role", "NAME", offer_members},
         {"add", "HOST:PORT#key", offer_nothing},
         {"cancel", "ID", offer_outbox},
         {"history", "WITH", offer_conversations},
@@ -240,8 +254,8 @@ static void complete_verb(Completion *k, const Verb *v, char **words) {
                         open = synopsis_option(&s, w, strlen(w));
                         if (open && open->value.n == 0)
                                 open = NULL;
-                } else
-                        n++;
+                } else if (n++ == 0)
+                        k->first = w;
         }
 
         k->word = *words;
@@ -269,7 +283,7 @@ static void on_alarm(int signo) {
 }
 
 int verb_complete(Chatc *c, char **argv) {
-        Completion k = {.c = c, .before = {"", 0}};
+        Completion k = {.c = c, .before = {"", 0}, .first = ""};
         const Verb *v;
 
         if (*argv && streq(*argv, "--"))

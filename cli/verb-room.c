@@ -97,6 +97,8 @@ static int on_member(Chatc *c, const Value *member, void *userdata) {
                 print_note("you");
         if (value_bool(member, "provisional"))
                 print_note("not confirmed by the owner yet");
+        if (value_bool(member, "offered"))
+                print_note("is offered the room, and has not accepted it yet");
         if (value_bool(member, "frozen"))
                 print_note("has signed two histories, and is not heard from there on");
         putchar('\n');

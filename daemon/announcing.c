@@ -148,6 +148,13 @@ static void say_changed(Announcing *a, const char *name) {
                 "Another account has the name now. Nothing is sent by the name until you decide.");
 }
 
+static void say_invited(Announcing *a, const ChatEvent *e) {
+        char title[2 * SHOWN_NAME_SIZE + 64];
+
+        snprintf(title, sizeof(title), "%s invites you to %s", e->inviter, e->room);
+        notifier_say(a->notifier, title, "Accept with chatc join, decline with chatc leave.");
+}
+
 static void on_event(void *userdata, const ChatEvent *e) {
         Announcing *a = userdata;
 
@@ -159,6 +166,8 @@ static void on_event(void *userdata, const ChatEvent *e) {
                 notifier_changed(a->notifier, e->room_id ?: e->account);
         else if (e->kind == CHAT_EVENT_PEER && e->key_changed)
                 say_changed(a, e->name);
+        else if (e->kind == CHAT_EVENT_ROOM && e->inviter && !e->request)
+                say_invited(a, e);
 }
 
 /* The user has answered by other means, or has logged out. */

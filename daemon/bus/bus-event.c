@@ -62,6 +62,8 @@ static void event_details(BusDict *d, const ChatEvent *e) {
                 bus_dict_string(d, "name", e->name);
                 bus_dict_string(d, "role", e->role);
                 bus_dict_string(d, "topic", e->topic);
+                bus_dict_string(d, "inviter", e->inviter);
+                bus_dict_string(d, "inviter-account", e->inviter_account);
         }
         bus_dict_string(d, "room-id", m ? m->room_id : e->room_id);
         bus_dict_flag(d, "request", e->request);
@@ -177,14 +179,15 @@ void bus_on_typing_changed(
 
 /* Rows */
 
-#define EVENT_ENTRIES 18 /* beside those of a message */
+#define EVENT_ENTRIES 20 /* beside those of a message */
 
 static size_t event_size(const ChatEvent *e) {
         return (size_t)EVENT_ENTRIES * BUS_DICT_ENTRY_SIZE +
                 (e->message ? bus_message_size(e->message) : 0) + bus_string_size(e->id) +
                 bus_string_size(e->to) + bus_string_size(e->name) + bus_string_size(e->account) +
                 bus_string_size(e->other_account) + bus_string_size(e->room) +
-                bus_string_size(e->room_id) + bus_string_size(e->topic);
+                bus_string_size(e->room_id) + bus_string_size(e->topic) +
+                bus_string_size(e->inviter) + bus_string_size(e->inviter_account);
 }
 
 static bool on_event(void *userdata, const ChatEvent *e) {

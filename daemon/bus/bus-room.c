@@ -176,7 +176,7 @@ static int method_list_rooms(sd_bus_message *m, void *userdata, sd_bus_error *er
         return 1;
 }
 
-#define MEMBER_ENTRIES 7
+#define MEMBER_ENTRIES 8
 
 static bool on_member(void *userdata, const ChatMember *k) {
         BusList *l = userdata;
@@ -195,6 +195,7 @@ static bool on_member(void *userdata, const ChatMember *k) {
         bus_dict_flag(&d, "self", k->self);
         bus_dict_flag(&d, "provisional", k->provisional);
         bus_dict_flag(&d, "frozen", k->frozen);
+        bus_dict_flag(&d, "offered", k->offered);
         l->r = bus_dict_close(&d);
         return l->r >= 0;
 }

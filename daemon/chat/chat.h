@@ -161,6 +161,7 @@ typedef struct ChatEvent {
         unsigned delivered_to, read_by, members; /* as now, of a message in a room */
         const char *change; /* created, joined, left, invited, kicked, topic, role, deleted, … */
         const char *role, *topic; /* NULL, or what they have become */
+        const char *inviter, *inviter_account; /* of the own account; NULL in all other changes */
         const char *name, *presence;
         const char *account; /* of the other one, whatever the kind; NULL: there is none */
         bool key; /* said because of `key_changed`, which has become true, or is no more */
@@ -355,6 +356,7 @@ typedef struct ChatMember {
         bool self;
         bool provisional; /* the owner has not confirmed it yet */
         bool frozen; /* has signed two messages with one number: is not heard from there on */
+        bool offered; /* the room, which is his when his service has accepted it */
 } ChatMember;
 
 typedef bool (*ChatMemberFn)(void *userdata, const ChatMember *m);

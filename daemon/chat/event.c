@@ -14,6 +14,7 @@ typedef struct EventView {
         char name[SHOWN_NAME_SIZE];
         char room_name[ROOM_SHOWN_SIZE], room_id[BASE32_KEY_SIZE + 1];
         char topic[ROOM_TOPIC_MAX + 1];
+        char inviter[SHOWN_NAME_SIZE], inviter_account[BASE32_KEY_SIZE + 1];
         uint32_t feed; /* whose people the strings above name; 0: none */
         uint32_t room; /* that the feed is of; 0: none, and */
         Contact peer; /* the other one in the conversation of that feed */
@@ -158,6 +159,18 @@ static int view_presence(DbTxn *txn, const EventRow *row, EventView *v) {
         return 1;
 }
 
+static void view_inviter(DbTxn *txn, uint32_t room, EventView *v) {
+        Contact k;
+        RoomRow row;
+
+        if (room_get(txn, room, &row) <= 0 || row.inviter == SELF_NUMBER ||
+                contact_get_by_number(txn, row.inviter, &k) <= 0)
+                return;
+        v->event.inviter = contact_shown_name(txn, &k, v->inviter);
+        v->event.inviter_account = base32_encode_key(k.account, v->inviter_account);
+        v->event.request = !contact_is_accepted(&k);
+}
+
 static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
         const uint8_t *account = sign_key_public(&chat_self(c)->account);
         Contact k;
@@ -179,6 +192,8 @@ static int view_change(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 v->topic[row->topic.size] = '\0';
                 v->event.topic = v->topic;
         }
+        if (row->change == ROOM_EVENT_INVITED && row->account == SELF_NUMBER)
+                view_inviter(txn, row->room, v);
         v->event.name = room_author_name(c, txn, row->room, account, v->name);
         v->event.account = base32_encode_key(account, v->account);
         if (row->says && row->role != ROOM_ROLE_NONE)

@@ -127,7 +127,7 @@ typedef struct MemberItem {
         uint8_t account[KEY_SIZE];
         char name[SHOWN_NAME_SIZE];
         RoomRole role;
-        bool online, provisional, frozen;
+        bool online, provisional, frozen, offered;
 } MemberItem;
 
 typedef struct MemberList {
@@ -157,7 +157,8 @@ static bool on_member(void *userdata, const RoomMemberView *m) {
         *i = (MemberItem){.role = m->role,
                 .online = m->online,
                 .provisional = m->provisional,
-                .frozen = m->frozen};
+                .frozen = m->frozen,
+                .offered = m->offered};
         memcpy(i->account, m->account, KEY_SIZE);
         room_member_name(l->chat, l->txn, m->account, m->name, i->name);
         return true;
@@ -214,7 +215,8 @@ static bool show_members(
                                         .presence = member_presence(l->chat, l->txn, m, self),
                                         .self = self,
                                         .provisional = m->provisional,
-                                        .frozen = m->frozen}))
+                                        .frozen = m->frozen,
+                                        .offered = m->offered}))
                         return true;
         }
         return false;

@@ -242,7 +242,7 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
                 (void)room_keep(room);
         }
         (void)contact_mark(r->store, n->account, CONTACT_MEMBER); /* his row stays */
-        (void)room_event(room, ROOM_EVENT_INVITED, n->account);
+        (void)room_event(room, ROOM_EVENT_INVITED, rooms_self(r));
         sr = sync_room(room);
         if (!sr)
                 return;

@@ -173,6 +173,7 @@ typedef struct RoomMemberView {
         bool online;
         bool provisional; /* the owner has not settled it yet */
         bool frozen; /* he has forked his feed */
+        bool offered; /* the room, and he has not accepted it yet */
 } RoomMemberView;
 
 typedef bool (*RoomMemberFn)(void *userdata, const RoomMemberView *m);

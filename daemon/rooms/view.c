@@ -134,6 +134,12 @@ static bool has_forked(const Listing *l, const uint8_t account[static KEY_SIZE])
         return forked;
 }
 
+static bool is_offered(const Room *room, const uint8_t *account) {
+        const uint8_t *offered = roster_offered(room->roster);
+
+        return offered && key_equal(offered, account);
+}
+
 static bool list_member(void *userdata, const RosterMember *m) {
         Listing *l = userdata;
         const RoomMemberView v = {.account = m->account,
@@ -141,7 +147,8 @@ static bool list_member(void *userdata, const RosterMember *m) {
                 .role = m->role,
                 .provisional = m->provisional,
                 .online = is_online(l->room->rooms, m->account),
-                .frozen = m->member && has_forked(l, m->account)};
+                .frozen = m->member && has_forked(l, m->account),
+                .offered = is_offered(l->room, m->account)};
 
         return !m->member || l->fn(l->userdata, &v);
 }

@@ -182,9 +182,21 @@ def test_no_member(den, terminal):
     den.set(answers={"Status": STATUS, "ListRooms": [{**ROOM, "joined": False}]},
             errors={"Send": [ERROR + "NotMember", "You are no member."]})
     here = terminal("#den")
-    here.see("you are no member of #den; 'chatc join #den' makes you one")
+    here.see("you are no member of #den; /join makes you one")
     here.type("hi\r")
     here.see("* not sent: NotMember: You are no member.")
+    den.set(answers={"Status": STATUS, "ListRooms": [ROOM],
+                     "ListMessages": [message(7, text="welcome")]}, errors={})
+    here.type("/join\r")
+    here.see("* you are in #den")
+    here.see("welcome")
+    assert den.calls("JoinRoom") == [["JoinRoom", ["#den", {}]]]
+
+
+def test_invited(den, terminal):
+    den.set(answers={"Status": STATUS,
+                     "ListRooms": [{**ROOM, "joined": False, "status": "invited"}]})
+    terminal("#den").see("you are invited to #den; /join accepts")
 
 
 # What goes wrong

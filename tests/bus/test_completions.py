@@ -29,6 +29,8 @@ SCENARIO = {
     "answers": {"ListRooms": [{"room": n, "topic": "t"} for n in ["#room", "#room-2", "#a~b2c3", *HOSTILE,
                                                                   "#$(touch pwned)", "#a~b2c", "#a~b$x3", "#~abcd",
                                                                   "#" + "a" * 33 + "~abcd"]],
+                "ListMembers": [{"name": n, "role": "member"} for n in ["gina", "gina~b2c3", *HOSTILE,
+                                                                       "gina~b2c", "~b2c3"]],
                 "ListRequests": [{"name": n, "text": "hi"} for n in ["eve", *HOSTILE]]},
 }
 ROOMS = ["#a~b2c3", "#room", "#room-2"]
@@ -178,7 +180,8 @@ def test_names_are_words_and_nothing_else(shell, mock_daemon):
     mock_daemon(**SCENARIO)
     for line, names in (("chatc send ", [*ROOMS, "bob", "bobby", "carol.x", "mallory"]),
                         ("chatc history ", ["#room", "bob", "dave"]), ("chatc leave ", ROOMS),
-                        ("chatc leave \\#room-", ["#room-2"])):
+                        ("chatc leave \\#room-", ["#room-2"]),
+                        ("chatc kick \\#room g", ["gina", "gina~b2c3"])):
         check_known(lambda asked=line: offered(shell, asked), names)
 
 

@@ -109,6 +109,13 @@ def test_goes_when_its_sender_is_blocked(alice, bob, screen):
     screen.wait()
 
 
+def test_an_invitation_is_told(lab, alice, bob, screen):
+    alice.exchange(bob)
+    bob.call("CreateRoom", "sa{sv}", "#den", {"access": "hidden"})
+    bob.call("Invite", "ssa{sv}", "#den", "alice", {})
+    screen.wait(("bob invites you to #den", "Accept with chatc join, decline with chatc leave."))
+
+
 def test_a_name_that_becomes_another_account_is_told(lab, alice, bob, screen):
     alice.exchange(bob)
     liar = lab.tracker("liar")

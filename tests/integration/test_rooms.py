@@ -223,7 +223,12 @@ def test_topic_and_roles(three):
 
 def test_a_room_is_handed_over(pair):
     alice, bob = pair
-    call(alice, "SetRole", "#r", "bob", "owner")
+    bob.stop()
+    offered = alice.chatc("role", "#r", "bob", "owner")
+    assert offered.rc == 0 and "#r is offered to bob" in offered.err
+    row, = (m for m in alice.list("ListMembers", "#r") if m["name"] == "bob")
+    assert row["offered"] and row["role"] == "member"
+    bob.start()
     wait_until(lambda: members(alice) == members(bob) == {"bob": "owner", "alice": "admin"})
     call(alice, "LeaveRoom", "#r")
     wait_until(lambda: members(bob) == {"bob": "owner"})
@@ -336,7 +341,7 @@ def test_a_private_room_takes_who_is_invited(lab, pair):
     for again in (False, True):                 # declined, and invited once more
         mark = bob.mark()
         call(alice, "Invite", "#den", "bob")
-        changed(bob, "invited", mark)
+        changed(bob, "invited", mark, account=bob.property("Account"), inviter="alice")
         row = room(bob, "#den")
         assert (row["status"], row["inviter"], row["owner"]) == ("invited", "alice", "alice")
         assert "#den" in bob.chatc("rooms").out and "invited by alice" in bob.chatc("rooms").out
