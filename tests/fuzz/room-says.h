@@ -158,16 +158,14 @@ static void tell_block(Script *in, Connection *c) {
         const Person *by = how & 4 ? script_person(in, c->who) : owner_of(room);
         const Made *m;
 
+        block_begin(room, by, &b);
         if (how & 8) {
                 const Made *before = &blocks[script_u8(in) % n_blocks];
 
-                chats[room].tip.epoch = 0;
-                if (before->room == room)
-                        make_tip(before);
+                b.epoch = before->epoch + 1;
+                b.term = before->term;
+                memcpy(b.prev, before->hash, SHA256_SIZE);
         }
-        block_begin(room, by, &b);
-        if (how & 8 && b.epoch > chats[room].tip.epoch + 1)
-                return;
         if (how & 16)
                 script_settled(in, &b, room);
         for (unsigned i = 0; i < (more & 3U) + !(how & 16); i++)
