@@ -18,16 +18,23 @@ typedef struct Candidate {
         uint8_t hash[SHA256_SIZE];
 } Candidate;
 
+static bool is_candidate(const Room *room, const uint8_t hash[static SHA256_SIZE]) {
+        for (size_t i = 0; room->candidates && i < CANDIDATES_MAX; i++)
+                if (memcmp(room->candidates[i].hash, hash, SHA256_SIZE) == 0 &&
+                        buffer_size(&room->candidates[i].outer) > 0)
+                        return true;
+        return false;
+}
+
 static int candidate_add(Room *room, const RoomProposal *p, Bytes outer) {
         Candidate *c;
 
+        if (is_candidate(room, p->hash))
+                return 0;
         if (!room->candidates)
                 room->candidates = calloc(CANDIDATES_MAX, sizeof(Candidate));
         if (!room->candidates)
                 return -ENOMEM;
-        for (size_t i = 0; i < CANDIDATES_MAX; i++)
-                if (memcmp(room->candidates[i].hash, p->hash, SHA256_SIZE) == 0)
-                        return 0;
         c = &room->candidates[room->next_candidate++ % CANDIDATES_MAX];
         buffer_clear(&c->outer);
         memcpy(c->hash, p->hash, SHA256_SIZE);
@@ -747,6 +754,7 @@ int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomR
         Rooms *r = room->rooms;
         RoomProposal *p = r->proposal;
         AuthorProof author;
+        bool settled;
         Bytes held;
         int e;
 
@@ -756,7 +764,8 @@ int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomR
         if (!takes_control(room))
                 return room_reason(why, TAKEN_REFUSED, CODE_UNKNOWN_ROOM, "not in this room");
         e = room_proposal_get(store_write(r->store), room->row.number, p->hash, &held);
-        if (e != 0 || roster_is_settled(room->roster, p->hash))
+        settled = roster_is_settled(room->roster, p->hash);
+        if (e != 0 || (settled && is_candidate(room, p->hash)))
                 return e < 0 ? e : TAKEN_AGAIN;
         e = room_proposal_decode(outer, p);
         if (e < 0)
@@ -769,9 +778,11 @@ int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomR
                 &author);
         if (e <= 0)
                 return e < 0 ? e : TAKEN_BAD;
-        if (p->head.epoch > roster_head(room->roster)->epoch || !room_knows(room, p->account)) {
+        /* What is settled here may be what another chain rests on, which has won. */
+        if (settled || p->head.epoch > roster_head(room->roster)->epoch ||
+                !room_knows(room, p->account)) {
                 e = candidate_add(room, p, outer);
-                return e < 0 ? e : TAKEN_NOT_NOW;
+                return e < 0 ? e : settled ? TAKEN_AGAIN : TAKEN_NOT_NOW;
         }
         return control_take_proposal(room, p, outer, &author, why);
 }

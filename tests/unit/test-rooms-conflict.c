@@ -197,6 +197,32 @@ TEST(the_deputy_takes_over_when_the_owner_stays_away) {
         lab_free(&lab);
 }
 
+/* She had settled what his term rests on, in a block that nobody has heard of. */
+TEST(an_owner_follows_the_deputy_on_what_she_had_settled_herself) {
+        RoomsLab lab;
+        RoomsError e = {};
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2];
+        uint64_t before;
+
+        lab_new(&lab, 9, 3);
+        begin_absence(&lab);
+        before = roster_head(alice->room->roster)->epoch;
+        CHECK_OK(rooms_set_topic(bob->rooms, bob->room->row.number, "help yourself", &e));
+        lab_commit(bob);
+        give(bob, carol);
+        give(bob, alice);
+        lab_pause(&lab);
+        CHECK_EQ(roster_head(alice->room->roster)->epoch, before + 1);
+        sim_run(&lab.sim, 8 * USEC_PER_DAY);
+        CHECK_EQ(roster_head(bob->room->roster)->term, 2);
+        lab_level(&lab);
+        CHECK_EQ(room_rank(alice->room, mate_account(bob)), ROOM_ROLE_OWNER);
+        CHECK_EQ(room_rank(bob->room, mate_account(bob)), ROOM_ROLE_OWNER);
+        check_level(alice, bob);
+        check_level(alice, carol);
+        lab_free(&lab);
+}
+
 /* Carol may not set a topic. Only the owner can settle that she proposed one. */
 TEST(what_does_not_count_keeps_no_deputy_awake) {
         RoomChange c = {.type = ROOM_CHANGE_TOPIC, .text = text_bytes("mine")};
