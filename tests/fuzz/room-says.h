@@ -150,6 +150,28 @@ static void send_blocks(
         send_sync(c, m);
 }
 
+/* After a block that was made, or one that the user has, by its epoch. */
+static void script_before(Script *in, unsigned room, RoomBlock *b) {
+        static RoomBlock held;
+        uint8_t which = script_u8(in);
+        const Made *before = &blocks[which % n_blocks];
+        const Room *here = room_here(room);
+        Bytes outer;
+
+        if (which < 0x80) {
+                b->epoch = before->epoch + 1;
+                b->term = before->term;
+                memcpy(b->prev, before->hash, SHA256_SIZE);
+        } else if (here &&
+                room_block_get(store_write(bob.store), here->row.number, which & 0x7f, &outer) >
+                        0) {
+                MUST(room_block_parse(outer, &held) == 0);
+                b->epoch = held.epoch + 1;
+                b->term = held.term;
+                memcpy(b->prev, held.hash, SHA256_SIZE);
+        }
+}
+
 /* The next block, or one beside any that there is. */
 static void tell_block(Script *in, Connection *c) {
         static RoomBlock b;
@@ -159,13 +181,8 @@ static void tell_block(Script *in, Connection *c) {
         const Made *m;
 
         block_begin(room, by, &b);
-        if (how & 8) {
-                const Made *before = &blocks[script_u8(in) % n_blocks];
-
-                b.epoch = before->epoch + 1;
-                b.term = before->term;
-                memcpy(b.prev, before->hash, SHA256_SIZE);
-        }
+        if (how & 8)
+                script_before(in, room, &b);
         if (how & 16)
                 script_settled(in, &b, room);
         for (unsigned i = 0; i < (more & 3U) + !(how & 16); i++)
