@@ -112,7 +112,7 @@ static void drop_unknown_peers(Delivery *d) {
 
                 if (r > 0 && c.number == p->number)
                         continue;
-                if (r < 0)
+                if (r < 0 || peer_is_held(p))
                         dialling_sweep_again(d); /* finds those of whom nothing can be found out */
                 peer_turn_out(p, CODE_PEER_STORAGE, "the account could not be stored");
         }

@@ -95,9 +95,11 @@ static void sweep_end(Delivery *d) {
 }
 
 static void sweep_begin(Delivery *d) {
-        holds_remember(d);
+        bool left_out = !holds_remember(d);
+
         d->sweep.active = true;
-        d->sweep.again = d->sweep.left_out = false;
+        d->sweep.again = false;
+        d->sweep.left_out = left_out;
         d->sweep.next = USEC_INFINITY;
         d->sweep.at = 0;
         d->sweep.begun = loop_now(d->loop);

@@ -56,7 +56,8 @@ void holds_free(Delivery *d) {
                 hold_remove(d, h);
 }
 
-/* 0: there is no row yet, or he is blocked. */
+/* 0: he is blocked. -ENOENT: there is no row of him; one may come, or come again where the batch
+ * failed that had it. */
 static int hold_begin(Delivery *d, const uint8_t *account) {
         Peer *p = peer_find(d, account);
         Contact c;
@@ -66,11 +67,12 @@ static int hold_begin(Delivery *d, const uint8_t *account) {
                 return 1;
         r = contact_get(store_write(d->store), account, &c);
         if (r <= 0 || c.flags & CONTACT_BLOCKED)
-                return MIN(r, 0);
+                return r == 0 ? -ENOENT : MIN(r, 0);
         p = peer_get(d, account, c.number);
         if (!p)
                 return -ENOMEM;
         p->since = loop_now(d->loop);
+        (void)delivery_await_commit(d); /* his row may be of the open batch */
         (void)directory_watch(d->directory, account);
         peer_want_link(p, false);
         return 1;
@@ -80,12 +82,13 @@ Peer *hold_find_peer(Delivery *d, const uint8_t *account) {
         return hold_find(d, account) && hold_begin(d, account) > 0 ? peer_find(d, account) : NULL;
 }
 
-void holds_remember(Delivery *d) {
+bool holds_remember(Delivery *d) {
+        bool all = true;
         Hold *h, *tmp;
 
         HASH_ITER (hh, d->holds, h, tmp)
-                if (!peer_find(d, h->account) && hold_begin(d, h->account) < 0)
-                        d->sweep.left_out = true;
+                all &= peer_find(d, h->account) || hold_begin(d, h->account) >= 0;
+        return all;
 }
 
 /* Who is nobody's contact, and has nothing to get, need not stay. */

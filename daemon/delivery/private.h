@@ -265,8 +265,8 @@ bool peer_is_held(const Peer *p);
 /* NULL: he is not held, or cannot be dialled. */
 Peer *hold_find_peer(Delivery *d, const uint8_t *account);
 
-/* Those who are held and not in memory are dialled. */
-void holds_remember(Delivery *d);
+/* Those who are held and not in memory are dialled. False: somebody could not be, for now. */
+bool holds_remember(Delivery *d);
 void holds_free(Delivery *d);
 
 /* room.c: what is said of rooms passes through */

@@ -53,15 +53,15 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold) {
         Held *h;
 
         HASH_FIND(hh, sr->held, account, KEY_SIZE, h);
-        if (hold == !!h)
+        if (!hold && !h)
                 return;
         if (hold) {
                 uint32_t number;
 
-                /* Only who has a row is dialled. */
-                h = room_account_number(sr->room, account, true, &number) >= 0
-                        ? calloc(1, sizeof(*h))
-                        : NULL;
+                /* Only who has a row is dialled; that of before may be of a batch that failed. */
+                if (room_account_number(sr->room, account, true, &number) < 0 || h)
+                        return;
+                h = calloc(1, sizeof(*h));
                 if (!h)
                         return;
                 memcpy(h->account, account, KEY_SIZE);

@@ -381,7 +381,7 @@ void live_not_kept(Sync *s) {
         SyncRoom *sr, *tmp;
 
         HASH_ITER (hh, s->table, sr, tmp)
-                if (sr->links && sr->due[DUE_HEAL] == USEC_INFINITY)
+                if (sr->due[DUE_HEAL] == USEC_INFINITY)
                         sync_due(sr, DUE_HEAL, at);
 }
 
@@ -404,6 +404,7 @@ void live_on_heal(SyncRoom *sr) {
                 DL_FOREACH (sr->links, rl)
                         if (rl->has_theirs && states_equal(&rl->theirs, &mine))
                                 note_all_held(rl, txn); /* who has what may not have been kept */
+        sync_due(sr, DUE_LINKS, sync_now(sr->sync)); /* of whom there may be no row any more */
         live_plan_entropy(sr);
 }
 

@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include "db/private.h"
 #include "stack-lab.h"
 
 typedef struct World {
@@ -122,6 +123,24 @@ TEST(who_is_blocked_is_not_held_until_he_is_not) {
         CHECK_OK(store_commit(w.alice.store));
         delivery_wake(w.alice.delivery, bob);
         SIM_UNTIL(&w.sim, w.alice.n_up == 2);
+        world_free(&w);
+}
+
+/* Who is to be dialled may be known later, or again after a batch that failed with his row. */
+TEST(who_is_held_is_dialled_once_there_is_a_row) {
+        World w;
+
+        sim_new(&w.sim, 1);
+        stack_new(&w.sim, "alice", &w.alice);
+        stack_new(&w.sim, "bob", &w.bob);
+        CHECK(contact_mark(w.alice.store, person_account(&w.bob.who), CONTACT_MEMBER) >= 0);
+        CHECK_OK(alice_holds(&w, true));
+        db_fail(store_write(w.alice.store), -EIO);
+        CHECK_EQ(store_commit(w.alice.store), -EIO);
+        sim_run(&w.sim, USEC_PER_MINUTE);
+        stack_knows(&w.alice, &w.bob.who, CONTACT_MEMBER);
+        sim_run(&w.sim, 10 * USEC_PER_MINUTE);
+        CHECK_EQ(w.alice.n_up, 1);
         world_free(&w);
 }
 
