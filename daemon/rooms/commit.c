@@ -142,7 +142,10 @@ int commit_propose(Room *room, const RoomChange *c, Buffer *ret_proof, RoomReaso
                 e = own_proof(r, &proof);
         if (e >= 0)
                 e = give_proof(ret_proof, buffer_bytes(&outer));
-        return e < 0 ? e : control_take_proposal(room, p, buffer_bytes(&outer), &proof, why);
+        if (e < 0)
+                return e;
+        room->proposed = true;
+        return control_take_proposal(room, p, buffer_bytes(&outer), &proof, why);
 }
 
 /* Whether X is settled by this block already. What has no right now may have it after what was

@@ -216,7 +216,7 @@ void live_changed(SyncRoom *sr, unsigned what) {
                 return;
         if (what & ROOM_NEW_CONTROL)
                 push_control(sr, txn);
-        if (what & ROOM_NEW_PROPOSALS && !sr->brought)
+        if (what & ROOM_NEW_PROPOSALS && (!sr->brought || sr->room->proposed))
                 push_proposals(sr, txn);
         if (what & ROOM_NEW_FORKS)
                 push_forks(sr, txn);
@@ -237,7 +237,7 @@ void live_changed(SyncRoom *sr, unsigned what) {
                 sync_due(sr, DUE_STATE, soon(sr));
         if (what & ROOM_NEW_CONTROL)
                 ask_anew(sr);
-        sr->brought = false;
+        sr->brought = sr->room->proposed = false;
         live_plan_entropy(sr);
 }
 

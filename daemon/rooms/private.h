@@ -48,6 +48,7 @@ typedef struct Room {
         RoomLink *links; /* sync's, made and freed there */
         struct Candidate *candidates; /* proposals that a block may rest on, see control.c */
         unsigned next_candidate;
+        bool proposed; /* the user has, in the open batch */
         bool cutting; /* there was more to cut than a batch takes */
         bool lost; /* could not be read again: nothing is done with it until it was */
         UT_hash_handle hh, by_number;

@@ -24,6 +24,7 @@ typedef struct Mate {
         uint32_t next_id;
         Link *links[MATES_MAX];
         bool evil; /* what he hears goes to the test */
+        void (*heard_fn)(struct Mate *m); /* after each frame, in its batch */
         unsigned heard[_ROOM_SYNC_MAX], n_entries; /* by op; of ROOM_ENTRIES */
         unsigned n_blocks; /* of CONTROL */
         Code refused; /* the last REFUSED */
@@ -166,7 +167,11 @@ static int mate_hear(Mate *m, Frame *f) {
 static int mate_frame(Stack *s, Link *l, Frame *f) {
         Mate *m = s->mate;
 
-        return m->evil ? mate_hear(m, f) : rooms_frame(m->rooms, l, f);
+        int r = m->evil ? mate_hear(m, f) : rooms_frame(m->rooms, l, f);
+
+        if (m->heard_fn)
+                m->heard_fn(m);
+        return r;
 }
 
 static void mate_drained(Stack *s, Link *l) {

@@ -319,6 +319,36 @@ TEST(leaving_is_told_whatever_comes_before_it_is_kept) {
         lab_free(&lab);
 }
 
+static void leave_with_what_is_brought(Mate *m) {
+        RoomsError e;
+
+        if (!sync_find_room(m->rooms->sync, m->room)->brought)
+                return;
+        m->heard_fn = NULL;
+        CHECK_OK(rooms_leave(m->rooms, m->room, &e));
+}
+
+/* What others have brought is not passed on; what he says himself is, though it comes with it. */
+TEST(who_leaves_says_so_whatever_comes_with_it) {
+        SyncLab lab;
+        RoomsError e;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_set_role(
+                ALICE->rooms, ALICE->room, mate_account(CAROL), ROOM_ROLE_ADMIN, &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab));
+        BOB->heard_fn = leave_with_what_is_brought;
+        CHECK_OK(rooms_set_topic(CAROL->rooms, CAROL->room, "stew", &e));
+        mate_commit(CAROL);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_LEFT);
+        sim_run(&lab.sim, 200 * USEC_PER_MSEC);
+        CHECK(!room_is_member(mate_room(ALICE), mate_account(BOB)));
+        CHECK(!room_is_member(mate_room(CAROL), mate_account(BOB)));
+        lab_free(&lab);
+}
+
 TEST(the_owner_deletes_the_room) {
         SyncLab lab;
         RoomsError e;
