@@ -28,7 +28,7 @@
 #define IDLE_GROWTH_MAX (64 * 1024)
 
 /* Of more, trackers have as many sessions, and members of a room more links. */
-#define FEW_MACHINES 32
+#define FEW_USERS 16
 #define IDLE_TURNS_EACH 250
 #define IDLE_GROWTH_EACH 2048
 
@@ -109,7 +109,7 @@ static size_t memory_in_use(void) {
 }
 
 static unsigned of_many(const World *w, unsigned each) {
-        return w->n_machines > FEW_MACHINES ? each * w->n_machines : 0;
+        return w->n_users > FEW_USERS ? each * w->n_machines : 0;
 }
 
 static void check_memory(World *w, size_t before) {

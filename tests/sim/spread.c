@@ -27,7 +27,8 @@
 #define LATENCY (50 * USEC_PER_MSEC)
 #define COMMIT 235 /* µs */
 #define STARTING (10 * USEC_PER_SEC)
-#define JOINING USEC_PER_SEC
+#define WAVE 100 /* who join at once: what is pending is folded by each for each of them */
+#define SETTLING (15 * USEC_PER_SEC)
 #define LEVEL_TIME (2 * USEC_PER_HOUR)
 #define CALM (3 * USEC_PER_MINUTE) /* until those links are left that are wanted */
 #define ENTRY_TIME USEC_PER_MINUTE
@@ -127,7 +128,7 @@ static bool make_room(void) {
         run_for(STARTING);
         for (unsigned i = 1; i < world->n_users; i++) {
                 act_of(i, DEED_JOIN);
-                run_for(JOINING / world->n_users);
+                run_for(i % WAVE == 0 ? SETTLING : 0);
         }
         end = world_time(world) + LEVEL_TIME;
         while ((count_joined() < world->n_users || !room_is_level(world->ledger)) &&
