@@ -106,14 +106,14 @@ int rooms_join(Rooms *r, const RoomsJoin *j, RoomsDoneFn fn, void *userdata, Roo
 /* Whoever waits with USERDATA waits no more. */
 void rooms_forget(Rooms *r, void *userdata);
 
-int rooms_leave(Rooms *r, uint32_t room, RoomsError *e);
-int rooms_delete(Rooms *r, uint32_t room, RoomsError *e);
-int rooms_invite(Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE], RoomsError *e);
-int rooms_kick(Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE], RoomsError *e);
-int rooms_set_topic(Rooms *r, uint32_t room, const char *topic, RoomsError *e);
+int rooms_leave(Rooms *r, uint32_t number, RoomsError *e);
+int rooms_delete(Rooms *r, uint32_t number, RoomsError *e);
+int rooms_invite(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE], RoomsError *e);
+int rooms_kick(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE], RoomsError *e);
+int rooms_set_topic(Rooms *r, uint32_t number, const char *topic, RoomsError *e);
 
 /* ROLE_OWNER offers the room: the other one's daemon accepts, and it is his then. */
-int rooms_set_role(Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE], RoomRole role,
+int rooms_set_role(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE], RoomRole role,
         RoomsError *e);
 
 typedef struct RoomsMessage {
@@ -125,17 +125,17 @@ typedef struct RoomsMessage {
 } RoomsMessage;
 
 /* 1 when it has been sent before under this id, with the same content. */
-int rooms_send(Rooms *r, uint32_t room, const RoomsMessage *m, RoomsError *e);
+int rooms_send(Rooms *r, uint32_t number, const RoomsMessage *m, RoomsError *e);
 
-/* What an entry of ROOM says, appended to OUT. 1; or 0 where its key is not here. -EBADMSG: it
- * cannot be opened, nor ever will be. */
-int rooms_read_text(Rooms *r, DbTxn *txn, uint32_t room, const Inner *m, Buffer *out);
+/* What an entry of room NUMBER says, appended to OUT. 1; or 0 where its key is not here. -EBADMSG:
+ * it cannot be opened, nor ever will be. */
+int rooms_read_text(Rooms *r, DbTxn *txn, uint32_t number, const Inner *m, Buffer *out);
 
 /* Its key is not for this member, and will never come: it was said before he joined. */
-bool rooms_is_barred(Rooms *r, uint32_t room, const Inner *m);
+bool rooms_is_barred(Rooms *r, uint32_t number, const Inner *m);
 
 /* The user writes just now, or does so no more. */
-void rooms_type(Rooms *r, uint32_t room, bool on);
+void rooms_type(Rooms *r, uint32_t number, bool on);
 
 /* What there is to see. */
 typedef struct RoomView {
@@ -160,7 +160,7 @@ typedef struct RoomView {
 } RoomView;
 
 /* 1, or 0 where there is no such room. */
-int rooms_view(Rooms *r, DbTxn *txn, uint32_t room, RoomView *ret);
+int rooms_view(Rooms *r, DbTxn *txn, uint32_t number, RoomView *ret);
 
 /* True to go on. */
 typedef bool (*RoomViewFn)(void *userdata, const RoomView *v);
@@ -177,14 +177,14 @@ typedef struct RoomMemberView {
 } RoomMemberView;
 
 typedef bool (*RoomMemberFn)(void *userdata, const RoomMemberView *m);
-int rooms_each_member(Rooms *r, DbTxn *txn, uint32_t room, RoomMemberFn fn, void *userdata);
+int rooms_each_member(Rooms *r, DbTxn *txn, uint32_t number, RoomMemberFn fn, void *userdata);
 
 /* The name under which somebody came into a room that he is or was in, as he claimed it, or "".
  * Valid as long as the room does not change. */
-const char *rooms_claimed_name(Rooms *r, uint32_t room, const uint8_t account[static KEY_SIZE]);
+const char *rooms_claimed_name(Rooms *r, uint32_t number, const uint8_t account[static KEY_SIZE]);
 
 /* The name that the control log gives a room, or "". */
-const char *rooms_log_name(Rooms *r, uint32_t room);
+const char *rooms_log_name(Rooms *r, uint32_t number);
 
 /* Whether this is one, of how many. */
 bool rooms_has_member(
@@ -197,14 +197,14 @@ uint32_t rooms_find(Rooms *r, const uint8_t id[static SHA256_SIZE]);
  * account. READ is 0 in rooms of more than ROOMS_READ_MAX. */
 #define ROOMS_READ_MAX 32
 
-int rooms_count_delivered(Rooms *r, DbTxn *txn, uint32_t room, uint32_t feed, uint64_t seq,
+int rooms_count_delivered(Rooms *r, DbTxn *txn, uint32_t number, uint32_t feed, uint64_t seq,
         unsigned *ret_held, unsigned *ret_read, unsigned *ret_members);
 
-/* Something of ROOM was read by the user, in the open batch: its authors may learn of it. */
-void rooms_read(Rooms *r, uint32_t room);
+/* Something of room NUMBER was read by the user, in the open batch: its authors may learn of it. */
+void rooms_read(Rooms *r, uint32_t number);
 
 /* What is shown to the door of a private room: derived from its newest key. 1, or 0: no key. */
-int rooms_door(Rooms *r, DbTxn *txn, uint32_t room, uint8_t ret[static SHA256_SIZE]);
+int rooms_door(Rooms *r, DbTxn *txn, uint32_t number, uint8_t ret[static SHA256_SIZE]);
 
 /* Open rooms that linked peers know, whose names or topics have WORDS in them. FN for each, as they
  * answer; then with NULL. */
