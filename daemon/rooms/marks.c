@@ -307,9 +307,10 @@ int room_note_mark(Room *room, const uint8_t account[static KEY_SIZE], const Roo
                 e = room_mark_set(room->rooms->store, room->row.number, number, &m);
         if (e <= 0)
                 return e;
-        if (room->own == 0 && (e = marks_load(room, store_write(room->rooms->store))) < 0)
-                return e;
-        e = room_touch(room, ROOM_NEW_MARKS);
+        if (room->own == 0)
+                e = marks_load(room, store_write(room->rooms->store));
+        if (e >= 0)
+                e = room_touch(room, ROOM_NEW_MARKS);
         return e < 0 ? e : marks_look(room);
 }
 

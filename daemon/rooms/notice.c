@@ -348,7 +348,7 @@ static bool has_words(const char *name, const char *topic, Bytes words) {
         char copy[ROOM_WORDS_MAX + 1], *rest = NULL;
 
         for (size_t i = 0; i < n; i++)
-                copy[i] = words.data[i] > ' ' ? (char)words.data[i] : ' ';
+                copy[i] = (char)(words.data[i] > ' ' ? words.data[i] : ' ');
         copy[n] = '\0';
         for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
                 if (!strcasestr(name, w) && !strcasestr(topic, w))
