@@ -391,7 +391,7 @@ static void give_entries(Mate *from, Mate *to) {
         FeedsSeen s = mate_feeds(from);
 
         for (size_t i = 0; i < s.n; i++) {
-                RoomFeed held;
+                RoomFeed held = {};
                 uint64_t after = 0;
 
                 if (room_feed_find_tag(mate_txn(to), to->room->row.number, s.list[i].tag, &held) >
