@@ -3,6 +3,7 @@
 from gi.repository import Gio, GLib
 
 from desktop import Service
+from harness import wait_until
 
 AVAHI = "org.freedesktop.Avahi"
 RESOLVED = "org.freedesktop.resolve1"
@@ -166,6 +167,8 @@ class Avahi(Answering):
         return [self.groups[path] for path in self.committed]
 
     def browser(self):
+        """What the daemon says of it on another bus may be here sooner than its start is."""
+        wait_until(lambda: any(self.browsers.values()), what="somebody browses")
         path, = (path for path, started in self.browsers.items() if started)
         return path
 

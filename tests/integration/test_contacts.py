@@ -260,7 +260,9 @@ def test_a_block_ends_the_link_and_what_waits_goes_on_later(alice, bob):
     assert known(alice, "bob").get("blocked", False) is False
 
 
-def test_messages_wait_for_who_is_blocked_meanwhile(alice, bob):
+def test_messages_wait_for_who_is_blocked_meanwhile(lab):
+    lab.tracker(config="mailbox = { enabled = false; };")   # where he would find it himself
+    alice, bob = lab.users("alice", "bob")
     alice.exchange(bob)
     bob.stop()
     waiting = alice.send("bob", "later")

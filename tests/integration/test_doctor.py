@@ -151,4 +151,4 @@ def test_an_address_that_is_said_to_others(alice):
     alice.stop()
     alice.configure('listen = { address = "127.0.0.1"; advertise = ( "chat.example:7425" ); };')
     alice.start()
-    assert "connect to chat.example:7425" in check(alice, "links")["text"]
+    wait_check(alice, "links", lambda row: "connect to chat.example:7425" in row["text"])

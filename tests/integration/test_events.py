@@ -76,8 +76,8 @@ def test_events_and_signals_say_the_same(alice, bob):
     assert [e["id"] for e in received] == ids
     assert [e["text"] for e in received] == ["text 0", "text 1", "text 2"]
     states = named(all_events(alice)[0], "MessageStateChanged")
-    assert [(e["id"], e["state"], e["to"]) for e in states] == [
-        (i, "delivered", "bob") for i in ids]
+    assert [(e["id"], e["state"], e["to"]) for e in states if e["state"] != "stored"] == [
+        (i, "delivered", "bob") for i in ids]   # stored: where a link was long in coming
 
 
 def test_events_are_read_in_pages_and_survive_a_restart(alice, bob):
@@ -149,19 +149,25 @@ def test_reading_is_counted(alice, bob):
     assert refused(bob, "MarkRead", "sa{sv}", str(uuid.uuid4()), {}) == "InvalidArgs"
 
 
+def outbox(user, **more):
+    """Without the state: after three seconds it may change, while the rows are listed."""
+    rows = user.list("ListOutbox", **more)
+    assert {row.pop("state") for row in rows} <= set(harness.WAITING)
+    return rows
+
+
 def test_the_outbox_lists_what_waits(lab, alice):
     away(lab)
     away(lab, "carol")
     ids = {name: [alice.send(name, f"{name} {n}") for n in range(7)] for name in ("bob", "carol")}
-    rows = alice.list("ListOutbox")
+    rows = outbox(alice)
     for name, sent in ids.items():
         mine = [r for r in rows if r["to"] == name]
         assert [r["id"] for r in mine] == sent
-        assert {r["state"] for r in mine} <= set(harness.WAITING)
         assert [r["text"] for r in mine] == [f"{name} {n}" for n in range(7)]
     paged, after = [], {}
     while True:
-        page = alice.list("ListOutbox", limit=3, **after)
+        page = outbox(alice, limit=3, **after)
         if not page:
             break
         paged += page
@@ -171,7 +177,9 @@ def test_the_outbox_lists_what_waits(lab, alice):
         assert refused(alice, "ListOutbox", "a{sv}", {"after": wrong}) == "InvalidArgs"
 
 
-def test_what_waits_can_be_taken_back(lab, alice):
+def test_what_waits_can_be_taken_back(lab):
+    lab.tracker(config="mailbox = { enabled = false; };")   # where he might find it first
+    alice = lab.user("alice").join()
     bob = away(lab)
     kept, taken, last = [alice.send("bob", text) for text in ("kept", "taken back", "last")]
     start = list_events(alice, END)[1]

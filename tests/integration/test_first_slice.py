@@ -48,8 +48,9 @@ def test_both_are_told_by_signals(alice, bob):
     received = bob.wait_signal("MessageReceived", since=marks[1])
     assert received.args[:4] == (sent, "alice", "", "hi")
     assert received.args[4]["account"] == alice.property("Account")
-    changed = alice.wait_signal("MessageStateChanged", lambda i, *_: i == sent, since=marks[0])
-    assert changed.args[:3] == (sent, "bob", "delivered")
+    changed = alice.wait_signal("MessageStateChanged", lambda i, _to, state, _more: (i, state) == (
+        sent, "delivered"), since=marks[0])
+    assert changed.args[1] == "bob"
     assert changed.args[3]["account"] == bob.property("Account")
     answer = bob.send("alice", "hi yourself")
     assert alice.wait_signal("MessageReceived", since=marks[0]).args[:4] == \
@@ -106,7 +107,8 @@ def test_peers_are_seen_with_their_presence(alice, bob):
     alice.exchange(bob)
     peer = alice.peer("bob")
     assert peer["contact"] is True
-    assert any(endpoint.startswith("127.0.0.1:") for endpoint in peer["endpoints"])
+    harness.wait_until(lambda: any(endpoint.startswith("127.0.0.1:") for endpoint in
+                                   alice.peer("bob")["endpoints"]), what="alice knows where bob is")
     mark = alice.mark()
     bob.stop()
     assert presence("offline", mark).args[2]["account"] == peer["account"]

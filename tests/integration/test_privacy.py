@@ -47,7 +47,8 @@ def test_who_is_not_listed_is_found_by_name(lab, alice):
 def check_contacts_only(lab, alice, bob):
     """Alice is a contact of bob's; carol is not, and asks whomever she can."""
     carol = lab.user("carol").join()
-    assert not listed(carol, "bob") and listed(carol, "bob", all=True)
+    wait_until(lambda: not listed(carol, "bob"), what="bob is not among who is there")
+    assert listed(carol, "bob", all=True)
     wait_presence(alice, "bob", "online")
     assert presence(carol, "bob") == "not shown"
     wait_until(lambda: "tracker" in alice.peer("bob")["via"], what="the tracker says it")
@@ -86,8 +87,11 @@ def test_nobody_sees_who_hides(lab, alice):
     change(bob, presence="nobody")
     wait_until(lambda: not listed(carol, "bob"), what="bob is not among who is there")
     assert listed(carol, "bob", all=True)
-    row = next(p for p in carol.list("ListPeers", all=True) if p["name"] == "bob")
-    assert row["presence"] == "offline" and "last-seen" not in row and not row.get("endpoints")
+
+    def hides():                                # his record and where he is are two messages
+        row = next(p for p in carol.list("ListPeers", all=True) if p["name"] == "bob")
+        return row["presence"] == "offline" and "last-seen" not in row and not row.get("endpoints")
+    wait_until(hides, what="nothing of bob is shown any more")
     alice.restart()
     alice.wait_state("online")
     assert not alice.signals("PeerChanged", lambda n, p, *_: (n, p) == ("bob", "online"), seen)

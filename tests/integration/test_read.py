@@ -16,8 +16,10 @@ def wait_states(user, other, expected):
 
 
 def told(user, ids):
-    """The states of these messages that were told, in order, of each."""
-    return [[e.args[2] for e in user.signals("MessageStateChanged", lambda i, *_, one=one: i == one)]
+    """The states of these messages that were told, in order, of each; but whether one lay in a
+    mailbox, as it does when a link is long in coming."""
+    return [[e.args[2] for e in user.signals(
+        "MessageStateChanged", lambda i, _to, state, _more, one=one: i == one and state != "stored")]
             for one in ids]
 
 
