@@ -363,5 +363,5 @@ def test_resolved_has_interfaces_of_its_own(bus, user):
     settings(user, 'interfaces = ( "lo" );')
     reload(user)
     resolved = avahi.Resolved(bus)
-    assert doctor(user) == ("off", "Avahi does not run.")
+    wait_doctor(user, "off", "Avahi does not run.")
     assert resolved.asked == 0
