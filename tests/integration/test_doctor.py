@@ -61,7 +61,7 @@ def test_a_tracker_that_is_gone(alice, tracker):
     row = wait_check(alice, "trackers", lambda r: r["state"] == "failed")
     assert "unreachable" in row["text"] and alice.trackers[0] in row["text"]
     assert "p2pchat-tracker" in row["advice"]
-    assert any("Tracker" in problem for problem in alice.status()["problems"])
+    wait_until(lambda: "Tracker" in str(alice.status()["problems"]), what="status says it too")
     tracker.start()
     wait_check(alice, "trackers", lambda r: r["state"] == "ok" and "advice" not in r)
 
