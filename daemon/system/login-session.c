@@ -45,6 +45,13 @@ static void answered(LoginSession *l, const LoginSessionState *state) {
                 set_state(l, state);
 }
 
+/* Which session it is about is not known, so that nothing it says later would be heard. */
+static void not_answered(LoginSession *l) {
+        answered(l, &nothing);
+        if (!l->call)
+                ask_display(l);
+}
+
 /* PROPERTY may be NULL: all of them. */
 static int ask(LoginSession *l, const char *path, const char *interface, const char *property,
         sd_bus_message_handler_t fn) {
@@ -108,6 +115,10 @@ static bool is_graphical(const char *type) {
 static int on_session(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Properties p = {.type = ""};
 
+        if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY)) {
+                not_answered(userdata);
+                return 0;
+        }
         if (!sd_bus_message_is_method_error(m, NULL))
                 read_properties(m, &p);
         answered(userdata,
@@ -120,6 +131,10 @@ static int on_display(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *id = "", *path = "/";
         LoginSession *l = userdata;
 
+        if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY)) {
+                not_answered(l);
+                return 0;
+        }
         if (!sd_bus_message_is_method_error(m, NULL))
                 (void)sd_bus_message_read(m, "v", "(so)", &id, &path);
         snprintf(l->session, sizeof(l->session), "%s", id[0] ? path : "");

@@ -17,7 +17,7 @@
 typedef struct LoginSession LoginSession;
 typedef struct sd_event sd_event;
 
-/* How long logind has for an answer. */
+/* How long logind has for an answer; then it is asked again. */
 #define LOGIN_SESSION_PATIENCE (10 * USEC_PER_SEC)
 
 typedef struct LoginSessionState {

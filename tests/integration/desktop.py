@@ -232,7 +232,7 @@ class Portal(Service):
 class Login(Service):
     """logind, with one session of the user."""
 
-    def __init__(self, bus, uid, locked=False, display=True, hangs=False, kind="wayland",
+    def __init__(self, bus, uid, locked=False, display=True, hangs=False, late=0, kind="wayland",
                  idle_since=0):
         super().__init__(bus, LOGIN)
         self.locked = locked
@@ -240,15 +240,26 @@ class Login(Service):
         self.kind = kind
         self.uid = uid
         self.idle_since = idle_since            # µs; 0: there is input
+        self.late = late                        # so often an answer does not come in time
         self.asked = 0                          # one question at a time: the one before is done with
         self.user_path = f"/org/freedesktop/login1/user/_{uid}"
         self.session_path = "/org/freedesktop/login1/session/_32"
         if hangs:
             self.export(self.user_path, GET_XML, lambda *_: None)
+        elif late:
+            self.export(self.user_path, GET_XML, self.on_late)
         else:
             self.export(self.user_path, LOGIN_XML, None, self.on_get)
         self.export(self.session_path, LOGIN_XML, None, self.on_get)
         self.own()
+
+    def on_late(self, *args):
+        call = args[-1]
+        if self.late > 0:
+            self.late -= 1                      # as who asked is told when his patience is over
+            call.return_dbus_error("org.freedesktop.DBus.Error.NoReply", "No answer in time")
+        else:
+            call.return_value(GLib.Variant("(v)", (self.on_get(*args[:4], "Display"),)))
 
     def on_get(self, _connection, _sender, _path, _interface, name):
         session = {"LockedHint": ("b", self.locked), "Id": ("s", "2"), "Type": ("s", self.kind),

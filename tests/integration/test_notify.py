@@ -447,6 +447,20 @@ def test_nothing_is_shown_before_logind_has_answered(machine, bob):
     screen.close()
 
 
+def test_logind_is_asked_again_when_it_was_too_slow(machine, bob):
+    eve, bus = machine
+    login = desktop.Login(bus, os.getuid(), late=2)
+    eve.join()
+    wait_until(lambda: login.asked > 0, what="it is asked again")
+    screen = desktop.Desktop(eve)
+    login.lock()
+    say(bob, "secret", to="eve")
+    screen.wait(("bob", "New message"))
+    login.lock(False)
+    screen.wait(("bob", "secret"))
+    screen.close()
+
+
 # Servers that are not there, and bad ones
 
 
