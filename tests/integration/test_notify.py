@@ -437,10 +437,11 @@ def test_a_session_that_comes_and_goes(machine, bob):
 
 def test_nothing_is_shown_before_logind_has_answered(machine, bob):
     eve, bus = machine
-    login = desktop.Login(bus, os.getuid(), hangs=True)
-    eve.join()
+    eve.join().stop()
+    bob.send("eve", "early")
     screen = desktop.Desktop(eve)
-    say(bob, "early", to="eve")
+    login = desktop.Login(bus, os.getuid(), hangs=True)
+    eve.start()                                 # from when on logind has ten seconds
     screen.wait(("bob", "New message"))
     login.close()
     screen.wait(("bob", "early"))
