@@ -147,11 +147,7 @@ int rooms_delete(Rooms *r, uint32_t number, RoomsError *e) {
 }
 
 static int leave_now(Room *room) {
-        int x;
-
-        if (room->row.status == ROOM_INVITED) /* which is answered with that */
-                room->row.joined = loop_realtime(room->rooms->loop);
-        x = room_set_status(room, ROOM_LEFT);
+        int x = room_set_status(room, ROOM_LEFT);
 
         return x < 0 ? x : room_event(room, ROOM_EVENT_LEFT, rooms_self(room->rooms));
 }

@@ -226,8 +226,8 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
 
         if (contact_get(store_write(r->store), n->account, &c) <= 0 || c.flags & CONTACT_BLOCKED)
                 return;
-        if (room && n->sent <= room->row.joined) /* mail that has come late: it was answered */
-                return;
+        if (room && room->row.inviter == c.number && n->sent == room->row.invited)
+                return; /* it has come by another way, and may have been answered since */
         is_new = !room ||
                 (room->row.status != ROOM_JOINED && room->row.status != ROOM_JOINING &&
                         room->row.status != ROOM_INVITED);
@@ -236,11 +236,12 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
                 return;
         if (room_begin(r, n->room, n->name, ROOM_INVITED, c.number, &room) < 0)
                 return;
+        room->row.invited = n->sent;
         if (n->has_founder) {
                 memcpy(room->row.founder, n->founder, KEY_SIZE);
                 memcpy(room->row.nonce, n->nonce, ROOM_NONCE_SIZE);
-                (void)room_keep(room);
         }
+        (void)room_keep(room);
         (void)contact_mark(r->store, n->account, CONTACT_MEMBER); /* his row stays */
         (void)room_event(room, ROOM_EVENT_INVITED, rooms_self(r));
         sr = sync_room(room);
@@ -251,13 +252,13 @@ static void take_invitation(Sync *s, const RoomNotice *n) {
                 join_add_candidate(sr, n->members[i]);
 }
 
-/* Members who may have it are dialled; the next review lets them go again. */
 /* After a day away in a large room there are many who say so: some of them are enough. */
 static void hold_who_knows(SyncRoom *sr, const uint8_t *account) {
         if (links_count_held(sr) < sr->sync->mesh_max)
                 links_hold(sr, account, true);
 }
 
+/* Members who may have it are dialled; the next review lets them go again. */
 static void take_news(Sync *s, const RoomNotice *n) {
         Room *room = room_of(s->rooms, n->room);
         SyncRoom *sr = room ? sync_room(room) : NULL;

@@ -33,6 +33,7 @@ static int room_read(uint32_t number, DbValue v, RoomRow *ret) {
         row_bytes(&row, ret->founder, KEY_SIZE);
         row_bytes(&row, ret->nonce, ROOM_NONCE_SIZE);
         ret->inviter = row_u32(&row);
+        ret->invited = row_u64(&row);
         ret->joined = row_u64(&row);
         ret->flags = row_u32(&row);
         topic = row_blob(&row);
@@ -67,6 +68,7 @@ int room_save(Store *s, const RoomRow *r) {
         row_put_bytes(&s->row, r->founder, KEY_SIZE);
         row_put_bytes(&s->row, r->nonce, ROOM_NONCE_SIZE);
         row_put_u32(&s->row, r->inviter);
+        row_put_u64(&s->row, r->invited);
         row_put_u64(&s->row, r->joined);
         row_put_u32(&s->row, r->flags);
         row_put_blob(&s->row, text_bytes(r->topic));

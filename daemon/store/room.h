@@ -41,6 +41,7 @@ typedef struct RoomRow {
         uint8_t head_hash[SHA256_SIZE];
         uint8_t founder[KEY_SIZE], nonce[ROOM_NONCE_SIZE]; /* zeros as long as they are not known */
         uint32_t inviter; /* account number, 0: nobody */
+        usec_t invited; /* when he did last, by his clock */
         usec_t joined; /* realtime */
         uint32_t flags; /* rooms/ says what they mean */
         char topic[ROOM_TOPIC_MAX + 1];

@@ -431,6 +431,22 @@ TEST(an_invitation_counts_once_however_late_its_mail_is) {
         lab_free(&lab);
 }
 
+/* Whose clocks differ is no matter. */
+TEST(an_invitation_counts_whatever_the_clocks_say) {
+        SyncLab lab;
+
+        lab_new(&lab, 2);
+        lab_create(&lab, ROOM_ACCESS_PRIVATE);
+        invite(&lab, ALICE, BOB);
+        mate_join(BOB, ALICE);
+        leave(BOB);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(ALICE), mate_account(BOB)));
+        mate_room(BOB)->row.joined += USEC_PER_HOUR; /* by his clock, which is ahead */
+        invite(&lab, ALICE, BOB);
+        SIM_UNTIL(&lab.sim, mate_room(BOB)->row.status == ROOM_INVITED);
+        lab_free(&lab);
+}
+
 TEST(who_is_refused_for_want_of_room_stays_invited) {
         SyncLab lab;
 
