@@ -2,6 +2,8 @@
 
 #include "store/event.h"
 
+#include "util/text.h"
+
 /* Forgetting is done for so many new rows at once, which makes it cheap; there are never more than
  * so many too many. */
 #define PRUNE_EVERY 64
@@ -82,6 +84,13 @@ static void event_put(Buffer *out, const EventRow *e) {
         }
 }
 
+static bool topic_is_valid(Bytes topic) {
+        return topic.size <= ROOM_TOPIC_MAX &&
+                (topic.size == 0 ||
+                        (utf8_is_valid(topic.data, topic.size) &&
+                                !memchr(topic.data, 0, topic.size)));
+}
+
 /* 0 for a row of a newer version's, of a kind that is not known here. */
 static int event_read(DbValue k, DbValue v, EventRow *ret) {
         RowReader row = row_begin(v);
@@ -134,8 +143,7 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
         if (r < 0)
                 return r;
         if (e.presence >= _PRESENCE_MAX || e.state >= _MESSAGE_STATE_MAX || e.reason >= _CODE_MAX ||
-                e.change >= _ROOM_EVENT_MAX || e.role >= _ROOM_ROLE_MAX ||
-                e.topic.size > ROOM_TOPIC_MAX)
+                e.change >= _ROOM_EVENT_MAX || e.role >= _ROOM_ROLE_MAX || !topic_is_valid(e.topic))
                 return db_damaged(v.txn);
         *ret = e;
         return 1;

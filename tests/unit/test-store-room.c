@@ -325,8 +325,26 @@ TEST(an_event_keeps_what_a_topic_or_role_became) {
         CHECK_OK(event_add(l.store, &e)); /* there is none any more */
         CHECK_OK(event_each(room_txn(&l), 0, note_room_event, &last));
         CHECK(last.says && last.topic.size == 0);
-        e.role = _ROOM_ROLE_MAX;
-        CHECK_OK(event_add(l.store, &e));
-        CHECK_EQ(event_each(room_txn(&l), 0, note_room_event, &last), -EUCLEAN);
         room_lab_free(&l);
+}
+
+TEST(what_cannot_have_become_is_damage) {
+        static const char zero[2] = "t";
+        EventRow e = {.kind = EVENT_ROOM,
+                .time = NOW,
+                .room = 5,
+                .says = true,
+                .change = ROOM_EVENT_TOPIC};
+        EventRow last = {};
+        RoomLab l;
+
+        for (unsigned i = 0; i < 3; i++) {
+                room_lab_new(&l);
+                e.role = i == 0 ? _ROOM_ROLE_MAX : ROOM_ROLE_NONE;
+                e.topic = i == 1 ? text_bytes("t\xff")
+                                 : (Bytes){.data = (const uint8_t *)zero, .size = 2};
+                CHECK_OK(event_add(l.store, &e));
+                CHECK_EQ(event_each(room_txn(&l), 0, note_room_event, &last), -EUCLEAN);
+                room_lab_free(&l);
+        }
 }
