@@ -141,7 +141,7 @@ WORDS = {
     "send": ["bob", "hi"], "peers": [], "chats": [], "history": ["bob"], "outbox": [],
     "cancel": [ID], "read": [ID], "watch": ["--since", "0"], "search": ["word"], "rooms": [],
     "create": ["#a"], "join": ["#a"], "leave": ["#a"], "delete": ["#a"], "members": ["#a"],
-    "topic": ["#a", "t"], "role": ["#a", "bob", "owner"], "invite": ["#a", "bob"],
+    "topic": ["#a", "t"], "role": ["#a", "bob", "admin"], "invite": ["#a", "bob"],
     "kick": ["#a", "bob"], "requests": [], "accept": ["bob"], "add": ["bob"],
     "rename": ["bob", "b"], "remove": ["bob"], "block": ["bob"], "unblock": ["bob"],
     "verify": ["bob"], "chat": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
