@@ -316,13 +316,18 @@ static Call events_call(uint64_t cursor) {
                 .all = true};
 }
 
+/* As long as his account is not known here, by the name that he is called by. */
+static bool is_other(const Chat *chat, const char *account, const char *name) {
+        return chat->account[0] ? streq(account, chat->account) : strcasecmp(name, chat->with) == 0;
+}
+
 static void take_typing(Chat *chat, const Value *args, const Value *details) {
         const char *room = value_string(details, "room"),
                    *account = value_string(details, "account");
         _cleanup_(event_freep) SignalEvent *e = NULL;
 
         if (chat->room ? !is_with(chat, details, "room")
-                       : *room != '\0' || !streq(account, chat->account))
+                       : *room != '\0' || !is_other(chat, account, args->items[0]->string))
                 return;
         typing_set(chat, account, args->items[0]->string, args->items[1]->boolean);
         if (chat->mode == CHAT_JSON) {

@@ -231,6 +231,15 @@ def test_usage(chatc, args):
     assert result.returncode == 2 and result.stderr.startswith(b"chatc: Usage: ")
 
 
+def test_who_writes_is_seen_before_his_account_is_known(mock_daemon, terminal):
+    daemon = mock_daemon(answers={"Status": STATUS})
+    here = terminal("bob")
+    here.see("nobody of this name is known here yet")
+    daemon.emit("TypingChanged", "carol", True, {"account": "c" * 52})
+    daemon.emit("TypingChanged", "bob", True, {"account": "b" * 52})
+    here.see("[bob is writing] ")
+
+
 def test_an_answer_that_is_lost_doubles_nothing(mock_daemon, terminal):
     lost = {"Send": ["org.freedesktop.DBus.Error.NoReply", "no reply"]}
     daemon = mock_daemon(answers={"Status": STATUS}, errors=lost)
