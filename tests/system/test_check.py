@@ -23,6 +23,8 @@ PROGRAMS = {
     "bad": "print('ok 1 - a\\nnot ok 2 - wrong\\n1..2'); exit(1)",
     "crash": "import os; print('1..2\\nok 1 - a', flush=True); os.abort()",
     "short": "print('1..3\\nok 1 - a')",
+    "unsteady": "import pathlib; p = pathlib.Path('tried'); e = p.exists(); p.touch()\n"
+                "print('ok 1 - a' if e else 'not ok 1 - a', '1..1', sep='\\n'); exit(not e)",
     "skips": "print('1..2\\nok 1 - a # SKIP no such thing\\nok 2 - b')",
 }
 
@@ -68,6 +70,23 @@ def test_a_failed_test_is_named(report):
 def test_a_program_that_ends_early_has_failed(report):
     rc, output = report(["crash", "short"])
     assert (rc, last_line(output)) == (1, "3 passed, 2 failed, 0 skipped")
+
+
+def test_what_fails_once_is_named(report):
+    rc, output = report(["good", "unsteady"], "--again")
+    assert (rc, last_line(output)) == (0, "4 passed, 0 failed, 0 skipped")
+    assert "unsteady: unit/unsteady/a:" in output
+
+
+def test_once_more_is_only_asked_for(report):
+    rc, output = report(["good", "unsteady"])
+    assert (rc, last_line(output)) == (1, "3 passed, 1 failed, 0 skipped")
+
+
+def test_what_fails_again_has_failed(report):
+    rc, output = report(["good", "bad"], "--again")
+    assert (rc, last_line(output)) == (1, "4 passed, 1 failed, 0 skipped")
+    assert "unsteady" not in output
 
 
 def test_a_skip_nobody_allowed_has_failed(report):
