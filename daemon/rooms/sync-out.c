@@ -418,6 +418,7 @@ int say_entries(RoomLink **to, size_t n, DbTxn *txn, uint32_t feed, uint64_t *se
         const SyncRoom *sr = to[0]->sr;
         Giving *g = calloc(1, sizeof(*g));
         _cleanup_(buffer_done) Buffer frame = BUFFER_NULL;
+        bool more;
         int r;
 
         if (!g)
@@ -425,9 +426,10 @@ int say_entries(RoomLink **to, size_t n, DbTxn *txn, uint32_t feed, uint64_t *se
         g->last = last;
         memcpy(g->e.room, sr->room->row.id, SHA256_SIZE);
         r = room_entries_each(sr->room, txn, feed, *seq, give_entry, g);
+        more = r == 1;
         if (r >= 0 && g->e.n_items > 0) {
                 giving_point(g);
-                r = MIN(room_entries_encode(&frame, &g->e), r);
+                r = room_entries_encode(&frame, &g->e);
         }
         for (size_t i = 0; r >= 0 && i < n && buffer_size(&frame) > 0; i++) {
                 (void)buffer_append(
@@ -437,7 +439,7 @@ int say_entries(RoomLink **to, size_t n, DbTxn *txn, uint32_t feed, uint64_t *se
         if (r >= 0 && g->e.n_items > 0)
                 *seq = g->seq;
         if (r >= 0)
-                r = r == 1 && g->e.n_items > 0;
+                r = more && g->e.n_items > 0;
         buffer_done(&g->bytes);
         free(g);
         return r;

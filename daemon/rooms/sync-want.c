@@ -39,12 +39,13 @@ static void fetch_drop(SyncRoom *sr, const RoomLink *from) {
         }
 }
 
-static int fetch_add(SyncRoom *sr, RoomLink *from, const uint8_t *tag) {
+static int fetch_add(SyncRoom *sr, RoomLink *from, const RoomWantItem *want) {
         Fetch *f = calloc(1, sizeof(*f));
 
         if (!f)
                 return -ENOMEM;
-        memcpy(f->tag, tag, ROOM_TAG_SIZE);
+        memcpy(f->tag, want->tag, ROOM_TAG_SIZE);
+        f->seq = want->seq;
         f->from = from;
         HASH_ADD(hh, sr->fetches, tag, ROOM_TAG_SIZE, f);
         if (TABLE_HAS(f))
@@ -89,7 +90,7 @@ static bool held(const SyncRoom *sr, DbTxn *txn, const uint8_t *tag, uint64_t *r
 }
 
 /* Of what RL claims: the feeds that nobody else is asked for, up to WANT_FEEDS_MAX of them. What is
- * here by now is forgotten; and, with ASKED, what RL was asked for, and had not. */
+ * here by now is forgotten; and, with ASKED, what RL was asked for without giving any of it. */
 static void claims_pick(RoomLink *rl, bool asked, Buffer *ret) {
         SyncRoom *sr = rl->sr;
         DbTxn *txn = store_write(sr->sync->rooms->store);
@@ -103,12 +104,12 @@ static void claims_pick(RoomLink *rl, bool asked, Buffer *ret) {
 
                 if (!held(sr, txn, x.tag, &here) || here >= x.seq)
                         continue;
-                if (asked && f && f->from == rl)
+                if (asked && f && f->from == rl && here <= f->seq)
                         continue;
                 (void)room_want_append(&kept, &x);
                 want.seq = here;
                 if (ret && !f && room_want_count(buffer_bytes(ret)) < WANT_FEEDS_MAX &&
-                        fetch_add(sr, rl, x.tag) >= 0)
+                        fetch_add(sr, rl, &want) >= 0)
                         (void)room_want_append(ret, &want);
         }
         buffer_done(&rl->claims);

@@ -133,6 +133,7 @@ struct RoomLink {
 /* A feed that is being asked for. */
 typedef struct Fetch {
         uint8_t tag[ROOM_TAG_SIZE];
+        uint64_t seq; /* what was here of it then */
         RoomLink *from;
         UT_hash_handle hh;
 } Fetch;
