@@ -168,14 +168,23 @@ static void account_set_local(Account *a) {
 
 static int renew(Account *a) {
         usec_t now = loop_realtime(a->loop);
+        Identity *i = &a->identity;
+        Buffer certificate = i->certificate, record = i->record;
         int r;
 
+        i->certificate = i->record = BUFFER_NULL;
         r = make_certificate(a, now);
         if (r >= 0)
                 r = make_record(a, now);
         if (r >= 0)
-                r = store_save_identity(a->store, &a->identity);
-        account_set_local(a); /* what was there before is gone, whatever became of this */
+                r = store_save_identity(a->store, i);
+        buffer_done(r < 0 ? &i->certificate : &certificate);
+        buffer_done(r < 0 ? &i->record : &record);
+        if (r < 0) {
+                i->certificate = certificate;
+                i->record = record;
+        }
+        account_set_local(a); /* its bytes are elsewhere now */
         account_look_later(a);
         return r;
 }

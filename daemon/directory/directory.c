@@ -400,7 +400,7 @@ void directory_announce(Directory *d, bool claimed, Bytes presence) {
         for (size_t i = 0; i < d->n; i++) {
                 Session *s = d->trackers[i].session;
 
-                if (!s || session_state(s) != SESSION_CONNECTED)
+                if (!s || session_introduce(s) || session_state(s) != SESSION_CONNECTED)
                         continue;
                 if (first)
                         announce_to(d, s);

@@ -49,6 +49,8 @@ struct Session {
         Connect *connect;
         Conn *conn;
         bool has_hello;
+        bool nameless; /* HELLO was sent without a certificate */
+        bool renamed; /* and there is one now: made anew at the next turn of the loop */
         uint16_t features[HELLO_FEATURES_MAX]; /* of HELLO */
         size_t n_features;
         LoopTimer *timer; /* next attempt, hand-shake, keepalive: by phase */
@@ -121,6 +123,14 @@ static bool requests_fail(Session *s) {
         return true;
 }
 
+/* There is no connection and no attempt; whoever waits for an answer is told. */
+static void session_end(Session *s, SessionState state, const char *error) {
+        s->has_hello = s->nameless = s->renamed = false;
+        loop_timer_set(s->request_timer, USEC_INFINITY);
+        if (requests_fail(s))
+                (void)session_set_state(s, state, error);
+}
+
 /* The attempt or the connection is over: tell why, try again later. */
 static void session_lose(Session *s, SessionState state, const char *error) {
         usec_t now = loop_now(session_loop(s)), wait;
@@ -133,11 +143,16 @@ static void session_lose(Session *s, SessionState state, const char *error) {
         s->connect = connect_free(s->connect);
         s->conn = conn_free(s->conn);
         s->phase = PHASE_WAITING;
-        s->has_hello = false;
         loop_timer_set(s->timer, now + wait);
-        loop_timer_set(s->request_timer, USEC_INFINITY);
-        if (requests_fail(s))
-                (void)session_set_state(s, state, error);
+        session_end(s, state, error);
+}
+
+/* Nothing is wrong with the tracker: at once. */
+static void session_begin_anew(Session *s) {
+        s->conn = conn_shutdown(s->conn);
+        s->phase = PHASE_DIALLING;
+        loop_timer_set(s->timer, loop_now(session_loop(s)));
+        session_end(s, SESSION_CONNECTING, "");
 }
 
 /* Requests */
@@ -357,7 +372,7 @@ static void session_ready(Session *s) {
 
         s->phase = PHASE_READY;
         keepalive_start(&s->keepalive, interval, loop_jitter(session_loop(s), interval), now);
-        loop_timer_set(s->timer, s->keepalive.next);
+        loop_timer_set(s->timer, s->renamed ? now : s->keepalive.next);
         s->ready_since = now;
 }
 
@@ -505,6 +520,7 @@ static void on_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
                 return;
         }
         s->phase = PHASE_HELLO;
+        s->nameless = s->self->certificate.size == 0;
         if (greeting_send(s->conn, s->self, NULL) < 0)
                 session_lose(s, SESSION_UNREACHABLE, "out of memory");
 }
@@ -586,6 +602,8 @@ static void on_timer(void *userdata) {
 
         if (s->phase == PHASE_WAITING || (s->phase == PHASE_DIALLING && !s->connect))
                 session_connect(s);
+        else if (s->renamed)
+                session_begin_anew(s);
         else if (s->phase == PHASE_READY)
                 session_keep_alive(s);
         else
@@ -607,6 +625,14 @@ void session_doubt(Session *s) {
         keepalive_ask(&s->keepalive, loop_now(session_loop(s)));
         session_ping(s);
         loop_timer_set(s->timer, s->keepalive.next);
+}
+
+bool session_introduce(Session *s) {
+        if (!s->nameless || s->self->certificate.size == 0)
+                return false;
+        s->renamed = true;
+        loop_timer_set(s->timer, loop_now(session_loop(s)));
+        return true;
 }
 
 bool session_is_trying(const Session *s) {

@@ -68,6 +68,10 @@ void session_wake(Session *s);
  * and is made anew. */
 void session_doubt(Session *s);
 
+/* There is a certificate, on disk. Where HELLO had none, the tracker takes nothing of this account
+ * over this session: true, and it is made anew. */
+bool session_introduce(Session *s);
+
 /* An attempt to connect is under way, or about to begin. */
 bool session_is_trying(const Session *s);
 

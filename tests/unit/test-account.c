@@ -172,6 +172,55 @@ TEST(what_was_signed_ahead_of_the_time_is_overtaken_when_that_can_be) {
         chat_lab_free(&lab);
 }
 
+/* Waits for a session, lets it in, and is told whether HELLO has said whose it is. */
+static bool greets_by_name(FakeTracker *k) {
+        Frame f;
+        Hello h;
+
+        tracker_await(k);
+        f = far_take(&k->far, FRAME_HELLO);
+        CHECK_OK(hello_decode(&f, &h));
+        CHECK_EQ(h.certificate.size > 0, h.record.size > 0);
+        far_send_hello(&k->far,
+                &(Hello){.versions = {PROTOCOL_VERSION}, .n_versions = 1, .heartbeat = 30});
+        far_sent(&k->far, hello_ok_encode(conn_output(k->far.conn), &(HelloOk){}));
+        return h.certificate.size > 0;
+}
+
+/* A device that is new to its account, on a disk that was full at its first start. */
+TEST(who_could_not_say_who_he_is_says_it_when_he_can) {
+        EndpointKey address;
+        PartsArgs args;
+        FakeTracker k;
+        ChatLab lab;
+
+        chat_lab_begin(&lab);
+        chat_lab_save_identity(&lab);
+        args = chat_lab_parts(&lab);
+        CHECK_OK(parts_new(&args, &lab.parts));
+        network_connect_with(lab.sim.network, lab.parts->net);
+        db_fail(store_write(lab.store), -ENOSPC);
+        parts_start(lab.parts);
+        tracker_new(&lab.sim, &k);
+        address = tracker_address(&k);
+        parts_set_trackers(lab.parts, &address, 1);
+        parts_publish(lab.parts, &(Endpoints){});
+        CHECK(!greets_by_name(&k));
+        tracker_error(&k, await_register(&k), CODE_NOT_LOGGED_IN);
+        SIM_UNTIL(&lab.sim, k.n_accepted == 2);
+        CHECK(greets_by_name(&k));
+        tracker_ok(&k, await_register(&k));
+        SIM_UNTIL(&lab.sim, far_has(&k.far, FRAME_PUBLISH));
+
+        /* Once. */
+        sim_run(&lab.sim, USEC_PER_DAY);
+        parts_publish(lab.parts, &(Endpoints){});
+        sim_run(&lab.sim, USEC_PER_DAY);
+        CHECK_EQ(k.n_accepted, 2);
+        tracker_free(&k);
+        chat_lab_free(&lab);
+}
+
 /* As that of a machine without a battery until it has asked for the time. */
 TEST(a_clock_that_is_behind_signs_nothing) {
         FakeTracker k;
