@@ -52,3 +52,13 @@ void hmac_sha256(Bytes key, const Bytes *parts, size_t n_parts, uint8_t ret[stat
         crypto_auth_hmacsha256_final(&state, ret);
         sodium_memzero(&state, sizeof(state));
 }
+
+void sha512_parts(const Bytes *parts, size_t n, uint8_t ret[static SHA512_SIZE]) {
+        crypto_hash_sha512_state state;
+
+        crypto_hash_sha512_init(&state);
+        for (size_t i = 0; i < n; i++)
+                crypto_hash_sha512_update(&state, parts[i].data, parts[i].size);
+        crypto_hash_sha512_final(&state, ret);
+        sodium_memzero(&state, sizeof(state));
+}

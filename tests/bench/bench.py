@@ -20,6 +20,7 @@ import instructions  # noqa: E402
 import messages  # noqa: E402
 import nearby  # noqa: E402
 import others  # noqa: E402
+import passwords  # noqa: E402
 import rooms  # noqa: E402
 import sealing  # noqa: E402
 import tracker  # noqa: E402
@@ -32,7 +33,8 @@ ROWS = {
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "mailboxes": tracker.mailboxes,
     "connections": tracker.connections, "instructions": instructions.instructions,
-    "sealing": sealing.sealing, "others": others.others,
+    "sealing": sealing.sealing, "passwords": passwords.passwords,
+    "others": others.others,
 }
 
 
