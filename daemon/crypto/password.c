@@ -8,8 +8,8 @@
 
 #define KIB 1024
 
-/* libsodium 1.0.18 leaves what Argon2id gave on the stack, in a buffer of its BLAKE2b. It goes less
- * than 8 KiB deep. */
+/* libsodium 1.0.18 leaves what Argon2id gave on the stack, in a buffer of its BLAKE2b, and the
+ * dynamic linker saves registers there. It goes less than 8 KiB deep. */
 #define STACK_USED (16 * KIB)
 
 static bool cost_is_below(const PasswordCost *a, const PasswordCost *b) {
@@ -32,7 +32,6 @@ static int randomise(const uint8_t y[static OPRF_OUTPUT_SIZE], const PasswordCos
         int r = crypto_pwhash_argon2id(hard, sizeof(hard), (const char *)y, OPRF_OUTPUT_SIZE, salt,
                 cost->passes, (size_t)cost->memory * KIB, crypto_pwhash_argon2id_ALG_ARGON2ID13);
 
-        sodium_stackzero(STACK_USED);
         if (r == 0)
                 hkdf_extract((Bytes){}, parts, ELEMENTSOF(parts), ret);
         sodium_memzero(hard, sizeof(hard));
@@ -43,16 +42,19 @@ int password_stretch(
         const uint8_t y[static OPRF_OUTPUT_SIZE], const PasswordCost *cost, PasswordKeys *ret) {
         const Bytes backup = text_bytes("p2pchat/1 backup"), login = text_bytes("p2pchat/1 login");
         uint8_t randomised[SHA256_SIZE];
+        int r;
 
         password_keys_wipe(ret);
         if (password_cost_check(cost, &PASSWORD_COST_MIN) < 0)
                 return -EINVAL;
-        if (randomise(y, cost, randomised) < 0)
-                return -ENOMEM; /* the rest of what it could refuse has been looked at */
-        hkdf_expand(randomised, &backup, 1, ret->backup, sizeof(ret->backup));
-        hkdf_expand(randomised, &login, 1, ret->login_seed, sizeof(ret->login_seed));
+        r = randomise(y, cost, randomised);
+        if (r == 0) {
+                hkdf_expand(randomised, &backup, 1, ret->backup, sizeof(ret->backup));
+                hkdf_expand(randomised, &login, 1, ret->login_seed, sizeof(ret->login_seed));
+        }
         sodium_memzero(randomised, sizeof(randomised));
-        return 0;
+        sodium_stackzero(STACK_USED);
+        return r == 0 ? 0 : -ENOMEM; /* the rest of what it could refuse has been looked at */
 }
 
 void password_keys_wipe(PasswordKeys *k) {
