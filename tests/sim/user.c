@@ -345,9 +345,12 @@ static void on_blocked(void *userdata, const ChatError *e) {
 static void set_block(Mail *m) {
         Chat *chat = m->to->machine->parts->chat;
         char ref[USER_REF_SIZE];
-        const char *name = user_ref(m->from, ref);
+        const char *name;
 
-        if (m->block_waiting || m->blocked == m->block_wanted || !name[0])
+        if (m->block_waiting || m->blocked == m->block_wanted)
+                return;
+        name = user_ref(m->from, ref); /* looks at everybody */
+        if (!name[0])
                 return;
         m->block_waiting = true;
         m->block_asked = m->block_wanted;
