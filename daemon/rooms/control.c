@@ -9,76 +9,6 @@
 
 #include "rooms/state.h"
 
-/* Proposals that came before the block that rests on them, which settles them for who has them and
- * is all that speaks of them for who has not. */
-#define CANDIDATES_MAX 8
-
-typedef struct Candidate {
-        Buffer outer;
-        uint8_t hash[SHA256_SIZE];
-} Candidate;
-
-static bool is_candidate(const Room *room, const uint8_t hash[static SHA256_SIZE]) {
-        for (size_t i = 0; room->candidates && i < CANDIDATES_MAX; i++)
-                if (memcmp(room->candidates[i].hash, hash, SHA256_SIZE) == 0 &&
-                        buffer_size(&room->candidates[i].outer) > 0)
-                        return true;
-        return false;
-}
-
-static int candidate_add(Room *room, const RoomProposal *p, Bytes outer) {
-        Candidate *c;
-
-        if (is_candidate(room, p->hash))
-                return 0;
-        if (!room->candidates)
-                room->candidates = calloc(CANDIDATES_MAX, sizeof(Candidate));
-        if (!room->candidates)
-                return -ENOMEM;
-        c = &room->candidates[room->next_candidate++ % CANDIDATES_MAX];
-        buffer_clear(&c->outer);
-        memcpy(c->hash, p->hash, SHA256_SIZE);
-        return buffer_append(&c->outer, outer.data, outer.size);
-}
-
-void control_forget_candidates(Room *room) {
-        for (size_t i = 0; room->candidates && i < CANDIDATES_MAX; i++)
-                buffer_done(&room->candidates[i].outer);
-        room->candidates = mfree(room->candidates);
-}
-
-/* A proposal wherever it is: pending, kept for the block that rests on it, or a candidate. */
-static int proposal_bytes(
-        Room *room, DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Bytes *ret) {
-        int e;
-
-        e = room_proposal_get(txn, room->row.number, hash, ret);
-        if (e == 0)
-                e = room_settled_get(txn, room->row.number, hash, ret);
-        for (size_t i = 0; e == 0 && room->candidates && i < CANDIDATES_MAX; i++)
-                if (memcmp(room->candidates[i].hash, hash, SHA256_SIZE) == 0) {
-                        *ret = buffer_bytes(&room->candidates[i].outer);
-                        e = ret->size > 0;
-                }
-        return e;
-}
-
-static const RoomProposal *find_proposal(void *userdata, const uint8_t hash[static SHA256_SIZE]) {
-        Room *room = userdata;
-        Rooms *r = room->rooms;
-        Bytes outer;
-
-        if (proposal_bytes(room, r->txn, hash, &outer) <= 0 ||
-                room_proposal_parse(outer, r->found) < 0)
-                return NULL;
-        return r->found;
-}
-
-void control_prepare(Room *room, Roster *roster) {
-        roster_set_max(roster, room->rooms->max_members);
-        roster_set_find(roster, find_proposal, room);
-}
-
 /* Folding */
 
 int control_fold(Room *room, DbTxn *txn, uint64_t epoch, Roster **ret) {
@@ -104,68 +34,6 @@ int control_fold(Room *room, DbTxn *txn, uint64_t epoch, Roster **ret) {
         }
         *ret = TAKE_PTR(roster);
         return 0;
-}
-
-void pending_done(Pending *p) {
-        free(p->proposals);
-        free(p->list);
-}
-
-static bool pending_add(void *userdata, DbTxn *txn, const RoomProposalRow *row) {
-        Pending *p = userdata;
-
-        if (p->n == p->allocated)
-                return false;
-        if (room_proposal_parse(row->outer, &p->proposals[p->n]) >= 0) {
-                p->list[p->n].proposal = &p->proposals[p->n];
-                p->n++;
-        }
-        return true;
-}
-
-int pending_fold(Room *room, DbTxn *txn, Pending *ret) {
-        int e;
-
-        *ret = (Pending){};
-        e = room_proposal_count(txn, room->row.number, &ret->allocated);
-        if (e < 0)
-                return e;
-        ret->proposals = calloc(ret->allocated + 1, sizeof(*ret->proposals));
-        ret->list = calloc(ret->allocated + 1, sizeof(*ret->list));
-        if (!ret->proposals || !ret->list)
-                return -ENOMEM;
-        e = room_proposal_each(txn, room->row.number, pending_add, ret);
-        room->rooms->txn = txn;
-        return e < 0 ? e : roster_take_proposals(room->roster, ret->list, ret->n);
-}
-
-int control_fold_pending(Room *room, DbTxn *txn) {
-        _cleanup_(pending_done) Pending p = {};
-        int e;
-
-        e = pending_fold(room, txn, &p);
-        if (e >= 0)
-                commit_plan(room, &p);
-        return e;
-}
-
-/* Proposals that will never count any more are not kept. */
-static int pending_clean(Room *room, const Pending *p) {
-        int e = 0;
-
-        for (size_t i = 0; i < p->n && e >= 0; i++)
-                switch (p->list[i].verdict) {
-                case ROSTER_OVER:
-                case ROSTER_SETTLED:
-                case ROSTER_STALE:
-                case ROSTER_BAD:
-                        e = room_proposal_remove(
-                                room->rooms->store, room->row.number, p->list[i].proposal->hash);
-                        break;
-                default:
-                        break;
-                }
-        return e;
 }
 
 /* What was to be seen before a change, and what the change has made of it. */
@@ -378,6 +246,15 @@ static int save_summary(Room *room) {
         return room_keep(room);
 }
 
+/* Whose doing the topic is: of whoever has proposed it, as long as that is pending. */
+static const uint8_t *topic_author(const Pending *p, const uint8_t *other) {
+        for (size_t i = p->n; i-- > 0;)
+                if (p->list[i].verdict == ROSTER_APPLIED &&
+                        p->list[i].proposal->change.type == ROOM_CHANGE_TOPIC)
+                        return p->list[i].proposal->account;
+        return other;
+}
+
 /* The roster is another one, or something else is pending. ACTOR: whose doing it is. */
 static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, unsigned what) {
         _cleanup_(pending_done) Pending p = {};
@@ -397,7 +274,7 @@ static int roster_changed(Room *room, const Seen *before, const uint8_t *actor, 
                 e = tell_members(room, before);
         if (e >= 0 && room->row.status == ROOM_JOINED && !roster_deleted(room->roster) &&
                 before->begun && !streq(before->topic, roster_topic(room->roster)))
-                e = topic_event(room, actor);
+                e = topic_event(room, topic_author(&p, actor));
         if (e >= 0)
                 e = own_status(room, before);
         if (e >= 0)
@@ -723,34 +600,82 @@ int room_take_block(Room *room, Bytes outer, const RoomCertificates *c, RoomReas
 /* Proposals */
 
 /* P is proven. */
-int control_take_proposal(Room *room, const RoomProposal *p, Bytes outer, const AuthorProof *author,
-        RoomReason *why) {
+static int put(Room *room, const RoomProposal *p, Bytes outer, const AuthorProof *author,
+        RoomProposals *io) {
         Rooms *r = room->rooms;
-        _cleanup_(seen_done) Seen before = {};
-        Bytes kept;
         int e;
 
-        e = seen_take(room, &before);
-        if (e >= 0)
-                e = room_proposal_put(
-                        r->store, room->row.number, p->hash, outer, loop_realtime(r->loop));
+        e = io->n == ELEMENTSOF(io->hashes) ? room_fold_proposals(room, io) : 0;
+        if (e < 0)
+                return e;
+        e = room_proposal_put(r->store, room->row.number, p->hash, outer, loop_realtime(r->loop));
         if (e >= 0)
                 e = author_keep(r, author);
         if (e < 0)
                 return e;
+        memcpy(io->hashes[io->n++], p->hash, SHA256_SIZE);
+        memcpy(io->author, p->account, KEY_SIZE);
         e = merge_clock(room, p->hlc);
-        if (e >= 0)
-                e = roster_changed(room, &before, p->account, ROOM_NEW_PROPOSALS);
-        if (e < 0)
-                return give_up(room, e);
-        e = room_proposal_get(store_write(r->store), room->row.number, p->hash, &kept);
-        if (e == 0)
-                return room_reason(why, TAKEN_REFUSED, CODE_NOT_ALLOWED,
-                        "the proposal can never count, or there are too many");
-        return e < 0 ? e : TAKEN;
+        return e < 0 ? give_up(room, e) : TAKEN;
 }
 
-int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomReason *why) {
+int room_fold_proposals(Room *room, RoomProposals *io) {
+        _cleanup_(seen_done) Seen before = {};
+        DbTxn *txn = store_write(room->rooms->store);
+        size_t n = io->n;
+        Bytes kept;
+        int e;
+
+        io->n = 0;
+        if (n == 0)
+                return 0;
+        e = seen_take(room, &before);
+        if (e >= 0)
+                e = roster_changed(room, &before, io->author, ROOM_NEW_PROPOSALS);
+        if (e < 0)
+                return give_up(room, e);
+        for (size_t i = 0; i < n; i++) {
+                e = room_proposal_get(txn, room->row.number, io->hashes[i], &kept);
+                if (e < 0)
+                        return e;
+                io->kept += e > 0;
+                io->dropped += e == 0;
+        }
+        return 0;
+}
+
+/* What was put last is all there was. */
+static int fold_one(Room *room, RoomProposals *io, RoomReason *why) {
+        int e;
+
+        e = room_fold_proposals(room, io);
+        if (e < 0 || io->dropped == 0)
+                return e < 0 ? e : TAKEN;
+        return room_reason(why, TAKEN_REFUSED, CODE_NOT_ALLOWED,
+                "the proposal can never count, or there are too many");
+}
+
+int control_take_proposal(Room *room, const RoomProposal *p, Bytes outer, const AuthorProof *author,
+        RoomReason *why) {
+        RoomProposals one = {};
+        int e;
+
+        e = put(room, p, outer, author, &one);
+        return e < 0 ? e : fold_one(room, &one, why);
+}
+
+/* One of those that came with it may have let him in. */
+static int knows_by_now(Room *room, const uint8_t account[static KEY_SIZE], RoomProposals *io) {
+        int e;
+
+        if (room_knows(room, account))
+                return 1;
+        e = room_fold_proposals(room, io);
+        return e < 0 ? e : room_knows(room, account);
+}
+
+int room_put_proposal(
+        Room *room, Bytes outer, const RoomCertificates *c, RoomProposals *io, RoomReason *why) {
         Rooms *r = room->rooms;
         RoomProposal *p = r->proposal;
         AuthorProof author;
@@ -765,7 +690,7 @@ int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomR
                 return room_reason(why, TAKEN_REFUSED, CODE_UNKNOWN_ROOM, "not in this room");
         e = room_proposal_get(store_write(r->store), room->row.number, p->hash, &held);
         settled = roster_is_settled(room->roster, p->hash);
-        if (e != 0 || (settled && is_candidate(room, p->hash)))
+        if (e != 0 || (settled && candidate_is_here(room, p->hash)))
                 return e < 0 ? e : TAKEN_AGAIN;
         e = room_proposal_decode(outer, p);
         if (e < 0)
@@ -778,11 +703,19 @@ int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomR
                 &author);
         if (e <= 0)
                 return e < 0 ? e : TAKEN_BAD;
-        /* What is settled here may be what another chain rests on, which has won. */
-        if (settled || p->head.epoch > roster_head(room->roster)->epoch ||
-                !room_knows(room, p->account)) {
-                e = candidate_add(room, p, outer);
-                return e < 0 ? e : settled ? TAKEN_AGAIN : TAKEN_NOT_NOW;
-        }
-        return control_take_proposal(room, p, outer, &author, why);
+        e = 0; /* what is settled here may be what another chain rests on, which has won */
+        if (!settled && p->head.epoch <= roster_head(room->roster)->epoch)
+                e = knows_by_now(room, p->account, io);
+        if (e != 0)
+                return e < 0 ? e : put(room, p, outer, &author, io);
+        e = candidate_add(room, p, outer);
+        return e < 0 ? e : settled ? TAKEN_AGAIN : TAKEN_NOT_NOW;
+}
+
+int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomReason *why) {
+        RoomProposals one = {};
+        int v;
+
+        v = room_put_proposal(room, outer, c, &one, why);
+        return v != TAKEN ? v : fold_one(room, &one, why);
 }

@@ -46,7 +46,7 @@ typedef struct Room {
         uint64_t stored, delivered, read;
         usec_t marks_at;
         RoomLink *links; /* sync's, made and freed there */
-        struct Candidate *candidates; /* proposals that a block may rest on, see control.c */
+        struct Candidate *candidates; /* proposals that a block may rest on, see pending.c */
         unsigned next_candidate;
         bool proposed; /* the user has, in the open batch */
         bool cutting; /* there was more to cut than a batch takes */
@@ -187,6 +187,22 @@ typedef struct RoomCertificates {
 
 int room_take_block(Room *room, Bytes outer, const RoomCertificates *c, RoomReason *why);
 int room_take_proposal(Room *room, Bytes outer, const RoomCertificates *c, RoomReason *why);
+
+/* Several that come together, as many as a frame has: all that is pending is folded once for them.
+ * Of what is put, and has to be TAKEN for that, room_fold_proposals() finds out what becomes; until
+ * then nothing else is done with the room, and nothing shows. Whatever was put is folded, also
+ * after an error. */
+typedef struct RoomProposals {
+        uint8_t hashes[ROOM_SYNC_OBJECTS_MAX][SHA256_SIZE]; /* put, not folded yet */
+        size_t n;
+        uint8_t author[KEY_SIZE]; /* of the last one */
+        size_t kept;
+        size_t dropped; /* as TAKEN_REFUSED: can never count, or there are too many */
+} RoomProposals;
+
+int room_put_proposal(
+        Room *room, Bytes outer, const RoomCertificates *c, RoomProposals *io, RoomReason *why);
+int room_fold_proposals(Room *room, RoomProposals *io);
 
 /* supply.c: what others are given. All bytes are in the map: good until the next write. */
 typedef struct RoomGiven {

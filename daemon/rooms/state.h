@@ -38,7 +38,15 @@ int room_make(Rooms *r, const uint8_t id[static SHA256_SIZE], const char *name, 
 int room_owe_notice(
         Room *room, const uint8_t account[static KEY_SIZE], RoomNoticeKind kind, Bytes proof);
 
-/* control.c */
+/* pending.c */
+
+/* A proposal that came before the block that rests on it. */
+bool candidate_is_here(const Room *room, const uint8_t hash[static SHA256_SIZE]);
+int candidate_add(Room *room, const RoomProposal *p, Bytes outer);
+void control_forget_candidates(Room *room);
+
+/* A proposal wherever it is: 1; or 0, it is nowhere. */
+int proposal_bytes(Room *room, DbTxn *txn, const uint8_t hash[static SHA256_SIZE], Bytes *ret);
 
 /* What is pending, in the order and with the verdicts of the roster. */
 typedef struct Pending {
@@ -49,11 +57,12 @@ typedef struct Pending {
 
 void pending_done(Pending *p);
 int pending_fold(Room *room, DbTxn *txn, Pending *ret);
-
+int pending_clean(Room *room, const Pending *p);
 void control_prepare(Room *room, Roster *roster);
-int control_fold(Room *room, DbTxn *txn, uint64_t epoch, Roster **ret);
 int control_fold_pending(Room *room, DbTxn *txn);
-void control_forget_candidates(Room *room);
+
+/* control.c */
+int control_fold(Room *room, DbTxn *txn, uint64_t epoch, Roster **ret);
 int control_append(
         Room *room, const RoomBlock *b, Bytes outer, const AuthorProof *author, RoomReason *why);
 int control_take_proposal(

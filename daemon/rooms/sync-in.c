@@ -232,24 +232,30 @@ static int take_control(RoomLink *rl, const RoomObjects *o) {
         return 0;
 }
 
+/* What is put and does not stay was looked at together with what is pending, for each of them. */
 static int take_proposals(RoomLink *rl, const RoomObjects *o) {
         const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
+        Room *room = rl->sr->room;
+        RoomProposals came = {};
         RoomReason why = {};
-        bool on = true;
+        int v = 0, r;
 
-        for (size_t i = 0; i < o->n_objects && on; i++) {
-                int v = room_take_proposal(rl->sr->room, o->objects[i], &c, &why);
-
-                if (v < 0)
-                        return v;
-                on = judge(rl, (RoomVerdict)v, &why, COST_REFUSED);
-                rl->sr->brought |= v == TAKEN || v == TAKEN_FORK;
+        for (size_t i = 0; i < o->n_objects && v >= 0; i++) {
+                v = room_put_proposal(room, o->objects[i], &c, &came, &why);
                 if (v == TAKEN_NOT_NOW && !(rl->asked & NEED_CONTROL)) {
                         rl->needs |= NEED_CONTROL | NEED_PROPOSALS;
                         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
                 }
+                if (v > TAKEN && !judge(rl, (RoomVerdict)v, &why, COST_REFUSED))
+                        break;
         }
-        return 0;
+        r = room_fold_proposals(room, &came);
+        if (came.kept > 0)
+                want_progressed(rl);
+        rl->sr->brought |= came.kept > 0;
+        if (came.dropped > 0)
+                (void)sync_owe(rl->peer, (unsigned)came.dropped * COST_REFUSED);
+        return v < 0 ? v : r;
 }
 
 typedef int (*TakeFn)(Room *room, Bytes object, RoomReason *why);

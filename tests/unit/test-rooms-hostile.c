@@ -332,6 +332,156 @@ TEST(who_brings_useless_blocks_is_not_listened_to_for_a_while) {
         lab_free(&lab);
 }
 
+/* Proposals that come in one frame. */
+typedef struct Bundle {
+        RoomSync x;
+        Buffer outer[ROOM_SYNC_OBJECTS_MAX];
+} Bundle;
+
+static void bundle_add(Bundle *b, const Mate *by, const RoomChange *c) {
+        const Person *who = &by->stack.who;
+        RoomProposal *p = calloc(1, sizeof(*p));
+        RoomObjects *o = &b->x.objects;
+        bool again = false;
+
+        CHECK(p && o->n_objects < ELEMENTSOF(b->outer));
+        *p = (RoomProposal){
+                .change = *c, .device_epoch = who->epoch, .sent = loop_realtime(by->lab->sim.loop)};
+        p->hlc = (p->sent / USEC_PER_MSEC << 16) + o->n_objects;
+        p->head.epoch = room_head(mate_room(&by->lab->mate[1]), p->head.hash);
+        memcpy(p->room, by->lab->id, ROOM_ID_SIZE);
+        memcpy(p->account, mate_account(by), KEY_SIZE);
+        memcpy(p->device, sign_key_public(&who->device), KEY_SIZE);
+        CHECK_OK(room_proposal_encode(&b->outer[o->n_objects], p, &who->device, p->hash));
+        o->objects[o->n_objects] = buffer_bytes(&b->outer[o->n_objects]);
+        o->n_objects++;
+        for (size_t i = 0; i < o->n_certificates; i++)
+                again |= bytes_equal(o->certificates[i], who->local.certificate);
+        if (!again)
+                o->certificates[o->n_certificates++] = who->local.certificate;
+        free(p);
+}
+
+static void bundle_done(Bundle *b) {
+        for (size_t i = 0; i < b->x.objects.n_objects; i++)
+                buffer_done(&b->outer[i]);
+        *b = (Bundle){.x.op = ROOM_SYNC_PROPOSALS};
+}
+
+typedef struct Topics {
+        unsigned n;
+        uint32_t by;
+        char last[ROOM_TOPIC_MAX + 1];
+} Topics;
+
+static bool add_topic(void *userdata, DbTxn *txn, const EventRow *e) {
+        Topics *t = userdata;
+
+        if (e->kind != EVENT_ROOM || e->change != ROOM_EVENT_TOPIC)
+                return true;
+        t->n++;
+        t->by = e->account;
+        snprintf(t->last, sizeof(t->last), "%.*s", (int)e->topic.size, (const char *)e->topic.data);
+        return true;
+}
+
+static Topics mate_topics(Mate *m) {
+        Topics t = {};
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(m->stack.store, &txn));
+        CHECK_OK(event_each(txn, 0, add_topic, &t));
+        store_read_end(txn);
+        return t;
+}
+
+/* However many come together: what is pending is looked at once for them. */
+TEST(what_is_proposed_together_is_told_as_one) {
+        Bundle b = {.x.op = ROOM_SYNC_PROPOSALS};
+        RoomsError e = {};
+        Contact carol;
+        SyncLab lab;
+        Topics t;
+
+        lab_begin(&lab);
+        CHECK_OK(rooms_set_role(
+                ALICE->rooms, ALICE->room, mate_account(CAROL), ROOM_ROLE_ADMIN, &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, room_rank(mate_room(BOB), mate_account(CAROL)) == ROOM_ROLE_ADMIN);
+        for (unsigned i = 0; i < ROOM_SYNC_OBJECTS_MAX; i++) {
+                char text[32];
+
+                snprintf(text, sizeof(text), "topic %u", i);
+                bundle_add(&b, CAROL,
+                        &(RoomChange){.type = ROOM_CHANGE_TOPIC, .text = text_bytes(text)});
+        }
+        tell(CAROL, BOB, &b.x);
+        SIM_UNTIL(&lab.sim, streq(roster_topic(mate_room(BOB)->roster), "topic 63"));
+        mate_commit(BOB);
+        t = mate_topics(BOB);
+        CHECK_EQ(t.n, 1);
+        CHECK_STR(t.last, "topic 63");
+        CHECK_EQ(contact_get(store_write(BOB->stack.store), mate_account(CAROL), &carol), 1);
+        CHECK_EQ(t.by, carol.number);
+        SIM_UNTIL(&lab.sim, mates_are_level(ALICE, BOB));
+        bundle_done(&b);
+        lab_free(&lab);
+}
+
+/* Who lets somebody in, and what he proposes then, may come at once. */
+TEST(who_is_let_in_proposes_in_the_same_frame) {
+        Bundle b = {.x.op = ROOM_SYNC_PROPOSALS};
+        RoomChange add = {.type = ROOM_CHANGE_ADD, .text = text_bytes("dave")};
+        RoomChange invite = {.type = ROOM_CHANGE_INVITE};
+        Mate *dave, *erin;
+        SyncLab lab;
+
+        lab_new(&lab, 5);
+        lab_create(&lab, ROOM_ACCESS_OPEN);
+        mate_join(BOB, ALICE);
+        mate_join(CAROL, ALICE);
+        carol_turns_evil(&lab);
+        mate_goes(ALICE); /* who would settle it */
+        dave = &lab.mate[3];
+        erin = &lab.mate[4];
+        memcpy(add.account, mate_account(dave), KEY_SIZE);
+        memcpy(invite.account, mate_account(erin), KEY_SIZE);
+        bundle_add(&b, CAROL, &add);
+        bundle_add(&b, dave, &invite);
+        tell(CAROL, BOB, &b.x);
+        SIM_UNTIL(&lab.sim, room_is_member(mate_room(BOB), mate_account(dave)));
+        CHECK(roster_is_invited(mate_room(BOB)->roster, mate_account(erin)));
+        bundle_done(&b);
+        lab_free(&lab);
+}
+
+/* Frames of what nobody may propose: each costs its sender as much as if it had come alone. */
+TEST(who_brings_useless_proposals_is_not_listened_to_for_a_while) {
+        Bundle b = {.x.op = ROOM_SYNC_PROPOSALS};
+        RoomChange c = {.type = ROOM_CHANGE_ROLE, .role = ROOM_ROLE_ADMIN};
+        size_t n;
+        SyncLab lab;
+
+        lab_begin(&lab);
+        memcpy(c.account, mate_account(CAROL), KEY_SIZE);
+        for (unsigned i = 0; i < 2 * 4000 / COST_REFUSED; i++) {
+                bundle_add(&b, CAROL, &c);
+                if (b.x.objects.n_objects < ROOM_SYNC_OBJECTS_MAX)
+                        continue;
+                tell(CAROL, BOB, &b.x);
+                sim_run(&lab.sim, 10 * USEC_PER_MSEC); /* another time, another hash */
+                bundle_done(&b);
+        }
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CHECK_EQ(CAROL->refused, CODE_RATE_LIMITED);
+        CHECK_OK(room_proposal_count(store_write(BOB->stack.store), BOB->room, &n));
+        CHECK_EQ(n, 0);
+        mate_says(ALICE, "two");
+        SIM_UNTIL(&lab.sim, mate_count(BOB) == 2);
+        bundle_done(&b);
+        lab_free(&lab);
+}
+
 /* The answer would say who is in a room of which only the name is known. */
 TEST(who_is_no_member_does_not_learn_who_is_in_a_private_room) {
         RoomSync x = {.op = ROOM_SYNC_ASK};
