@@ -235,6 +235,18 @@ static void add_key_problem(Chat *c, size_t *n_problems) {
         add_problem(c, n_problems, text);
 }
 
+static void add_room_problem(Chat *c, size_t *n_problems) {
+        char text[PROBLEM_SIZE];
+        unsigned n = rooms_count_unwell(c);
+
+        if (n == 0)
+                return;
+        snprintf(text, sizeof(text),
+                "Something is wrong with %u room%s: chatc doctor says what, and what to do.", n,
+                PLURAL(n));
+        add_problem(c, n_problems, text);
+}
+
 static void fill_trackers(Chat *c, ChatStatus *s, size_t *n_problems) {
         const Directory *d = c->parts.directory;
         char text[PROBLEM_SIZE + ENDPOINT_KEY_SIZE];
@@ -337,6 +349,8 @@ void chat_status(Chat *c, ChatStatus *ret) {
                         c->problems[n++] = c->set_problem[i];
         add_problem(c, &n, c->name_problem);
         add_key_problem(c, &n);
+        if (active)
+                add_room_problem(c, &n);
         c->problems[n] = NULL;
         *ret = s;
 }

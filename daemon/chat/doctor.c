@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "chat/private.h"
+#include "chat/room.h"
 #include "util/fs.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -25,6 +25,9 @@
 
 /* Recipients that are looked at for the oldest message. */
 #define RECIPIENTS_MAX 10000
+
+/* Rooms that are named; of more there is only told how many. */
+#define ROOMS_NAMED_MAX 16
 
 typedef struct Doctor {
         Chat *chat;
@@ -325,21 +328,135 @@ static void check_mailbox(const Doctor *d, const ChatStatus *s) {
                         (unsigned long long)m.owed, m.owed == 1 ? "receipt is" : "receipts are");
 }
 
-/* When the oldest message for RECIPIENT was written, 0 where that is not known. */
-static usec_t oldest_of(DbTxn *txn, uint32_t recipient) {
+/* Rooms */
+
+typedef struct RoomsLook {
+        const Doctor *doctor;
+        DbTxn *txn;
+        unsigned rooms, invitations, unwell;
+} RoomsLook;
+
+/* What can be done about it. */
+static const char *room_advice(const RoomView *v, const char *room, char *buf, size_t size) {
+        if (v->read_only)
+                snprintf(buf, size,
+                        "Make another room and invite its members; chatc leave '%s' leaves this "
+                        "one.",
+                        room);
+        else if (v->frozen > 0)
+                snprintf(buf, size,
+                        "chatc members '%s' shows who; he goes on with a new login, and the owner "
+                        "and admins can remove him.",
+                        room);
+        else if (v->status == ROOM_JOINING)
+                snprintf(buf, size,
+                        "It goes on being tried until a member is online; chatc leave '%s' gives "
+                        "it up.",
+                        room);
+        else if (!v->joined)
+                snprintf(
+                        buf, size, "Any member who is online brings it: nothing needs to be done.");
+        else
+                snprintf(buf, size,
+                        "Its members go on as before; who is to come is invited: chatc invite '%s' "
+                        "NAME.",
+                        room);
+        return buf;
+}
+
+static bool look_at_room(void *userdata, const RoomView *v) {
+        _cleanup_(freep) RoomShown *s = malloc(sizeof(*s));
+        char advice[CHAT_CHECK_TEXT_SIZE];
+        RoomsLook *l = userdata;
+        const char *problem;
+
+        l->rooms += v->status == ROOM_JOINED;
+        l->invitations += v->status == ROOM_INVITED;
+        if (!s || (v->status != ROOM_JOINED && v->status != ROOM_JOINING))
+                return true;
+        room_show(l->doctor->chat, l->txn, v, s);
+        problem = s->room.problem
+                ?: v->status == ROOM_JOINING ? "No member has answered so far."
+                : v->joined                  ? NULL
+                                             : "Its newest key is not here yet.";
+        if (problem && l->unwell++ < ROOMS_NAMED_MAX)
+                say(l->doctor, "rooms", v->read_only ? "failed" : "warning",
+                        room_advice(v, s->room.room, advice, sizeof(advice)), "%s: %s",
+                        s->room.room, problem);
+        return true;
+}
+
+static void check_rooms(const Doctor *d) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        RoomsLook l = {.doctor = d};
+        char invited[64] = "";
+        int r;
+
+        if (!d->active) {
+                say(d, "rooms", "off", NULL, "Without an account there are no rooms.");
+                return;
+        }
+        r = store_read_begin(d->chat->parts.store, &txn);
+        l.txn = txn;
+        if (r >= 0)
+                r = rooms_each(d->chat->parts.rooms, txn, look_at_room, &l);
+        if (l.invitations > 0)
+                snprintf(invited, sizeof(invited), ", and invited to %u", l.invitations);
+        if (r < 0)
+                say(d, "rooms", "failed", NULL, "They cannot be read: %s.", strerror(-r));
+        else if (l.unwell > ROOMS_NAMED_MAX)
+                say(d, "rooms", "warning", "chatc rooms shows all.",
+                        "Something is wrong with %u other rooms as well.",
+                        l.unwell - ROOMS_NAMED_MAX);
+        else if (l.unwell == 0)
+                say(d, "rooms", "ok", NULL, "A member of %u room%s%s.", l.rooms, PLURAL(l.rooms),
+                        invited);
+}
+
+/* What waits */
+
+typedef struct Waiting {
+        uint32_t people, rooms, room; /* how many; the last one */
+        usec_t oldest;
+} Waiting;
+
+static void note_waiting(Waiting *w, DbTxn *txn, uint32_t feed, uint64_t seq) {
         HistoryRow message;
+
+        if (history_get(txn, feed, seq, &message) > 0 && message.inner.sent > 0 &&
+                (w->oldest == 0 || message.inner.sent < w->oldest))
+                w->oldest = message.inner.sent;
+}
+
+/* The first in a feed is the oldest; a room has hardly more than one. */
+static bool on_waiting_in_room(
+        void *userdata, DbTxn *txn, uint32_t room, uint32_t feed, uint64_t seq) {
+        Waiting *w = userdata;
+
+        if (room != w->room) {
+                w->room = room;
+                w->rooms++;
+                note_waiting(w, txn, feed, seq);
+        }
+        return true;
+}
+
+static void count_waiting(DbTxn *txn, Waiting *w) {
+        uint32_t recipient = 0;
         OutboxRow row;
 
-        if (outbox_next(txn, recipient, (OutboxPosition){}, &row) <= 0 ||
-                history_get(txn, row.at.feed, row.at.seq, &message) <= 0)
-                return 0;
-        return message.inner.sent;
+        while (w->people < RECIPIENTS_MAX &&
+                outbox_next_recipient(txn, recipient, &recipient) > 0) {
+                if (outbox_next(txn, recipient, (OutboxPosition){}, &row) > 0)
+                        note_waiting(w, txn, row.at.feed, row.at.seq);
+                w->people++;
+        }
+        (void)rooms_each_waiting(txn, on_waiting_in_room, w, NULL);
 }
 
 static void check_outbox(const Doctor *d, const ChatStatus *s) {
-        uint32_t recipient = 0, n = 0;
-        char text[TIME_TEXT_SIZE];
-        usec_t oldest = 0, t;
+        char text[TIME_TEXT_SIZE], people[40] = "", rooms[40] = "";
+        Waiting w = {};
         DbTxn *txn;
         int r;
 
@@ -348,20 +465,20 @@ static void check_outbox(const Doctor *d, const ChatStatus *s) {
                 say(d, "outbox", "failed", NULL, "It cannot be read: %s.", strerror(-r));
                 return;
         }
-        while (n < RECIPIENTS_MAX && outbox_next_recipient(txn, recipient, &recipient) > 0) {
-                t = oldest_of(txn, recipient);
-                if (t > 0 && (oldest == 0 || t < oldest))
-                        oldest = t;
-                n++;
-        }
+        count_waiting(txn, &w);
         store_read_end(txn);
+        if (w.people > 0 || w.rooms == 0)
+                snprintf(people, sizeof(people), "%u %s", w.people,
+                        w.people == 1 ? "person" : "people");
+        if (w.rooms > 0)
+                snprintf(rooms, sizeof(rooms), "%s%u room%s", w.people > 0 ? " and " : "", w.rooms,
+                        PLURAL(w.rooms));
         if (s->queued == 0)
                 say(d, "outbox", "ok", NULL, "Nothing waits.");
         else
-                say(d, "outbox", "ok", NULL, "%u %s for %u %s, the oldest since %s.", s->queued,
-                        s->queued == 1 ? "message waits" : "messages wait", n,
-                        n == 1 ? "person" : "people",
-                        oldest > 0 ? usec_format(oldest, text) : "an unknown time");
+                say(d, "outbox", "ok", NULL, "%u %s for %s%s, the oldest since %s.", s->queued,
+                        s->queued == 1 ? "message waits" : "messages wait", people, rooms,
+                        w.oldest > 0 ? usec_format(w.oldest, text) : "an unknown time");
 }
 
 void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
@@ -384,6 +501,7 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         check_trackers(&d, &s);
         check_links(&d, &s);
         check_contacts(&d);
+        check_rooms(&d);
         check_mailbox(&d, &s);
         check_outbox(&d, &s);
         for (size_t i = 0; i < c->n_checks; i++)

@@ -170,10 +170,6 @@ static void follow_membership(Chat *c, DbTxn *txn, const RoomView *v, RoomPublic
         explicit_bzero(door, sizeof(door));
 }
 
-static void on_published(void *userdata, Code code, const char *text) {
-        /* Refusals of what is announced again come by chat_on_room_refused(). */
-}
-
 int room_publish(Chat *c, uint32_t number, DirectoryDoneFn fn, void *userdata) {
         _cleanup_(freep) RoomView *v = malloc(sizeof(*v));
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
@@ -196,8 +192,7 @@ int room_publish(Chat *c, uint32_t number, DirectoryDoneFn fn, void *userdata) {
                 return 0;
         r = make_record(c, txn, v, &record);
         if (r >= 0)
-                r = directory_room_publish(
-                        c->parts.directory, buffer_bytes(&record), fn ?: on_published, userdata);
+                r = directory_room_publish(c->parts.directory, buffer_bytes(&record), fn, userdata);
         return r < 0 ? r : 1;
 }
 
@@ -264,11 +259,24 @@ void rooms_publish_clear(Chat *c) {
         loop_timer_set(c->publish_timer, USEC_INFINITY);
 }
 
+static bool is_deleted(Chat *c, uint32_t number) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        RoomRow row;
+
+        return store_read_begin(c->parts.store, &txn) >= 0 && room_get(txn, number, &row) > 0 &&
+                row.status == ROOM_DELETED;
+}
+
+/* The name of a room that was deleted is free at once. */
 void chat_on_room_publish(Chat *c, uint32_t room) {
         RoomPublic *p = public_get(c, room, true);
 
         if (!p || !account_is_active(c->parts.account))
                 return;
+        if (is_deleted(c, room)) {
+                (void)room_publish(c, room, NULL, c);
+                return;
+        }
         p->due = true;
         publish_soon(c);
 }

@@ -85,6 +85,28 @@ void room_show(Chat *c, DbTxn *txn, const RoomView *v, RoomShown *ret) {
         show_problem(c, v, ret);
 }
 
+typedef struct Unwell {
+        Chat *chat;
+        unsigned n;
+} Unwell;
+
+static bool count_unwell(void *userdata, DbTxn *txn, const RoomRow *row) {
+        Unwell *u = userdata;
+
+        u->n += row->status == ROOM_JOINED &&
+                (row->read_only || room_refusal(u->chat, row->number));
+        return true;
+}
+
+unsigned rooms_count_unwell(Chat *c) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        Unwell u = {.chat = c};
+
+        if (store_read_begin(c->parts.store, &txn) >= 0)
+                (void)room_each(txn, count_unwell, &u);
+        return u.n;
+}
+
 bool room_was_never_in(RoomStatus status, uint64_t control_epoch) {
         return status == ROOM_LEFT && control_epoch == 0;
 }

@@ -113,12 +113,16 @@ int rooms_each_waiting(DbTxn *txn, RoomWaitingFn fn, void *userdata, uint64_t *r
 int room_mark_read_all(Chat *c, const Uuid *id);
 int room_has_id(Chat *c, const Uuid *id);
 
-/* Tells trackers of a room now: 1, and FN (may be NULL) hears what they say of its record; 0: there
- * is nothing to publish. */
+/* Tells trackers of a room now: 1, and FN (NULL: chat_on_room_refused(), if they refuse) hears what
+ * they say of its record; 0: there is nothing to publish. */
 int room_publish(Chat *c, uint32_t number, DirectoryDoneFn fn, void *userdata);
 
 /* Why trackers do not list it, or NULL. */
 const char *room_refusal(Chat *c, uint32_t number);
+
+/* Rooms one is in that can only be read, or that trackers do not list: whoever looks at the status
+ * is told. */
+unsigned rooms_count_unwell(Chat *c);
 
 void rooms_publish_start(Chat *c);
 void rooms_publish_clear(Chat *c);

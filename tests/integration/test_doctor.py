@@ -8,8 +8,8 @@ import pytest
 
 from harness import P2PCHATD, free_port, wait_until
 
-ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox",
-         "trackers", "links", "contacts", "mailbox", "outbox", "notifications", "lan", "dns-sd"]
+ORDER = ["bus", "account", "configuration", "store", "disk", "clock", "key", "sandbox", "trackers",
+         "links", "contacts", "rooms", "mailbox", "outbox", "notifications", "lan", "dns-sd"]
 
 
 def checks(user, name):
@@ -42,6 +42,7 @@ def test_a_healthy_daemon(alice, bob):
     assert "1 open" in check(alice, "links")["text"]
     assert "127.0.0.1:" in check(alice, "links")["text"]
     assert check(alice, "outbox")["text"] == "Nothing waits."
+    assert check(alice, "rooms")["text"] == "A member of 0 rooms."
     assert alice.status()["problems"] == []
 
 
@@ -117,6 +118,40 @@ def test_what_waits(alice, bob):
     assert "2 messages wait for 1 person" in text, text
     bob.start()
     wait_check(alice, "outbox", lambda r: r["text"] == "Nothing waits.")
+
+
+def test_what_waits_in_rooms(alice, bob):
+    alice.exchange(bob)
+    alice.call("CreateRoom", "sa{sv}", "#alone", {})
+    alice.send("#alone", "nobody else is here")
+    assert "1 message waits for 1 room, the oldest since 2" in check(alice, "outbox")["text"]
+    bob.stop()
+    alice.send("bob", "one")
+    text = check(alice, "outbox")["text"]
+    assert "2 messages wait for 1 person and 1 room, the oldest since 2" in text, text
+
+
+def test_rooms(lab, alice, bob, tracker):
+    alice.exchange(bob)
+    bob.call("CreateRoom", "sa{sv}", "#den", {"access": "private"})
+    bob.call("Invite", "ssa{sv}", "#den", "alice", {})
+    row = wait_check(alice, "rooms", lambda r: "invited" in r["text"])
+    assert (row["state"], row["text"]) == ("ok", "A member of 0 rooms, and invited to 1.")
+    bob.stop()
+    tracker.stop()
+    alice.call("CreateRoom", "sa{sv}", "#tea", {})
+    alice.stop()
+    tracker.start()
+    bob.start().wait_state("online")
+    bob.call("CreateRoom", "sa{sv}", "#tea", {})
+    assert check(bob, "rooms") == {"check": "rooms", "state": "ok", "text": "A member of 2 rooms."}
+    alice.start().wait_state("online")          # her room has the name here, and his has it there
+    row = wait_check(alice, "rooms", lambda r: r["state"] == "warning")
+    assert row["text"].startswith("#tea: A tracker does not list the room: "), row
+    assert "chatc invite '#tea'" in row["advice"]
+    assert any("chatc doctor" in problem for problem in alice.status()["problems"])
+    assert bob.status()["problems"] == []
+    assert "A tracker does not list" in alice.chatc("rooms").out
 
 
 def test_keys_that_others_may_read(alice):
