@@ -90,7 +90,10 @@ static void show_users(Chat *chat, const Value *answer) {
                 first = false;
         }
         if (fclose(f) == 0)
-                show_note(chat, "%s", first ? "nobody of this name is known here yet" : text);
+                show_note(chat, "%s",
+                        !first               ? text
+                                : chat->room ? "nobody who is in the room is known here"
+                                             : "nobody of this name is known here yet");
 }
 
 static void run_users(Chat *chat, const char *rest) {
@@ -133,7 +136,7 @@ static void run_topic(Chat *chat, const char *rest) {
 /* What was said before is in no event. */
 static void on_joined(Chat *chat, const Value *answer) {
         show_note(chat, "you are in %s", chat->name);
-        chat->refresh = true;
+        chat->refresh = chat->resolve = true;
 }
 
 static void run_join(Chat *chat, const char *rest) {

@@ -17,6 +17,7 @@
 #include "cli/event.h"
 
 #define PAGE_MAX 250
+#define SUFFIX_LENGTH 4
 #define MESSAGES_MAX 50
 
 /* A service that is there and did not answer is asked again after this. */
@@ -104,30 +105,52 @@ static void take_peer(Chat *chat, const Value *peer) {
         show_prompt(chat);
 }
 
+/* Who is removed from a room may have another one of that name: what is said goes on being for the
+ * one that is on the screen. */
+static void make_exact(Chat *chat) {
+        char *exact;
+
+        if (*chat->room_id == '\0' ||
+                asprintf(&exact, "%.*s~%.*s", (int)strcspn(chat->name, "~"), chat->name,
+                        SUFFIX_LENGTH, chat->room_id) < 0)
+                return;
+        free(chat->exact);
+        chat->with = chat->exact = exact;
+}
+
 static void take_room(Chat *chat, const Value *room) {
         const char *topic = value_string(room, "topic"), *problem = value_string(room, "problem");
+        const char *status = value_string(room, "status");
+        uint64_t members = value_number(room, "members");
 
         replace(&chat->name, value_string(room, "room"));
         replace(&chat->room_id, value_string(room, "room-id"));
+        make_exact(chat);
         show_prompt(chat);
         if (chat->known || chat->mode != CHAT_TERMINAL)
                 return;
-        show_note(chat, "%s%s%llu member%s, %llu online", topic, *topic ? "; " : "",
-                (unsigned long long)value_number(room, "members"),
-                value_number(room, "members") == 1 ? "" : "s",
-                (unsigned long long)value_number(room, "online"));
-        if (*problem)
+        if (members > 0) /* else nobody has told */
+                show_note(chat, "%s%s%llu member%s, %llu online", topic, *topic ? "; " : "",
+                        (unsigned long long)members, PLURAL(members),
+                        (unsigned long long)value_number(room, "online"));
+        else if (*topic)
+                show_note(chat, "%s", topic);
+        if (*problem && !streq(status, "left"))
                 show_note(chat, "%s", problem);
-        else if (streq(value_string(room, "status"), "invited"))
+        else if (streq(status, "invited"))
                 show_note(chat, "you are invited to %s; /join accepts", chat->name);
+        else if (streq(status, "joining"))
+                show_note(chat, "no member of %s has answered so far; it goes on being tried",
+                        chat->name);
         else if (!value_bool(room, "joined"))
                 show_note(chat, "you are no member of %s; /join makes you one", chat->name);
 }
 
 static Call who_call(const Chat *chat) {
         if (chat->room)
-                return (Call){
-                        "ListRooms", {}, {{"words", .string = chat->words}}, .attached = true};
+                return (Call){"ListRooms", {},
+                        {{"words", .string = chat->words}, {"all", .boolean = true}},
+                        .attached = true};
         return (Call){"ListPeers", {}, {{"name", .string = chat->with}, {"all", .boolean = true}},
                 .attached = true};
 }
@@ -181,10 +204,11 @@ static void on_who(void *userdata, int status, const CallFailure *failure, const
                 take_room(chat, found);
         else if (found)
                 take_peer(chat, found);
-        else if (!chat->known && !chat->room && chat->mode == CHAT_TERMINAL)
+        else if (!chat->known && chat->mode == CHAT_TERMINAL)
                 show_note(chat,
-                        "nobody of this name is known here yet; the first message looks "
-                        "for %s",
+                        chat->room ? "no room called %s is known here; /join looks for it"
+                                   : "nobody of this name is known here yet; the first message "
+                                     "looks for %s",
                         chat->with);
         chat->known = true;
 }
@@ -540,6 +564,7 @@ void chat_done(Chat *chat) {
         free(chat->account);
         free(chat->room_id);
         free(chat->words);
+        free(chat->exact);
         free(chat->presence);
         free(chat->own_name);
         free(chat->own_account);

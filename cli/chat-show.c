@@ -207,10 +207,10 @@ static void screen_room(Chat *chat, const Value *event) {
         };
         const char *change = value_string(event, "change"), *name = value_string(event, "name");
         const char *detail = first_of(value_string(event, "topic"), value_string(event, "role"));
+        const char *inviter = value_string(event, "inviter");
         bool self = streq(value_string(event, "account"), chat->own_account);
 
         detail = first_of(detail, value_string(event, "reason"));
-        detail = first_of(detail, value_string(event, "inviter"));
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
                 if (streq(change, table[i].change)) {
                         change = self ? table[i].self : table[i].somebody;
@@ -220,8 +220,8 @@ static void screen_room(Chat *chat, const Value *event) {
                 }
         if (self)
                 name = "";
-        note_event(chat, event, "%s%s%s%s%s", name, *name ? " " : "", change, *detail ? ": " : "",
-                detail);
+        note_event(chat, event, "%s%s%s%s%s%s%s", name, *name ? " " : "", change,
+                *inviter ? " by " : "", inviter, *detail ? ": " : "", detail);
 }
 
 /* As `watch` says it, without its time and colours. */

@@ -46,7 +46,8 @@ typedef struct Typing {
 struct Chat {
         Chatc *c;
         ChatMode mode;
-        const char *with; /* as it was given */
+        const char *with; /* as it was given, or of a room EXACT */
+        char *exact; /* "#name~XXXX" */
         bool room;
         char *name; /* as it is shown */
         char *account; /* of the other one; "": not known yet, or a room */

@@ -22,7 +22,7 @@ void message_print_marks(FILE *f, const Value *m) {
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 if (streq(state, states[i]))
                         print_mark(f, &any, state);
-        if (any && members > 0)
+        if (streq(state, "stored") && members > 0)
                 fprintf(f, " by %llu of %llu", (unsigned long long)value_number(m, "delivered-to"),
                         (unsigned long long)members);
         if (any && *reason) {

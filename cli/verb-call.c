@@ -72,9 +72,23 @@ static int show(Chatc *c, const Value *dict, void *userdata) {
         return 0;
 }
 
-/* That it was taken is not all there is to say of it. */
-static void note_offer(const Chatc *c, const Call *call) {
+static int find_offered(Chatc *c, const Value *member, void *userdata) {
+        bool *found = userdata;
+
+        *found = value_bool(member, "offered");
+        return *found;
+}
+
+/* That it was taken is not all there is to say of it. It may have been accepted at once; and who
+ * offers his room to himself takes an offer back. */
+static void note_offer(Chatc *c, const Call *call) {
+        const Call members = {.method = "ListMembers", .args = {call->args[0]}, .quiet = true};
+        bool offered = false;
+
         if (c->quiet || !streq(call->method, "SetRole") || !streq(call->args[2], "owner"))
+                return;
+        (void)call_list(c, &members, "account", find_offered, &offered);
+        if (!offered)
                 return;
         fputs("chatc: ", stderr);
         print_safe(stderr, call->args[0], NULL);

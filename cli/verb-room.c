@@ -8,6 +8,7 @@
 
 #define NAME_WIDTH 16
 #define TOPIC_START 60
+#define ACCOUNT_START 9
 
 static void print_note(const char *s) {
         if (!*s)
@@ -16,9 +17,22 @@ static void print_note(const char *s) {
         print_safe(stdout, s, NULL);
 }
 
+/* Who is known by his account alone is shown by its beginning: the whole of it is in --json. */
+static void print_owner(const Chatc *c, const Value *room) {
+        const char *owner = value_string(room, "owner");
+        char start[ACCOUNT_START + sizeof("…")];
+
+        if (*owner == '@' && strlen(owner) > ACCOUNT_START) {
+                snprintf(start, sizeof(start), "%.*s…", ACCOUNT_START, owner);
+                owner = start;
+        }
+        fputs("of ", stdout);
+        print_sender(c, stdout, owner, value_string(room, "owner-account"));
+}
+
 static void print_room(const Chatc *c, const Value *room) {
         const char *name = value_string(room, "room"), *status = value_string(room, "status");
-        const char *owner = value_string(room, "owner"), *topic = value_string(room, "topic");
+        const char *problem = value_string(room, "problem"), *topic = value_string(room, "topic");
         uint64_t members = value_number(room, "members"), unread = value_number(room, "unread");
 
         print_safe(stdout, name, NULL);
@@ -26,10 +40,8 @@ static void print_room(const Chatc *c, const Value *room) {
         if (members > 0) /* else nobody has told */
                 printf("%llu member%s, %llu online  ", (unsigned long long)members, PLURAL(members),
                         (unsigned long long)value_number(room, "online"));
-        if (*owner) {
-                fputs("of ", stdout);
-                print_sender(c, stdout, owner, value_string(room, "owner-account"));
-        }
+        if (*value_string(room, "owner"))
+                print_owner(c, room);
         if (!streq(value_string(room, "access"), "open"))
                 print_note(value_string(room, "access"));
         print_note(*status ? status : value_bool(room, "joined") ? "joined" : "");
@@ -44,9 +56,10 @@ static void print_room(const Chatc *c, const Value *room) {
                 fputs("  ", stdout);
                 print_start(stdout, topic, TOPIC_START);
         }
-        if (*value_string(room, "problem")) {
+        /* That it was left, or has ended, is no more than the status says. */
+        if (*problem && (!*status || streq(status, "joined") || streq(status, "joining"))) {
                 fputs("\n        ", stdout);
-                print_safe(stdout, value_string(room, "problem"), NULL);
+                print_safe(stdout, problem, NULL);
         }
         putchar('\n');
 }

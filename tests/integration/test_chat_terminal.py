@@ -392,6 +392,45 @@ def test_a_room(lab, alice, bob):
     mine.see("status=0")
 
 
+def test_another_room_of_that_name(lab, alice, bob):
+    """What is typed is for the room that is on the screen, whatever else has its name here."""
+    carol = lab.user("carol").join()
+    assert alice.chatc("create", "#den").rc == 0
+    assert bob.chatc("join", "#den").rc == 0
+    alice.send("#den", "in the old one")
+    wait_until(lambda: bob.history("#den"), what="bob has it")
+    assert alice.chatc("delete", "#den").rc == 0
+    bob.wait_signal("RoomChanged", lambda _room, what, _more: what == "deleted")
+    assert carol.chatc("create", "#den").rc == 0
+    assert bob.chatc("join", "#den").rc == 0
+    terminal = Terminal(lab, bob)
+    terminal.enter(f"{harness.CHATC} chat '#den'; echo status=$?")
+    terminal.see("* 2 members")
+    assert carol.chatc("kick", "#den", "bob").rc == 0
+    terminal.see("* you were removed")
+    terminal.enter("who hears this?")
+    terminal.see("* not sent: NotMember: You were removed from #den")
+    terminal.enter("/users")
+    terminal.see(", owner, o")                  # of who is not in it, not all is known
+    terminal.enter("/delete")
+    terminal.see("this deletes #den~")
+    terminal.enter("no")
+    terminal.see(" stays")
+    assert "in the old one" not in "\n".join(terminal.rows())
+    terminal.enter("/quit")
+    terminal.see("status=0")
+
+
+def test_a_room_that_nobody_knows(lab, alice):
+    terminal = Terminal(lab, alice)
+    terminal.enter(f"{harness.CHATC} chat '#nowhere'; echo status=$?")
+    terminal.see("* no room called #nowhere is known here; /join looks for it")
+    terminal.enter("/join")
+    terminal.see("* UnknownRoom: Nobody who could be asked")
+    terminal.press("C-d")
+    terminal.see("status=0")
+
+
 # Lines from elsewhere
 
 def test_lines_from_a_pipe(alice, bob):
