@@ -100,6 +100,7 @@ static int change(
         DbTxn *txn = store_write(c->parts.store);
         uint8_t account[KEY_SIZE];
         RoomsError e = {};
+        unsigned members;
         RoomRow row;
         int r;
 
@@ -116,6 +117,13 @@ static int change(
                                 name, room);
                 x.account = account;
         }
+        r = name && row.status == ROOM_JOINED &&
+                        !rooms_has_member(c->parts.rooms, row.number, account, &members)
+                ? chat_error(error, CODE_NOT_MEMBER,
+                          "%.64s is no member of %.64s: chatc members shows who is.", name, room)
+                : 0;
+        if (r < 0)
+                return r;
         return room_error(fn(c->parts.rooms, row.number, &x, &e), &e, error);
 }
 

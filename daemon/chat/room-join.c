@@ -30,7 +30,7 @@ struct RoomOp {
         bool create;
         char shown[64]; /* as it was typed, for errors */
         RoomText text;
-        bool known; /* there is a row: */
+        bool known, invited; /* there is a row; and the user has not said anything to it */
         RoomRow row;
         Code tracker; /* what trackers said */
 
@@ -109,6 +109,7 @@ static int op_new(
                 return r;
         }
         o->known = r > 0;
+        o->invited = r > 0 && o->row.status == ROOM_INVITED;
         DL_APPEND(c->room_ops, o);
         *ret = o;
         return 0;
@@ -210,11 +211,15 @@ static void add_inviter(RoomOp *o, Offer *f) {
 
 /* Nobody has told of it. */
 static int not_found(RoomOp *o, ChatError *error) {
+        RoomsError ignored = {};
         Chat *c = o->chat;
 
-        if (o->known && o->row.status == ROOM_DELETED)
+        if (o->known && o->row.status == ROOM_DELETED) {
+                if (o->invited) /* which is for nothing now */
+                        (void)rooms_leave(c->parts.rooms, o->row.number, &ignored);
                 return chat_error(
                         error, CODE_UNKNOWN_ROOM, "%s was deleted by its owner.", o->shown);
+        }
         if (o->tracker == CODE_RATE_LIMITED)
                 return chat_error(
                         error, CODE_RATE_LIMITED, "The tracker limits look-ups: try again later.");

@@ -165,6 +165,8 @@ int rooms_leave(Rooms *r, uint32_t number, RoomsError *e) {
                 room->row.status == ROOM_KICKED ||
                 (room->row.status == ROOM_JOINED && room->row.flags & ROOM_FLAG_FORKED))
                 return leave_now(room);
+        if (room->row.status == ROOM_LEFT)
+                return rooms_error(e, CODE_NOT_MEMBER, "you have left #%s already", room->row.name);
         x = find_joined(r, number, e, &room);
         if (x < 0)
                 return x;

@@ -328,9 +328,12 @@ static bool may_come_in(const Room *room, const uint8_t *account, RoomReason *wh
         if (m && (m->member || m->invited))
                 return true;
         if (m && m->kicked)
-                *why = (RoomReason){CODE_NOT_ALLOWED, "You were removed from this room."};
+                *why = (RoomReason){CODE_NOT_ALLOWED,
+                        "You were removed from this room: its owner or an admin can invite "
+                        "you again."};
         else if (roster_access(room->roster) != ROOM_ACCESS_OPEN)
-                *why = (RoomReason){CODE_NOT_INVITED, "Only who is invited may join this room."};
+                *why = (RoomReason){CODE_NOT_INVITED,
+                        "Only who is invited may join this room: ask its owner or an admin."};
         else
                 return true;
         return false;

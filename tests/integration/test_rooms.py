@@ -110,6 +110,8 @@ def test_rooms_are_found_by_words(alice, bob):
     assert {r["room"] for r in bob.list("ListRooms", words="#garden")} == {"#garden"}
     assert bob.list("ListRooms", words="nothing") == []
     assert [r["room"] for r in bob.chatc_json("rooms", "roses", "bees")] == ["#garden"]
+    account = alice.property("Account")         # whose name he does not know
+    assert f" of @{account[:8]}…  Roses and bees\n" in bob.chatc("rooms", "garden").out
 
 
 # what is said
@@ -253,7 +255,9 @@ def test_who_is_kicked_is_out(three):
     level(alice, carol)
     assert texts(bob) == ["before"]
     assert room(bob)["room-id"] not in objects(bob)
-    assert refused(bob, "JoinRoom", "#r") == "NotAllowed", "open to others only"
+    with pytest.raises(BusError, match="can invite you again") as error:
+        call(bob, "JoinRoom", "#r")
+    assert error.value.name == "NotAllowed", "open to others only"
     assert room(bob, all=True)["status"] == "kicked", "as before"
     call(alice, "Invite", "#r", "bob")
     changed(bob, "invited")
@@ -271,7 +275,11 @@ def test_leaving(three):
         changed(user, "left", account=bob.property("Account"))
     assert room(bob)["status"] == "left" and room(bob)["joined"] is False, "a tracker lists it"
     assert refused(bob, "Send", "#r", "hi") == "NotMember"
+    again = bob.chatc("leave", "#r")
+    assert again.rc == 1 and again.err == "chatc: NotMember: You have left #r already.\n"
     wait_until(lambda: members(carol) == {"alice": "owner", "carol": "member"})
+    out = alice.chatc("kick", "#r", "bob")
+    assert out.err == "chatc: NotMember: bob is no member of #r: chatc members shows who is.\n"
 
 
 def test_deleting(three):
@@ -287,6 +295,16 @@ def test_deleting(three):
     assert texts(bob) == ["last words"]
     path = call(bob, "CreateRoom", "#r")        # the name is free again
     assert call(carol, "JoinRoom", "#r") == path
+    for _ in range(3):                          # and at once, for whoever has deleted it
+        assert alice.chatc("create", "#again") == (0, "", "")
+        assert alice.chatc("delete", "#again") == (0, "", "")
+    mark, gone = bob.mark(), carol.property("Account")
+    carol.stop()                                # he is told of that for the room there is
+    event = changed(bob, "offline", mark, account=gone)
+    bob.settle()
+    told = bob.signals("RoomChanged", lambda _r, what, _m: what == "offline", mark)
+    assert [e.args[2]["room-id"] for e in told] == [event.args[2]["room-id"]]
+    assert PATH + event.args[2]["room-id"] == path
 
 
 def test_gone_offline_is_not_left(pair):
@@ -349,6 +367,13 @@ def test_a_private_room_takes_who_is_invited(lab, pair):
         if not again:
             call(bob, "LeaveRoom", "#den")
             assert "status" not in room(bob, "#den", all=True)
+    call(alice, "CreateRoom", "#attic", access="private")
+    call(alice, "Invite", "#attic", "bob")
+    wait_until(lambda: room(bob, "#attic", known=True), what="bob is invited")
+    call(alice, "DeleteRoom", "#attic")
+    wait_until(lambda: room(alice, "#attic") is None)
+    assert refused(bob, "JoinRoom", "#attic") == "UnknownRoom"
+    assert room(bob, "#attic", known=True) is None, "there is nothing to be invited to"
     call(bob, "JoinRoom", "#den")
     bob.send("#den", "psst")
     said(alice, "#den", "psst")
@@ -432,6 +457,7 @@ def test_the_verbs_of_rooms(pair):
                bob.chatc("history", "#tea", "--digest").out)
     assert bob.chatc("leave", "#tea").rc == 0
     assert bob.chatc("leave", "#nowhere").rc == 5
+    assert alice.chatc("role", "#tea", "alice", "owner") == (0, "", ""), "there was no offer"
     assert alice.chatc("delete", "#tea").rc == 0
     assert "#r " in bob.chatc("rooms").out
     unquoted = bob.chatc("join")                # what a shell makes of chatc join #tea
