@@ -44,6 +44,10 @@ typedef struct Generator {
         unsigned bursts; /* of 100 scenes */
 
         unsigned destroyed;
+
+        /* Of rooms: by invitation only; the first so many after the founder are its admins. */
+        bool is_private;
+        unsigned admins;
 } Generator;
 
 /* In [0, LIMIT). */

@@ -9,6 +9,7 @@
 
 #define MEMBERS 12
 #define BEGINNING (5 * USEC_PER_MINUTE) /* until all have come */
+#define ALL_INVITED (BEGINNING * 3 / 4)
 
 static void add_two_of(Generator *g, usec_t at, Verb verb, unsigned a, unsigned b) {
         if (a != b)
@@ -23,13 +24,18 @@ static void add_beginning(Generator *g) {
         for (unsigned i = 0; i < g->script.n_trackers; i++)
                 add_one(g, 0, VERB_START, g->script.n_users + i);
         add_one(g, 0, VERB_START, 0);
-        add_one(g, 5 * USEC_PER_SEC, VERB_ROOM_MAKE, 0);
+        add_one(g, 5 * USEC_PER_SEC, g->is_private ? VERB_ROOM_MAKE_PRIVATE : VERB_ROOM_MAKE, 0);
         for (unsigned i = 1; i < g->script.n_users; i++) {
                 usec_t at = any_time(g, USEC_PER_MSEC, BEGINNING / 2);
 
                 add_one(g, at, VERB_START, i);
-                add_one(g, at + any_time(g, USEC_PER_SEC, BEGINNING / 2), VERB_ROOM_JOIN, i);
+                at += any_time(g, USEC_PER_SEC, BEGINNING / 2);
+                if (g->is_private)
+                        add_two_of(g, BEGINNING / 2, VERB_ROOM_INVITE, 0, i);
+                add_one(g, g->is_private ? MAX(at, ALL_INVITED) : at, VERB_ROOM_JOIN, i);
         }
+        for (unsigned i = 1; i <= g->admins; i++)
+                add_two_of(g, BEGINNING, VERB_ROOM_ADMIN, 0, i);
 }
 
 static usec_t add_talk(Generator *g, usec_t at) {
@@ -54,6 +60,9 @@ static usec_t add_talk(Generator *g, usec_t at) {
 /* Whoever goes says something around it, and so do others. */
 static void add_removal(Generator *g, usec_t at) {
         unsigned who = any_but_founder(g), by = chance(g, 80) ? 0 : any_user(g);
+
+        if (g->admins > 0 && chance(g, 50))
+                by = 1 + below(g, g->admins);
 
         add(g, usec_sub(at, any_time(g, USEC_PER_MSEC, 2 * USEC_PER_SEC)), VERB_ROOM_POST,
                 (Action){.a = who, .n = 1 + below(g, 5)});
@@ -146,6 +155,16 @@ static void add_device(Generator *g, usec_t at) {
                 (Action){.a = who, .n = 1 + below(g, 3)});
 }
 
+/* Never to who is doubled: his room would have a log that is forked. */
+static void add_gift(Generator *g, usec_t at) {
+        unsigned who = 1 + below(g, g->script.n_users - 2);
+
+        add_two_of(g, at, VERB_ROOM_GIVE, 0, who);
+        add_removal(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE));
+        add_two_of(g, at + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE), VERB_ROOM_KICK, who,
+                any_but_founder(g));
+}
+
 static void choose(Generator *g) {
         static const unsigned weights[] = {0, 0, 1, 2, 8};
         static const Fault faults[] = {FAULT_KILL, FAULT_POWER, FAULT_STOP, FAULT_CUT,
@@ -160,6 +179,8 @@ static void choose(Generator *g) {
                 g->weight = g->weights[FAULT_KILL] = 1;
         g->faults = below(g, 60);
         g->tracker_share = below(g, 20);
+        g->is_private = chance(g, 25);
+        g->admins = chance(g, 50) ? 1 + below(g, 3) : 0;
 }
 
 int generate_rooms(uint64_t seed, Script *ret) {
@@ -180,8 +201,10 @@ int generate_rooms(uint64_t seed, Script *ret) {
                         add_churn(&g, at);
                 else if (what < 94)
                         add_removal(&g, at);
-                else if (what < 97)
+                else if (what < 96)
                         at = add_fork(&g, at);
+                else if (what < 98)
+                        add_gift(&g, at);
                 else
                         add_device(&g, at);
                 at += any_time(&g, USEC_PER_SEC, 5 * USEC_PER_MINUTE);
