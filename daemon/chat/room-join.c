@@ -195,6 +195,7 @@ static int join(RoomOp *o, const Offer *f, ChatError *error) {
         return room_error(rooms_join(c->parts.rooms,
                                   &(RoomsJoin){.id = f->id,
                                           .name = o->text.name,
+                                          .exact = o->text.suffix[0],
                                           .candidates = f->who,
                                           .n_candidates = f->n_who},
                                   on_joined, o, &e),

@@ -294,6 +294,8 @@ int rooms_join(Rooms *r, const RoomsJoin *j, RoomsDoneFn fn, void *userdata, Roo
                         e, CODE_UNKNOWN_ROOM, "#%s was deleted by its owner", room->row.name);
         if (!room || room->row.status != ROOM_JOINED)
                 x = room_begin(r, j->id, j->name, ROOM_JOINING, 0, &room);
+        if (x == -EEXIST && j->exact)
+                x = room_begin(r, j->id, "", ROOM_JOINING, 0, &room);
         if (x == -EEXIST)
                 return rooms_error(e, CODE_ROOM_EXISTS, "you are in another room #%s", j->name);
         if (x < 0)

@@ -93,6 +93,7 @@ int rooms_create(Rooms *r, const RoomsCreate *c, uint32_t *ret, RoomsError *e);
 typedef struct RoomsJoin {
         const uint8_t *id;
         const char *name;
+        bool exact; /* the user has said its id: it may have the name of another room he is in */
         const uint8_t (*candidates)[KEY_SIZE];
         size_t n_candidates;
 } RoomsJoin;

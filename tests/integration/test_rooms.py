@@ -434,6 +434,35 @@ def test_a_deleted_room_is_unknown(pair, lab):
         assert refused(user, "JoinRoom", "#r") == "UnknownRoom"
 
 
+def test_in_two_rooms_of_one_name(alice, bob, tracker):
+    alice.exchange(bob)
+    bob.stop()
+    tracker.stop()
+    mine = call(alice, "CreateRoom", "#r")
+    alice.stop()
+    tracker.start()
+    bob.start().wait_state("online")
+    path = call(bob, "CreateRoom", "#r")
+    alice.start().wait_state("online")
+    other = "#r~" + path.removeprefix(PATH)[:4]
+    assert call(alice, "JoinRoom", "#r") == mine
+    assert call(alice, "JoinRoom", other) == path
+    alice.send(other, "to bob")
+    said(bob, "#r", "to bob")
+    alice.send("#r", "to nobody")
+    for _ in range(2):
+        assert (texts(alice, other), texts(alice)) == (["to bob"], ["to nobody"])
+        assert set(members(alice, other)) == {"alice", "bob"} and set(members(alice)) == {"alice"}
+        assert {row["room"] for row in alice.list("ListRooms")} == {"#r", other}
+        alice.stop()
+        alice.start().wait_state("online")
+    bob.send("#r", "and back")
+    said(alice, other, "and back")
+    call(alice, "LeaveRoom", other)
+    wait_until(lambda: set(members(bob)) == {"bob"})
+    assert set(members(alice)) == {"alice"}
+
+
 def test_the_member_over_the_limit(lab, tracker):
     limit = "rooms = { max-members = 2; };"
     alice, bob, carol = lab.users("alice", "bob", "carol", config=limit)
