@@ -76,6 +76,7 @@ static void object_follow(Chat *c, const RoomRow *row) {
                 HASH_DEL(c->room_objects, o);
                 object_tell(c, row->id, CHAT_OBJECT_REMOVED);
                 free(o);
+                room_told_forget(c, row->number);
         }
 }
 

@@ -337,21 +337,40 @@ void rooms_told_clear(Chat *c) {
         }
 }
 
+void room_told_forget(Chat *c, uint32_t room) {
+        RoomTold *t, *tmp;
+
+        HASH_ITER (hh, c->room_told, t, tmp) {
+                if (t->key.room != room)
+                        continue;
+                HASH_DEL(c->room_told, t);
+                free(t);
+        }
+}
+
+/* Rooms go on being spoken of when they are over: who is there then is nobody's news. */
+static bool is_over(DbTxn *txn, uint32_t room) {
+        RoomRow row;
+
+        return room_get(txn, room, &row) <= 0 ||
+                (row.status != ROOM_JOINED && row.status != ROOM_JOINING);
+}
+
 void chat_on_room_presence(
         Chat *c, uint32_t room, const uint8_t account[static KEY_SIZE], bool online) {
         EventRow e = {.kind = EVENT_ROOM,
                 .time = loop_realtime(c->parts.loop),
                 .room = room,
                 .change = online ? ROOM_EVENT_ONLINE : ROOM_EVENT_OFFLINE};
+        DbTxn *txn = store_write(c->parts.store);
         unsigned members;
         Contact k;
 
         room_objects_change(c, room);
         if (key_equal(account, sign_key_public(&chat_self(c)->account)) ||
                 !rooms_has_member(c->parts.rooms, room, account, &members) ||
-                members > PRESENCE_MEMBERS_MAX ||
-                contact_get(store_write(c->parts.store), account, &k) <= 0 ||
-                !told_change(c, room, account, online))
+                members > PRESENCE_MEMBERS_MAX || contact_get(txn, account, &k) <= 0 ||
+                is_over(txn, room) || !told_change(c, room, account, online))
                 return;
         e.account = k.number;
         (void)event_add(c->parts.store, &e);

@@ -127,6 +127,7 @@ unsigned rooms_count_unwell(Chat *c);
 void rooms_publish_start(Chat *c);
 void rooms_publish_clear(Chat *c);
 void rooms_told_clear(Chat *c);
+void room_told_forget(Chat *c, uint32_t room); /* it is over */
 void on_publish_timer(void *userdata);
 
 /* As rooms_ask(), one after the other. FN is called later, unless the account is gone meanwhile;

@@ -156,7 +156,7 @@ typedef struct RoomView {
         bool joined; /* and what is sent is sent */
         uint64_t term, control_epoch;
         uint8_t control_hash[SHA256_SIZE];
-        unsigned frozen; /* feeds that their authors have forked */
+        unsigned frozen; /* feeds that their authors, who are members, have forked */
         uint32_t inviter; /* account number, 0: nobody has invited the user */
 } RoomView;
 

@@ -178,13 +178,11 @@ RoomLink *room_link_find(const SyncRoom *sr, const SyncPeer *p) {
         return NULL;
 }
 
-/* Rooms go on being spoken of when they are over: who is there then is nobody's news. */
 static void say_presence(const SyncRoom *sr, const uint8_t *account, bool linked) {
-        RoomStatus status = sr->room->row.status;
         Rooms *r = sr->sync->rooms;
         const RoomsCallbacks *c = r->callbacks;
 
-        if (c->presence && (status == ROOM_JOINED || status == ROOM_JOINING))
+        if (c->presence)
                 c->presence(r->userdata, sr->number, account,
                         linked || (c->is_online && c->is_online(r->userdata, account)));
 }

@@ -28,8 +28,23 @@ static bool count_online(void *userdata, const RosterMember *m) {
         return true;
 }
 
+typedef struct Forks {
+        const Room *room;
+        unsigned n;
+} Forks;
+
+/* Of who is no member any more, nothing is expected. */
 static bool count_fork(void *userdata, DbTxn *txn, uint32_t feed, uint64_t seq, Bytes proof) {
-        (*(unsigned *)userdata)++;
+        Forks *x = userdata;
+        RoomFeed f;
+        Contact c;
+
+        if (room_feed_get(txn, x->room->row.number, feed, &f) <= 0)
+                return true;
+        if (f.feed.account == SELF_NUMBER)
+                x->n += room_is_member(x->room, rooms_self(x->room->rooms));
+        else if (contact_get_by_number(txn, f.feed.account, &c) > 0)
+                x->n += room_is_member(x->room, c.account);
         return true;
 }
 
@@ -53,6 +68,7 @@ static int view(Room *room, DbTxn *txn, RoomView *ret) {
         const RosterHead *head = roster_head(room->roster);
         const RoomRow *row = &room->row;
         Census census = {.rooms = r};
+        Forks forks = {.room = room};
         int e;
 
         *ret = (RoomView){.number = row->number,
@@ -82,7 +98,8 @@ static int view(Room *room, DbTxn *txn, RoomView *ret) {
         e = room_is_joined(room) ? room_has_key(room, txn) : 0;
         ret->joined = e > 0;
         if (e >= 0)
-                e = room_fork_each(txn, row->number, count_fork, &ret->frozen);
+                e = room_fork_each(txn, row->number, count_fork, &forks);
+        ret->frozen = forks.n;
         return e < 0 ? e : 1;
 }
 

@@ -282,6 +282,19 @@ def test_leaving(three):
     assert out.err == "chatc: NotMember: bob is no member of #r: chatc members shows who is.\n"
 
 
+def test_who_comes_back_is_told_who_comes(three):
+    alice, bob, carol = three
+    account = bob.property("Account")
+    changed(carol, "online", account=account)
+    call(carol, "LeaveRoom", "#r")
+    bob.stop()
+    wait_until(lambda: room(alice)["online"] == 1, what="the others know that bob is away")
+    call(carol, "JoinRoom", "#r")
+    mark = carol.mark()
+    bob.start()
+    changed(carol, "online", mark, account=account)
+
+
 def test_deleting(three):
     alice, bob, carol = three
     alice.send("#r", "last words")

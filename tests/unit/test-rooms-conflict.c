@@ -28,6 +28,16 @@ static unsigned count_events(Mate *m, RoomEventKind kind) {
         return c.n;
 }
 
+static unsigned count_frozen(Mate *m) {
+        RoomView v;
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(m->store, &txn));
+        CHECK_EQ(rooms_view(m->rooms, txn, m->room->row.number, &v), 1);
+        store_read_end(txn);
+        return v.frozen;
+}
+
 TEST(two_entries_with_one_number_freeze_the_feed_everywhere) {
         RoomsLab lab;
         RoomsError e = {};
@@ -73,6 +83,11 @@ TEST(two_entries_with_one_number_freeze_the_feed_everywhere) {
         mate_restart(bob);
         check_level(alice, bob);
         CHECK_STR(mate_reads(alice), "one|");
+        CHECK_EQ(count_frozen(alice), 1);
+        CHECK_EQ(count_frozen(bob), 1);
+        CHECK_OK(rooms_kick(alice->rooms, alice->room->row.number, mate_account(carol), &e));
+        lab_commit(alice);
+        CHECK_EQ(count_frozen(alice), 0);
         lab_free(&lab);
 }
 
