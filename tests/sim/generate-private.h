@@ -45,9 +45,11 @@ typedef struct Generator {
 
         unsigned destroyed;
 
-        /* Of rooms: by invitation only; the first so many after the founder are its admins. */
-        bool is_private;
+        /* Of rooms: how it is made; the first so many after the founder are its admins; whether he
+         * is away at the end for about as long as it waits for an owner. */
+        Verb make;
         unsigned admins;
+        bool absence;
 } Generator;
 
 /* In [0, LIMIT). */

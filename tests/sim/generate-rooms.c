@@ -21,18 +21,20 @@ static unsigned any_but_founder(Generator *g) {
 }
 
 static void add_beginning(Generator *g) {
+        bool open = g->make == VERB_ROOM_MAKE;
+
         for (unsigned i = 0; i < g->script.n_trackers; i++)
                 add_one(g, 0, VERB_START, g->script.n_users + i);
         add_one(g, 0, VERB_START, 0);
-        add_one(g, 5 * USEC_PER_SEC, g->is_private ? VERB_ROOM_MAKE_PRIVATE : VERB_ROOM_MAKE, 0);
+        add_one(g, 5 * USEC_PER_SEC, g->make, 0);
         for (unsigned i = 1; i < g->script.n_users; i++) {
                 usec_t at = any_time(g, USEC_PER_MSEC, BEGINNING / 2);
 
                 add_one(g, at, VERB_START, i);
                 at += any_time(g, USEC_PER_SEC, BEGINNING / 2);
-                if (g->is_private)
+                if (!open)
                         add_two_of(g, BEGINNING / 2, VERB_ROOM_INVITE, 0, i);
-                add_one(g, g->is_private ? MAX(at, ALL_INVITED) : at, VERB_ROOM_JOIN, i);
+                add_one(g, open ? at : MAX(at, ALL_INVITED), VERB_ROOM_JOIN, i);
         }
         for (unsigned i = 1; i <= g->admins; i++)
                 add_two_of(g, BEGINNING, VERB_ROOM_ADMIN, 0, i);
@@ -165,11 +167,48 @@ static void add_gift(Generator *g, usec_t at) {
                 any_but_founder(g));
 }
 
+/* Now and then somebody says something, goes, or is to go; and who does not stay looks in. */
+static void add_days(Generator *g, usec_t at, usec_t end) {
+        while (at < end) {
+                unsigned who = any_but_founder(g), by = 1 + below(g, g->admins);
+
+                add_one(g, at, VERB_START, who);
+                add(g, at + USEC_PER_MINUTE, VERB_ROOM_POST, (Action){.a = who, .n = 1});
+                if (chance(g, 30))
+                        add_two_of(g, at + 2 * USEC_PER_MINUTE, VERB_ROOM_KICK, by,
+                                any_but_founder(g));
+                else if (chance(g, 30))
+                        add_one(g, at + 2 * USEC_PER_MINUTE, VERB_ROOM_LEAVE, who);
+                if (who > g->admins)
+                        add_one(g, at + any_time(g, 5 * USEC_PER_MINUTE, 30 * USEC_PER_MINUTE),
+                                VERB_STOP, who);
+                at += any_time(g, USEC_PER_HOUR, 2 * USEC_PER_DAY);
+        }
+}
+
+/* The founder is away for about as long as a room waits for its owner, or for ever, and most others
+ * are; what they wait for is for his admins, one after the other, who stay. */
+static usec_t add_absence(Generator *g, usec_t at) {
+        static const Verb ways[] = {VERB_STOP, VERB_KILL, VERB_POWER, VERB_DESTROY};
+        usec_t end = at + any_time(g, 5 * USEC_PER_DAY, 11 * USEC_PER_DAY);
+
+        for (unsigned i = 1; i < g->script.n_users; i++)
+                add_one(g, at, i <= g->admins ? VERB_START : VERB_STOP, i);
+        add(g, at + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), ways[below(g, ELEMENTSOF(ways))],
+                (Action){});
+        add_days(g, at + any_time(g, USEC_PER_SEC, USEC_PER_DAY), end);
+        for (unsigned i = 0; i < g->script.n_users; i++)
+                add_one(g, end + any_time(g, USEC_PER_MSEC, USEC_PER_MINUTE), VERB_START, i);
+        at = add_talk(g, end + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE));
+        add_two_of(g, at, VERB_ROOM_KICK, 1 + below(g, g->admins), any_but_founder(g));
+        return add_talk(g, at + any_time(g, USEC_PER_SEC, 5 * USEC_PER_MINUTE));
+}
+
 static void choose(Generator *g) {
         static const unsigned weights[] = {0, 0, 1, 2, 8};
         static const Fault faults[] = {FAULT_KILL, FAULT_POWER, FAULT_STOP, FAULT_CUT,
                 FAULT_CUT_ONE_WAY, FAULT_ALONE, FAULT_RESET, FAULT_MOVE, FAULT_NAT, FAULT_DISK_FULL,
-                FAULT_DISK_FAILS, FAULT_DISK_SLOW, FAULT_SLEEP, FAULT_NETWORK};
+                FAULT_DISK_FAILS, FAULT_DISK_SLOW, FAULT_CLOCK, FAULT_SLEEP, FAULT_NETWORK};
 
         g->script.n_users = MEMBERS;
         g->script.n_trackers = 1 + below(g, 3);
@@ -179,8 +218,11 @@ static void choose(Generator *g) {
                 g->weight = g->weights[FAULT_KILL] = 1;
         g->faults = below(g, 60);
         g->tracker_share = below(g, 20);
-        g->is_private = chance(g, 25);
+        g->make = chance(g, 60) ? VERB_ROOM_MAKE
+                : chance(g, 50) ? VERB_ROOM_MAKE_PRIVATE
+                                : VERB_ROOM_MAKE_HIDDEN;
         g->admins = chance(g, 50) ? 1 + below(g, 3) : 0;
+        g->absence = g->admins > 0 && chance(g, 12);
 }
 
 int generate_rooms(uint64_t seed, Script *ret) {
@@ -203,12 +245,14 @@ int generate_rooms(uint64_t seed, Script *ret) {
                         add_removal(&g, at);
                 else if (what < 96)
                         at = add_fork(&g, at);
-                else if (what < 98)
+                else if (what < 98 && !g.absence)
                         add_gift(&g, at);
                 else
                         add_device(&g, at);
                 at += any_time(&g, USEC_PER_SEC, 5 * USEC_PER_MINUTE);
         }
+        if (g.absence)
+                at = add_absence(&g, at + USEC_PER_HOUR);
         /* Whoever is off then is back. */
         add(&g, at + USEC_PER_HOUR, VERB_QUIET, (Action){});
         if (g.error < 0) {

@@ -349,6 +349,7 @@ void machine_step_clock(Machine *m, int64_t by) {
         world_trace(m->world, m, "has its clock stepped by %lld", (long long)by);
         machine_disturbed(m);
         m->skew += by;
+        m->skew_most = MAX(m->skew_most, (usec_t)llabs(m->skew));
         loop_virtual_step_realtime(m->loop, by);
         if (m->asleep)
                 return;

@@ -10,7 +10,9 @@
 
 #include <utlist.h>
 
+#include "loop-virtual.h"
 #include "room.h"
+#include "rooms/roster.h"
 #include "store/history.h"
 #include "store/room.h"
 
@@ -166,6 +168,112 @@ void room_check_message(User *u, const ChatMessage *m) {
                 FAIL(u, "room-altered", "shows \"%s\" as %s", p->text, m->kind);
 }
 
+/* The owner */
+
+/* Until somebody takes the place of an absent owner; the calendar is looked at once a day. */
+#define SUCCESSION_MAX (ROSTER_TERM_ABSENCE + USEC_PER_DAY + USEC_PER_HOUR)
+
+/* The last block of the control log that U has: false where there is none. */
+static bool read_head(DbTxn *txn, const RoomRow *row, RoomBlock *ret) {
+        Bytes outer;
+
+        return room_block_get(txn, row->number, row->head_epoch, &outer) > 0 &&
+                room_block_parse(outer, ret) >= 0;
+}
+
+/* How wrong a clock has been at most. */
+static usec_t most_skew(const World *w) {
+        usec_t most = 0;
+
+        for (unsigned i = 0; i < w->n_users; i++)
+                most = MAX(most, w->machines[i]->skew_most);
+        return most;
+}
+
+/* As far as can be seen where clocks are wrong, and the room has gone from hand to hand. */
+static bool was_owner_absent(const World *w) {
+        for (unsigned i = 0; i < w->n_users; i++) {
+                const User *u = w->machines[i]->user;
+
+                if ((u->room.founder || w->ledger->room_given) &&
+                        room_absence(u) + 2 * most_skew(w) >= ROSTER_TERM_ABSENCE)
+                        return true;
+        }
+        return false;
+}
+
+typedef struct Pending {
+        unsigned n;
+        usec_t leave; /* when the first has said that he leaves; USEC_INFINITY: nobody */
+} Pending;
+
+static bool on_proposal(void *userdata, DbTxn *txn, const RoomProposalRow *row) {
+        Pending *pending = userdata;
+        RoomProposal p;
+
+        pending->n++;
+        if (room_proposal_parse(row->outer, &p) >= 0 && p.change.type == ROOM_CHANGE_LEAVE)
+                pending->leave = MIN(pending->leave, (usec_t)p.sent);
+        return true;
+}
+
+/* Who could settle it, and still is. */
+typedef struct Chair {
+        const Ledger *ledger;
+        bool owner, admin;
+} Chair;
+
+static bool on_chair(void *userdata, const RoomMemberView *m) {
+        Chair *chair = userdata;
+        const User *u = ledger_find_user(chair->ledger, m->account);
+        bool is = u && !u->machine->destroyed && !m->provisional;
+
+        chair->owner |= is && m->role == ROOM_ROLE_OWNER;
+        chair->admin |= is && m->role == ROOM_ROLE_ADMIN;
+        return true;
+}
+
+/* Between the owner and what waits for him. */
+static void check_owner(User *u) {
+        const World *w = u->machine->world;
+        _cleanup_(freep) RoomBlock *head = must(calloc(1, sizeof(*head)));
+        usec_t due = usec_sub(loop_realtime(w->loop), SUCCESSION_MAX + 2 * most_skew(w));
+        Pending pending = {.leave = USEC_INFINITY};
+        Chair chair = {.ledger = user_ledger(u)};
+        RoomRow row = {};
+        DbTxn *txn;
+
+        if (store_read_begin(u->machine->store, &txn) < 0)
+                return;
+        if (room_find_name(txn, ROOM_NAMED, &row) > 0 && read_head(txn, &row, head)) {
+                (void)room_proposal_each(txn, row.number, on_proposal, &pending);
+                (void)rooms_each_member(
+                        u->machine->parts->rooms, txn, row.number, on_chair, &chair);
+        }
+        store_read_end(txn);
+        if (head->term > 1 && !was_owner_absent(w))
+                FAIL(u, "room-usurped", "the owner was not away, and it is term %" PRIu64,
+                        head->term);
+        if (pending.n > 0 && chair.owner && !row.read_only)
+                FAIL(u, "room-unsettled", "%u proposals wait for the owner", pending.n);
+        if (!chair.owner && chair.admin && MAX(pending.leave, (usec_t)head->sent) < due)
+                FAIL(u, "room-forsaken", "the owner is gone, and no admin takes his place");
+}
+
+/* What an owner has done whose place another one took meanwhile may be undone. */
+static bool is_succeeded(const User *u) {
+        _cleanup_(freep) RoomBlock *head = must(calloc(1, sizeof(*head)));
+        RoomRow row;
+        DbTxn *txn;
+
+        if (!u->machine->store || store_read_begin(u->machine->store, &txn) < 0)
+                return false;
+        if (room_find_name(txn, ROOM_NAMED, &row) <= 0 || !read_head(txn, &row, head))
+                head->term = 0;
+        store_read_end(txn);
+        return head->term > 1;
+}
+
 /* Kicks */
 
 /* The newest key epoch that U has; 0: none. */
@@ -299,6 +407,11 @@ static void check_digests(Ledger *l) {
                         b.digest[0], b.digest[1], b.epoch);
 }
 
+/* For good, by an owner who still is it. */
+static bool is_removed(const User *u) {
+        return u->room.strict && !u->room.reinstated && !user_ledger(u)->room_succeeded;
+}
+
 typedef struct Shown {
         User *user;
         char last[UUID_TEXT_SIZE]; /* the oldest of a page */
@@ -343,7 +456,7 @@ static bool on_shown(void *userdata, const ChatMessage *m) {
                 FAIL(u, "room-unreadable", "\"%s\" is %s", p->text, m->kind);
         if (p->from == u)
                 check_own_state(u, p, m);
-        if (p->from->room.strict && !p->from->room.reinstated && !p->before_kick && p->from != u)
+        if (is_removed(p->from) && !p->before_kick && p->from != u)
                 FAIL(u, "room-kicked", "\"%s\" was said after its author was removed", p->text);
         return !world_has_failed(u->machine->world);
 }
@@ -364,7 +477,8 @@ static void check_history(User *u) {
                 args.before = s.last;
         } while (s.n == PAGE && more && !world_has_failed(u->machine->world));
         HASH_ITER (hh, user_ledger(u)->posts, p, tmp)
-                if (p->accepted && is_steady(p->from) && p->shown_to == 0)
+                if (p->accepted && is_steady(p->from) && !p->from->machine->destroyed &&
+                        p->shown_to == 0)
                         FAIL(u, "room-lost", "\"%s\" was accepted and has not come", p->text);
 }
 
@@ -391,10 +505,12 @@ static void check_user(User *u) {
         RoomState state;
 
         read_state(u, &state);
-        if (u->room.strict && !u->room.reinstated)
+        if (is_removed(u))
                 check_removed(u, &state);
-        if (state.status == ROOM_JOINED)
-                check_history(u);
+        if (state.status != ROOM_JOINED)
+                return;
+        check_owner(u);
+        check_history(u);
 }
 
 void room_check_quiet(Ledger *l) {
@@ -402,6 +518,8 @@ void room_check_quiet(Ledger *l) {
 
         if (!l->has_room)
                 return;
+        for (unsigned i = 0; i < w->n_users; i++)
+                l->room_succeeded |= is_succeeded(w->machines[i]->user);
         check_digests(l);
         for (unsigned i = 0; i < w->n_users && !world_has_failed(w); i++) {
                 Machine *m = w->machines[i];

@@ -7,6 +7,7 @@
  */
 
 #include "truth.h"
+#include "wire/room-directory.h"
 
 int __real_ack_encode(Buffer *out, const Uuid *ids, size_t n);
 int __wrap_ack_encode(Buffer *out, const Uuid *ids, size_t n);
@@ -115,6 +116,19 @@ int __wrap_void_encode(Buffer *out, const Void *v, const SignKey *device) {
         if (u)
                 check_void(u, v);
         return __real_void_encode(out, v, device);
+}
+
+/* Nor may a tracker learn of some things at all. */
+
+int __real_room_publish_encode(Buffer *out, uint64_t request, const RoomPublish *p);
+int __wrap_room_publish_encode(Buffer *out, uint64_t request, const RoomPublish *p);
+
+int __wrap_room_publish_encode(Buffer *out, uint64_t request, const RoomPublish *p) {
+        User *u = acting_user();
+
+        if (u && user_ledger(u)->room_hidden)
+                FAIL(u, "room-hidden", "tells a tracker of the room");
+        return __real_room_publish_encode(out, request, p);
 }
 
 void ledger_hear_message(Bytes bytes) {

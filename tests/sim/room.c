@@ -46,6 +46,7 @@ static bool is_heard(User *u) {
 static const char *const deeds[_DEED_MAX] = {
         [DEED_MAKE] = "CreateRoom",
         [DEED_MAKE_PRIVATE] = "CreateRoom",
+        [DEED_MAKE_HIDDEN] = "CreateRoom",
         [DEED_JOIN] = "JoinRoom",
         [DEED_LEAVE] = "LeaveRoom",
         [DEED_INVITE] = "Invite",
@@ -63,8 +64,7 @@ static void errand_was_done(Errand *e) {
         UserRoom *mine = &e->by->room;
 
         switch (e->deed) {
-        case DEED_MAKE:
-        case DEED_MAKE_PRIVATE:
+        case DEED_MAKE ... DEED_MAKE_HIDDEN:
                 mine->founder = true;
                 mine->in = true;
                 break;
@@ -106,6 +106,12 @@ static void on_room_id(void *userdata, const ChatError *error, const char *id) {
         on_errand(userdata, error);
 }
 
+static const char *const accesses[] = {
+        [DEED_MAKE] = "open",
+        [DEED_MAKE_PRIVATE] = "private",
+        [DEED_MAKE_HIDDEN] = "hidden",
+};
+
 static void begin(Errand *e) {
         Chat *chat = e->by->machine->parts->chat;
         char ref[USER_REF_SIZE];
@@ -113,11 +119,9 @@ static void begin(Errand *e) {
 
         e->waiting = true;
         switch (e->deed) {
-        case DEED_MAKE:
-        case DEED_MAKE_PRIVATE:
+        case DEED_MAKE ... DEED_MAKE_HIDDEN:
                 chat_create_room(chat,
-                        &(ChatCreateRoom){.room = ROOM_CALLED,
-                                .access = e->deed == DEED_MAKE ? "open" : "private"},
+                        &(ChatCreateRoom){.room = ROOM_CALLED, .access = accesses[e->deed]},
                         on_room_id, e);
                 break;
         case DEED_JOIN:
@@ -158,6 +162,7 @@ void user_do(User *u, Deed deed, User *whom) {
         *e = (Errand){.by = u, .whom = whom, .deed = deed};
         DL_APPEND(u->room.errands, e);
         user_ledger(u)->has_room = true;
+        user_ledger(u)->room_hidden |= deed == DEED_MAKE_HIDDEN;
         TRACE(u, "wants to %s", deeds[deed]);
         room_ask_again(u);
 }
@@ -301,10 +306,23 @@ void room_ask_again(User *u) {
                         send_post(p);
 }
 
+usec_t room_absence(const User *u) {
+        const UserRoom *r = &u->room;
+
+        return u->running || r->ended == 0
+                ? r->longest_absence
+                : MAX(r->longest_absence, world_time(u->machine->world) - r->ended);
+}
+
+void room_user_started(User *u) {
+        u->room.longest_absence = room_absence(u);
+}
+
 void room_user_ended(User *u) {
         Errand *e;
         Post *p;
 
+        u->room.ended = world_time(u->machine->world);
         DL_FOREACH (u->room.errands, e)
                 e->waiting = false;
         DL_FOREACH (u->room.open, p)

@@ -9,8 +9,9 @@
 
 /* room.c */
 
-/* What was not answered, or not well; the program has ended; nothing is left to ask. */
+/* What was not answered, or not well; the program begins, has ended; nothing is left to ask. */
 void room_ask_again(User *u);
+void room_user_started(User *u);
 void room_user_ended(User *u);
 bool room_user_is_content(const User *u);
 void room_user_done(User *u);
@@ -42,6 +43,9 @@ void room_check_start(User *u, DbTxn *txn);
 
 /* What a listener is told of a message in the room. */
 void room_check_message(User *u, const ChatMessage *m);
+
+/* How long U's program has not been there at most, at a time. */
+usec_t room_absence(const User *u);
 
 /* All members have the same, as far as that can be seen from outside. */
 bool room_is_level(const Ledger *l);

@@ -25,6 +25,7 @@ static const struct {
         [VERB_UNBLOCK] = {"A unblocks B"},
         [VERB_ROOM_MAKE] = {"A makes the room"},
         [VERB_ROOM_MAKE_PRIVATE] = {"A makes the private room"},
+        [VERB_ROOM_MAKE_HIDDEN] = {"A makes the hidden room"},
         [VERB_ROOM_JOIN] = {"A joins the room"},
         [VERB_ROOM_LEAVE] = {"A leaves the room"},
         [VERB_ROOM_INVITE] = {"A invites B"},

@@ -41,6 +41,7 @@ typedef enum Verb {
         VERB_UNBLOCK,
         VERB_ROOM_MAKE,
         VERB_ROOM_MAKE_PRIVATE,
+        VERB_ROOM_MAKE_HIDDEN,
         VERB_ROOM_JOIN,
         VERB_ROOM_LEAVE,
         VERB_ROOM_INVITE,

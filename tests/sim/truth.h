@@ -123,6 +123,8 @@ typedef struct UserRoom {
         bool strict; /* the founder has removed him: */
         uint64_t kicked_at; /* the newest key epoch before that */
         uint64_t key_epoch; /* the same of him who is about to remove somebody */
+        usec_t ended; /* the program last did */
+        usec_t longest_absence;
 } UserRoom;
 
 struct User {
@@ -192,7 +194,8 @@ struct Ledger {
         Mail *mail; /* from, to: numbers of their machines */
         Sealed *sealed;
         Post *posts; /* by id */
-        bool has_room, room_given;
+        bool has_room, room_hidden, room_given;
+        bool room_succeeded; /* an absent owner was; as of the last time that all was quiet */
         usec_t tracker_latest[MACHINES_MAX]; /* that its wall clock has shown */
 };
 

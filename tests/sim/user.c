@@ -394,6 +394,7 @@ static void on_again(void *userdata) {
 }
 
 void user_started(User *u) {
+        room_user_started(u);
         u->running = true;
         rows_check_start(u);
         (void)has_account(u);

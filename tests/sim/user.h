@@ -13,6 +13,7 @@
 typedef enum Deed {
         DEED_MAKE,
         DEED_MAKE_PRIVATE,
+        DEED_MAKE_HIDDEN,
         DEED_JOIN,
         DEED_LEAVE,
         DEED_INVITE,

@@ -75,6 +75,7 @@ typedef struct Machine {
         Disk disk;
         usec_t disturbed; /* when something happened to it last, see faults.h */
         int64_t skew; /* of its clock */
+        usec_t skew_most; /* either way */
         bool nat, forging, unplugged;
         bool no_tracker; /* its user knows none */
         unsigned lies; /* of a tracker, a bit for each MachineLie */

@@ -34,6 +34,7 @@ static const char every_phrase[] =
             "1h bob is honest\n"
             "1h alice makes the room\n"
             "1h alice makes the private room\n"
+            "1h alice makes the hidden room\n"
             "1h bob joins the room\n"
             "1h bob leaves the room\n"
             "1h alice invites bob\n"
