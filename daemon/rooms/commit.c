@@ -96,6 +96,17 @@ void commit_plan(Room *room, const Pending *p) {
         set_timer(room->rooms);
 }
 
+/* Leaving */
+
+bool commit_is_farewell(const Room *room, const RoomProposal *p) {
+        Bytes held;
+
+        return room->row.status == ROOM_LEFT && room->row.farewell &&
+                p->change.type == ROOM_CHANGE_LEAVE && is_own(room, p->account) &&
+                room_proposal_get(
+                        store_write(room->rooms->store), room->row.number, p->hash, &held) > 0;
+}
+
 /* Making */
 
 static int stamp_time(Room *room, uint64_t *ret_hlc, uint64_t *ret_sent) {

@@ -553,9 +553,12 @@ static int take_after_fork(
         return e < 0 ? give_up(room, e) : e;
 }
 
-/* Who is out of the room, and does not want in, is not told of it. */
+/* Who is out of the room, and does not want in, is not told of it; but of his leaving he is, until
+ * that is settled or known to somebody. */
 static bool takes_control(const Room *room) {
         switch (room->row.status) {
+        case ROOM_LEFT:
+                return room->row.farewell;
         case ROOM_JOINING:
         case ROOM_JOINED:
         case ROOM_KICKED: /* which may be taken back */

@@ -14,6 +14,9 @@
 #define REVIEW_FIRST USEC_PER_MINUTE
 #define REVIEW_LAST (16 * USEC_PER_MINUTE)
 
+/* So long who has left, or deleted, a room seeks somebody who hears of it. */
+#define FAREWELL_LASTS (30 * USEC_PER_DAY)
+
 typedef struct Held {
         uint8_t account[KEY_SIZE];
         bool wanted; /* by the review that is under way */
@@ -193,13 +196,30 @@ static void let_go_of_others(SyncRoom *sr) {
         free(list);
 }
 
-/* Who has left a room, or deleted it, tells somebody; from then on who asks is told. */
-static bool seeks_others(const SyncRoom *sr) {
-        const RoomRow *row = &sr->room->row;
+/* Since the last thing that he has heard, or done, there. 0: no longer. */
+static usec_t farewell_left(const SyncRoom *sr) {
+        Rooms *r = sr->sync->rooms;
+        Conversation v;
 
-        return sync_is_speaking(sr) &&
-                (row->status == ROOM_JOINED || row->status == ROOM_JOINING ||
-                        row->status == ROOM_KICKED || row->farewell);
+        if (!sr->room->row.farewell || conversation_get(store_write(r->store), sr->number, &v) <= 0)
+                return 0;
+        return MIN(usec_sub(usec_add(hlc_time(v.hlc), FAREWELL_LASTS), loop_realtime(r->loop)),
+                FAREWELL_LASTS);
+}
+
+/* Who has left a room, or deleted it, tells somebody; from then on who asks is told. */
+static bool seeks_others(SyncRoom *sr) {
+        const RoomRow *row = &sr->room->row;
+        usec_t left;
+
+        if (!sync_is_speaking(sr))
+                return false;
+        if (row->status == ROOM_JOINED || row->status == ROOM_JOINING || row->status == ROOM_KICKED)
+                return true;
+        left = farewell_left(sr);
+        if (left > 0)
+                sync_due(sr, DUE_LINKS, sync_now(sr->sync) + left);
+        return left > 0;
 }
 
 void links_on_due(SyncRoom *sr) {

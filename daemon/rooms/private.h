@@ -204,6 +204,9 @@ int room_put_proposal(
         Room *room, Bytes outer, const RoomCertificates *c, RoomProposals *io, RoomReason *why);
 int room_fold_proposals(Room *room, RoomProposals *io);
 
+/* It is here, is pending, and by it the user has left the room: as others are still to hear. */
+bool commit_is_farewell(const Room *room, const RoomProposal *p);
+
 /* supply.c: what others are given. All bytes are in the map: good until the next write. */
 typedef struct RoomGiven {
         enum { ROOM_GIVEN_BLOCK = 1, ROOM_GIVEN_PROPOSAL } kind;

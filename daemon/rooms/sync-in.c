@@ -131,18 +131,21 @@ static void same_feeds(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t
 
 /* That the user has left, or has deleted the room, is known to somebody: all others hear it from
  * him. */
+static void farewell_is_known(SyncRoom *sr) {
+        sr->room->row.farewell = false;
+        (void)room_keep(sr->room);
+        sync_due(sr, DUE_LINKS, sync_now(sr->sync));
+}
+
 static void say_farewell(RoomLink *rl, DbTxn *txn, const RoomState *mine) {
         SyncRoom *sr = rl->sr;
         RoomRow kept;
 
         /* What is in the open batch alone is not in MINE. */
-        if (!sr->room->row.farewell || room_get(txn, sr->number, &kept) <= 0 || !kept.farewell ||
-                memcmp(&rl->theirs.head, &mine->head, sizeof(mine->head)) != 0 ||
-                memcmp(rl->theirs.proposals, mine->proposals, ROOM_DIGEST_SIZE) != 0)
-                return;
-        sr->room->row.farewell = false;
-        (void)room_keep(sr->room);
-        sync_due(sr, DUE_LINKS, sync_now(sr->sync));
+        if (sr->room->row.farewell && room_get(txn, sr->number, &kept) > 0 && kept.farewell &&
+                memcmp(&rl->theirs.head, &mine->head, sizeof(mine->head)) == 0 &&
+                memcmp(rl->theirs.proposals, mine->proposals, ROOM_DIGEST_SIZE) == 0)
+                farewell_is_known(sr);
 }
 
 static void take_state(RoomLink *rl, const RoomState *theirs) {
@@ -232,12 +235,15 @@ static int take_control(RoomLink *rl, const RoomObjects *o) {
         return 0;
 }
 
-/* What is put and does not stay was looked at together with what is pending, for each of them. */
+/* What is put and does not stay was looked at together with what is pending, for each of them. That
+ * the user has left is on their disk where they give it back: their STATE need not say so, as what
+ * else is pending there is not for him. */
 static int take_proposals(RoomLink *rl, const RoomObjects *o) {
         const RoomCertificates c = {.list = o->certificates, .n = o->n_certificates};
         Room *room = rl->sr->room;
         RoomProposals came = {};
         RoomReason why = {};
+        bool farewell = false;
         int v = 0, r;
 
         for (size_t i = 0; i < o->n_objects && v >= 0; i++) {
@@ -246,6 +252,7 @@ static int take_proposals(RoomLink *rl, const RoomObjects *o) {
                         rl->needs |= NEED_CONTROL | NEED_PROPOSALS;
                         sync_due(rl->sr, DUE_WANT, sync_now(rl->sr->sync));
                 }
+                farewell |= v == TAKEN_AGAIN && commit_is_farewell(room, room->rooms->proposal);
                 if (v > TAKEN && !judge(rl, (RoomVerdict)v, &why, COST_REFUSED))
                         break;
         }
@@ -253,6 +260,8 @@ static int take_proposals(RoomLink *rl, const RoomObjects *o) {
         if (came.kept > 0)
                 want_progressed(rl);
         rl->sr->brought |= came.kept > 0;
+        if (farewell && v >= 0 && r >= 0)
+                farewell_is_known(rl->sr);
         if (came.dropped > 0)
                 (void)sync_owe(rl->peer, (unsigned)came.dropped * COST_REFUSED);
         return v < 0 ? v : r;

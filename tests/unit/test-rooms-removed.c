@@ -200,6 +200,103 @@ TEST(leaving_is_told_whatever_comes_before_it_is_kept) {
         lab_free(&lab);
 }
 
+static bool seeks_nobody(Mate *m) {
+        return !mate_room(m)->row.farewell && HASH_COUNT(m->rooms->sync->wants) == 0;
+}
+
+static void leave(Mate *m) {
+        RoomsError e;
+
+        CHECK_OK(rooms_leave(m->rooms, m->room, &e));
+        mate_commit(m);
+}
+
+/* The owner settles it, and the answer is lost: the block that says so is one. */
+TEST(who_has_left_rests_once_the_owner_has_settled_it) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        BOB->evil = true;
+        leave(BOB);
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        mate_goes(BOB);
+        BOB->evil = false;
+        CHECK_EQ(roster_concerned(mate_room(ALICE)->roster, mate_account(BOB)),
+                roster_head(mate_room(ALICE)->roster)->epoch);
+        mate_goes(CAROL);
+        mate_says(ALICE, "without bob");
+        mate_comes(BOB);
+        CHECK(mate_room(BOB)->row.farewell);
+        SIM_UNTIL(&lab.sim, seeks_nobody(BOB));
+        CHECK_EQ(mate_room(BOB)->row.status, ROOM_LEFT);
+        CHECK_EQ(mate_count(BOB), 0);
+
+        /* And may come back. */
+        mate_join(BOB, ALICE);
+        SIM_UNTIL(&lab.sim, mates_are_level(ALICE, BOB));
+        lab_free(&lab);
+}
+
+/* What was done meanwhile is before that block. */
+TEST(who_leaves_while_he_is_away_rests) {
+        RoomsError e;
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mates_part(BOB, ALICE, true);
+        mates_part(BOB, CAROL, true);
+        CHECK_OK(rooms_set_topic(ALICE->rooms, ALICE->room, "stew", &e));
+        mate_commit(ALICE);
+        leave(BOB);
+        sim_run(&lab.sim, 5 * USEC_PER_SEC);
+        mates_part(BOB, ALICE, false);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(ALICE), mate_account(BOB)));
+        SIM_UNTIL(&lab.sim, seeks_nobody(BOB));
+        lab_free(&lab);
+}
+
+/* Nobody settles it, and what else is pending is not for him: but that they have it he can see. */
+TEST(who_has_left_rests_though_the_owner_is_away) {
+        uint8_t account[KEY_SIZE] = {7};
+        RoomReason why;
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(ALICE);
+        BOB->evil = true;
+        leave(BOB);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(CAROL), mate_account(BOB)));
+        mate_goes(BOB);
+        BOB->evil = false;
+        CHECK_EQ(room_admit(mate_room(CAROL), account, "erin", NULL, 0, &why), TAKEN);
+        mate_commit(CAROL);
+        mate_comes(BOB);
+        SIM_UNTIL(&lab.sim, seeks_nobody(BOB));
+        lab_free(&lab);
+}
+
+/* After a month nobody is dialled for it any more; who comes himself is told. */
+TEST(who_has_left_does_not_seek_for_ever) {
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_goes(ALICE);
+        mate_goes(CAROL);
+        leave(BOB);
+        sim_run(&lab.sim, 29 * USEC_PER_DAY);
+        CHECK_EQ(HASH_COUNT(BOB->rooms->sync->wants), 2);
+        sim_run(&lab.sim, 2 * USEC_PER_DAY);
+        CHECK_EQ(HASH_COUNT(BOB->rooms->sync->wants), 0);
+        mate_comes(CAROL);
+        SIM_UNTIL(&lab.sim, !room_is_member(mate_room(CAROL), mate_account(BOB)));
+        SIM_UNTIL(&lab.sim, seeks_nobody(BOB));
+        lab_free(&lab);
+}
+
 static void leave_with_what_is_brought(Mate *m) {
         RoomsError e;
 
