@@ -52,14 +52,24 @@ int read_state(const SyncRoom *sr, DbTxn *txn, RoomState *ret, uint64_t *ret_cha
         return 0;
 }
 
-/* Who is no member does not learn from it that somebody writes; nor, once the owner has settled
- * that, that anything is done: the log ends for him where he was removed. */
+/* For who is no member the log ends where he was removed; and where the user has left himself, for
+ * who had left before him. But who asks to be let in does not know who is a member now. */
+static bool is_closed(const RoomLink *rl) {
+        const Room *room = rl->sr->room;
+
+        return rl->outsider &&
+                (room_is_joined(room) || room->row.status == ROOM_LEFT ||
+                        room->row.status == ROOM_KICKED);
+}
+
+/* He does not learn from it that somebody writes; nor, once the owner has settled that, that
+ * anything is done. */
 static int hide_from_outsider(const RoomLink *rl, DbTxn *txn, RoomState *s) {
         Room *room = rl->sr->room;
         uint64_t last;
         int r;
 
-        if (!rl->outsider || !room_is_joined(room))
+        if (!is_closed(rl))
                 return 0;
         memset(s->feeds, 0, ROOM_DIGEST_SIZE);
         memset(s->forks, 0, ROOM_DIGEST_SIZE);
@@ -263,8 +273,7 @@ static int add_given(void *userdata, const RoomGiven *g) {
         const Objects *o = userdata;
         const RoomProposal *p = o->rl->sr->room->rooms->found;
 
-        if (g->kind == ROOM_GIVEN_PROPOSAL && o->m.op == ROOM_SYNC_PROPOSALS && o->rl->outsider &&
-                room_is_joined(o->rl->sr->room) &&
+        if (g->kind == ROOM_GIVEN_PROPOSAL && o->m.op == ROOM_SYNC_PROPOSALS && is_closed(o->rl) &&
                 !key_equal(p->change.account, o->rl->peer->account))
                 return 0;
         return objects_add(userdata, g->outer, g->certificate);
@@ -333,7 +342,7 @@ int say_control(RoomLink *rl, DbTxn *txn, uint64_t *epoch) {
                 .last = UINT64_MAX};
         int r;
 
-        if (rl->outsider && room_is_joined(rl->sr->room)) /* how others came and went is not his */
+        if (is_closed(rl)) /* how others came and went is not his */
                 l.last = roster_concerned(rl->sr->room->roster, rl->peer->account);
         l.blocks.stops = l.rests.stops = true;
         r = room_blocks_each(rl->sr->room, txn, *epoch, add_to_log, &l);

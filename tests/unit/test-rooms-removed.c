@@ -297,6 +297,54 @@ TEST(who_has_left_does_not_seek_for_ever) {
         lab_free(&lab);
 }
 
+static void tell(Mate *m, const Mate *to, RoomSync *x) {
+        Link *l = m->links[to - m->lab->mate];
+
+        memcpy(x->room, m->lab->id, ROOM_ID_SIZE);
+        CHECK_OK(room_sync_encode(link_output(l), x));
+        link_queued(l);
+}
+
+/* Who was removed before him sees nothing of what he has, whose leaving nobody knows yet. */
+TEST(who_has_left_shows_nothing_to_who_was_removed_before) {
+        RoomSync x = {.op = ROOM_SYNC_STATE};
+        uint8_t removed[SHA256_SIZE];
+        RoomsError e = {};
+        uint64_t epoch;
+        SyncLab lab;
+
+        lab_new(&lab, 3);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(ALICE, "one");
+        SIM_UNTIL(&lab.sim, lab_is_level(&lab) && mate_count(BOB) == 1);
+        CAROL->evil = true;
+        rooms_stop(CAROL->rooms);
+        CHECK_OK(rooms_kick(ALICE->rooms, ALICE->room, mate_account(CAROL), &e));
+        mate_commit(ALICE);
+        epoch = room_head(mate_room(ALICE), removed);
+        CHECK_OK(rooms_set_topic(ALICE->rooms, ALICE->room, "gone", &e));
+        mate_commit(ALICE);
+        SIM_UNTIL(&lab.sim, mates_are_level(ALICE, BOB));
+        mate_goes(ALICE);
+        CHECK_OK(rooms_leave(BOB->rooms, BOB->room, &e));
+        mate_commit(BOB);
+        stack_send(&CAROL->stack, &BOB->stack.who, "you too?");
+        SIM_UNTIL(&lab.sim, CAROL->links[1]);
+        sim_run(&lab.sim, USEC_PER_SEC);
+        CAROL->heard[ROOM_SYNC_STATE] = CAROL->n_blocks = 0;
+        tell(CAROL, BOB, &x);
+        SIM_UNTIL(&lab.sim, CAROL->heard[ROOM_SYNC_STATE] > 0);
+        CHECK_EQ(CAROL->state.head.epoch, epoch);
+        CHECK(memcmp(CAROL->state.head.hash, removed, SHA256_SIZE) == 0);
+        CHECK(bytes_are_zero(CAROL->state.feeds, ROOM_DIGEST_SIZE));
+        CHECK(bytes_are_zero(CAROL->state.proposals, ROOM_DIGEST_SIZE));
+        CHECK(bytes_are_zero(CAROL->state.forks, ROOM_DIGEST_SIZE));
+        tell(CAROL, BOB, &(RoomSync){.op = ROOM_SYNC_WANT, .want = {.has_control = true}});
+        sim_run(&lab.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(CAROL->n_blocks, epoch);
+        lab_free(&lab);
+}
+
 static void leave_with_what_is_brought(Mate *m) {
         RoomsError e;
 
