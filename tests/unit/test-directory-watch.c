@@ -4,71 +4,15 @@
 
 #include "test.h"
 
-#include "directory/directory.h"
-#include "tracker-lab.h"
-
-typedef struct World {
-        Sim sim;
-        Person alice, bob, mallory;
-        FakeTracker tracker;
-        Directory *directory; /* Alice's */
-} World;
+#include "directory-lab.h"
 
 typedef struct Answer {
         int n;
 } Answer;
 
-static void on_trackers_changed(void *userdata) {
-}
-
 static void on_lookup(void *userdata, Code code, const Record *record, Bytes outer,
         const PresenceRecord *presence) {
         ((Answer *)userdata)->n++;
-}
-
-static const DirectoryCallbacks callbacks = {
-        .trackers_changed = on_trackers_changed,
-};
-
-static void world_begin(World *w) {
-        EndpointKey address;
-
-        *w = (World){};
-        sim_new(&w->sim, 1);
-        person_new(&w->sim, "alice", &w->alice);
-        person_new(&w->sim, "bob", &w->bob);
-        person_new(&w->sim, "mallory", &w->mallory);
-        tracker_new(&w->sim, &w->tracker);
-        address = tracker_address(&w->tracker);
-        CHECK_OK(directory_new(w->sim.net, &w->alice.local, &callbacks, w, &w->directory));
-        CHECK_OK(directory_set_trackers(w->directory, &address, 1));
-}
-
-/* Connected, and Bob is watched. */
-static void world_new(World *w) {
-        world_begin(w);
-        directory_announce(w->directory, true, (Bytes){});
-        directory_start(w->directory);
-        tracker_greet(&w->tracker);
-        tracker_ok(&w->tracker, far_take(&w->tracker.far, FRAME_REGISTER).request);
-        SIM_UNTIL(&w->sim, directory_is_connected(w->directory));
-        CHECK_OK(directory_watch(w->directory, person_account(&w->bob)));
-        far_take(&w->tracker.far, FRAME_WATCH);
-}
-
-static void world_free(World *w) {
-        directory_free(w->directory);
-        tracker_free(&w->tracker);
-        person_done(&w->alice);
-        person_done(&w->bob);
-        person_done(&w->mallory);
-        sim_free(&w->sim);
-}
-
-/* Everything said so far has been heard, and the session goes on. */
-static void settle(World *w) {
-        CHECK(far_is_served(&w->tracker.far));
-        CHECK(directory_is_connected(w->directory));
 }
 
 /* Connected to two. */
