@@ -122,15 +122,21 @@ static void show_topic(Chat *chat, const Value *answer) {
                 show_note(chat, "there is no topic; /topic TEXT sets one");
 }
 
-static void run_topic(Chat *chat, const char *rest) {
-        const Call set = {.method = "SetTopic", .args = {chat->with, rest}, .attached = true};
+/* Nobody else is asked for it. */
+static void ask_for_room(Chat *chat, void (*answered)(Chat *chat, const Value *answer)) {
         const Call list = {"ListRooms", {},
                 {{"words", .string = chat->words}, {"known", .boolean = true}}, .attached = true};
+
+        ask(chat, &list, answered);
+}
+
+static void run_topic(Chat *chat, const char *rest) {
+        const Call set = {.method = "SetTopic", .args = {chat->with, rest}, .attached = true};
 
         if (*rest)
                 ask(chat, &set, on_topic_set);
         else
-                ask(chat, &list, show_topic);
+                ask_for_room(chat, show_topic);
 }
 
 /* What was said before is in no event. */
@@ -170,12 +176,24 @@ static void on_delete_answered(Chat *chat, const char *answer) {
                 show_note(chat, "%s stays", chat->name);
 }
 
-static void run_delete(Chat *chat, const char *rest) {
+/* Whoever cannot do it is not asked whether he means it. */
+static void ask_whether_to_delete(Chat *chat, const Value *answer) {
+        const Value *room = answer ? chat_find(chat, answer) : NULL;
+
+        if (!room || !streq(value_string(room, "role"), "owner")) {
+                show_note(chat, "NotOwner: %s is not yours, and only its owner can delete it",
+                        chat->name);
+                return;
+        }
         show_note(chat,
                 "this deletes %s for all its members and cannot be undone; type its name "
                 "to do it, and anything else to keep it",
                 chat->name);
         chat->question = on_delete_answered;
+}
+
+static void run_delete(Chat *chat, const char *rest) {
+        ask_for_room(chat, ask_whether_to_delete);
 }
 
 /* The rest */
