@@ -30,16 +30,25 @@ static void print_owner(const Chatc *c, const Value *room) {
         print_sender(c, stdout, owner, value_string(room, "owner-account"));
 }
 
+/* Who is in it, one does not hear any more. */
+static bool is_over(const char *status) {
+        return streq(status, "left") || streq(status, "kicked") || streq(status, "deleted");
+}
+
 static void print_room(const Chatc *c, const Value *room) {
         const char *name = value_string(room, "room"), *status = value_string(room, "status");
         const char *problem = value_string(room, "problem"), *topic = value_string(room, "topic");
         uint64_t members = value_number(room, "members"), unread = value_number(room, "unread");
+        uint64_t online = value_number(room, "online");
 
         print_safe(stdout, name, NULL);
         print_pad(stdout, strlen(name), NAME_WIDTH);
         if (members > 0) /* else nobody has told */
-                printf("%llu member%s, %llu online  ", (unsigned long long)members, PLURAL(members),
-                        (unsigned long long)value_number(room, "online"));
+                printf("%llu member%s", (unsigned long long)members, PLURAL(members));
+        if (members > 0 && (online > 0 || !is_over(status)))
+                printf(", %llu online", (unsigned long long)online);
+        if (members > 0)
+                fputs("  ", stdout);
         if (*value_string(room, "owner"))
                 print_owner(c, room);
         if (!streq(value_string(room, "access"), "open"))

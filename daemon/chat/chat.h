@@ -352,7 +352,7 @@ void chat_list_rooms(
 typedef struct ChatMember {
         const char *name, *account;
         const char *role; /* owner, admin, member */
-        const char *presence;
+        const char *presence; /* NULL: not known, of a room that one is not in */
         bool self;
         bool provisional; /* the owner has not confirmed it yet */
         bool frozen; /* has signed two messages with one number: is not heard from there on */

@@ -11,6 +11,7 @@
 #define LISTED_MAX 2000 /* rooms in one answer that are not known here */
 #define PAGES_MAX 100 /* whatever is on them */
 #define WORDS_SIZE 128
+#define OWNERS_MAX 32 /* whose names are asked for */
 
 /* One call of ListRooms. */
 struct RoomsList {
@@ -22,6 +23,8 @@ struct RoomsList {
         RoomShown **shown;
         size_t n, allocated, heard;
         bool directory, others; /* are still asked */
+        bool named; /* the owners' names were asked for: */
+        unsigned naming; /* of so many there is no answer yet */
         ChatRoomFn fn;
         ChatPeersDoneFn done;
         void *userdata;
@@ -115,11 +118,20 @@ typedef struct Listing {
         DbTxn *txn;
 } Listing;
 
+/* Made, and deleted before anybody else came and anything was said: as one is that a tracker has
+ * refused. */
+static bool never_began(DbTxn *txn, const RoomView *v) {
+        Conversation said;
+
+        return v->status == ROOM_DELETED && v->control_epoch == 2 &&
+                conversation_get(txn, v->number, &said) > 0 && said.last_time == 0;
+}
+
 static bool on_known(void *userdata, const RoomView *v) {
         Listing *k = userdata;
         RoomShown *s;
 
-        if (room_was_never_in(v->status, v->control_epoch))
+        if (room_was_never_in(v->status, v->control_epoch) || never_began(k->txn, v))
                 return true; /* what others tell of it says more */
         s = list_add(k->list);
         if (!s)
@@ -225,8 +237,52 @@ static void list_answer(RoomsList *l) {
         done(userdata, NULL, more);
 }
 
+/* Of owners who are not known here trackers may know the name. */
+
+static void list_answer_if_complete(RoomsList *l);
+
+static void take_owner(RoomsList *l, const Record *record) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+
+        if (store_read_begin(l->chat->parts.store, &txn) < 0)
+                return;
+        for (size_t i = 0; i < l->n; i++)
+                if (key_equal(l->shown[i]->owner_key, record->account))
+                        room_show_owner(l->chat, txn, l->shown[i], record->name);
+}
+
+static void on_owner(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        RoomsList *l = userdata;
+
+        if (record)
+                take_owner(l, record);
+        l->naming--;
+        list_answer_if_complete(l);
+}
+
+static bool is_first_of_owner(const RoomsList *l, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (key_equal(l->shown[i]->owner_key, l->shown[n]->owner_key))
+                        return false;
+        return true;
+}
+
+static void name_owners(RoomsList *l) {
+        l->named = true;
+        for (size_t i = 0; i < l->n && l->naming < OWNERS_MAX; i++)
+                if (l->shown[i]->owner[0] == '@' && is_first_of_owner(l, i) &&
+                        directory_lookup(l->chat->parts.directory, NULL, l->shown[i]->owner_key,
+                                on_owner, l) >= 0)
+                        l->naming++;
+}
+
 static void list_answer_if_complete(RoomsList *l) {
-        if (!l->directory && !l->others)
+        if (l->directory || l->others)
+                return;
+        if (!l->named)
+                name_owners(l);
+        if (l->naming == 0)
                 list_answer(l);
 }
 

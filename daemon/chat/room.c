@@ -25,7 +25,7 @@ static bool is_known_key(const uint8_t key[static KEY_SIZE]) {
         return memcmp(key, zeros, KEY_SIZE) != 0;
 }
 
-static void show_owner(Chat *c, DbTxn *txn, RoomShown *s, const char *claimed) {
+void room_show_owner(Chat *c, DbTxn *txn, RoomShown *s, const char *claimed) {
         s->room.owner = s->room.owner_account = "";
         if (!is_known_key(s->owner_key))
                 return;
@@ -79,7 +79,7 @@ void room_show(Chat *c, DbTxn *txn, const RoomView *v, RoomShown *ret) {
         };
         if (conversation_get(txn, v->number, &conversation) > 0)
                 ret->room.unread = conversation.unread;
-        show_owner(c, txn, ret, rooms_claimed_name(c->parts.rooms, v->number, ret->owner_key));
+        room_show_owner(c, txn, ret, rooms_claimed_name(c->parts.rooms, v->number, ret->owner_key));
         if (v->status == ROOM_INVITED)
                 show_inviter(c, txn, v->inviter, ret);
         show_problem(c, v, ret);
@@ -125,7 +125,7 @@ void room_show_more(Chat *c, const RoomHeard *h, RoomShown *s) {
 
                 memcpy(s->owner_key, h->owner, KEY_SIZE);
                 if (store_read_begin(c->parts.store, &txn) >= 0)
-                        show_owner(c, txn, s, NULL);
+                        room_show_owner(c, txn, s, NULL);
         }
 }
 
@@ -140,7 +140,7 @@ void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret) {
                 .access = h->access == ROOM_ACCESS_NONE ? "" : room_access_name(h->access),
                 .members = h->members,
                 .online = h->online};
-        show_owner(c, txn, ret, NULL);
+        room_show_owner(c, txn, ret, NULL);
 }
 
 /* Members: as many as the room has, sorted in memory. */
@@ -158,6 +158,7 @@ typedef struct MemberList {
         MemberItem *items;
         size_t n, allocated;
         bool failed;
+        bool outside; /* the user is not in the room, and does not hear who comes and goes */
 } MemberList;
 
 static bool on_member(void *userdata, const RoomMemberView *m) {
@@ -196,18 +197,21 @@ static int by_role_and_name(const void *a, const void *b) {
         return r != 0 ? r : memcmp(x->account, y->account, KEY_SIZE);
 }
 
-static const char *member_presence(Chat *c, DbTxn *txn, const MemberItem *i, bool self) {
-        Contact k;
+/* NULL: it is not known. */
+static const char *member_presence(const MemberList *l, const MemberItem *i, bool self) {
+        Contact k = {};
 
         if (self)
-                return presence_name(account_own_presence(c->parts.account).presence);
-        if (contact_get(txn, i->account, &k) > 0) {
-                Presence p = contact_presence(c, &k);
+                return presence_name(account_own_presence(l->chat->parts.account).presence);
+        if (contact_get(l->txn, i->account, &k) > 0) {
+                Presence p = contact_presence(l->chat, &k);
 
                 if (p != PRESENCE_OFFLINE)
                         return presence_name(p);
         }
-        return i->online ? "online" : "offline";
+        if (i->online)
+                return "online";
+        return l->outside && !(k.flags & CONTACT_PINNED) ? NULL : "offline";
 }
 
 static bool member_is(const MemberItem *i, const char *text) {
@@ -234,7 +238,7 @@ static bool show_members(
                                 &(ChatMember){.name = m->name,
                                         .account = base32_encode_key(m->account, account),
                                         .role = room_role_name(m->role),
-                                        .presence = member_presence(l->chat, l->txn, m, self),
+                                        .presence = member_presence(l, m, self),
                                         .self = self,
                                         .provisional = m->provisional,
                                         .frozen = m->frozen,
@@ -261,6 +265,7 @@ int chat_list_members(Chat *c, const char *room, const char *after, unsigned lim
         if (r < 0)
                 return r;
         l.txn = txn;
+        l.outside = row.status != ROOM_JOINED;
         r = rooms_each_member(c->parts.rooms, txn, row.number, on_member, &l);
         if (r >= 0 && l.failed)
                 r = -ENOMEM;

@@ -70,6 +70,9 @@ typedef struct RoomHeard {
 
 void room_show_heard(Chat *c, DbTxn *txn, const RoomHeard *h, RoomShown *ret);
 
+/* CLAIMED: the name by which he is called unless he is known here; or NULL. */
+void room_show_owner(Chat *c, DbTxn *txn, RoomShown *s, const char *claimed);
+
 /* What H says beside what is known here already. */
 void room_show_more(Chat *c, const RoomHeard *h, RoomShown *s);
 

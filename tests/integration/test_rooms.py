@@ -110,8 +110,8 @@ def test_rooms_are_found_by_words(alice, bob):
     assert {r["room"] for r in bob.list("ListRooms", words="#garden")} == {"#garden"}
     assert bob.list("ListRooms", words="nothing") == []
     assert [r["room"] for r in bob.chatc_json("rooms", "roses", "bees")] == ["#garden"]
-    account = alice.property("Account")         # whose name he does not know
-    assert f" of @{account[:8]}…  Roses and bees\n" in bob.chatc("rooms", "garden").out
+    account = alice.property("Account")         # who is called so by a tracker
+    assert f" of alice~{account[:4]}  Roses and bees\n" in bob.chatc("rooms", "garden").out
 
 
 # what is said

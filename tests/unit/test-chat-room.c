@@ -257,6 +257,19 @@ TEST(a_room_that_has_ended_makes_room_for_another) {
         chat_lab_free(&l);
 }
 
+/* As one that a tracker has refused, which its maker deletes at once. */
+TEST(a_room_in_which_nothing_ever_was_is_in_no_list) {
+        ChatLab l;
+
+        set_up(&l);
+        CHECK_DONE(create(&l, "#a"));
+        CHECK_DONE(act(&l, chat_delete_room, "#a"));
+        CHECK_STR(rooms(&l, NULL, true), "");
+        CHECK_DONE(create(&l, "#a"));
+        CHECK_STR(rooms(&l, NULL, true), "#a=joined");
+        chat_lab_free(&l);
+}
+
 /* The record of a room that has changed hands is of all its blocks: with one of them not kept yet
  * there is none. */
 TEST(what_is_published_is_on_disk) {
@@ -388,6 +401,41 @@ TEST(who_is_in_a_room) {
         CHECK_EQ(chat_set_typing(l.chat, "#b", true, &e), -ECANCELED);
         CHECK_STR(e.name, "UnknownRoom");
         CHECK_OK(chat_set_typing(l.chat, "#a", true, &e));
+        chat_lab_free(&l);
+}
+
+static bool on_there(void *userdata, const ChatMember *m) {
+        list_add(m->name, m->presence);
+        return true;
+}
+
+static const char *who_is_there(ChatLab *l) {
+        ChatError e;
+        bool more;
+
+        listed = (Listed){};
+        CHECK_OK(chat_list_members(l->chat, "#a", NULL, 10, on_there, NULL, &more, &e));
+        return listed.text;
+}
+
+/* Who is not in a room does not hear who comes and goes. */
+TEST(who_is_there_is_not_known_of_a_room_that_is_over) {
+        uint8_t account[KEY_SIZE] = {7};
+        RoomReason why;
+        RoomRow row;
+        ChatLab l;
+
+        set_up(&l);
+        CHECK_DONE(create(&l, "#a"));
+        CHECK_EQ(room_find_name(store_write(l.store), "a", &row), 1);
+        CHECK_EQ(room_admit(room_by_number(l.parts->rooms, row.number), account, "erin", NULL, 0,
+                         &why),
+                TAKEN);
+        CHECK_OK(store_commit(l.store));
+        sim_run(&l.sim, USEC_PER_SEC); /* until it is settled */
+        CHECK_STR(who_is_there(&l), "alice=online erin~a4aa=offline");
+        CHECK_DONE(act(&l, chat_delete_room, "#a"));
+        CHECK_STR(who_is_there(&l), "alice=online erin~a4aa=-");
         chat_lab_free(&l);
 }
 
