@@ -200,8 +200,32 @@ static bool on_member(void *userdata, const ChatMember *k) {
         return l->r >= 0;
 }
 
-static int members_send(
-        Bus *b, sd_bus_message *call, const char *room, const char *after, const BusLimit *limit) {
+static bool on_visitor(void *userdata, const ChatMember *k) {
+        BusOp *o = userdata;
+
+        return on_member(&o->list, k);
+}
+
+/* Others may know who is in it. */
+static int members_ask(Bus *b, sd_bus_message *call, const char *room, const char *after,
+        const BusLimit *limit, sd_bus_error *error) {
+        BusOp *o;
+        int r;
+
+        r = bus_op_open(b, call, error, &o);
+        if (r < 0)
+                return r;
+        r = bus_list_begin(&o->list, call, limit);
+        if (r < 0) {
+                bus_op_drop(o);
+                return r;
+        }
+        chat_visit_room(b->chat, room, after, limit->rows, on_visitor, bus_op_list_done, o);
+        return 1;
+}
+
+static int members_send(Bus *b, sd_bus_message *call, const char *room, const char *after,
+        const BusLimit *limit, sd_bus_error *error) {
         ChatError refusal = {};
         bool more = false;
         BusList l;
@@ -211,7 +235,9 @@ static int members_send(
         if (r < 0)
                 return r;
         r = chat_list_members(b->chat, room, after, limit->rows, on_member, &l, &more, &refusal);
-        if (r < 0 && refusal.name)
+        if (r < 0 && refusal.name && streq(refusal.name, "UnknownRoom"))
+                r = members_ask(b, call, room, after, limit, error);
+        else if (r < 0 && refusal.name)
                 r = bus_reply_error(call, &refusal);
         else if (r >= 0) {
                 r = bus_list_end(&l, more);
@@ -241,7 +267,7 @@ static int method_list_members(sd_bus_message *m, void *userdata, sd_bus_error *
         r = bus_limit_check(&limit, error);
         if (r < 0)
                 return r;
-        return members_send(userdata, m, room, after, &limit);
+        return members_send(userdata, m, room, after, &limit, error);
 }
 
 int bus_method_digest(sd_bus_message *m, void *userdata, sd_bus_error *error) {

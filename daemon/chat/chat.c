@@ -392,6 +392,7 @@ Chat *chat_free(Chat *c) {
         directory_forget(c->parts.directory, c);
         room_ops_free_all(c);
         room_lists_free_all(c);
+        room_visits_free_all(c);
         room_asks_end_all(c);
         invitings_free_all(c);
         rooms_publish_clear(c);
@@ -428,4 +429,5 @@ void chat_forget(Chat *c, void *userdata) {
         peer_lists_forget(c, userdata);
         room_ops_forget(c, userdata);
         room_lists_forget(c, userdata);
+        room_visits_forget(c, userdata);
 }

@@ -351,7 +351,7 @@ void chat_list_rooms(
 
 typedef struct ChatMember {
         const char *name, *account;
-        const char *role; /* owner, admin, member */
+        const char *role; /* owner, admin, member; NULL: not known */
         const char *presence; /* NULL: not known, of a room that one is not in */
         bool self;
         bool provisional; /* the owner has not confirmed it yet */
@@ -364,6 +364,11 @@ typedef bool (*ChatMemberFn)(void *userdata, const ChatMember *m);
 /* By role, then name. AFTER: the account or name that a page ended on, or NULL. */
 int chat_list_members(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
         void *userdata, bool *ret_more, ChatError *error);
+
+/* The same of an open room that is not known here: those who are online in it, as trackers tell. FN
+ * may be called later, DONE always last; CODE_UNKNOWN_ROOM where none tells. */
+void chat_visit_room(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
+        ChatPeersDoneFn done, void *userdata);
 
 /* Rooms with an object of their own: those one is in, or is invited to. ID is text. As with people
  * above. */

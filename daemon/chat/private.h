@@ -26,6 +26,7 @@ typedef struct Meeting Meeting;
 typedef struct Inviting Inviting;
 typedef struct RoomOp RoomOp;
 typedef struct RoomsList RoomsList;
+typedef struct RoomVisit RoomVisit;
 typedef struct RoomObject RoomObject;
 typedef struct RoomShown RoomShown;
 typedef struct RoomPublic RoomPublic;
@@ -83,6 +84,7 @@ struct Chat {
         Inviting *invitings;
         RoomOp *room_ops;
         RoomsList *room_lists;
+        RoomVisit *room_visits;
         Told *told;
         Seen *seen; /* not written so far */
         LoopTimer *seen_timer;
@@ -285,6 +287,8 @@ void room_ops_free_all(Chat *c);
 void room_ops_forget(Chat *c, void *userdata);
 void room_lists_free_all(Chat *c);
 void room_lists_forget(Chat *c, void *userdata);
+void room_visits_free_all(Chat *c);
+void room_visits_forget(Chat *c, void *userdata);
 void peer_lists_free_all(Chat *c);
 void told_free_all(Chat *c);
 void peer_lists_forget(Chat *c, void *userdata);

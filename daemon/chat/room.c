@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include <utlist.h>
+
 static const char *status_name(RoomStatus s) {
         static const char *const names[_ROOM_STATUS_MAX] = {
                 [ROOM_JOINING] = "joining",
@@ -237,7 +239,8 @@ static bool show_members(
                         !fn(userdata,
                                 &(ChatMember){.name = m->name,
                                         .account = base32_encode_key(m->account, account),
-                                        .role = room_role_name(m->role),
+                                        .role = m->role == ROOM_ROLE_NONE ? NULL
+                                                                          : room_role_name(m->role),
                                         .presence = member_presence(l, m, self),
                                         .self = self,
                                         .provisional = m->provisional,
@@ -277,6 +280,152 @@ int chat_list_members(Chat *c, const char *room, const char *after, unsigned lim
                 chat_storage_error(error, r);
         free(l.items);
         return MIN(r, 0);
+}
+
+/* Who is online in an open room in which the user is not: a tracker tells anybody. */
+
+struct RoomVisit {
+        Chat *chat;
+        RoomText text;
+        MemberList list;
+        unsigned naming; /* answers to come on what trackers call them */
+        char *after;
+        unsigned limit;
+        ChatError unknown; /* where nobody tells of it */
+        ChatMemberFn fn;
+        ChatPeersDoneFn done;
+        void *userdata;
+        RoomVisit *prev, *next;
+};
+
+static void visit_free(RoomVisit *v) {
+        DL_DELETE(v->chat->room_visits, v);
+        directory_forget(v->chat->parts.directory, v);
+        free(v->list.items);
+        free(v->after);
+        free(v);
+}
+
+void room_visits_free_all(Chat *c) {
+        while (c->room_visits)
+                visit_free(c->room_visits);
+}
+
+void room_visits_forget(Chat *c, void *userdata) {
+        RoomVisit *v, *tmp;
+
+        DL_FOREACH_SAFE (c->room_visits, v, tmp)
+                if (v->userdata == userdata)
+                        visit_free(v);
+}
+
+static void visit_end(RoomVisit *v, const ChatError *error, bool more) {
+        ChatError copy = error ? *error : (ChatError){};
+        ChatPeersDoneFn done = v->done;
+        void *userdata = v->userdata;
+
+        visit_free(v);
+        done(userdata, error ? &copy : NULL, more);
+}
+
+static void visit_answer(RoomVisit *v) {
+        MemberList *l = &v->list;
+        bool more = false;
+        DbTxn *txn;
+
+        if (store_read_begin(v->chat->parts.store, &txn) >= 0) {
+                l->txn = txn;
+                if (l->n > 0)
+                        qsort(l->items, l->n, sizeof(*l->items), by_role_and_name);
+                more = show_members(l, v->after, v->limit, v->fn, v->userdata);
+                store_read_end(txn);
+        }
+        visit_end(v, NULL, more);
+}
+
+static void visit_take_name(RoomVisit *v, const Record *record) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+
+        if (store_read_begin(v->chat->parts.store, &txn) < 0)
+                return;
+        for (size_t i = 0; i < v->list.n; i++)
+                if (key_equal(v->list.items[i].account, record->account))
+                        room_member_name(
+                                v->chat, txn, record->account, record->name, v->list.items[i].name);
+}
+
+static void on_visited_name(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        RoomVisit *v = userdata;
+
+        if (record)
+                visit_take_name(v, record);
+        if (--v->naming == 0)
+                visit_answer(v);
+}
+
+static void visit_take(RoomVisit *v, const DirectoryRoomFound *found) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        MemberList *l = &v->list;
+
+        if (store_read_begin(v->chat->parts.store, &txn) < 0)
+                return;
+        l->txn = txn;
+        for (size_t i = 0; i < found->n_online; i++)
+                if (!on_member(l,
+                            &(RoomMemberView){.account = found->online[i],
+                                    .role = key_equal(found->online[i], found->record->owner)
+                                            ? ROOM_ROLE_OWNER
+                                            : ROOM_ROLE_NONE,
+                                    .online = true}))
+                        return;
+}
+
+static void on_visited(
+        void *userdata, Code code, const char *text, const DirectoryRoomFound *found) {
+        RoomVisit *v = userdata;
+
+        if (code != CODE_OK || found->record->deleted ||
+                found->record->access != ROOM_ACCESS_OPEN ||
+                !room_text_fits(&v->text, found->record->room)) {
+                visit_end(v, &v->unknown, false);
+                return;
+        }
+        visit_take(v, found);
+        for (size_t i = 0; i < v->list.n; i++)
+                if (v->list.items[i].name[0] == '@' &&
+                        directory_lookup(v->chat->parts.directory, NULL, v->list.items[i].account,
+                                on_visited_name, v) >= 0)
+                        v->naming++;
+        if (v->naming == 0)
+                visit_answer(v);
+}
+
+void chat_visit_room(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
+        ChatPeersDoneFn done, void *userdata) {
+        RoomVisit *v = calloc(1, sizeof(*v));
+        ChatError e;
+
+        if (!v) {
+                chat_error(&e, CODE_STORAGE, "Out of memory.");
+                done(userdata, &e, false);
+                return;
+        }
+        *v = (RoomVisit){.chat = c,
+                .list = {.chat = c, .outside = true},
+                .after = after ? strdup(after) : NULL,
+                .limit = limit,
+                .fn = fn,
+                .done = done,
+                .userdata = userdata};
+        DL_APPEND(c->room_visits, v);
+        room_unknown_error(room, &v->unknown);
+        if (chat_require_login(c, &e) < 0 || room_text_parse(room, &v->text, &e) < 0)
+                visit_end(v, &e, false);
+        else if (!v->text.name[0] ||
+                directory_room_lookup(c->parts.directory, v->text.name, NULL, NULL, on_visited, v) <
+                        0)
+                visit_end(v, &v->unknown, false);
 }
 
 /* What two have to have in common */

@@ -95,6 +95,25 @@ def test_a_room_is_made_found_and_joined(alice, bob):
     call(bob, "JoinRoom", "#r")
 
 
+def test_who_is_in_an_open_room_is_seen_before_joining(lab, pair):
+    carol = lab.user("carol").join()
+    alice, bob = ({"name": f"{user.name}~{user.property('Account')[:4]}", "presence": "online",
+                   "account": user.property("Account")} for user in pair)
+    wait_until(lambda: carol.list("ListMembers", "#r") == [{**alice, "role": "owner"}, bob])
+    assert room(carol)["owner"] == alice["name"]
+    done = carol.chatc("members", "#r")
+    assert done.rc == 0 and [line.split()[0] for line in done.out.splitlines()] == [
+        alice["name"], bob["name"]]
+    call(pair[0], "CreateRoom", "#study", access="private")
+    for name in ("#study", "#nowhere"):
+        assert refused(carol, "ListMembers", name) == "UnknownRoom"
+        done = carol.chatc("members", name)
+        assert done.rc == 5 and "chatc join" in done.err
+    call(carol, "JoinRoom", "#r")
+    wait_until(lambda: {row.get("role") for row in carol.list("ListMembers", "#r")} == {
+        "owner", "member"})
+
+
 def test_rooms_are_found_by_words(alice, bob):
     call(alice, "CreateRoom", "#garden", topic="Roses and bees")
     call(alice, "CreateRoom", "#kitchen", topic="Soup of roses")

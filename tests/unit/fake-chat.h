@@ -19,6 +19,7 @@ typedef struct FakeCall {
         ChatPeerFn peer;
         ChatPeersDoneFn peers_done;
         ChatRoomFn room;
+        ChatMemberFn member;
         void *userdata;
 } FakeCall;
 
@@ -26,6 +27,7 @@ struct Chat {
         unsigned n_calls; /* that came through to here */
         char asked[FAKE_TEXT_SIZE]; /* the last one, its arguments joined by '|' */
         bool refuse; /* at once, within the call */
+        bool outside; /* of all rooms */
         FakeCall open[FAKE_OPEN_MAX];
         unsigned n_open, n_forgotten;
 
@@ -400,6 +402,10 @@ void chat_list_rooms(
 int chat_list_members(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
         void *userdata, bool *ret_more, ChatError *error) {
         fake_asked(c, "members", room, after, NULL);
+        if (c->outside) {
+                *error = (ChatError){"UnknownRoom", "You are not in it."};
+                return -ENOENT;
+        }
         if (c->refuse) {
                 *error = fake_refusal;
                 return -ENOENT;
@@ -411,6 +417,12 @@ int chat_list_members(Chat *c, const char *room, const char *after, unsigned lim
                         break;
                 }
         return 0;
+}
+
+void chat_visit_room(Chat *c, const char *room, const char *after, unsigned limit, ChatMemberFn fn,
+        ChatPeersDoneFn done, void *userdata) {
+        fake_asked(c, "visit", room, after, NULL);
+        fake_open(c, (FakeCall){.member = fn, .peers_done = done, .userdata = userdata});
 }
 
 int chat_digest(Chat *c, const char *with, ChatDigest *ret, ChatError *error) {

@@ -204,6 +204,30 @@ TEST(members_are_listed_in_pages) {
         tear_down();
 }
 
+/* Who is in a room in which one is not, others are asked. */
+TEST(members_of_a_room_that_is_not_known_come_later) {
+        const ChatMember member = {.name = "bob~bbbb", .account = "bbbb", .presence = "online"};
+        FakeCall c;
+
+        set_up();
+        f->chat.outside = true;
+        call_until_open(CALL("ListMembers", "sa{sv}", "#a", 1, "after", "s", "al"));
+        CHECK_STR(f->chat.asked, "visit|#a|al|-");
+        c = take_open();
+        CHECK(c.member(c.userdata, &member));
+        c.peers_done(c.userdata, NULL, false);
+        settle();
+        CHECK_STR(row_key("name"), "bob~bbbb");
+        CHECK_STR(row_key("presence"), "online");
+        CHECK(!row_key("role"));
+        call_until_open(CALL("ListMembers", "sa{sv}", "#a", 0));
+        c = take_open();
+        c.peers_done(c.userdata, &fake_refusal, false);
+        settle();
+        check_error(BUS_ERROR_PREFIX "UnknownPeer", fake_refusal.text);
+        tear_down();
+}
+
 /* Signals */
 
 static void tell(const ChatEvent *e) {
