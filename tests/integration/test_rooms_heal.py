@@ -4,6 +4,7 @@ import collections
 import os
 import shutil
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -58,6 +59,24 @@ def check_told_once(user, ids):
     assert counted == collections.Counter(ids)
     counted = collections.Counter(received(user))
     assert set(counted) <= set(ids) and set(counted.values()) == {1}
+
+
+def test_who_was_away_finds_a_word_of_it_in_his_mailbox(lab, tracker):
+    """After a minute, in which others do their work: this one comes first. The author is gone when
+    it is found, and somebody else has what it tells of."""
+    alice, bob, carol = people = enter(*lab.users("alice", "bob", "carol"))
+    wait_level(*people)
+    bob.stop()
+    assert mailboxes(tracker) == 0
+    sent = [alice.send(ROOM, text) for text in ("while bob is away", "and more")]
+    wait_level(alice, carol)
+    wait_until(lambda: time.sleep(1) or mailboxes(tracker) == 1, timeout=180,
+               what="there is a word for bob")  # each look is a process
+    gone_for_good(alice)
+    bob.start()
+    wait_received(bob, sent)
+    wait_until(lambda: mailboxes(tracker) == 0, what="bob has it")
+    assert texts(bob) == texts(carol) == ["while bob is away", "and more"]
 
 
 def test_five_write_at_once_and_all_end_with_the_same(lab, tracker):
