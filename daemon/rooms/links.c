@@ -56,8 +56,6 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold) {
         Held *h;
 
         HASH_FIND(hh, sr->held, account, KEY_SIZE, h);
-        if (!hold && !h)
-                return;
         if (hold) {
                 uint32_t number;
 
@@ -74,7 +72,7 @@ void links_hold(SyncRoom *sr, const uint8_t *account, bool hold) {
                         return;
                 }
                 links_want(sr->sync, account, true);
-        } else {
+        } else if (h) {
                 uint8_t copy[KEY_SIZE];
 
                 memcpy(copy, h->account, KEY_SIZE);
