@@ -343,7 +343,7 @@ static void take_words(RoomsList *l, const char *words) {
         size_t n = 0;
 
         for (const char *p = words; *p; p++) {
-                char c = (unsigned char)*p > ' ' ? ascii_lower(*p) : ' ';
+                char c = (char)((unsigned char)*p > ' ' ? ascii_lower(*p) : ' ');
 
                 bool begins = n == 0 || l->words[n - 1] == ' ';
 
