@@ -259,7 +259,7 @@ typedef struct RoomEntryAt {
                         seq - 1: the author has forked before, look for where */
 } RoomEntryAt;
 
-int room_take_entry(Room *room, const RoomEntryIn *e, RoomEntryAt *ret, RoomReason *why);
+int room_take_entry(Room *room, const RoomEntryIn *in, RoomEntryAt *ret, RoomReason *why);
 
 /* Of FEED after SEQ, oldest first; CERTIFICATE as the entry's device and epoch have it. 0 to go
  * on. */
