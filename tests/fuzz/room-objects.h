@@ -194,7 +194,7 @@ static void fill_notice(Script *in, const Person *by, uint8_t how, unsigned room
                 n->device_epoch++;
         if (more & 32)
                 snprintf(n->name, sizeof(n->name), "tea");
-        if (more & 64)
+        if (more & 64 && n->what != ROOM_NOTICE_INVITED) /* to another room: then there is one */
                 n->room[0] ^= 1;
         if (more & 128)
                 n->proof_certificate = (Bytes){};
