@@ -281,11 +281,20 @@ void chat_on_room_publish(Chat *c, uint32_t room) {
         publish_soon(c);
 }
 
+/* A record of before the room was given away is refused rightly. */
+static bool is_mine_now(Chat *c, uint32_t number) {
+        _cleanup_(freep) RoomView *v = malloc(sizeof(*v));
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+
+        return v && store_read_begin(c->parts.store, &txn) >= 0 &&
+                rooms_view(c->parts.rooms, txn, number, v) > 0 && is_mine(c, v);
+}
+
 void chat_on_room_refused(
         Chat *c, const uint8_t id[static SHA256_SIZE], Code code, const char *text) {
         RoomPublic *p = public_find(c, id);
 
-        if (!p)
+        if (!p || !is_mine_now(c, p->number))
                 return;
         snprintf(p->refused, sizeof(p->refused), "A tracker does not list the room: %s", text);
         text_clean(p->refused);
