@@ -94,7 +94,7 @@ static void client_frame(Client *c, Frame *f) {
                 c->conn = conn_shutdown(c->conn);
                 client_free(c);
                 return;
-        case FRAME_REGISTER ... FRAME_CONNECT:
+        case FRAME_REGISTER ... FRAME_ACCOUNT:
                 client_request(c, f);
                 return;
         default:

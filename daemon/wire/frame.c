@@ -27,7 +27,7 @@ size_t frame_cap(uint64_t type) {
         case FRAME_ERROR:
         case FRAME_ACK ... FRAME_ROOM_SYNC:
         case FRAME_REGISTER ... FRAME_WATCH:
-        case FRAME_COLLECT ... FRAME_CONNECT:
+        case FRAME_COLLECT ... FRAME_ACCOUNT:
         case FRAME_PRESENCE ... FRAME_SESSION_REPLACED:
                 return FRAME_CONTROL_MAX;
         default:

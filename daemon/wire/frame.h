@@ -49,6 +49,7 @@ typedef enum FrameType {
         FRAME_ROOM_LOOKUP = 45,
         FRAME_ROOM_LIST = 46,
         FRAME_CONNECT = 47,
+        FRAME_ACCOUNT = 48,
 
         /* Pushes by a tracker */
         FRAME_PRESENCE = 64,
