@@ -517,6 +517,10 @@ const SockAddr *conn_peer(const Conn *c) {
         return &c->transport->peer;
 }
 
+int conn_export(Conn *c, const char *label, uint8_t *ret, size_t n) {
+        return c->state == CONN_OPEN ? tls_export(c->tls, label, ret, n) : -ENOTCONN;
+}
+
 usec_t conn_last_input(const Conn *c) {
         return c->last_input;
 }

@@ -87,5 +87,8 @@ void conn_keep(Conn *c);
 
 const SockAddr *conn_peer(const Conn *c);
 
+/* As tls_export(), of a connection that is open. */
+int conn_export(Conn *c, const char *label, uint8_t *ret, size_t n);
+
 /* Monotonic time of the last byte received. */
 usec_t conn_last_input(const Conn *c);

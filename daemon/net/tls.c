@@ -308,6 +308,15 @@ int tls_peer_key(TlsSession *s, uint8_t ret[static KEY_SIZE]) {
         return 0;
 }
 
+int tls_export(TlsSession *s, const char *label, uint8_t *ret, size_t n) {
+        int r;
+
+        r = gnutls_prf_rfc5705(s->session, strlen(label), label, 0, NULL, n, (char *)ret);
+        if (r < 0)
+                return r == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EPROTO;
+        return 0;
+}
+
 ssize_t tls_read(TlsSession *s, void *p, size_t n) {
         ssize_t r;
 

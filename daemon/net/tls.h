@@ -36,6 +36,10 @@ uint32_t tls_wanted(TlsSession *s);
 /* After the handshake. -EKEYREJECTED: no Ed25519 key, or one of small order. */
 int tls_peer_key(TlsSession *s, uint8_t ret[static KEY_SIZE]);
 
+/* N bytes that both ends have of this handshake and nobody else: the exporter of RFC 8446, section
+ * 7.5, without a context. After the handshake. -EPROTO: GnuTLS has none. */
+int tls_export(TlsSession *s, const char *label, uint8_t *ret, size_t n);
+
 /* Up to N bytes; 0 at the end of the stream, -EAGAIN when nothing is there. */
 ssize_t tls_read(TlsSession *s, void *p, size_t n);
 

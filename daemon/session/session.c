@@ -254,6 +254,10 @@ bool session_has_feature(const Session *s, uint16_t feature) {
         return false;
 }
 
+int session_export(Session *s, const char *label, uint8_t *ret, size_t n) {
+        return s->phase == PHASE_READY ? conn_export(s->conn, label, ret, n) : -ENOTCONN;
+}
+
 int session_watch(Session *s, const Watch *w, SessionAnswerFn fn, void *userdata) {
         uint64_t id;
         int r = request_new(s, fn, userdata, &id);

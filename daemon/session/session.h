@@ -60,6 +60,9 @@ const char *session_error(const Session *s);
 /* The tracker has said in HELLO that it knows this. */
 bool session_has_feature(const Session *s, uint16_t feature);
 
+/* As conn_export(), of the connection that there is now: another one has other bytes. -ENOTCONN. */
+int session_export(Session *s, const char *label, uint8_t *ret, size_t n);
+
 /* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
  * back. */
 void session_wake(Session *s);

@@ -334,7 +334,7 @@ static void take_frame(Frame *f) {
                 MUST(frame_put_empty(&far.out, FRAME_PONG, f->request) == 0);
                 return;
         }
-        if (f->type < FRAME_REGISTER || f->type > FRAME_CONNECT)
+        if (f->type < FRAME_REGISTER || f->type > FRAME_ACCOUNT)
                 return;
         MUST(f->request > 0);
         if (n_open < OPEN_MAX)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* make-corpus DIR: writes one input for each object and frame of the protocol into the folders
- * cbor, frame, mail, messages, identity and rooms of DIR, and some that are refused. For the first
+ * account, cbor, frame, mail, messages, identity and rooms of DIR, and some that are refused. For the first
  * corpora, and for new ones when the format grows. */
 
 #include <stdio.h>
 
+#include "../unit/account-sample.h"
 #include "../unit/frame-echo.h"
 #include "../unit/room-sample.h"
 #include "util/fs.h"
@@ -315,6 +316,56 @@ static void write_room_directory(void) {
         frame("room-update", 0, room_update_encode(&b, &update), &b);
 }
 
+static void account_object(const char *name, Buffer b) {
+        char text[64];
+        Signed s;
+
+        sample_must(signed_decode(sample_bytes(&b), &s));
+        write_input("account", name, 0, sample_bytes(&b));
+        snprintf(text, sizeof(text), "%s-body", name);
+        write_input("account", text, 0x80, s.body);
+        buffer_done(&b);
+}
+
+/* What account_backup_seal() seals. */
+static void write_backup(void) {
+        _cleanup_(buffer_done) Buffer sealed = sample_sealed_backup(1), plain = BUFFER_NULL;
+        AccountBackup x = sample_backup(1);
+        CborWriter w = cbor_writer(&plain);
+
+        cbor_map_begin(&w);
+        cbor_pair_uint(&w, 0, 1);
+        cbor_pair_bytes(&w, 1, x.seed, KEY_SIZE);
+        cbor_pair_text(&w, 2, x.name);
+        cbor_pair_uint(&w, 3, x.epoch);
+        cbor_pair_uint(&w, 4, x.record_seq);
+        cbor_pair_uint(&w, 5, x.made);
+        cbor_map_end(&w);
+        sample_must(w.error);
+        write_input("account", "backup", 1, sample_bytes(&sealed));
+        write_input("account", "backup-body", 0x81, sample_bytes(&plain));
+}
+
+static void write_accounts(Bytes record) {
+        _cleanup_(buffer_done) Buffer statement = sample_statement_object(1, true);
+        static const uint8_t signature[SIGNATURE_SIZE] = {1};
+        OprfRequest by_name = {.name = "alice", .blinded = {1}},
+                    enrol = {.account = {2}, .blinded = {3}, .enrol = true};
+        OprfAnswer evaluated = {.evaluated = {4}, .key_id = 300, .memory = 262144, .passes = 3};
+        LoginAnswer answer = {.statement = sample_bytes(&statement), .record = record};
+        Buffer b = BUFFER_NULL;
+
+        account_object("statement", sample_statement_object(1, true));
+        account_object("statement-without", sample_statement_object(1, false));
+        write_backup();
+        frame("oprf-name", 0, oprf_request_encode(&b, 1, &by_name), &b);
+        frame("oprf-enrol", 0, oprf_request_encode(&b, 2, &enrol), &b);
+        frame("oprf-answer", ECHO_OK_OPRF, oprf_answer_encode(&b, 2, &evaluated), &b);
+        frame("login", 0, login_encode(&b, 3, signature), &b);
+        frame("login-answer", ECHO_OK_LOGIN, login_answer_encode(&b, 3, &answer), &b);
+        frame("account", 0, account_encode(&b, 4, sample_bytes(&statement)), &b);
+}
+
 #define LITERAL(s) ((Bytes){.data = (const uint8_t *)(s), .size = sizeof(s) - 1})
 
 static void write_refused(void) {
@@ -355,6 +406,7 @@ int main(int argc, char **argv) {
         write_room_objects();
         write_room_links();
         write_room_directory();
+        write_accounts(sample_bytes(&rec));
         write_refused();
         write_refused_messages();
         return 0;

@@ -6,6 +6,7 @@
  */
 
 #include "room-echo.h"
+#include "wire/account.h"
 #include "wire/mailbox.h"
 
 /* OK says nothing about which request it answers. */
@@ -18,6 +19,8 @@ typedef enum EchoOk {
         ECHO_OK_MAIL_STATUS,
         ECHO_OK_ROOM_LOOKUP,
         ECHO_OK_ROOM_LIST,
+        ECHO_OK_OPRF,
+        ECHO_OK_LOGIN,
         _ECHO_OK_MAX,
 } EchoOk;
 
@@ -179,12 +182,33 @@ static inline int echo_mailbox(Frame *f, Buffer *out) {
         }
 }
 
+static inline int echo_account(Frame *f, Buffer *out) {
+        uint8_t signature[SIGNATURE_SIZE];
+        OprfRequest oprf;
+        Bytes statement;
+        int r;
+
+        switch (f->type) {
+        case FRAME_OPRF:
+                r = oprf_request_decode(f, &oprf);
+                return r < 0 ? r : oprf_request_encode(out, f->request, &oprf);
+        case FRAME_LOGIN:
+                r = login_decode(f, signature);
+                return r < 0 ? r : login_encode(out, f->request, signature);
+        default:
+                r = account_decode(f, &statement);
+                return r < 0 ? r : account_encode(out, f->request, statement);
+        }
+}
+
 static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
         static ListPeersAnswer list;
         static CollectAnswer collect;
         MailStatusAnswer status;
         DepositAnswer deposit;
         LookupAnswer lookup;
+        LoginAnswer login;
+        OprfAnswer oprf;
         int r;
 
         switch (kind) {
@@ -192,6 +216,12 @@ static inline int echo_ok(Frame *f, Buffer *out, EchoOk kind) {
                 return echo_ok_room_lookup(f, out);
         case ECHO_OK_ROOM_LIST:
                 return echo_ok_room_list(f, out);
+        case ECHO_OK_OPRF:
+                r = oprf_answer_decode(f, &oprf);
+                return r < 0 ? r : oprf_answer_encode(out, f->request, &oprf);
+        case ECHO_OK_LOGIN:
+                r = login_answer_decode(f, &login);
+                return r < 0 ? r : login_answer_encode(out, f->request, &login);
         case ECHO_OK_LOOKUP:
                 r = lookup_answer_decode(f, &lookup);
                 return r < 0 ? r : lookup_answer_encode(out, f->request, &lookup);
@@ -247,6 +277,10 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_DEPOSIT ... FRAME_WITHDRAW:
         case FRAME_MAIL_WAITING:
                 return echo_mailbox(f, out);
+        case FRAME_OPRF:
+        case FRAME_LOGIN:
+        case FRAME_ACCOUNT:
+                return echo_account(f, out);
         case FRAME_ROOM_SYNC:
         case FRAME_ROOM_ENTRIES:
         case FRAME_ROOM_PUBLISH ... FRAME_ROOM_LIST:
