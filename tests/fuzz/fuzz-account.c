@@ -57,8 +57,8 @@ static int try_statement(Bytes outer, Bytes body) {
         if (r < 0)
                 return r;
         MUST(outer.size <= ACCOUNT_STATEMENT_MAX && key_is_valid(s.account));
-        if (s.has_password)
-                (void)account_backup_open(&s, SAMPLE_BACKUP_KEY, &backup);
+        if (s.has_password && account_backup_open(&s, SAMPLE_BACKUP_KEY, &backup) == -ENOMEM)
+                return -ENOMEM;
         if (!has_ignorable(body) && key_equal(s.account, sign_key_public(&account)))
                 check_same(account_statement_encode(&s, &account, &again), &again, outer);
         return 0;
