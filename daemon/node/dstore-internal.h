@@ -25,6 +25,7 @@ enum {
         TABLE_ROOM,
         TABLE_ROOMNAME,
         TABLE_OWNED,
+        TABLE_ACCT,
         _TABLE_MAX,
 };
 

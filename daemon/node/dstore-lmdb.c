@@ -38,6 +38,7 @@ static const char *const TABLES[] = {
         [TABLE_ROOM] = "room",
         [TABLE_ROOMNAME] = "roomname",
         [TABLE_OWNED] = "owned",
+        [TABLE_ACCT] = "acct",
         [_TABLE_MAX] = NULL,
 };
 
@@ -84,6 +85,8 @@ static unsigned kind_table(DirectoryKind kind) {
                 return TABLE_ROOMNAME;
         case DIRECTORY_OWNED:
                 return TABLE_OWNED;
+        case DIRECTORY_ACCT:
+                return TABLE_ACCT;
         case DIRECTORY_PRESENCE: /* soft: nothing for a disk */
         case DIRECTORY_MAIL: /* a set */
                 break;

@@ -60,6 +60,15 @@ static void client_request(Client *c, Frame *f) {
         case FRAME_WITHDRAW:
                 client_withdraw(c, f);
                 return;
+        case FRAME_OPRF:
+                client_oprf(c, f);
+                return;
+        case FRAME_LOGIN:
+                client_login(c, f);
+                return;
+        case FRAME_ACCOUNT:
+                client_account(c, f);
+                return;
         case FRAME_ROOM_PUBLISH:
                 client_room_publish(c, f);
                 return;
@@ -203,6 +212,7 @@ Client *client_free(Client *c) {
         conn_free(c->conn);
         loop_timer_free(c->timer);
         free(c->record);
+        free(c->login);
         free(c);
         return NULL;
 }

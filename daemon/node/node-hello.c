@@ -28,8 +28,8 @@ static bool hello_answer(Client *c) {
                 .versions = {PROTOCOL_VERSION},
                 .n_versions = 1,
                 .heartbeat = n->limits->heartbeat,
-                .features = {FEATURE_CONTACT_TOKENS, FEATURE_ROOM_DIRECTORY},
-                .n_features = 2,
+                .features = {FEATURE_CONTACT_TOKENS, FEATURE_ROOM_DIRECTORY, FEATURE_ACCOUNTS},
+                .n_features = n->accounts ? 3 : 2,
                 .time = loop_realtime(n->loop),
         };
         int r;

@@ -6,7 +6,8 @@
  * (node-hello.c), people in memory (node-person.c), presence and last-seen (node-presence.c),
  * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c),
  * LIST_PEERS (node-list.c), what a recipient of mail asks (node-mail.c), what a sender asks
- * (node-mail-deposit.c), rooms (node-room.h), and what is charged to addresses (node-prefix.c).
+ * (node-mail-deposit.c), rooms (node-room.h), accounts with a password (node-account.h), and what is
+ * charged to addresses (node-prefix.c).
  */
 
 #include <utlist.h>
@@ -88,6 +89,8 @@ typedef struct Client Client;
 typedef struct ClientRequest ClientRequest;
 typedef struct Watcher Watcher;
 typedef struct Prefix Prefix;
+typedef struct NodeAccounts NodeAccounts;
+typedef struct LoginTry LoginTry;
 
 typedef struct OnlineSlot {
         uint64_t serial;
@@ -137,6 +140,8 @@ struct Node {
         Room *rooms_held; /* which change too often, in the order of their times */
         Seat *leaving; /* whose session has ended, in the order of their times */
         LoopTimer *room_timer;
+
+        NodeAccounts *accounts; /* NULL: no passwords are kept */
 
         const NodeCallbacks *callbacks; /* NULL: nobody hears */
         void *userdata;
@@ -201,6 +206,7 @@ struct Client {
         Client *pushing_prev, *pushing_next;
         Seat *seats;
         unsigned n_seats;
+        LoginTry *login; /* a password that was evaluated; NULL: none waits */
         bool rooms_behind; /* some of them have not been told all: when the output has drained */
         usec_t mail_told; /* the last MAIL_WAITING */
         usec_t mail_due; /* the next one; 0: none */
@@ -318,6 +324,7 @@ typedef enum Charge {
         CHARGE_CLAIM,
         CHARGE_MAIL,
         CHARGE_ROOM,
+        CHARGE_ACCOUNT,
         _CHARGE_MAX,
 } Charge;
 
@@ -356,6 +363,12 @@ void client_rooms_drained(Client *c);
 void node_push_rooms(Node *n);
 void node_on_room_timer(Node *n);
 void node_rooms_free(Node *n);
+
+/* Accounts */
+void client_oprf(Client *c, Frame *f);
+void client_login(Client *c, Frame *f);
+void client_account(Client *c, Frame *f);
+void node_accounts_free(Node *n);
 
 /* As node_record_read(). */
 int node_room_read(Node *n, int error, Bytes blob, RoomRecord *ret);

@@ -79,6 +79,7 @@ Node *node_free(Node *n) {
                 node_push_held(n, true);
         node_save_seen(n, true);
         node_rooms_free(n);
+        node_accounts_free(n);
         node_prefixes_free(n);
         loop_defer_free(n->push);
         loop_timer_free(n->hold);

@@ -9,6 +9,7 @@
 
 #include "net/conn.h"
 #include "node/dstore.h"
+#include "node/oprf-keys.h"
 #include "wire/code.h"
 
 #define NODE_ALPN "p2pchat-tracker/1"
@@ -24,6 +25,9 @@ typedef struct NodeLimits {
         unsigned mailbox_days; /* an item lasts at most */
         uint64_t mailbox_items, mailbox_bytes; /* of one mailbox */
         unsigned stamp_bits; /* that a stranger's stamp must have */
+
+        /* What stretching a new password takes; 0: PASSWORD_COST_DEFAULT. */
+        uint64_t password_memory, password_passes;
 } NodeLimits;
 
 typedef struct Node Node;
@@ -55,6 +59,10 @@ int node_new(Net *net, DStore *store, const SignKey *key, const NodeLimits *limi
 
 /* Nobody hears anything before. */
 void node_set_callbacks(Node *n, const NodeCallbacks *callbacks, void *userdata);
+
+/* Passwords are kept from now on, with these keys, which outlive the node; before the first
+ * connection. Without it OPRF, LOGIN and ACCOUNT are not supported. */
+int node_set_accounts(Node *n, OprfKeys *keys);
 
 /* Ends all sessions. What is to be kept has been given to the store. */
 Node *node_free(Node *n);

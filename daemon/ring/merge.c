@@ -45,6 +45,23 @@ int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         return 0;
 }
 
+int merge_acct(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        AccountStatement a, b;
+        int c;
+
+        if (account_statement_parse(new, &b) < 0 || account_statement_is_ahead(&b, now))
+                return -EBADMSG;
+        if (old.size == 0) {
+                *ret = MERGE_STORED;
+                return 0;
+        }
+        if (account_statement_parse(old, &a) < 0 || !key_equal(a.account, b.account))
+                return -EUCLEAN;
+        c = account_statement_compare(&b, new, &a, old);
+        *ret = c > 0 ? MERGE_STORED : c == 0 ? MERGE_SAME : MERGE_STALE;
+        return 0;
+}
+
 static MergeResult higher(uint64_t old, uint64_t new) {
         return new > old ? MERGE_STORED : new == old ? MERGE_SAME : MERGE_STALE;
 }

@@ -12,11 +12,14 @@
  * Merging orders blobs, it does not verify them: whoever takes a blob in from outside decodes it
  * first, with its signatures, and checks that it belongs under its key.
  *
+ * Blobs of ACCT are statements as they were signed (wire/account.h).
+ *
  * Blobs of ROOM and ROOMNAME are room records as they were signed. OWNED is a count of this node
  * for its limits, and no replica's business: a big-endian u64 that each version has one higher, and
  * for each room its id and when its record ends (u64, µs).
  */
 
+#include "wire/account.h"
 #include "wire/room.h"
 
 typedef enum DirectoryKind {
@@ -27,6 +30,7 @@ typedef enum DirectoryKind {
         DIRECTORY_MAIL = 'm', /* account -> what waits for it: a set, which nothing joins */
         DIRECTORY_ROOM = 'r', /* room -> its newest record */
         DIRECTORY_ROOMNAME = 'o', /* name -> the record of the room that claims it */
+        DIRECTORY_ACCT = 'a', /* account -> how its password restores it */
         DIRECTORY_OWNED = 'w', /* account -> the rooms that it has published here */
 } DirectoryKind;
 
@@ -46,6 +50,10 @@ int merge_name(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The higher record of record_compare(). */
 int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* The higher statement of account_statement_compare(): one without a password stays until a newer one
+ * comes. */
+int merge_acct(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The higher (epoch, seq, hash of the presence as it is). */
 int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret);

@@ -39,6 +39,7 @@ typedef struct LabLoop {
         Loop loop;
         Loop *inner;
         usec_t ahead;
+        usec_t stands, realtime_stands; /* instead of the inner clocks; 0: they go on */
         LabTimer *timers;
 } LabLoop;
 
@@ -47,11 +48,15 @@ static inline Loop *lab_inner(Loop *l) {
 }
 
 static usec_t lab_now(Loop *l) {
-        return loop_now(lab_inner(l)) + CONTAINER_OF(l, LabLoop, loop)->ahead;
+        const LabLoop *x = CONTAINER_OF(l, LabLoop, loop);
+
+        return (x->stands ?: loop_now(x->inner)) + x->ahead;
 }
 
 static usec_t lab_realtime(Loop *l) {
-        return loop_realtime(lab_inner(l)) + CONTAINER_OF(l, LabLoop, loop)->ahead;
+        const LabLoop *x = CONTAINER_OF(l, LabLoop, loop);
+
+        return (x->realtime_stands ?: loop_realtime(x->inner)) + x->ahead;
 }
 
 static void lab_random(Loop *l, void *p, size_t n) {
@@ -130,6 +135,7 @@ typedef struct Lab {
         NodeLimits limits;
         Node *node;
         Listener *listener;
+        const SockAddr *peer; /* whom those who connect are taken for; NULL: as it is */
         uint64_t realtime; /* of the start; what is made here is dated by it */
 } Lab;
 
@@ -139,7 +145,7 @@ static void lab_on_connection(void *userdata, int fd, const SockAddr *peer) {
 
         /* Small, or the kernel would take everything for a client that does not read. */
         CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)));
-        if (tcp_transport_new(&lab->loop.loop, fd, peer, NULL, &t) >= 0)
+        if (tcp_transport_new(&lab->loop.loop, fd, lab->peer ?: peer, NULL, &t) >= 0)
                 node_accept(lab->node, t);
 }
 
@@ -213,6 +219,12 @@ static _unused_ void lab_advance(Lab *lab, usec_t by) {
         lab->loop.ahead += by;
         DL_FOREACH (lab->loop.timers, t)
                 lab_timer_arm(t);
+}
+
+/* For what is counted in time, however slow the machine: lab_advance() alone moves the clocks. */
+static _unused_ void lab_stand_still(Lab *lab, bool on) {
+        lab->loop.stands = on ? loop_now(lab->loop.inner) : 0;
+        lab->loop.realtime_stands = on ? loop_realtime(lab->loop.inner) : 0;
 }
 
 /* In steps that are none for who would notice that time was lost. */

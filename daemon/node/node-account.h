@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#pragma once
+
+/*
+ * Accounts with a password: what node-account.c (new keys, and the statements that name them) and
+ * node-login.c (passwords that are tried) share.
+ *
+ * A statement is in the directory, its key in a database of its own. A statement is only taken for
+ * a key that is on disk, and keys before it go when it is on disk as well: wherever the program
+ * ends, the key that the newest statement names is there.
+ *
+ * Whether there is an account, and whether it has a password, is told to nobody who has not shown
+ * that he knows it. So the same is done in all cases: everything is looked up, what would stand for
+ * a missing row is parsed in its place, what would stand for a missing password is derived, and
+ * only then is chosen.
+ */
+
+#include "crypto/password.h"
+#include "node/node-internal.h"
+#include "node/oprf-keys.h"
+#include "node/tries.h"
+#include "wire/account.h"
+
+/* What an evaluation costs of the frames that a session may send, and a signature that is looked
+ * at. */
+#define OPRF_FRAMES 8
+#define LOGIN_FRAMES 4
+
+/* New keys and statements, of one address. */
+#define ACCOUNT_CHANGES_PER_HOUR 1000
+
+/* Keys that were looked at after a start, in steps of so many. */
+#define SWEEP_BUDGET 1000
+
+/* A statement on its way into the store, whatever becomes of the session. */
+typedef struct AccountStep AccountStep;
+
+struct NodeAccounts {
+        Node *node;
+        OprfKeys *keys;
+        Tries *tries;
+        KeyHash hash;
+        AccountStep *steps;
+
+        /* In the place of what there is not. */
+        Buffer decoy_record, decoy_statement;
+
+        LoopTimer *sweep; /* NULL: it is over */
+        uint8_t swept[KEY_SIZE];
+};
+
+/* A password that was evaluated and waits for its LOGIN. */
+struct LoginTry {
+        OprfRequest asked;
+        Try charged; /* of the account, or what stands for it */
+        bool throttled;
+        uint64_t retry_after; /* s */
+};
+
+static inline NodeAccounts *client_accounts(const Client *c) {
+        return c->node->accounts;
+}
+
+/* What was said with a key that stands for none, and what a new one gets. */
+PasswordCost accounts_cost(const NodeAccounts *a);
+
+/* The statement that a read has found, as node_record_read(). Nothing: the decoy is read. */
+int accounts_statement_read(NodeAccounts *a, int error, Bytes blob, AccountStatement *ret);
+int accounts_record_read(NodeAccounts *a, int error, Bytes blob, Record *ret);
+
+/* OPRF with `enrol`. */
+void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);
+
+/* The errors of the databases, for a request that has not been answered. */
+void account_request_unreadable(ClientRequest *rq);
+void account_request_invalid_element(ClientRequest *rq);
