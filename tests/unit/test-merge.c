@@ -175,6 +175,54 @@ TEST(rubbish_is_told_from_a_damaged_row) {
         drop(p);
 }
 
+/* BACKUP NULL: without a password. */
+static Bytes statement_make(const Device *d, uint64_t seq, const char *backup) {
+        AccountStatement s = {.seq = seq, .issued = NOW};
+        Buffer out = BUFFER_NULL;
+
+        memcpy(s.account, sign_key_public(&d->account), KEY_SIZE);
+        if (backup) {
+                s.has_password = true;
+                s.key_id = s.memory = s.passes = 1;
+                memcpy(s.login, s.account, KEY_SIZE);
+                s.backup = text_bytes(backup);
+        }
+        CHECK_OK(account_statement_encode(&s, &d->account, &out));
+        return (Bytes){buffer_data(&out), buffer_size(&out)};
+}
+
+TEST(statements_have_one_order) {
+        Device alice = device_new(1), bob = device_new(1);
+        Bytes a = statement_make(&alice, NOW_MS, "a"), b = statement_make(&alice, NOW_MS + 1, "b"),
+              none = statement_make(&alice, NOW_MS + 2, NULL),
+              twin = statement_make(&alice, NOW_MS, "twin"),
+              bobs = statement_make(&bob, NOW_MS + 1, "b"),
+              edge = statement_make(&alice, NOW_MS + USEC_PER_DAY / 1000, "a"),
+              over = statement_make(&alice, NOW_MS + USEC_PER_DAY / 1000 + 1, "a");
+        const Bytes rubbish = text_bytes("rubbish");
+        MergeResult result;
+
+        CHECK_EQ(merged(merge_acct, (Bytes){}, a), MERGE_STORED);
+        CHECK_EQ(merged(merge_acct, a, a), MERGE_SAME);
+        CHECK_EQ(merged(merge_acct, a, b), MERGE_STORED);
+        CHECK_EQ(merged(merge_acct, b, a), MERGE_STALE);
+        CHECK_EQ(merged(merge_acct, b, none), MERGE_STORED);
+        CHECK_EQ(merged(merge_acct, none, b), MERGE_STALE);
+        CHECK_EQ(merged(merge_acct, none, edge), MERGE_STORED);
+        CHECK(merged(merge_acct, a, twin) != merged(merge_acct, twin, a)); /* one wins */
+        CHECK_EQ(merge_acct(a, bobs, NOW, &result), -EUCLEAN);
+        CHECK_EQ(merge_acct(a, over, NOW, &result), -EBADMSG);
+        CHECK_EQ(merge_acct(a, rubbish, NOW, &result), -EBADMSG);
+        CHECK_EQ(merge_acct(rubbish, a, NOW, &result), -EUCLEAN);
+        drop(a);
+        drop(b);
+        drop(none);
+        drop(twin);
+        drop(bobs);
+        drop(edge);
+        drop(over);
+}
+
 TEST(presence_goes_by_epoch_then_seq) {
         Device old = device_new(1), next = device_next(&old, 2);
         Bytes a = presence_make(&old, 7), b = presence_make(&old, 8), c = presence_make(&next, 1);

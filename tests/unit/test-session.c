@@ -75,6 +75,36 @@ static void world_free(World *w) {
         sim_free(&w->sim);
 }
 
+/* What a login signs: each end has the same of this connection, and of no other. */
+TEST(both_ends_export_the_same) {
+        static const char label[] = "EXPORTER-p2pchat-test", other[] = "EXPORTER-p2pchat-other";
+        uint8_t here[32], there[32], with_other[32], next[32], longer[80];
+        World w;
+
+        world_begin(&w);
+        CHECK_EQ(session_export(w.session, label, here, sizeof(here)), -ENOTCONN);
+        tracker_greet(&w.tracker);
+        SIM_UNTIL(&w.sim, is_connected(&w));
+        CHECK_OK(session_export(w.session, label, here, sizeof(here)));
+        CHECK_OK(conn_export(w.tracker.far.conn, label, there, sizeof(there)));
+        CHECK(memcmp(here, there, sizeof(here)) == 0);
+        CHECK_OK(session_export(w.session, label, there, sizeof(there))); /* and again */
+        CHECK(memcmp(here, there, sizeof(here)) == 0);
+        CHECK_OK(session_export(w.session, other, with_other, sizeof(with_other)));
+        CHECK(memcmp(here, with_other, sizeof(here)) != 0);
+        CHECK_OK(session_export(w.session, label, longer, sizeof(longer)));
+        CHECK(memcmp(here, longer, sizeof(here)) != 0); /* the length is part of it */
+
+        tracker_hang_up(&w.tracker);
+        SIM_UNTIL(&w.sim, !is_connected(&w));
+        CHECK_EQ(session_export(w.session, label, next, sizeof(next)), -ENOTCONN);
+        tracker_greet(&w.tracker);
+        SIM_UNTIL(&w.sim, is_connected(&w));
+        CHECK_OK(session_export(w.session, label, next, sizeof(next)));
+        CHECK(memcmp(here, next, sizeof(here)) != 0);
+        world_free(&w);
+}
+
 /* Answers */
 
 typedef struct Answer {
