@@ -56,6 +56,7 @@ typedef struct Tracker {
         Loop *loop;
         Net *net;
         DStore *store;
+        OprfKeys *passwords;
         Admission *admission;
         NodeLimits limits;
         Node *node;
@@ -422,13 +423,13 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
 
 /* Starting */
 
-static int open_store(Tracker *t) {
-        _cleanup_(freep) char *path = fs_join(t->state_dir, "directory");
-        int r;
+/* What is to be opened, and what becomes of it when its place is empty. */
+typedef struct Database {
+        const char *path; /* NULL: out of memory */
+        const char *kind, *lost;
+} Database;
 
-        r = path ? dstore_lmdb_open(t->loop, path, &t->store) : -ENOMEM;
-        if (r >= 0)
-                return 0;
+static int fail_open(Tracker *t, const Database *d, int r) {
         t->failed = r == -EPROTONOSUPPORT ? EVENT_NODE_STORE_NEWER
                 : r == -EUCLEAN           ? EVENT_NODE_STORE_DAMAGED
                                           : EVENT_NODE_START_FAILED;
@@ -436,18 +437,43 @@ static int open_store(Tracker *t) {
                 return fail(t,
                         "%s was written by a newer version: install that, or move the directory "
                         "away to start with an empty one",
-                        path);
+                        d->path);
         if (r == -EMEDIUMTYPE || r == -EUCLEAN)
                 return fail(t,
-                        "%s %s: restore it from a backup, or move it away to start with an empty "
-                        "one; names are then claimed again as people connect",
-                        path, r == -EUCLEAN ? "is damaged" : "is no directory of " PROGRAM);
+                        "%s %s%s: restore it from a backup, or move it away to start with an empty "
+                        "one; %s",
+                        d->path, r == -EUCLEAN ? "is damaged" : "is no ",
+                        r == -EUCLEAN ? "" : d->kind, d->lost);
         if (r == -EWOULDBLOCK)
-                return fail(t, "%s is in use by another program: end that first", path);
+                return fail(t, "%s is in use by another program: end that first", d->path);
         if (r == -ENOSPC)
-                return fail(t, "the disk is full: %s cannot be opened until there is room", path);
-        return fail(t, "cannot open %s for writing: %s%s", path ?: t->state_dir, strerror(-r),
+                return fail(
+                        t, "the disk is full: %s cannot be opened until there is room", d->path);
+        return fail(t, "cannot open %s for writing: %s%s", d->path ?: t->state_dir, strerror(-r),
                 fs_write_advice(r));
+}
+
+static int open_store(Tracker *t) {
+        _cleanup_(freep) char *path = fs_join(t->state_dir, "directory");
+        const Database d = {.path = path,
+                .kind = "directory of " PROGRAM,
+                .lost = "names are then claimed again as people connect"};
+        int r;
+
+        r = path ? dstore_lmdb_open(t->loop, path, &t->store) : -ENOMEM;
+        return r < 0 ? fail_open(t, &d, r) : 0;
+}
+
+/* Apart from the directory: whoever gets at one of them can test no password. */
+static int open_passwords(Tracker *t) {
+        _cleanup_(freep) char *path = fs_join(t->state_dir, "oprf");
+        const Database d = {.path = path,
+                .kind = "database of passwords' keys of " PROGRAM,
+                .lost = "whoever has a password then has to set it again"};
+        int r;
+
+        r = path ? oprf_keys_open(t->loop, path, &t->passwords) : -ENOMEM;
+        return r < 0 ? fail_open(t, &d, r) : 0;
 }
 
 static int watch_signals(Tracker *t) {
@@ -503,6 +529,8 @@ static int set_up_node(Tracker *t) {
                 return fail(t, "cannot start: %s", strerror(ENOMEM));
         apply_limits(t);
         r = node_new(t->net, t->store, &t->key, &t->limits, &t->node);
+        if (r >= 0)
+                r = node_set_accounts(t->node, t->passwords);
         if (r < 0)
                 return fail(t, "cannot start: %s", strerror(-r));
         node_set_callbacks(t->node, &tracker_journal_callbacks, &t->journal);
@@ -519,6 +547,8 @@ static int set_up(Tracker *t) {
         if (r >= 0)
                 r = open_store(t);
         if (r >= 0)
+                r = open_passwords(t);
+        if (r >= 0)
                 r = set_up_node(t);
         if (r >= 0)
                 r = set_up_doors(t);
@@ -533,7 +563,8 @@ static void tear_down(Tracker *t) {
         loop_timer_free(t->status_timer);
         loop_defer_free(t->watch_status);
         node_free(t->node);
-        dstore_close(t->store); /* commits */
+        oprf_keys_close(t->passwords); /* commits, as the next one does */
+        dstore_close(t->store);
         net_free(t->net);
         tracker_journal_done(&t->journal);
         admission_free(t->admission);

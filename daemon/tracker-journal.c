@@ -94,34 +94,40 @@ static void on_refused(
 
 static void on_store(void *userdata, NodeStoreUse use, int error) {
         static const char *const cannot[] = {
-                [NODE_STORE_READ] = "cannot be read",
-                [NODE_STORE_WRITE] = "cannot keep what comes",
+                [NODE_STORE_READ] = "The directory cannot be read",
+                [NODE_STORE_WRITE] = "The directory cannot keep what comes",
+                [NODE_STORE_PASSWORDS] = "The database of passwords' keys fails",
         };
-        const char *text = error == -ENOSPC ? "the disk is full" : strerror(-error);
+        static const char *const can[] = {
+                [NODE_STORE_READ] = "The directory can be read",
+                [NODE_STORE_WRITE] = "The directory can be written",
+                [NODE_STORE_PASSWORDS] = "The database of passwords' keys works",
+        };
+        bool damaged = error == -EUCLEAN && use != NODE_STORE_PASSWORDS;
+        const char *text = error == -ENOSPC ? "the disk is full"
+                : error == -EUCLEAN         ? "it is damaged"
+                                            : strerror(-error);
         TrackerJournal *j = userdata;
         char number[16];
 
-        if (error == -EUCLEAN)
+        if (damaged)
                 j->store_damaged = true;
         else
                 j->store_errors[use] = error;
         if (!show(j, JOURNAL_STORE))
                 return;
         snprintf(number, sizeof(number), "%d", -error);
-        if (error == -EUCLEAN)
+        if (damaged)
                 log_event(LOG_ERR, EVENT_NODE_STORE_DAMAGED,
                         LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
                         "The directory is damaged: whom it concerns is refused, the others are "
                         "served");
         else if (error < 0)
                 log_event(LOG_ERR, EVENT_NODE_STORE_FAILED,
-                        LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}),
-                        "The directory %s: %s%s", cannot[use], text,
-                        use == NODE_STORE_WRITE ? "; look-ups go on" : "");
+                        LOG_FIELDS({"P2PCHAT_ERROR", text}, {"ERRNO", number}), "%s: %s%s",
+                        cannot[use], text, use == NODE_STORE_WRITE ? "; look-ups go on" : "");
         else
-                log_event(LOG_INFO, EVENT_NODE_STORE_WRITABLE, NULL,
-                        "The directory can be %s again",
-                        use == NODE_STORE_WRITE ? "written" : "read");
+                log_event(LOG_INFO, EVENT_NODE_STORE_WRITABLE, NULL, "%s again", can[use]);
 }
 
 const NodeCallbacks tracker_journal_callbacks = {
@@ -137,6 +143,8 @@ const char *tracker_journal_problem(const TrackerJournal *j) {
                 return "the directory cannot be read";
         if (j->store_errors[NODE_STORE_WRITE] < 0)
                 return "the directory cannot be written";
+        if (j->store_errors[NODE_STORE_PASSWORDS] < 0)
+                return "the database of passwords' keys fails";
         return NULL;
 }
 

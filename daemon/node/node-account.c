@@ -42,6 +42,14 @@ int accounts_record_read(NodeAccounts *a, int error, Bytes blob, Record *ret) {
         return r < 0 ? r : is_there;
 }
 
+/* Where there is no room, that something could be read proves nothing. */
+void accounts_keys_told(NodeAccounts *a, int error, bool wrote) {
+        Node *n = a->node;
+
+        if (error < 0 || wrote || n->store_errors[NODE_STORE_PASSWORDS] != -ENOSPC)
+                node_store_told(n, NODE_STORE_PASSWORDS, error);
+}
+
 void account_request_unreadable(ClientRequest *rq) {
         client_request_error(
                 rq, CODE_STORAGE, "the tracker cannot read what it keeps about accounts", 60);
@@ -57,6 +65,12 @@ static void account_request_unwritable(ClientRequest *rq, int error) {
                 error == -ENOSPC ? "the tracker's disk is full; try again later"
                                  : "the tracker could not keep it; try again later",
                 60);
+}
+
+/* What is being written may be what this one begins with. */
+static void account_request_busy(ClientRequest *rq) {
+        client_request_error(
+                rq, CODE_RATE_LIMITED, "another change of this account is being written", 1);
 }
 
 static AccountStep *step_find(const NodeAccounts *a, const uint8_t account[static KEY_SIZE]) {
@@ -100,6 +114,7 @@ static void on_enrolled(void *userdata, int error) {
         Enrolment *x = userdata;
         Client *c = x->request.client;
 
+        accounts_keys_told(client_accounts(c), error, true);
         if (error < 0) {
                 account_request_unwritable(&x->request, error);
                 return;
@@ -134,6 +149,10 @@ static void on_enrolment_statement(void *userdata, int error, Bytes blob) {
                 account_request_unreadable(&x->request);
                 return;
         }
+        if (step_find(a, x->account)) {
+                account_request_busy(&x->request);
+                return;
+        }
         k = make_key(a);
         x->answer = (OprfAnswer){.key_id = k.id, .memory = k.memory, .passes = k.passes};
         if (oprf_evaluate(k.key, x->blinded, x->answer.evaluated) < 0)
@@ -141,8 +160,10 @@ static void on_enrolment_statement(void *userdata, int error, Bytes blob) {
         else {
                 r = oprf_keys_add(a->keys, x->account, r > 0 && s.has_password ? s.key_id : 0, &k,
                         on_enrolled, x);
-                if (r < 0)
+                if (r < 0) {
+                        accounts_keys_told(a, r, false);
                         account_request_unwritable(&x->request, r);
+                }
         }
         oprf_key_wipe(&k);
 }
@@ -237,14 +258,16 @@ static void statement_merge(Statement *x) {
         store->ops->rec_merge(store, &merge, 1, on_statement_merged, s);
 }
 
-/* 1: it may be named; 0: it is not here, or was said with something else; or an error. */
+/* 1: it may be named; 0: it is not here, or not any more, or was said with something else; or an
+ * error. */
 static int statement_check_key(NodeAccounts *a, const AccountStatement *s) {
         OprfKey k;
         int r;
 
         if (!s->has_password)
                 return 1;
-        r = oprf_keys_get(a->keys, s->account, s->key_id, &k);
+        r = oprf_keys_get_next(a->keys, s->account, s->key_id, &k);
+        accounts_keys_told(a, MIN(r, 0), false);
         if (r > 0) {
                 r = k.memory == s->memory && k.passes == s->passes;
                 oprf_key_wipe(&k);
@@ -272,8 +295,7 @@ static void on_statement_before(void *userdata, int error, Bytes blob) {
                 client_request_error(&x->request, CODE_INVALID_ARGS,
                         "the key that the statement names is not here; begin with OPRF again", 0);
         else if (step_find(a, x->statement.account))
-                client_request_error(&x->request, CODE_RATE_LIMITED,
-                        "another change of this account is being written", 1);
+                account_request_busy(&x->request);
         else
                 statement_merge(x);
 }

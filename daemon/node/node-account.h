@@ -68,6 +68,9 @@ PasswordCost accounts_cost(const NodeAccounts *a);
 int accounts_statement_read(NodeAccounts *a, int error, Bytes blob, AccountStatement *ret);
 int accounts_record_read(NodeAccounts *a, int error, Bytes blob, Record *ret);
 
+/* What the database of keys has answered. WROTE: something new is on disk. */
+void accounts_keys_told(NodeAccounts *a, int error, bool wrote);
+
 /* OPRF with `enrol`. */
 void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);
 

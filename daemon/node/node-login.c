@@ -29,6 +29,7 @@ static int evaluation_choose(
         fake.memory = cost.memory;
         fake.passes = cost.passes;
         r = oprf_keys_get(a->keys, x->account, s ? s->key_id : fake.id, &own);
+        accounts_keys_told(a, MIN(r, 0), false);
         if (r >= 0)
                 *ret = r > 0 && s ? own : fake;
         oprf_key_wipe(&own);
@@ -46,6 +47,7 @@ static int evaluation_charge(NodeAccounts *a, const Evaluation *x, OprfKey *k, L
         memcpy(ret->charged.account, x->account, KEY_SIZE);
         sockaddr_prefix(conn_peer(c->conn), ret->charged.source);
         r = oprf_keys_knows(a->keys, x->account, ret->charged.source, loop_realtime(a->node->loop));
+        accounts_keys_told(a, MIN(r, 0), false);
         if (r < 0)
                 return r;
         ret->charged.known = r > 0;

@@ -101,9 +101,11 @@ void node_set_callbacks(Node *n, const NodeCallbacks *callbacks, void *userdata)
 }
 
 void node_store_told(Node *n, NodeStoreUse use, int error) {
-        if (error == -EUCLEAN ? n->store_damaged : error == n->store_errors[use])
+        bool damaged = error == -EUCLEAN && use != NODE_STORE_PASSWORDS;
+
+        if (damaged ? n->store_damaged : error == n->store_errors[use])
                 return;
-        if (error == -EUCLEAN)
+        if (damaged)
                 n->store_damaged = true;
         else
                 n->store_errors[use] = error;

@@ -35,6 +35,7 @@ typedef struct Node Node;
 typedef enum NodeStoreUse {
         NODE_STORE_READ,
         NODE_STORE_WRITE,
+        NODE_STORE_PASSWORDS, /* the keys of node_set_accounts(), either way */
         _NODE_STORE_USE_MAX,
 } NodeStoreUse;
 
@@ -48,8 +49,8 @@ typedef struct NodeCallbacks {
                 const char *text);
 
         /* The store fails at that, or for another reason than before; 0: it works again. Each is
-         * told once. -EUCLEAN: a part of it is damaged, whatever else can be read and written; that
-         * is never over. */
+         * told once. -EUCLEAN of the directory: a part of it is damaged, whatever else can be read
+         * and written; that is never over. */
         void (*store)(void *userdata, NodeStoreUse use, int error);
 } NodeCallbacks;
 

@@ -306,6 +306,11 @@ int oprf_keys_get(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t 
         return r;
 }
 
+int oprf_keys_get_next(
+        OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t id, OprfKey *ret) {
+        return get_in(db_write(o->db), account, id, ret);
+}
+
 /* With those that are left over from before CURRENT, and the oldest that wait. */
 static int add_in(
         DbTxn *txn, const uint8_t account[static KEY_SIZE], uint64_t current, const OprfKey *k) {
