@@ -6,8 +6,8 @@
  * (node-hello.c), people in memory (node-person.c), presence and last-seen (node-presence.c),
  * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c),
  * LIST_PEERS (node-list.c), what a recipient of mail asks (node-mail.c), what a sender asks
- * (node-mail-deposit.c), rooms (node-room.h), accounts with a password (node-account.h), and what is
- * charged to addresses (node-prefix.c).
+ * (node-mail-deposit.c), rooms (node-room.h), accounts with a password (node-account.h), and what
+ * is charged to addresses (node-prefix.c).
  */
 
 #include <utlist.h>

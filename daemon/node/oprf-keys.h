@@ -12,8 +12,8 @@
  * disk, those before it go (oprf_keys_settle()); where the program ends in between, they go with
  * the next key, or by oprf_keys_crowded().
  *
- * Reads are of what is committed, but for one. Nothing here logs, and what holds a key is for the caller to
- * wipe.
+ * Reads are of what is committed, but for one. Nothing here logs, and what holds a key is for the
+ * caller to wipe.
  */
 
 #include "crypto/oprf.h"
@@ -55,7 +55,8 @@ void oprf_keys_fake(const OprfKeys *o, const uint8_t account[static KEY_SIZE], O
 /* 1 with the key, 0 where there is none, or an error. */
 int oprf_keys_get(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t id, OprfKey *ret);
 
-/* The same as the next commit will have it: before what is to be written elsewhere names the key. */
+/* The same as the next commit will have it: before what is to be written elsewhere names the key.
+ */
 int oprf_keys_get_next(
         OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t id, OprfKey *ret);
 

@@ -51,8 +51,8 @@ int merge_name(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 /* The higher record of record_compare(). */
 int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
-/* The higher statement of account_statement_compare(): one without a password stays until a newer one
- * comes. */
+/* The higher statement of account_statement_compare(): one without a password stays until a newer
+ * one comes. */
 int merge_acct(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The higher (epoch, seq, hash of the presence as it is). */

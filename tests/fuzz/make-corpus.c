@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* make-corpus DIR: writes one input for each object and frame of the protocol into the folders
- * account, cbor, frame, mail, messages, identity and rooms of DIR, and some that are refused. For the first
- * corpora, and for new ones when the format grows. */
+ * account, cbor, frame, mail, messages, identity and rooms of DIR, and some that are refused. For
+ * the first corpora, and for new ones when the format grows. */
 
 #include <stdio.h>
 
