@@ -86,8 +86,11 @@ TEST(only_two_keys_wait_for_a_statement) {
         l = lab_log_in(&x.lab, "alice", PASSWORD); /* which waits nowhere */
         CHECK_EQ(l.code, CODE_OK);
         CHECK_EQ(caller_put_new(&c, &alice, &a[2], lab_seq(&x.lab) + 1), CODE_OK);
+        lab_settle(&x.lab);
+        lab_stand_still(&x.lab, true); /* so that what goes next has not gone from the disk yet */
         CHECK_EQ(caller_put_new(&c, &alice, &a[3], lab_seq(&x.lab) + 2), CODE_OK);
         CHECK_EQ(caller_put_new(&c, &alice, &a[2], lab_seq(&x.lab) + 3), CODE_INVALID_ARGS);
+        lab_stand_still(&x.lab, false);
         l = lab_log_in(&x.lab, "alice", "new");
         CHECK_EQ(l.code, CODE_OK);
         caller_free(&c);
