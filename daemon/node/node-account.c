@@ -345,11 +345,6 @@ void client_account(Client *c, Frame *f) {
                 client_malformed(c);
                 return;
         }
-        if (!client_accounts(c)) {
-                client_error(
-                        c, f->request, CODE_NOT_SUPPORTED, "this tracker keeps no passwords", 0);
-                return;
-        }
         if (!client_may_change(c, f->request))
                 return;
         wrong = statement_error(c, blob);

@@ -24,9 +24,18 @@ static void on_client_closed(void *userdata, int error, const char *text) {
         client_free(c);
 }
 
+static bool is_of_accounts(uint64_t type) {
+        return type == FRAME_OPRF || type == FRAME_LOGIN || type == FRAME_ACCOUNT;
+}
+
 static void client_request(Client *c, Frame *f) {
         if (f->request == 0) {
                 client_bye(c, CODE_INVALID_ARGS, "a request came without an id", (Bytes){});
+                return;
+        }
+        if (!c->node->accounts && is_of_accounts(f->type)) {
+                client_error(
+                        c, f->request, CODE_NOT_SUPPORTED, "this tracker keeps no passwords", 0);
                 return;
         }
         switch (f->type) {

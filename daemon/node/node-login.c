@@ -171,9 +171,7 @@ static void evaluation_start(Client *c, uint64_t id, const OprfRequest *asked) {
 
 /* False: refused. */
 static bool client_may_ask(Client *c, uint64_t id, unsigned frames) {
-        if (!client_accounts(c))
-                client_error(c, id, CODE_NOT_SUPPORTED, "this tracker keeps no passwords", 0);
-        else if (conn_is_full(c->conn))
+        if (conn_is_full(c->conn))
                 client_error(c, id, CODE_RATE_LIMITED, "read the answers first", 1);
         else if (!conn_charge(c->conn, frames))
                 client_error(c, id, CODE_RATE_LIMITED, "too much was asked at once", 10);

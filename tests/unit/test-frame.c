@@ -78,7 +78,8 @@ TEST(what_is_not_canonical_is_refused) {
 
 TEST(unknown_types_from_128_on_are_taken) {
         static const uint8_t known[] = {1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
-                32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 64, 65, 66, 67, 68};
+                32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 64, 65, 66, 67,
+                68};
         size_t k = 0;
 
         for (unsigned type = 0; type < 256; type++) {
@@ -182,7 +183,7 @@ TEST(what_is_refused_stays_refused) {
 
 TEST(a_frame_cut_short_is_waited_for_and_nothing_beyond_it_is_read) {
         _cleanup_(buffer_done) Buffer b = FRAME_OF("\xa2\x00\x03\x18\x40\x44"
-                            "abcd");
+                                                   "abcd");
         size_t size;
         Frame f;
 
