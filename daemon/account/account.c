@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "account/private.h"
+#include "account/password.h"
 
 #include "crypto/hpke.h"
 #include "store/prekey.h"
@@ -98,7 +98,7 @@ static uint64_t most_seq(usec_t now) {
 /* max(last + 1, ms): a store that was restored never goes back behind what it published. What was
  * signed with a clock that was further ahead than others take they need not have; what they may
  * have of it is overtaken when its time has come. */
-static uint64_t next_seq(uint64_t highest, usec_t now) {
+uint64_t account_next_seq(uint64_t highest, usec_t now) {
         return CLAMP(highest + 1, now / USEC_PER_MSEC, most_seq(now));
 }
 
@@ -119,7 +119,7 @@ void account_look_later(Account *a) {
 static int make_record(Account *a, usec_t now) {
         Identity *i = &a->identity;
         Record rec = {.epoch = i->epoch,
-                .seq = next_seq(i->record_seq, now),
+                .seq = account_next_seq(i->record_seq, now),
                 .issued = now,
                 .expires = now + IDENTITY_LIFETIME,
                 .suites = {MAIL_SUITE_HPKE},
@@ -389,6 +389,7 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
                 account_free(a);
                 return r;
         }
+        a->password_least = PASSWORD_COST_DEFAULT;
         a->local = (LocalIdentity){.account = &a->identity.account,
                 .device = &a->identity.device,
                 .heartbeat = heartbeat};
@@ -407,6 +408,10 @@ Account *account_free(Account *a) {
         loop_timer_free(a->presence_timer);
         identity_done(&a->identity);
         buffer_done(&a->presence);
+        password_try_free(a->password);
+        password_wipe(a->old_password);
+        password_wipe(a->new_password);
+        buffer_done(&a->statement);
         free(a);
         return NULL;
 }
@@ -417,6 +422,10 @@ void account_set_tls(Account *a, TlsIdentity *tls) {
 
 void account_set_heartbeat(Account *a, uint32_t heartbeat) {
         a->local.heartbeat = heartbeat;
+}
+
+void account_set_password_least(Account *a, const PasswordCost *least) {
+        a->password_least = *least;
 }
 
 void account_set_directory(Account *a, Directory *d) {

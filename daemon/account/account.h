@@ -10,6 +10,7 @@
  * the LAN alone claims its name only when it is published, and stays the same account.
  */
 
+#include "crypto/password.h"
 #include "directory/directory.h"
 #include "store/contact.h"
 #include "store/identity.h"
@@ -111,15 +112,26 @@ void account_set_idle(Account *a, bool idle);
 typedef void (*AccountDoneFn)(void *userdata, Code code, const char *text);
 
 /* TRACKER NULL or "": those that are configured. A second one at the same time is refused. An
- * account for the LAN alone is published by this; until that has gone well, it is as it was. */
-void account_register(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+ * account for the LAN alone is published by this; until that has gone well, it is as it was.
+ * PASSWORD "": none; else a tracker keeps what it takes to restore the account with it. */
+#define PASSWORD_MAX 1023
+
+void account_register(Account *a, const char *name, const char *password, const char *tracker,
+        AccountDoneFn fn, void *userdata);
 
 /* For the LAN alone: no tracker is asked. */
 void account_register_on_lan(Account *a, const char *name, AccountDoneFn fn, void *userdata);
 
-void account_login(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata);
+/* Of the account that is kept here; PASSWORD is proven to its tracker where it has one. */
+void account_login(Account *a, const char *name, const char *password, const char *tracker,
+        AccountDoneFn fn, void *userdata);
+
+/* OLD "": it has none so far. */
+void account_change_password(
+        Account *a, const char *old, const char *password, AccountDoneFn fn, void *userdata);
+
+/* The least work that a tracker may ask for to stretch a password; PASSWORD_COST_DEFAULT. */
+void account_set_password_least(Account *a, const PasswordCost *least);
 void account_logout(Account *a, AccountDoneFn fn, void *userdata);
 
 /* The directory has news: its sessions changed. */

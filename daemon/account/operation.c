@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 
-#include "account/private.h"
+#include "account/password.h"
+
+static void password_go_on(Account *a);
 
 static void use_tracker(Account *a) {
         a->callbacks->use_tracker(a->userdata, account_tracker(a));
@@ -32,6 +34,10 @@ static void operation_end(Account *a, Code code, const char *text) {
 
         a->operation = OPERATION_NONE;
         a->fn = NULL;
+        a->password = password_try_free(a->password);
+        a->old_password = password_wipe(a->old_password);
+        a->new_password = password_wipe(a->new_password);
+        directory_forget(a->directory, a); /* an answer that comes now is to nothing */
         loop_timer_set(a->deadline, USEC_INFINITY);
         if (fn)
                 fn(a->fn_userdata, code, text);
@@ -68,6 +74,10 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         return true;
 }
 
+#define NO_TRACKER                                                                                 \
+        "no tracker is known: give one with --tracker host:port#key, name one in p2pchatd.conf, "  \
+        "or take --no-tracker for the LAN alone"
+
 /* A name that is claimed with keys that were never written is lost to everybody. Sessions say HELLO
  * with the record that is on disk now. */
 static void on_saved(Account *a, int error) {
@@ -79,9 +89,7 @@ static void on_saved(Account *a, int error) {
         a->asked = false;
         use_tracker(a);
         if (directory_n_trackers(a->directory) == 0) {
-                operation_fail(a, CODE_TRACKER_UNREACHABLE,
-                        "no tracker is known: give one with --tracker host:port#key, name one in "
-                        "p2pchatd.conf, or take --no-tracker for the LAN alone");
+                operation_fail(a, CODE_TRACKER_UNREACHABLE, NO_TRACKER);
                 return;
         }
         directory_start(a->directory);
@@ -151,6 +159,15 @@ static void operation_commit(Account *a, bool active) {
                 operation_written(a, r);
 }
 
+/* The name is this account's. */
+static void register_commit(Account *a) {
+        a->identity.claimed = true;
+        a->identity.lan_only = false;
+        if (a->publishing)
+                memcpy(a->identity.tracker, a->publish_at, TRACKER_TEXT_MAX);
+        operation_commit(a, true);
+}
+
 static void on_registered(void *userdata, Code code, const char *text) {
         Account *a = userdata;
 
@@ -163,11 +180,12 @@ static void on_registered(void *userdata, Code code, const char *text) {
                 operation_fail(a, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
                 return;
         }
-        a->identity.claimed = true;
-        a->identity.lan_only = false;
-        if (a->publishing)
-                memcpy(a->identity.tracker, a->publish_at, TRACKER_TEXT_MAX);
-        operation_commit(a, true);
+        if (!a->new_password) {
+                register_commit(a);
+                return;
+        }
+        a->operation = OPERATION_PASSWORD;
+        account_set_password(a);
 }
 
 static void register_go_on(Account *a) {
@@ -189,6 +207,7 @@ static void register_go_on(Account *a) {
 void account_trackers_changed(Account *a) {
         account_look_at_times(a);
         register_go_on(a);
+        password_go_on(a);
 }
 
 void account_on_deadline(void *userdata) {
@@ -242,8 +261,31 @@ static void register_begin(Account *a) {
         a->operation = OPERATION_SAVE;
 }
 
-void account_register(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+/* A longer one takes nobody much longer to type, and a guesser for ever. */
+#define PASSWORD_LEAST 8
+
+static bool password_is_good(const char *password, AccountDoneFn fn, void *userdata) {
+        size_t n = strlen(password);
+
+        if (n >= PASSWORD_LEAST && n <= PASSWORD_MAX)
+                return true;
+        fn(userdata, CODE_BAD_PASSWORD,
+                n < PASSWORD_LEAST ? "a password has at least 8 characters: choose a longer one"
+                                   : "a password has at most 1023 bytes: choose a shorter one");
+        return false;
+}
+
+/* False, with the operation over, where there is no memory. */
+static bool note_password(Account *a, const char *password) {
+        a->new_password = password[0] ? strdup(password) : NULL;
+        if (a->new_password || !password[0])
+                return true;
+        operation_fail(a, CODE_STORAGE, "out of memory");
+        return false;
+}
+
+void account_register(Account *a, const char *name, const char *password, const char *tracker,
+        AccountDoneFn fn, void *userdata) {
         char folded[NAME_SIZE];
 
         if (name_fold(name, strlen(name), folded) < 0) {
@@ -258,7 +300,9 @@ void account_register(
                 refuse_second(a, fn, userdata);
                 return;
         }
-        if (!operation_begin(a, fn, userdata))
+        if (password[0] && !password_is_good(password, fn, userdata))
+                return;
+        if (!operation_begin(a, fn, userdata) || !note_password(a, password))
                 return;
         a->publishing = account_exists(a);
         a->publish_at[0] = 0;
@@ -291,14 +335,89 @@ void account_register_on_lan(Account *a, const char *name, AccountDoneFn fn, voi
                 operation_commit(a, true);
 }
 
-void account_login(
-        Account *a, const char *name, const char *tracker, AccountDoneFn fn, void *userdata) {
+/* Logging in and changing the password */
+
+static bool has_password(Account *a) {
+        PasswordRow row;
+
+        return store_get_password(store_write(a->store), &row) > 0;
+}
+
+/* Where the password is proven, and what follows: without a new one, being logged in. */
+static void password_go_on(Account *a) {
+        char text[SESSION_ERROR_SIZE + 64];
+
+        if (a->operation != OPERATION_PASSWORD || a->password || a->asked)
+                return;
+        if (directory_is_connected(a->directory)) {
+                a->asked = true;
+                if (a->old_password)
+                        account_prove_password(a, a->old_password);
+                else
+                        account_set_password(a);
+                return;
+        }
+        if (!directory_has_failed(a->directory))
+                return;
+        snprintf(text, sizeof(text), "no tracker could be reached: %s",
+                directory_error(a->directory));
+        operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
+}
+
+void operation_password_done(Account *a, Code code, const char *text) {
+        if (a->operation != OPERATION_PASSWORD)
+                return;
+        if (code != CODE_OK) {
+                operation_fail(a, code, text);
+                return;
+        }
+        if (a->old_password) {
+                a->old_password = password_wipe(a->old_password);
+                if (a->new_password)
+                        account_set_password(a);
+                else
+                        operation_commit(a, true);
+        } else if (account_exists(a) && !a->publishing)
+                operation_commit(a, a->identity.logged_in);
+        else
+                register_commit(a);
+}
+
+/* OLD, if any, is proven first. */
+static void password_begin(Account *a, const char *old) {
+        a->old_password = old[0] ? strdup(old) : NULL;
+        if (!a->old_password && old[0]) {
+                operation_fail(a, CODE_STORAGE, "out of memory");
+                return;
+        }
+        a->asked = false;
+        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
+        if (account_is_active(a)) {
+                a->operation = OPERATION_PASSWORD;
+                password_go_on(a);
+                return;
+        }
+        use_tracker(a);
+        if (directory_n_trackers(a->directory) == 0) {
+                operation_fail(a, CODE_TRACKER_UNREACHABLE, NO_TRACKER);
+                return;
+        }
+        directory_start(a->directory);
+        a->operation = OPERATION_PASSWORD; /* what is said while it starts is no news */
+}
+
+static bool login_is_possible(Account *a, const char *name, const char *password,
+        const char *tracker, AccountDoneFn fn, void *userdata) {
         char folded[NAME_SIZE];
 
         if (name_fold(name, strlen(name), folded) < 0)
                 fn(userdata, CODE_BAD_NAME, BAD_NAME);
         else if (!tracker_is_good(tracker))
                 fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
+        else if (!account_exists(a) && password[0])
+                fn(userdata, CODE_NOT_SUPPORTED,
+                        "taking an account over from another device is not built yet: what is on "
+                        "that one would stay there");
         else if (!account_exists(a))
                 fn(userdata, CODE_NOT_LOGGED_IN,
                         "no account is kept on this device: chatc register NAME makes one");
@@ -309,10 +428,42 @@ void account_login(
                 fn(userdata, CODE_INVALID_ARGS,
                         "this account is for the LAN alone: chatc register with its name and "
                         "--tracker publishes it");
-        else if (operation_begin(a, fn, userdata)) {
-                set_tracker(a->identity.tracker, tracker);
+        else if (has_password(a) && !password[0])
+                fn(userdata, CODE_BAD_PASSWORD, "this account has a password: give it");
+        else if (!has_password(a) && password[0])
+                fn(userdata, CODE_BAD_PASSWORD, "this account has no password: give none");
+        else
+                return true;
+        return false;
+}
+
+void account_login(Account *a, const char *name, const char *password, const char *tracker,
+        AccountDoneFn fn, void *userdata) {
+        if (!login_is_possible(a, name, password, tracker, fn, userdata) ||
+                !operation_begin(a, fn, userdata))
+                return;
+        set_tracker(a->identity.tracker, tracker);
+        if (password[0])
+                password_begin(a, password);
+        else
                 operation_commit(a, true);
-        }
+}
+
+void account_change_password(
+        Account *a, const char *old, const char *password, AccountDoneFn fn, void *userdata) {
+        if (!account_is_active(a))
+                fn(userdata, CODE_NOT_LOGGED_IN, "no account is logged in");
+        else if (account_is_lan_only(a))
+                fn(userdata, CODE_NOT_ALLOWED,
+                        "this account is for the LAN alone: a password is kept by a tracker");
+        else if (has_password(a) && !old[0])
+                fn(userdata, CODE_BAD_PASSWORD, "this account has a password: give the old one");
+        else if (!has_password(a) && old[0])
+                fn(userdata, CODE_BAD_PASSWORD,
+                        "this account has no password yet: leave the old one empty");
+        else if (password_is_good(password, fn, userdata) && operation_begin(a, fn, userdata) &&
+                note_password(a, password))
+                password_begin(a, old);
 }
 
 void account_logout(Account *a, AccountDoneFn fn, void *userdata) {

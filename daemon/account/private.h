@@ -4,12 +4,16 @@
 /* What the files of account/ share. */
 
 #include "account/account.h"
+#include "crypto/password.h"
+
+typedef struct PasswordTry PasswordTry; /* password.h */
 
 typedef enum Operation {
         OPERATION_NONE,
         OPERATION_BEGUN, /* nothing to wait for yet */
         OPERATION_SAVE, /* keys and name must be on disk before a tracker has them */
         OPERATION_REGISTER, /* waits for a tracker, then for its answer */
+        OPERATION_PASSWORD, /* is proven or set, at a tracker */
         OPERATION_COMMIT, /* all decided; waits for the disk */
 } Operation;
 
@@ -48,6 +52,12 @@ struct Account {
         Standing was; /* as on disk */
         bool publishing; /* an account that was for the LAN alone */
         char publish_at[TRACKER_TEXT_MAX]; /* the tracker to use while `publishing` */
+        PasswordCost password_least; /* that a tracker may ask for */
+        PasswordTry *password; /* that is under way */
+        char *old_password; /* to be proven, and */
+        char *new_password; /* to be set then; NULL: none is */
+        uint8_t password_at[KEY_SIZE]; /* the tracker where it is, */
+        Buffer statement; /* and with what */
         AccountDoneFn fn;
         void *fn_userdata;
         LoopTimer *deadline;
@@ -62,8 +72,20 @@ void account_look_at_times(Account *a);
 /* When it may be due next. */
 void account_look_later(Account *a);
 
+/* What comes of these is told to operation_password_done(): that PASSWORD is the one of the
+ * account; that `new_password` is, from this batch on. */
+void account_prove_password(Account *a, const char *password);
+void account_set_password(Account *a);
+void operation_password_done(Account *a, Code code, const char *text);
+
+/* Wipes and frees. */
+char *password_wipe(char *password);
+
 /* An operation has taken too long. */
 void account_on_deadline(void *userdata);
+
+/* max(last + 1, ms), and not further ahead than others take. */
+uint64_t account_next_seq(uint64_t last, usec_t now);
 
 /* A presence record that says what is so now. */
 void account_on_presence_timer(void *userdata);

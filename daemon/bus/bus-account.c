@@ -55,6 +55,22 @@ static int method_login(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return 1;
 }
 
+static int method_change_password(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        const char *old, *password;
+        BusOp *o;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &old, &password);
+        if (r < 0)
+                return r;
+        r = bus_op_open(b, m, error, &o);
+        if (r < 0)
+                return r;
+        chat_change_password(b->chat, old, password, bus_op_done, o);
+        return 1;
+}
+
 static int method_logout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         BusOp *o;
@@ -74,7 +90,7 @@ const sd_bus_vtable bus_account_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Login", SD_BUS_ARGS("s", name, "s", password, "a{sv}", options),
                 SD_BUS_NO_RESULT, method_login, BUS_SECRET),
         SD_BUS_METHOD_WITH_ARGS("ChangePassword", SD_BUS_ARGS("s", old, "s", new, "a{sv}", options),
-                SD_BUS_NO_RESULT, bus_method_not_built, BUS_SECRET),
+                SD_BUS_NO_RESULT, method_change_password, BUS_SECRET),
         SD_BUS_METHOD_WITH_ARGS("DeleteAccount", SD_BUS_ARGS("s", password, "a{sv}", options),
                 SD_BUS_NO_RESULT, bus_method_not_built, BUS_SECRET),
         SD_BUS_METHOD_WITH_ARGS("Logout", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,

@@ -27,32 +27,42 @@ void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userd
                         "no-tracker and tracker exclude each other");
                 return;
         }
-        if (args->password[0] || !(args->no_password || publishes)) {
-                refuse(fn, userdata, CODE_NOT_SUPPORTED,
-                        "accounts with a password are not built yet: use --no-password, and the "
-                        "account lives on this device only");
+        if (args->password[0] && (args->no_password || args->no_tracker)) {
+                refuse(fn, userdata, CODE_INVALID_ARGS,
+                        args->no_password
+                                ? "no-password and a password exclude each other"
+                                : "a password is kept by a tracker: an account for the LAN alone "
+                                  "has none");
+                return;
+        }
+        if (!args->password[0] && !(args->no_password || args->no_tracker || publishes)) {
+                refuse(fn, userdata, CODE_BAD_PASSWORD,
+                        "a new account needs a password; with no-password it lives on this device "
+                        "only");
                 return;
         }
         o = operation_new(c, fn, userdata);
         if (o && args->no_tracker)
                 account_register_on_lan(c->parts.account, args->name, on_done, o);
         else if (o)
-                account_register(c->parts.account, args->name, args->tracker, on_done, o);
+                account_register(
+                        c->parts.account, args->name, args->password, args->tracker, on_done, o);
 }
 
 void chat_login(Chat *c, const char *name, const char *password, const char *tracker, ChatDoneFn fn,
         void *userdata) {
-        Operation *o;
+        Operation *o = operation_new(c, fn, userdata);
 
-        if (password[0]) {
-                refuse(fn, userdata, CODE_NOT_SUPPORTED,
-                        "accounts with a password are not built yet: give none for the account "
-                        "that is kept on this device");
-                return;
-        }
-        o = operation_new(c, fn, userdata);
         if (o)
-                account_login(c->parts.account, name, tracker, on_done, o);
+                account_login(c->parts.account, name, password, tracker, on_done, o);
+}
+
+void chat_change_password(
+        Chat *c, const char *old, const char *password, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+
+        if (o)
+                account_change_password(c->parts.account, old, password, on_done, o);
 }
 
 /* Own presence */

@@ -316,6 +316,13 @@ static unsigned count_queued(Chat *c) {
         return (unsigned)MIN(n, (uint64_t)UINT32_MAX);
 }
 
+static bool has_password(const Chat *c) {
+        _cleanup_(store_read_endp) DbTxn *txn = NULL;
+        PasswordRow p;
+
+        return store_read_begin(c->parts.store, &txn) >= 0 && store_get_password(txn, &p) > 0;
+}
+
 void chat_status(Chat *c, ChatStatus *ret) {
         bool active = account_is_active(c->parts.account);
         ChatStatus s = {.state = chat_state(c), .problems = c->problems};
@@ -334,6 +341,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
                 s.fingerprint = c->fingerprint;
                 fill_own_presence(c, &s);
                 s.lan_only = account_is_lan_only(c->parts.account);
+                s.password = has_password(c);
                 fill_trackers(c, &s, &n);
         }
         fill_lan(c, &s);

@@ -45,6 +45,8 @@ typedef struct ChatRegister {
 } ChatRegister;
 
 void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userdata);
+void chat_change_password(
+        Chat *c, const char *old, const char *password, ChatDoneFn fn, void *userdata);
 void chat_login(Chat *c, const char *name, const char *password, const char *tracker, ChatDoneFn fn,
         void *userdata);
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
@@ -391,6 +393,7 @@ typedef struct ChatStatus {
         const char *presence, *note; /* as contacts are told; "" while logged out, or without one */
         bool idle; /* away for want of input, and not because the user has said so */
         bool lan_only; /* no tracker is asked */
+        bool password; /* the account has one */
         unsigned queued, links;
         unsigned stored, owed; /* envelopes in mailboxes; receipts to be left in others' */
         const ChatTracker *trackers;

@@ -278,5 +278,37 @@ typedef void (*DirectoryRoomEachFn)(
 int directory_room_list(Directory *d, Bytes words, Bytes after, unsigned limit,
         DirectoryRoomEachFn fn, DirectoryListFn done, void *userdata);
 
+/*
+ * Passwords (wire/account.h). What belongs together goes to one tracker, and to one connection with
+ * it: the answers of one say nothing to another. -ENOTCONN: not there; -EOPNOTSUPP: it keeps none.
+ */
+
+/* TRACKER is whose answer it is; both are NULL without CODE_OK. */
+typedef void (*DirectoryOprfFn)(void *userdata, Code code, const char *text, const uint8_t *tracker,
+        const OprfAnswer *a);
+
+/* TRACKER NULL: the first that keeps passwords. */
+int directory_oprf(Directory *d, const uint8_t *tracker, const OprfRequest *o, DirectoryOprfFn fn,
+        void *userdata);
+
+/* Of the account that the password opens, proven to be of one account. */
+typedef struct DirectoryLogin {
+        const AccountStatement *statement;
+        const Record *record;
+        Bytes statement_outer, record_outer;
+        usec_t retry_after; /* of a refusal; 0 where nothing is said */
+} DirectoryLogin;
+
+/* L is never NULL. */
+typedef void (*DirectoryLoginFn)(
+        void *userdata, Code code, const char *text, const DirectoryLogin *l);
+
+/* After directory_oprf() of ASKED at TRACKER, with the login key that came of it. */
+int directory_login(Directory *d, const uint8_t tracker[static KEY_SIZE], const SignKey *login,
+        const OprfRequest *asked, DirectoryLoginFn fn, void *userdata);
+
+int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE], Bytes statement,
+        DirectoryDoneFn fn, void *userdata);
+
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);

@@ -66,6 +66,9 @@ typedef struct Query {
         DirectoryDoneFn done;
         DirectoryRoomFn room;
         DirectoryRoomEachFn room_each;
+        DirectoryOprfFn oprf;
+        DirectoryLoginFn login;
+        const Session *session; /* of `login` */
         void *userdata; /* NULL functions: nobody waits any more */
         bool waiting; /* for a session; until `deadline` */
         usec_t deadline;

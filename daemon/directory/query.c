@@ -67,6 +67,8 @@ void directory_forget(Directory *d, void *userdata) {
                         q->done = NULL;
                         q->room = NULL;
                         q->room_each = NULL;
+                        q->oprf = NULL;
+                        q->login = NULL;
                 }
 }
 

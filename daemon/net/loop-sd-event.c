@@ -481,6 +481,8 @@ int loop_sd_event_new(sd_event *event, Loop **ret) {
         if (r >= 0)
                 r = worker_new(LOOP_WORK_OTHERS_MAX, &l->workers[LOOP_WORK_OTHERS]);
         if (r >= 0)
+                r = worker_new(SIZE_MAX, &l->workers[LOOP_WORK_STRETCH]);
+        if (r >= 0)
                 r = sources_new(l);
         if (r < 0) {
                 loop_sd_event_free(&l->loop);

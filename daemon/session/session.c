@@ -300,6 +300,37 @@ int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *us
         return r < 0 ? r : request_send(s, withdraw_encode(conn_output(s->conn), id, w));
 }
 
+int session_oprf(Session *s, const OprfRequest *o, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, oprf_request_encode(conn_output(s->conn), id, o));
+}
+
+int session_login(Session *s, const SignKey *login, const OprfRequest *asked, SessionAnswerFn fn,
+        void *userdata) {
+        uint8_t exporter[LOGIN_EXPORTER_SIZE], signature[SIGNATURE_SIZE];
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        if (r < 0)
+                return r;
+        r = conn_export(s->conn, LOGIN_EXPORTER_LABEL, exporter, sizeof(exporter));
+        if (r >= 0)
+                r = login_sign(login, exporter, s->tracker.key, asked, signature);
+        if (r >= 0)
+                r = login_encode(conn_output(s->conn), id, signature);
+        explicit_bzero(exporter, sizeof(exporter));
+        return request_send(s, r);
+}
+
+int session_set_password(Session *s, Bytes statement, SessionAnswerFn fn, void *userdata) {
+        uint64_t id;
+        int r = request_new(s, fn, userdata, &id);
+
+        return r < 0 ? r : request_send(s, account_encode(conn_output(s->conn), id, statement));
+}
+
 int session_room_publish(Session *s, const RoomPublish *p, SessionAnswerFn fn, void *userdata) {
         uint64_t id;
         int r = request_new(s, fn, userdata, &id);

@@ -9,6 +9,7 @@
 
 #include "net/greeting.h"
 #include "util/endpoint-key.h"
+#include "wire/account.h"
 #include "wire/mailbox.h"
 #include "wire/room-directory.h"
 
@@ -101,6 +102,12 @@ int session_collect(Session *s, const Collect *c, SessionAnswerFn fn, void *user
 int session_collected(Session *s, const Collected *c, SessionAnswerFn fn, void *userdata);
 int session_mail_status(Session *s, const MailStatus *m, SessionAnswerFn fn, void *userdata);
 int session_withdraw(Session *s, const Withdraw *w, SessionAnswerFn fn, void *userdata);
+int session_oprf(Session *s, const OprfRequest *o, SessionAnswerFn fn, void *userdata);
+
+/* Signs with the login key on this connection, after that OPRF. */
+int session_login(Session *s, const SignKey *login, const OprfRequest *asked, SessionAnswerFn fn,
+        void *userdata);
+int session_set_password(Session *s, Bytes statement, SessionAnswerFn fn, void *userdata);
 int session_room_publish(Session *s, const RoomPublish *p, SessionAnswerFn fn, void *userdata);
 int session_room_lookup(Session *s, const RoomLookup *l, SessionAnswerFn fn, void *userdata);
 int session_room_list(Session *s, const RoomList *l, SessionAnswerFn fn, void *userdata);

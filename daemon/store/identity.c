@@ -108,6 +108,34 @@ int store_save_identity(Store *s, const Identity *i) {
         return r;
 }
 
+int store_get_password(DbTxn *txn, PasswordRow *ret) {
+        PasswordRow p = {};
+        RowReader row;
+        DbValue v;
+        int r;
+
+        r = store_meta_get(txn, "password", &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        row_bytes(&row, p.tracker, sizeof(p.tracker));
+        p.statement = row_blob(&row);
+        r = row_end(&row);
+        if (r < 0)
+                return r;
+        *ret = p;
+        return 1;
+}
+
+int store_set_password(Store *s, const PasswordRow *p) {
+        DbKey k = store_meta_key("password");
+
+        row_start(&s->row);
+        row_put_bytes(&s->row, p->tracker, sizeof(p->tracker));
+        row_put_blob(&s->row, p->statement);
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}
+
 uint64_t store_presence_seq(Store *s) {
         uint64_t seq;
         RowReader row;

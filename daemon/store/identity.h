@@ -27,6 +27,17 @@ void identity_done(Identity *i);
 int store_load_identity(Store *s, Identity *ret);
 int store_save_identity(Store *s, const Identity *i);
 
+/* The password of the account, as far as it is known here: at which tracker it was set, by which
+ * account statement (wire/account.h). */
+typedef struct PasswordRow {
+        uint8_t tracker[KEY_SIZE];
+        Bytes statement; /* in the map: good until the next write */
+} PasswordRow;
+
+/* 1, or 0 where the account has none. */
+int store_get_password(DbTxn *txn, PasswordRow *ret);
+int store_set_password(Store *s, const PasswordRow *p);
+
 /* The seq of the newest presence record; 0 before the first. */
 uint64_t store_presence_seq(Store *s);
 int store_set_presence_seq(Store *s, uint64_t seq);

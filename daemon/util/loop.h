@@ -42,6 +42,7 @@ typedef enum LoopDeferKind {
 typedef enum LoopWorkLane {
         LOOP_WORK_OWN, /* what this user has asked for */
         LOOP_WORK_OTHERS, /* what others may cause: LOOP_WORK_OTHERS_MAX wait, at most */
+        LOOP_WORK_STRETCH, /* of passwords: takes a second of a processor, not of a network */
         _LOOP_WORK_LANE_MAX,
 } LoopWorkLane;
 

@@ -99,6 +99,12 @@ void chat_login(Chat *c, const char *name, const char *password, const char *tra
         fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
 }
 
+void chat_change_password(
+        Chat *c, const char *old, const char *password, ChatDoneFn fn, void *userdata) {
+        fake_asked(c, "change-password", old, password, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata) {
         fake_asked(c, "logout", NULL, NULL, NULL);
         fake_open(c, (FakeCall){.done = fn, .userdata = userdata});

@@ -43,8 +43,8 @@ TEST(a_tracker_that_does_not_answer_is_not_waited_for_for_ever) {
         World w;
 
         world_new(&w);
-        account_register(w.lab.parts->account, "alice", NULL, on_done, &w.first);
-        account_register(w.lab.parts->account, "bob", NULL, on_done, &w.second);
+        account_register(w.lab.parts->account, "alice", "", NULL, on_done, &w.first);
+        account_register(w.lab.parts->account, "bob", "", NULL, on_done, &w.second);
         CHECK(w.second.answered && !w.first.answered);
         CHECK_EQ(w.second.code, CODE_TOO_MANY);
         SIM_UNTIL(&w.lab.sim, w.first.answered);
@@ -58,7 +58,7 @@ static void on_first_batch(void *userdata, int error) {
 
         CHECK_OK(error);
         CHECK(w->first.answered);
-        account_register(w->lab.parts->account, "bob", NULL, on_done, &w->second);
+        account_register(w->lab.parts->account, "bob", "", NULL, on_done, &w->second);
         CHECK(!w->second.answered);
         db_fail(store_write(w->lab.store), -EIO);
 }
@@ -68,7 +68,7 @@ TEST(a_commit_speaks_for_its_own_operation_only) {
 
         world_new(&w);
         CHECK_OK(store_after_commit(w.lab.store, on_first_batch, &w));
-        account_register(w.lab.parts->account, "alice", NULL, on_done, &w.first);
+        account_register(w.lab.parts->account, "alice", "", NULL, on_done, &w.first);
         loop_virtual_stall(w.lab.sim.loop, ACCOUNT_ANSWER_TIME);
         SIM_UNTIL(&w.lab.sim, w.second.answered);
         CHECK_EQ(w.first.code, CODE_TIMEOUT);

@@ -21,7 +21,7 @@ TEST(register_is_answered_when_chat_says_so) {
         tear_down();
 }
 
-TEST(login_and_logout_answer_the_error_of_chat) {
+TEST(what_concerns_the_account_answers_the_error_of_chat) {
         set_up();
         call_until_open(CALL("Login", "ssa{sv}", "alice", "", 0));
         CHECK_STR(f->chat.asked, "login|alice||-");
@@ -35,6 +35,12 @@ TEST(login_and_logout_answer_the_error_of_chat) {
         c.done(c.userdata, NULL);
         settle();
         CHECK_EQ(f->n_replies, 2);
+        check_empty_answer();
+        call_until_open(CALL("ChangePassword", "ssa{sv}", "old one", "new one", 0));
+        CHECK_STR(f->chat.asked, "change-password|old one|new one|-");
+        c = take_open();
+        c.done(c.userdata, NULL);
+        settle();
         check_empty_answer();
         tear_down();
 }
@@ -151,7 +157,6 @@ TEST(what_is_not_built_says_so) {
         static const struct {
                 const char *member, *signature; /* without the options */
         } table[] = {
-                {"ChangePassword", "ss"},
                 {"DeleteAccount", "s"},
                 {"Search", "s"},
                 {"Ring", ""},

@@ -47,7 +47,7 @@ static Code register_on_lan(ChatLab *l, const char *name) {
 static Code log_in(ChatLab *l, const char *name, const char *tracker) {
         Caller c = {};
 
-        account_login(l->parts->account, name, tracker, on_done, &c);
+        account_login(l->parts->account, name, "", tracker, on_done, &c);
         SIM_UNTIL(&l->sim, c.answered);
         return c.code;
 }
@@ -138,7 +138,7 @@ TEST(an_account_for_the_lan_asks_no_tracker) {
 /* Registers Alice's name, until the tracker is asked for it. Returns the request. */
 static uint64_t publish(ChatLab *l, FakeTracker *k, Caller *c) {
         *c = (Caller){};
-        account_register(l->parts->account, "alice", NULL, on_done, c);
+        account_register(l->parts->account, "alice", "", NULL, on_done, c);
         tracker_greet(k);
         return await_register(k);
 }
@@ -159,7 +159,7 @@ TEST(who_cannot_be_published_stays_on_the_lan) {
 
         lan_new(&lab, &k);
         c = (Caller){};
-        account_register(lab.parts->account, "anna", NULL, on_done, &c);
+        account_register(lab.parts->account, "anna", "", NULL, on_done, &c);
         check_refused(&lab, &k, &c, CODE_ACCOUNT_EXISTS);
         CHECK_EQ(network_n_dialled(lab.sim.network), 0);
 
@@ -176,11 +176,11 @@ TEST(who_cannot_be_published_stays_on_the_lan) {
         tracker_hang_up(&k);
         check_refused(&lab, &k, &c, CODE_TRACKER_UNREACHABLE);
         c = (Caller){};
-        account_register(lab.parts->account, "alice", NULL, on_done, &c);
+        account_register(lab.parts->account, "alice", "", NULL, on_done, &c);
         check_refused(&lab, &k, &c, CODE_TRACKER_UNREACHABLE);
         parts_set_trackers(lab.parts, NULL, 0);
         c = (Caller){};
-        account_register(lab.parts->account, "alice", NULL, on_done, &c);
+        account_register(lab.parts->account, "alice", "", NULL, on_done, &c);
         check_refused(&lab, &k, &c, CODE_TRACKER_UNREACHABLE);
 
         /* The program ends before the answer. */
@@ -237,7 +237,7 @@ TEST(a_published_account_is_the_same_one) {
         parts_set_trackers(lab.parts, NULL, 0);
         c = (Caller){};
         account_register(
-                lab.parts->account, "alice", endpoint_key_format(&e, address), on_done, &c);
+                lab.parts->account, "alice", "", endpoint_key_format(&e, address), on_done, &c);
         tracker_greet(&k);
         tracker_ok(&k, await_register(&k));
         SIM_UNTIL(&lab.sim, c.answered);

@@ -78,7 +78,7 @@ static void tracker_await(FakeTracker *k) {
         SIM_UNTIL(sim, k->far.conn && far_has(&k->far, FRAME_HELLO));
 }
 
-static void tracker_greet(FakeTracker *k) {
+static _unused_ void tracker_greet(FakeTracker *k) {
         Hello h = {.versions = {PROTOCOL_VERSION}, .n_versions = 1, .heartbeat = 30};
 
         tracker_await(k);
