@@ -18,6 +18,10 @@ static int options_check(const RegisterOptions *o) {
                 return chatc_fail(STATUS_USAGE, "Usage",
                         "--no-password and --password-file exclude each other; "
                         "see 'chatc help register'.");
+        if (o->no_tracker && o->password_file)
+                return chatc_fail(STATUS_USAGE, "Usage",
+                        "--no-tracker and --password-file exclude each other: a password is kept "
+                        "by a tracker.");
         if (o->no_tracker && o->tracker)
                 return chatc_fail(STATUS_USAGE, "Usage",
                         "--no-tracker and --tracker exclude each other; "
@@ -36,7 +40,7 @@ static bool is_kept(Chatc *c, const char *name) {
 
 static int obtain_password(Chatc *c, const char *name, RegisterOptions *o, char **ret) {
         if (!o->no_password && !o->password_file)
-                o->no_password = is_kept(c, name);
+                o->no_password = o->no_tracker || is_kept(c, name);
         if (o->no_password) {
                 *ret = calloc(1, PASSWORD_SIZE);
                 return *ret ? 0 : chatc_out_of_memory();
@@ -126,12 +130,8 @@ int verb_register(Chatc *c, char **argv) {
         call = (Call){"Register", {a.words[0], password},
                 {{"tracker", .string = o.tracker}, {"no-password", .boolean = o.no_password},
                         {"no-tracker", .boolean = o.no_tracker}},
-                .secret = true, .expected = o.no_password ? NULL : "NotSupported"};
+                .secret = true};
         r = call_run(c, &call, NULL, error);
-        if (call.expected && streq(error, call.expected))
-                return chatc_fail(r, error,
-                        "this p2pchatd makes accounts without a password only; 'chatc register "
-                        "NAME --no-password' makes one that lives on this device.");
         if (r > 0)
                 return r;
         return report_done(c, a.words[0]);

@@ -33,12 +33,6 @@ def test_register_with_password(chatc, mock_daemon, tmp_path):
     assert len(daemon.calls("Register")) == 3
 
 
-def test_register_with_password_not_supported(chatc, mock_daemon):
-    mock_daemon(errors={"Register": [ERROR + "NotSupported", "not yet"]})
-    last = failed(chatc("register", "a", "--password-file", "-", stdin=b"x\n"), 1, "NotSupported")
-    assert "--no-password" in last
-
-
 def test_register_asks_twice_without_echo(chatc, mock_daemon):
     daemon = mock_daemon()
     pid, fd = on_terminal(chatc, "register", "alice")
@@ -152,3 +146,31 @@ def test_login_asks_on_a_terminal(chatc, mock_daemon):
     rest, status = finish(pid, fd)
     assert status == 0 and b"BadPassword" not in seen + rest and b"secret" not in seen + rest
     assert daemon.calls("Login")[-1][1][1] == "secret"
+
+
+def test_passwd(chatc, mock_daemon, tmp_path):
+    daemon = mock_daemon(answers={"Status": {"password": True}})
+    (tmp_path / "old").write_text("old secret\n")
+    done = chatc("passwd", "--old-password-file", tmp_path / "old", "--password-file", "-",
+                 stdin=b"new secret\n")
+    assert done.returncode == 0 and b"changed" in done.stdout
+    daemon.set(answers={})
+    assert chatc("passwd", "--password-file", "-", stdin=b"new secret\n").returncode == 0
+    failed(chatc("passwd", "--old-password-file", "-", "--password-file", "-"), 2, "Usage")
+    failed(chatc("passwd", "now"), 2, "Usage")
+    failed(chatc("passwd"), 2, "Usage")
+    assert daemon.calls("ChangePassword") == [
+        ["ChangePassword", ["old secret", "new secret", {}]],
+        ["ChangePassword", ["", "new secret", {}]]]
+
+
+def test_passwd_asks_without_echo(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": {"password": True}})
+    pid, fd = on_terminal(chatc, "passwd")
+    seen = b""
+    for answer in (b"old-one-1", b"new-one-2", b"new-one-2"):
+        seen += read_until(fd, b": ")
+        os.write(fd, answer + b"\n")
+    rest, status = finish(pid, fd)
+    assert status == 0 and b"-one-" not in seen + rest
+    assert daemon.calls("ChangePassword") == [["ChangePassword", ["old-one-1", "new-one-2", {}]]]

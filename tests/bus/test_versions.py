@@ -138,6 +138,7 @@ def test_it_is_said_while_something_is_watched(chatc, mock_systemd, mock_daemon,
 
 WORDS = {
     "status": [], "register": ["alice", "--no-password"], "login": ["alice"], "logout": [],
+    "passwd": ["--password-file", __file__],  # any first line will do
     "send": ["bob", "hi"], "peers": [], "chats": [], "history": ["bob"], "outbox": [],
     "cancel": [ID], "read": [ID], "watch": ["--since", "0"], "search": ["word"], "rooms": [],
     "create": ["#a"], "join": ["#a"], "leave": ["#a"], "delete": ["#a"], "members": ["#a"],
