@@ -105,15 +105,15 @@ static void now_level(RoomLink *rl, DbTxn *txn, const RoomState *mine, uint64_t 
 }
 
 /* STATE is answered by STATE, unless one was said that is still to be answered: so both know what
- * the other has, whoever began, and whatever one of them has forgotten. */
-#define ANSWER_TIME (30 * USEC_PER_SEC)
-
-static void answer_state(RoomLink *rl, DbTxn *txn) {
+ * the other has, whoever began, and whatever one of them has forgotten. One may have lost count, as
+ * when somebody is removed and a link is spoken of anew: an answer without news is not given twice
+ * in that time, or they would answer each other for ever. */
+static void answer_state(RoomLink *rl, DbTxn *txn, bool news) {
         usec_t now = sync_now(rl->sr->sync);
 
-        if (rl->asks > 0 && now - rl->asked_at < ANSWER_TIME)
+        if (rl->asks > 0 && now - rl->asked_at < STATE_TIME)
                 rl->asks--;
-        else if (quota_take(&rl->states, 1, now)) {
+        else if (quota_take(news ? &rl->states : &rl->repeats, 1, now)) {
                 say_state(rl, txn);
                 rl->asks = 0;
         }
@@ -153,13 +153,15 @@ static void take_state(RoomLink *rl, const RoomState *theirs) {
         SyncRoom *sr = rl->sr;
         RoomState mine;
         uint64_t change;
+        bool news;
 
+        news = !rl->has_theirs || !states_equal(&rl->theirs, theirs);
         rl->theirs = *theirs;
         rl->has_theirs = true;
         if (store_read_begin(sr->sync->rooms->store, &txn) < 0 ||
                 read_state(sr, txn, &mine, &change) < 0)
                 return;
-        answer_state(rl, txn);
+        answer_state(rl, txn, news || !is_said(rl, txn));
         say_farewell(rl, txn, &mine);
         if (states_equal(&mine, theirs)) {
                 now_level(rl, txn, &mine, change);

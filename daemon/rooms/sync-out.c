@@ -92,14 +92,26 @@ bool states_equal(const RoomState *a, const RoomState *b) {
                 memcmp(a->forks, b->forks, ROOM_DIGEST_SIZE) == 0;
 }
 
+/* As the other end is told it. */
+static int state_for(const RoomLink *rl, DbTxn *txn, RoomState *ret) {
+        int r = read_state(rl->sr, txn, ret, NULL);
+
+        return r < 0 ? r : hide_from_outsider(rl, txn, ret);
+}
+
+bool is_said(const RoomLink *rl, DbTxn *txn) {
+        RoomState s;
+
+        return rl->has_said && state_for(rl, txn, &s) >= 0 && states_equal(&rl->said, &s);
+}
+
 void say_state(RoomLink *rl, DbTxn *txn) {
         _cleanup_(store_read_endp) DbTxn *own = NULL;
         RoomSync m = message(rl->sr, ROOM_SYNC_STATE);
 
         if (!txn && store_read_begin(rl->sr->sync->rooms->store, &own) < 0)
                 return;
-        if (read_state(rl->sr, txn ?: own, &m.state, NULL) < 0 ||
-                hide_from_outsider(rl, txn ?: own, &m.state) < 0)
+        if (state_for(rl, txn ?: own, &m.state) < 0)
                 return;
         if (sync_send(rl->peer, &m) < 0)
                 return;

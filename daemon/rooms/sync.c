@@ -199,7 +199,8 @@ RoomLink *room_link_get(SyncRoom *sr, SyncPeer *p) {
                 .sr = sr,
                 .outsider = !room_is_member(sr->room, p->account),
                 .states = QUOTA_INIT(20, 20 * USEC_PER_SEC),
-                .vectors = QUOTA_INIT(3, 30 * USEC_PER_SEC)};
+                .vectors = QUOTA_INIT(3, 30 * USEC_PER_SEC),
+                .repeats = QUOTA_INIT(1, STATE_TIME)};
         DL_APPEND(sr->links, rl);
         sr->has_records = false;
         if (!rl->outsider) {

@@ -24,6 +24,9 @@
 
 #define WANT_TIME (10 * USEC_PER_SEC)
 
+/* What comes so long after a STATE is an answer to it. */
+#define STATE_TIME (30 * USEC_PER_SEC)
+
 /* Feeds that others claim to have more of, and those of them in one WANT. */
 #define CLAIMS_MAX 1024
 #define WANT_FEEDS_MAX 128
@@ -112,6 +115,7 @@ struct RoomLink {
         uint64_t told; /* change number up to which he knows the vector, if `tells` */
         bool tells;
         Quota states, vectors; /* said again without something new */
+        Quota repeats; /* STATEs in answer to one that is no news, where this end has none either */
         uint8_t proposals_said[ROOM_DIGEST_SIZE], forks_said[ROOM_DIGEST_SIZE];
         bool has_proposals_said, has_forks_said;
 
@@ -293,6 +297,7 @@ bool states_equal(const RoomState *a, const RoomState *b);
 
 /* TXN: the snapshot that is open, as there is one at a time; or NULL. */
 void say_state(RoomLink *rl, DbTxn *txn);
+bool is_said(const RoomLink *rl, DbTxn *txn); /* STATE would be the same as last time */
 void say_read(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change);
 void say_vector(RoomLink *rl, DbTxn *txn, uint64_t after, uint64_t change, bool full);
 

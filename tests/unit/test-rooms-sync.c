@@ -136,6 +136,27 @@ TEST(who_is_level_says_so_once_and_nothing_more) {
         lab_free(&lab);
 }
 
+/* As when a link is spoken of anew while an answer is on its way: it comes to who asked nothing. */
+TEST(an_answer_too_many_is_not_answered_for_ever) {
+        unsigned before;
+        SyncLab lab;
+        SyncRoom *sr;
+        RoomLink *rl;
+
+        lab_new(&lab, 2);
+        lab_room_of(&lab, ROOM_ACCESS_OPEN);
+        mate_says(ALICE, "hello");
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        before = count_frames(&lab);
+        sr = sync_room(mate_room(ALICE));
+        rl = room_link_find(sr, sync_find_peer(ALICE->rooms->sync, mate_account(BOB)));
+        say_state(rl, NULL);
+        rl->asks = 0;
+        sim_run(&lab.sim, USEC_PER_HOUR);
+        CHECK(count_frames(&lab) - before <= 4);
+        lab_free(&lab);
+}
+
 TEST(the_owner_deletes_the_room) {
         SyncLab lab;
         RoomsError e;
