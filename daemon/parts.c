@@ -358,6 +358,7 @@ void parts_publish(Parts *p, const Endpoints *endpoints) {
 
 void parts_woke(Parts *p, usec_t slept) {
         account_clock_changed(p->account);
+        chat_clock_changed(p->chat);
         directory_woke(p->directory, slept);
         delivery_woke(p->delivery);
 }

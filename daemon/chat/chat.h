@@ -51,6 +51,9 @@ void chat_login(Chat *c, const char *name, const char *password, const char *tra
         void *userdata);
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
 
+/* The wall clock was set: what was refused for the time that it says may be taken now. */
+void chat_clock_changed(Chat *c);
+
 /* Messages */
 
 typedef struct ChatSend {

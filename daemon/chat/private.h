@@ -109,7 +109,7 @@ struct Chat {
         RoomTold *room_told;
         RoomAsk *room_asks;
         LoopTimer *publish_timer;
-        bool publish_refresh; /* the timer is for all, and not for what is due */
+        usec_t publish_refresh; /* when all records are made anew */
         RoomObject *room_objects;
         RoomShown *room_view; /* of chat_get_room() */
         Accepted *accepted;

@@ -14,13 +14,18 @@
 /* A record is good for ROOM_RECORD_LIFETIME. */
 #define REFRESH_INTERVAL USEC_PER_DAY
 
+/* What was refused may be taken later: a clock was wrong, a name is free again. */
+#define AGAIN_FIRST USEC_PER_MINUTE
+#define AGAIN_LAST USEC_PER_HOUR
+
 /* Who comes and goes is told of in rooms of so many. */
 #define PRESENCE_MEMBERS_MAX 64
 
 struct RoomPublic {
         uint32_t number;
         uint8_t id[SHA256_SIZE];
-        bool due;
+        bool due; /* at `again` */
+        usec_t again, wait; /* the wait after the last refusal; 0: there was none */
         bool entered, has_door;
         uint8_t door[SHA256_SIZE];
         char refused[CHAT_ERROR_TEXT_SIZE]; /* why a tracker does not take the record, or "" */
@@ -198,30 +203,31 @@ int room_publish(Chat *c, uint32_t number, DirectoryDoneFn fn, void *userdata) {
 
 /* When */
 
-static void publish_due(void *userdata) {
-        Chat *c = userdata;
+static void plan(Chat *c) {
+        usec_t next = c->publish_refresh;
         RoomPublic *p, *tmp;
 
-        if (!account_is_active(c->parts.account))
-                return;
         HASH_ITER (hh, c->room_publics, p, tmp)
                 if (p->due)
-                        (void)room_publish(c, p->number, NULL, c);
-        loop_timer_set(c->publish_timer, loop_now(c->parts.loop) + REFRESH_INTERVAL);
-        c->publish_refresh = true;
+                        next = MIN(next, p->again);
+        loop_timer_set(c->publish_timer, next);
 }
 
 static bool note_room(void *userdata, DbTxn *txn, const RoomRow *row) {
-        RoomPublic *p = public_get(userdata, row->number, true);
+        Chat *c = userdata;
+        RoomPublic *p = public_get(c, row->number, true);
 
-        if (p)
+        if (p) {
                 p->due = true;
+                p->again = loop_now(c->parts.loop) + PUBLISH_DELAY;
+        }
         return true;
 }
 
-static void note_all(Chat *c) {
+static void refresh(Chat *c) {
         DbTxn *txn;
 
+        c->publish_refresh = loop_now(c->parts.loop) + REFRESH_INTERVAL;
         if (store_read_begin(c->parts.store, &txn) < 0)
                 return;
         (void)room_each(txn, note_room, c);
@@ -230,20 +236,31 @@ static void note_all(Chat *c) {
 
 void on_publish_timer(void *userdata) {
         Chat *c = userdata;
+        usec_t now = loop_now(c->parts.loop);
+        RoomPublic *p, *tmp;
 
-        if (c->publish_refresh)
-                note_all(c);
-        publish_due(c);
+        if (!account_is_active(c->parts.account))
+                return;
+        if (now >= c->publish_refresh)
+                refresh(c);
+        HASH_ITER (hh, c->room_publics, p, tmp) {
+                if (!p->due || p->again > now)
+                        continue;
+                p->again = now + AGAIN_LAST; /* where the store cannot be read */
+                (void)room_publish(c, p->number, NULL, c);
+        }
+        plan(c);
 }
 
-static void publish_soon(Chat *c) {
-        c->publish_refresh = false;
-        loop_timer_set(c->publish_timer, loop_now(c->parts.loop) + PUBLISH_DELAY);
+static void publish_in(Chat *c, RoomPublic *p, usec_t wait) {
+        p->due = true;
+        p->again = loop_now(c->parts.loop) + wait;
+        plan(c);
 }
 
 void rooms_publish_start(Chat *c) {
-        note_all(c);
-        publish_soon(c);
+        refresh(c);
+        plan(c);
 }
 
 void rooms_publish_clear(Chat *c) {
@@ -277,8 +294,8 @@ void chat_on_room_publish(Chat *c, uint32_t room) {
                 (void)room_publish(c, room, NULL, c);
                 return;
         }
-        p->due = true;
-        publish_soon(c);
+        p->wait = 0;
+        publish_in(c, p, PUBLISH_DELAY);
 }
 
 /* A record of before the room was given away is refused rightly. */
@@ -299,6 +316,20 @@ void chat_on_room_refused(
         snprintf(p->refused, sizeof(p->refused), "A tracker does not list the room: %s", text);
         text_clean(p->refused);
         room_objects_change(c, p->number);
+        if (p->due)
+                return; /* by what another tracker has said */
+        p->wait = CLAMP(2 * p->wait, AGAIN_FIRST, AGAIN_LAST);
+        publish_in(c, p, p->wait);
+}
+
+void chat_clock_changed(Chat *c) {
+        RoomPublic *p, *tmp;
+
+        HASH_ITER (hh, c->room_publics, p, tmp)
+                if (p->refused[0]) {
+                        p->wait = 0;
+                        publish_in(c, p, PUBLISH_DELAY);
+                }
 }
 
 /* Who is there */

@@ -64,8 +64,8 @@ void machine_forgive(Machine *m) {
         m->forging = false;
         machine_set_nat(m, false);
         machine_plug(m, true);
-        loop_virtual_step_realtime(m->loop, -m->skew);
-        m->skew = 0;
+        if (m->skew != 0)
+                machine_step_clock(m, -m->skew); /* which the daemon notices */
 }
 
 static void set_cut(Machine *from, Machine *to, bool cut) {
