@@ -3,6 +3,7 @@
 /* The password of the account: whether it is the one that somebody says, and setting another. */
 
 #include "account/password.h"
+#include "util/log.h"
 
 #define GONE "the tracker that keeps the password is not there: try again later"
 
@@ -125,12 +126,27 @@ static void on_proven(void *userdata, Code code, const char *text, const Directo
         operation_password_done(userdata, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
 }
 
+/* A tracker that was set up anew answers with another key than that of the statement: nobody can
+ * prove the password to it any more, and this device has the account without it. */
+static bool is_lost(Account *a, const PasswordKept *kept) {
+        uint8_t tracker[KEY_SIZE];
+        AccountStatement s;
+
+        return find_home(a, tracker, &s) > 0 && s.has_password && s.key_id != kept->key_id;
+}
+
 static void on_tried(Account *a, Code code, const char *text, const PasswordKept *kept) {
         SignKey login;
         int r;
 
         if (code != CODE_OK) {
                 operation_password_done(a, code, text);
+                return;
+        }
+        if (is_lost(a, kept)) {
+                log_warning("The tracker has lost the password of this account: set it again with "
+                            "chatc passwd");
+                operation_password_done(a, CODE_OK, "");
                 return;
         }
         sign_key_from_seed(kept->keys.login_seed, &login);

@@ -82,10 +82,9 @@ static void begin(World *w) {
         tracker_ok(&w->tracker, await(w, FRAME_REGISTER).request);
 }
 
-static void answer_oprf(World *w, bool enrol) {
+static void answer_oprf_with(World *w, bool enrol, uint64_t key_id) {
+        OprfAnswer a = {.key_id = key_id, .memory = w->cost.memory, .passes = w->cost.passes};
         Frame f = await(w, FRAME_OPRF);
-        OprfAnswer a = {
-                .key_id = enrol ? 7 : 6, .memory = w->cost.memory, .passes = w->cost.passes};
         OprfRequest o;
 
         CHECK_OK(oprf_request_decode(&f, &o));
@@ -94,6 +93,10 @@ static void answer_oprf(World *w, bool enrol) {
         CHECK_OK(oprf_evaluate(w->key, o.blinded, a.evaluated));
         far_sent(&w->tracker.far,
                 oprf_answer_encode(conn_output(w->tracker.far.conn), f.request, &a));
+}
+
+static void answer_oprf(World *w, bool enrol) {
+        answer_oprf_with(w, enrol, 7);
 }
 
 /* What PASSWORD gives, found without the account. */
@@ -284,6 +287,24 @@ TEST(an_account_that_is_logged_out_needs_its_password) {
         take_login(&w, SECOND, CODE_BAD_PASSWORD);
         CHECK_EQ(result(&w), CODE_BAD_PASSWORD);
         CHECK(!account_is_active(account(&w)));
+        world_free(&w);
+}
+
+/* It was restored without the keys of passwords, or begun anew. */
+TEST(a_tracker_that_has_lost_the_password_lets_it_be_set_again) {
+        World w;
+
+        world_new(&w);
+        begin(&w);
+        answer_oprf(&w, true);
+        take_statement(&w, FIRST);
+        CHECK_EQ(result(&w), CODE_OK);
+        account_change_password(account(&w), FIRST, SECOND, on_done, &w);
+        answer_oprf_with(&w, false, 6);
+        answer_oprf(&w, true);
+        take_statement(&w, SECOND);
+        CHECK_EQ(result(&w), CODE_OK);
+        CHECK(!far_has(&w.tracker.far, FRAME_LOGIN));
         world_free(&w);
 }
 
