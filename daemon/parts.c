@@ -429,6 +429,8 @@ Parts *parts_free(Parts *p) {
         p->chat = chat_free(p->chat);
         p->rooms = rooms_free(p->rooms);
         delivery_free(p->delivery);
+        if (p->account)
+                account_set_directory(p->account, NULL);
         directory_free(p->directory);
         net_free(p->net);
         tls_identity_free(p->tls);

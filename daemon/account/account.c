@@ -429,6 +429,8 @@ void account_set_password_least(Account *a, const PasswordCost *least) {
 }
 
 void account_set_directory(Account *a, Directory *d) {
+        if (!d)
+                a->password = password_try_free(a->password);
         a->directory = d;
 }
 

@@ -39,6 +39,8 @@ Account *account_free(Account *a);
 /* What is made from the account's keys or account_local() comes later: the TLS identity of the
  * device key, and the directory. */
 void account_set_tls(Account *a, TlsIdentity *tls);
+
+/* NULL before it goes: what was asked of it is not waited for any more. */
 void account_set_directory(Account *a, Directory *d);
 void account_start(Account *a);
 

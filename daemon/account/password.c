@@ -33,8 +33,7 @@ PasswordTry *password_try_free(PasswordTry *t) {
         if (!t)
                 return NULL;
         loop_work_cancel(t->work);
-        if (t->account->directory)
-                directory_forget(t->account->directory, t);
+        directory_forget(t->account->directory, t);
         password_wipe(t->password);
         explicit_bzero(t, sizeof(*t));
         free(t);

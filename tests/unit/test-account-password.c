@@ -308,6 +308,20 @@ TEST(a_tracker_that_has_lost_the_password_lets_it_be_set_again) {
         world_free(&w);
 }
 
+TEST(the_program_ends_while_a_password_is_asked_for) {
+        World w;
+
+        world_new(&w);
+        begin(&w);
+        (void)await(&w, FRAME_OPRF);
+        world_free(&w);
+        world_new(&w);
+        begin(&w);
+        answer_oprf(&w, true);
+        (void)await(&w, FRAME_ACCOUNT);
+        world_free(&w);
+}
+
 TEST(a_new_device_is_told_that_this_is_not_built) {
         World w;
 
