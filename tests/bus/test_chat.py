@@ -18,7 +18,7 @@ ERROR = "org.p2pchat.Chat1.Error."
 STATUS = {"name": "alice", "account": "a" * 52, "state": "online"}
 EXACT = "#den~dddd"                             # how it is called once it is known
 ROOM = {"room": "#den", "room-id": "d" * 52, "topic": "bears", "members": 3, "online": 2,
-        "joined": True}
+        "joined": True, "role": "owner"}
 MEMBERS = [{"name": "alice", "account": "a" * 52, "role": "owner", "presence": "online", "self": True},
            {"name": "bob", "account": "b" * 52, "role": "member", "presence": "offline"}]
 NOISE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -164,6 +164,18 @@ def test_commands_of_a_room(den, terminal):
     assert status == 0 and "#den is deleted" in seen
     assert den.calls("DeleteRoom")[-1] == ["DeleteRoom", [EXACT, {}]]
     assert den.calls("Send") == []
+
+
+def test_only_the_owner_is_asked_whether_it_goes(den, terminal):
+    den.set(answers={"Status": STATUS, "ListRooms": [{**ROOM, "role": "member"}],
+                     "ListMembers": MEMBERS})
+    here = terminal("#den")
+    here.see("bears; 3 members")
+    here.type("/delete\r")
+    here.see("* NotOwner: #den is not yours, and only its owner can delete it")
+    here.type("/quit\r")
+    _, status = here.end()
+    assert status == 0 and den.calls("DeleteRoom") == []
 
 
 def test_leaving(den, terminal):
