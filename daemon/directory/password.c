@@ -28,12 +28,22 @@ static int find_session(
         return r;
 }
 
-static Query *password_query(Directory *d, const uint8_t *tracker, void *userdata) {
-        Query *q = query_new(d, userdata);
+/* A question to be sent over *RET_SESSION, and whose answer it is. */
+static int query_at(
+        Directory *d, const uint8_t *tracker, void *userdata, Session **ret_session, Query **ret) {
+        const uint8_t *key;
+        Query *q;
+        int r;
 
-        if (q)
-                memcpy(q->account, tracker, KEY_SIZE); /* whose answer it is */
-        return q;
+        r = find_session(d, tracker, ret_session, &key);
+        if (r < 0)
+                return r;
+        q = query_new(d, userdata);
+        if (!q)
+                return -ENOMEM;
+        memcpy(q->account, key, KEY_SIZE);
+        *ret = q;
+        return 0;
 }
 
 #define BAD_ANSWER "the tracker's answer does not hold"
@@ -54,17 +64,13 @@ static void on_oprf(void *userdata, Code code, const char *text, Frame *ok) {
 
 int directory_oprf(Directory *d, const uint8_t *tracker, const OprfRequest *o, DirectoryOprfFn fn,
         void *userdata) {
-        const uint8_t *key;
         Session *s;
         Query *q;
         int r;
 
-        r = find_session(d, tracker, &s, &key);
+        r = query_at(d, tracker, userdata, &s, &q);
         if (r < 0)
                 return r;
-        q = password_query(d, key, userdata);
-        if (!q)
-                return -ENOMEM;
         q->oprf = fn;
         return query_sent(q, session_oprf(s, o, on_oprf, q));
 }
@@ -108,17 +114,13 @@ static void on_login(void *userdata, Code code, const char *text, Frame *ok) {
 
 int directory_login(Directory *d, const uint8_t tracker[static KEY_SIZE], const SignKey *login,
         const OprfRequest *asked, DirectoryLoginFn fn, void *userdata) {
-        const uint8_t *key;
         Session *s;
         Query *q;
         int r;
 
-        r = find_session(d, tracker, &s, &key);
+        r = query_at(d, tracker, userdata, &s, &q);
         if (r < 0)
                 return r;
-        q = password_query(d, key, userdata);
-        if (!q)
-                return -ENOMEM;
         q->login = fn;
         q->session = s;
         return query_sent(q, session_login(s, login, asked, on_login, q));
@@ -130,17 +132,13 @@ static void on_set(void *userdata, Code code, const char *text, Frame *ok) {
 
 int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE], Bytes statement,
         DirectoryDoneFn fn, void *userdata) {
-        const uint8_t *key;
         Session *s;
         Query *q;
         int r;
 
-        r = find_session(d, tracker, &s, &key);
+        r = query_at(d, tracker, userdata, &s, &q);
         if (r < 0)
                 return r;
-        q = password_query(d, key, userdata);
-        if (!q)
-                return -ENOMEM;
         q->done = fn;
         return query_sent(q, session_set_password(s, statement, on_set, q));
 }
