@@ -185,6 +185,7 @@ static void on_registered(void *userdata, Code code, const char *text) {
                 return;
         }
         a->operation = OPERATION_PASSWORD;
+        a->asked = true;
         account_set_password(a);
 }
 

@@ -308,6 +308,24 @@ TEST(a_tracker_that_has_lost_the_password_lets_it_be_set_again) {
         world_free(&w);
 }
 
+/* Another tracker comes while the first is asked. */
+TEST(a_password_is_set_once_whatever_happens_to_trackers) {
+        Frame f;
+        World w;
+
+        world_new(&w);
+        begin(&w);
+        answer_oprf(&w, true);
+        SIM_UNTIL(&w.lab.sim, far_has(&w.tracker.far, FRAME_ACCOUNT));
+        account_trackers_changed(account(&w));
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        CHECK(!far_has(&w.tracker.far, FRAME_OPRF));
+        f = far_take(&w.tracker.far, FRAME_ACCOUNT);
+        tracker_ok(&w.tracker, f.request);
+        CHECK_EQ(result(&w), CODE_OK);
+        world_free(&w);
+}
+
 TEST(the_program_ends_while_a_password_is_asked_for) {
         World w;
 
