@@ -38,6 +38,8 @@ static void event_arguments(BusDict *d, const ChatEvent *e) {
         case CHAT_EVENT_GAP:
                 bus_dict_time(d, "lost", e->lost);
                 break;
+        case CHAT_EVENT_REPLACED:
+                break; /* it has none */
         }
 }
 
@@ -88,6 +90,7 @@ static const char *event_name(const ChatEvent *e) {
                 [CHAT_EVENT_PEER] = "PeerChanged",
                 [CHAT_EVENT_REQUEST] = "RequestReceived",
                 [CHAT_EVENT_ROOM] = "RoomChanged",
+                [CHAT_EVENT_REPLACED] = "SessionReplaced",
         };
 
         return names[e->kind];
@@ -130,6 +133,8 @@ static int signal_append(sd_bus_message *s, const ChatEvent *e) {
         case CHAT_EVENT_REQUEST:
                 r = sd_bus_message_append(s, "s", e->message->from);
                 return r < 0 ? r : append_text(s, e->message->text ?: "");
+        case CHAT_EVENT_REPLACED:
+                return 0;
         default:
                 return -EINVAL; /* gaps are for those who ask */
         }

@@ -152,6 +152,7 @@ typedef enum ChatEventKind {
         CHAT_EVENT_PEER, /* `name`, `account`, `presence`; and what of a contact's name, if `key` */
         CHAT_EVENT_REQUEST, /* `message` is the first of somebody who is no contact */
         CHAT_EVENT_ROOM, /* `room`, `room_id`, `change`, and `name`, `account` of the member */
+        CHAT_EVENT_REPLACED, /* the own `account` is used on another device from now on */
 } ChatEventKind;
 
 typedef struct ChatEvent {
@@ -168,7 +169,7 @@ typedef struct ChatEvent {
         const char *role, *topic; /* NULL, or what they have become */
         const char *inviter, *inviter_account; /* of the own account; NULL in all other changes */
         const char *name, *presence;
-        const char *account; /* of the other one, whatever the kind; NULL: there is none */
+        const char *account; /* of the other one, but for REPLACED; NULL: there is none */
         bool key; /* said because of `key_changed`, which has become true, or is no more */
         bool key_changed; /* the name is given to another account, `other_account` */
         const char *other_account; /* NULL unless key_changed */

@@ -210,6 +210,7 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 [EVENT_REQUEST] = CHAT_EVENT_REQUEST,
                 [EVENT_KEY] = CHAT_EVENT_PEER,
                 [EVENT_ROOM] = CHAT_EVENT_ROOM,
+                [EVENT_REPLACED] = CHAT_EVENT_REPLACED,
         };
 
         v->event = (ChatEvent){.kind = kinds[row->kind], .cursor = row->cursor, .time = row->time};
@@ -221,6 +222,11 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 return view_state(c, txn, row, v);
         case EVENT_ROOM:
                 return view_change(c, txn, row, v);
+        case EVENT_REPLACED:
+                v->feed = 0;
+                v->event.account = base32_encode_key(
+                        sign_key_public(&chat_self(c)->account), v->account);
+                return 1;
         default:
                 return view_presence(txn, row, v);
         }

@@ -51,7 +51,7 @@ static DbKey event_key(uint64_t cursor) {
 /* Events: u8 kind, u64 time, then by kind: u32 feed, u64 seq, u8 request; u32 feed, u64 seq,
  * id, u8 state, u8 reason; u32 account, u8 presence; u32 feed, u64 seq; u32 account, u8 presence,
  * u8 key changed, other account; u32 room, u8 change, u32 account, and where it says what something
- * has become: u8 role, topic */
+ * has become: u8 role, topic; nothing more of being replaced */
 
 static void event_put(Buffer *out, const EventRow *e) {
         row_start(out);
@@ -68,7 +68,7 @@ static void event_put(Buffer *out, const EventRow *e) {
                         row_put_u8(out, (uint8_t)e->role);
                         row_put_bytes(out, e->topic.data, e->topic.size);
                 }
-        } else {
+        } else if (e->kind != EVENT_REPLACED) {
                 row_put_u32(out, e->feed);
                 row_put_u64(out, e->seq);
         }
@@ -135,6 +135,8 @@ static int event_read(DbValue k, DbValue v, EventRow *ret) {
                 row_bytes(&row, &e.id, sizeof(e.id));
                 e.state = (MessageState)row_u8(&row);
                 e.reason = (Code)row_u8(&row);
+                break;
+        case EVENT_REPLACED:
                 break;
         default:
                 return row.error < 0 ? row.error : 0;

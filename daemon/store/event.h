@@ -33,6 +33,7 @@ typedef enum EventKind {
                           account, presence, key_changed, other */
         EVENT_ROOM = 6, /* something of a room: room, change, account, with
                            the topic or the role that it has become */
+        EVENT_REPLACED = 7, /* the account is used on another device from now on */
 } EventKind;
 
 /* As it is told; the order on the way to the recipient is that of protocol, except for the last

@@ -82,6 +82,8 @@ static bool take_event(User *u, const char *client, const ChatEvent *e, uint64_t
                 TRACE(u, "%s: %s is %s", client, e->id, e->state);
         else if (e->kind == CHAT_EVENT_PEER)
                 TRACE(u, "%s: %s is %s", client, e->name, e->presence);
+        else if (e->kind == CHAT_EVENT_REPLACED)
+                TRACE(u, "%s: another device is active", client);
         return !world_has_failed(u->machine->world);
 }
 

@@ -345,6 +345,12 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
                                 .time = row->time,
                                 .room = ROOM_CALLED});
                 break;
+        case EVENT_REPLACED:
+                rows_note_event(u,
+                        &(ChatEvent){.kind = CHAT_EVENT_REPLACED,
+                                .cursor = row->cursor,
+                                .time = row->time});
+                break;
         }
         return !world_has_failed(u->machine->world);
 }

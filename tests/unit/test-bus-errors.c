@@ -238,6 +238,7 @@ static const ChatEvent events[] = {
                 .change = "joined",
                 .name = "bob",
                 .account = "b"},
+        {.kind = CHAT_EVENT_REPLACED, .cursor = 6, .account = "a"},
 };
 
 static void fill_chat(void) {

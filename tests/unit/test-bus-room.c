@@ -245,6 +245,20 @@ static void ask_events(const ChatEvent *e) {
         f->chat.events = NULL;
 }
 
+TEST(being_replaced_is_a_signal_and_a_row) {
+        const ChatEvent e = {.kind = CHAT_EVENT_REPLACED, .cursor = 7, .account = "aaaa"};
+
+        set_up();
+        tell(&e);
+        CHECK_STR(sd_bus_message_get_member(f->signal), "SessionReplaced");
+        CHECK_STR(sd_bus_message_get_signature(f->signal, true), "a{sv}");
+        CHECK_STR(find_key(f->signal, "account"), "aaaa");
+        ask_events(&e);
+        CHECK_STR(row_key("event"), "SessionReplaced");
+        CHECK_STR(row_key("account"), "aaaa");
+        tear_down();
+}
+
 TEST(a_change_is_a_signal_and_a_row) {
         const ChatEvent e = {.kind = CHAT_EVENT_ROOM,
                 .cursor = 7,

@@ -71,6 +71,21 @@ TEST(what_is_received_is_an_event_once) {
         lab_free(&lab);
 }
 
+TEST(being_replaced_is_an_event_of_its_own) {
+        Heard h;
+        Lab lab;
+
+        lab_new(&lab);
+        CHECK_OK(event_add(lab.alice.store, &(EventRow){.kind = EVENT_REPLACED, .time = 77}));
+        CHECK_OK(add_presence(&lab.alice, 78));
+        h = heard_after(&lab.alice, 0);
+        CHECK_EQ(h.n, 2);
+        CHECK_EQ(h.rows[0].kind, EVENT_REPLACED);
+        CHECK_EQ(h.rows[0].time, 77);
+        CHECK_EQ(h.rows[1].kind, EVENT_PRESENCE);
+        lab_free(&lab);
+}
+
 TEST(a_strangers_message_says_that_it_is_a_request) {
         Made m[1];
         Lab lab;
