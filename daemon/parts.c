@@ -60,11 +60,18 @@ static void on_own_presence(void *userdata) {
         chat_on_own_presence(p->chat);
 }
 
+static void on_replaced(void *userdata) {
+        const Parts *p = userdata;
+
+        parts_changed(p);
+}
+
 static const AccountCallbacks account_callbacks = {
         .active = on_active,
         .published = on_published,
         .own_presence = on_own_presence,
         .use_tracker = on_use_tracker,
+        .replaced = on_replaced,
 };
 
 /* Callbacks of the directory */
@@ -85,6 +92,12 @@ static void on_record(void *userdata, const Record *record, Bytes outer) {
         const Parts *p = userdata;
 
         chat_on_record(p->chat, record, outer);
+}
+
+static void on_own_record(void *userdata, const Record *record, Bytes outer) {
+        const Parts *p = userdata;
+
+        account_see_own_record(p->account, record, outer);
 }
 
 static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
@@ -173,6 +186,7 @@ static void on_lan_changed(void *userdata) {
 static const DirectoryCallbacks directory_callbacks = {
         .trackers_changed = on_trackers_changed,
         .record = on_record,
+        .own_record = on_own_record,
         .presence = on_presence,
         .tracker_ready = on_tracker_ready,
         .mail_waiting = on_mail_waiting,

@@ -18,7 +18,7 @@ bool account_exists(const Account *a) {
 }
 
 bool account_is_active(const Account *a) {
-        return account_exists(a) && a->identity.logged_in;
+        return account_exists(a) && a->identity.logged_in && !a->identity.replaced;
 }
 
 bool account_is_lan_only(const Account *a) {
@@ -377,6 +377,8 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
                 .privacy = {.listed = true},
                 .chosen = {.presence = PRESENCE_ONLINE}};
         r = account_load(a);
+        if (r >= 0)
+                r = account_load_replaced_by(a);
         if (r >= 0) /* without it he is online */
                 (void)store_get_chosen_presence(store_write(store), &a->chosen);
         if (r >= 0)
@@ -407,6 +409,7 @@ Account *account_free(Account *a) {
         loop_timer_free(a->renewal);
         loop_timer_free(a->presence_timer);
         identity_done(&a->identity);
+        buffer_done(&a->replaced_by);
         buffer_done(&a->presence);
         password_try_free(a->password);
         password_wipe(a->old_password);
@@ -437,6 +440,10 @@ void account_set_directory(Account *a, Directory *d) {
 void account_start(Account *a) {
         a->started = true;
         a->callbacks->use_tracker(a->userdata, account_tracker(a));
+        if (account_is_replaced(a)) {
+                account_watch_successor(a);
+                a->callbacks->replaced(a->userdata);
+        }
         if (!account_is_active(a))
                 return;
         account_look_later(a);

@@ -29,6 +29,9 @@ typedef struct AccountCallbacks {
 
         /* What account_tracker() is now. */
         void (*use_tracker)(void *userdata, const char *address);
+
+        /* Another device is the active one, durably; after `active`. Also from account_start(). */
+        void (*replaced)(void *userdata);
 } AccountCallbacks;
 
 /* Loads what is kept. HEARTBEAT in s. The callbacks are first called from account_start(). */
@@ -51,6 +54,26 @@ const Identity *account_identity(const Account *a);
 bool account_exists(const Account *a);
 bool account_is_active(const Account *a);
 bool account_is_lan_only(const Account *a);
+
+/* A record of this account that verified beats the one of this device: another device has taken the
+ * account over, and this one signs and acknowledges nothing any more. account_is_active() is false
+ * then, and true again after account_login(). */
+bool account_is_replaced(const Account *a);
+
+/* That record, as signed; the newest of them. Empty where none was seen. */
+Bytes account_replaced_by(const Account *a);
+
+/* A device that was replaced stays at its trackers, where it says nothing of the account and asks
+ * where the other device is; false: it has nothing to give any more, and leaves them. */
+void account_set_handing_over(Account *a, bool handing_over);
+
+/* RECORD, decoded from OUTER, is of this account, and came from wherever. What it shows is acted on
+ * in the open batch; it is verified once more where it would replace this device. */
+void account_see_own_record(Account *a, const Record *record, Bytes outer);
+
+/* What is on this device is older than what it has published: an epoch that nobody has seen, from
+ * the open batch on; nothing is signed in the one before. WHY goes to the journal. */
+int account_take_new_epoch(Account *a, const char *why);
 
 /* The tracker to use: the one given with Register or Login; "": those of the configuration; NULL:
  * none. */

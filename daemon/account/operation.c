@@ -6,6 +6,8 @@
 
 #include "account/password.h"
 
+#define REPLACED "this account is used on another device now: chatc login NAME moves it back"
+
 static void password_go_on(Account *a);
 
 static void use_tracker(Account *a) {
@@ -25,7 +27,7 @@ static void standing_restore(Account *a) {
 
         i->claimed = a->was.claimed;
         i->lan_only = a->was.lan_only;
-        i->logged_in = a->was.logged_in;
+        i->logged_in = a->was.logged_in && !i->replaced;
         memcpy(i->tracker, a->was.tracker, TRACKER_TEXT_MAX);
 }
 
@@ -48,7 +50,9 @@ static void operation_fail(Account *a, Code code, const char *text) {
         a->operation = OPERATION_BEGUN; /* what the directory says while it stops is no news */
         a->publishing = false;
         standing_restore(a);
-        if (!account_is_active(a))
+        if (account_is_replaced(a))
+                account_watch_successor(a);
+        else if (!account_is_active(a))
                 directory_stop(a->directory);
         use_tracker(a);
         operation_end(a, code, text);
@@ -58,6 +62,12 @@ static void operation_fail_storage(Account *a, int error) {
         operation_fail(a, CODE_STORAGE,
                 error == -ENOSPC ? "the disk is full: the account could not be kept"
                                  : "the account could not be written to disk");
+}
+
+/* The disk says what becomes of a decision. */
+void operation_replaced(Account *a) {
+        if (a->operation != OPERATION_NONE && a->operation != OPERATION_COMMIT)
+                operation_fail(a, CODE_REPLACED, REPLACED);
 }
 
 /* True when nobody else is being served. */
@@ -111,6 +121,11 @@ static void on_published(Account *a) {
 static void on_decided(Account *a, int error) {
         if (error < 0) {
                 operation_fail_storage(a, error);
+                return;
+        }
+        if (a->identity.replaced) { /* meanwhile; who says so says the rest */
+                a->publishing = false;
+                operation_end(a, CODE_REPLACED, REPLACED);
                 return;
         }
         account_look_later(a);

@@ -33,6 +33,10 @@ struct Account {
         LocalIdentity local;
         usec_t certified, recorded; /* when certificate and record were made; 0: they are to be */
         uint64_t seq; /* of the record */
+        Buffer replaced_by; /* the newest record of another device that beats this one's */
+        bool handed_over; /* and nobody is asked where that one is */
+        bool replacing; /* it was active, and the batch that says so is open */
+        uint64_t seen_epoch; /* of this device itself, that it does not know of */
         AccountPrivacy privacy, stated; /* as it is to be, and as the record says */
         Endpoints endpoints;
         bool started, published;
@@ -77,6 +81,17 @@ void account_look_later(Account *a);
 void account_prove_password(Account *a, const char *password);
 void account_set_password(Account *a);
 void operation_password_done(Account *a, Code code, const char *text);
+
+/* What is waited for cannot be any more: another device is the active one. */
+void operation_replaced(Account *a);
+
+/* Sessions of a device that was replaced. */
+void account_watch_successor(Account *a);
+
+int account_load_replaced_by(Account *a);
+
+/* The highest that is known to have been taken. */
+uint64_t account_newest_epoch(const Account *a);
 
 /* Wipes and frees. */
 char *password_wipe(char *password);

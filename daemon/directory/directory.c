@@ -82,15 +82,16 @@ static void on_session_record(void *userdata, Session *s, Bytes outer) {
         d->callbacks->record(d->userdata, &record, outer);
 }
 
-/* Believed only when the record verifies, is this account's, and is newer: a push alone cannot log
- * anyone out. Acting on it comes with accounts on several devices. */
+/* Believed only when the record verifies, is this account's, and is newer, for which the account
+ * looks: a push alone cannot log anyone out. */
 static void on_session_replaced(void *userdata, Session *s, Bytes outer) {
         Directory *d = userdata;
         Record record;
 
         if (record_decode(outer, &record) >= 0 &&
-                key_equal(record.account, sign_key_public(d->self->account)))
-                d->callbacks->record(d->userdata, &record, outer);
+                key_equal(record.account, sign_key_public(d->self->account)) &&
+                d->callbacks->own_record)
+                d->callbacks->own_record(d->userdata, &record, outer);
 }
 
 static void on_session_mail(void *userdata, Session *s) {
@@ -127,9 +128,14 @@ static void arm_announce_timer(Directory *d) {
         loop_timer_set(d->announce, at);
 }
 
+static const LocalIdentity *shown_self(const Directory *d) {
+        return d->nameless ? &d->nobody : d->self;
+}
+
 static void tracker_start(Directory *d, Tracker *t) {
         if (!t->session &&
-                session_new(d->net, &t->address, d->self, &session_callbacks, d, &t->session) < 0)
+                session_new(
+                        d->net, &t->address, shown_self(d), &session_callbacks, d, &t->session) < 0)
                 t->session = NULL; /* shown as unreachable; tried again with the next start */
 }
 
@@ -157,6 +163,15 @@ void directory_stop(Directory *d) {
         directory_rooms_expire_now(d);
         queries_go_on(d);
         d->callbacks->trackers_changed(d->userdata);
+}
+
+void directory_begin_anew(Directory *d, bool nameless) {
+        d->nameless = nameless;
+        d->nobody = *d->self;
+        d->nobody.certificate = d->nobody.record = (Bytes){};
+        for (size_t i = 0; i < d->n; i++)
+                if (d->trackers[i].session)
+                        session_begin_as(d->trackers[i].session, shown_self(d));
 }
 
 static bool same_tracker(const EndpointKey *a, const EndpointKey *b) {

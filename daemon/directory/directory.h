@@ -43,6 +43,10 @@ typedef struct DirectoryCallbacks {
         void (*presence)(void *userdata, const uint8_t account[static KEY_SIZE], bool online,
                 usec_t last_seen, const PresenceRecord *p);
 
+        /* A record of this account itself, which verified: of this device or of another one. May be
+         * NULL. */
+        void (*own_record)(void *userdata, const Record *record, Bytes outer);
+
         /* The tracker of this session has the account and its newest record: from now on it can be
          * asked about mail. And: it has some for this account. Both may be NULL. */
         void (*tracker_ready)(void *userdata, Session *s);
@@ -88,6 +92,10 @@ int directory_set_trackers(Directory *d, const EndpointKey *trackers, size_t n);
 /* With an account there is somebody to be at the trackers. Without one there are no sessions. */
 void directory_start(Directory *d);
 void directory_stop(Directory *d);
+
+/* The local identity says something else of itself, and trackers are to hear it: sessions are made
+ * anew. NAMELESS: from now on they hear of no account; nothing can be announced then. */
+void directory_begin_anew(Directory *d, bool nameless);
 
 size_t directory_n_trackers(const Directory *d);
 const EndpointKey *directory_tracker(const Directory *d, size_t i);

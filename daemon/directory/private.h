@@ -112,6 +112,8 @@ struct Directory {
         Tracker trackers[DIRECTORY_TRACKERS_MAX];
         size_t n;
         bool started, claimed;
+        bool nameless; /* sessions are of `nobody` */
+        LocalIdentity nobody;
         usec_t told_time, told_at; /* by a tracker, realtime; then, monotonic; 0: not so far */
         Buffer presence; /* as announced */
         Buffer opened; /* endpoints of the presence that is looked at */

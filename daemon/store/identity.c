@@ -8,6 +8,7 @@ enum {
         IDENTITY_CLAIMED = 1,
         IDENTITY_LOGGED_IN = 2,
         IDENTITY_LAN_ONLY = 4, /* without CLAIMED: before 0.7.0 such an account is a draft */
+        IDENTITY_REPLACED = 8, /* without LOGGED_IN: before 0.9.0 it is logged out */
 };
 
 void identity_done(Identity *i) {
@@ -54,6 +55,7 @@ static int identity_read(RowReader *row, Identity *i) {
         i->claimed = flags & IDENTITY_CLAIMED;
         i->logged_in = flags & IDENTITY_LOGGED_IN;
         i->lan_only = flags & IDENTITY_LAN_ONLY;
+        i->replaced = flags & IDENTITY_REPLACED;
         r = read_text(row, i->name, sizeof(i->name));
         if (r >= 0)
                 r = read_text(row, i->tracker, sizeof(i->tracker));
@@ -98,7 +100,8 @@ int store_save_identity(Store *s, const Identity *i) {
         row_put_u8(&s->row,
                 (uint8_t)((i->claimed ? IDENTITY_CLAIMED : 0) |
                         (i->logged_in ? IDENTITY_LOGGED_IN : 0) |
-                        (i->lan_only ? IDENTITY_LAN_ONLY : 0)));
+                        (i->lan_only ? IDENTITY_LAN_ONLY : 0) |
+                        (i->replaced ? IDENTITY_REPLACED : 0)));
         row_put_blob(&s->row, text_bytes(i->name));
         row_put_blob(&s->row, text_bytes(i->tracker));
         row_put_blob(&s->row, buffer_bytes(&i->certificate));
@@ -106,6 +109,32 @@ int store_save_identity(Store *s, const Identity *i) {
         r = row_write(db_write(s->db), TABLE_META, &k, &s->row);
         buffer_wipe(&s->row);
         return r;
+}
+
+int store_get_replaced_by(DbTxn *txn, Bytes *ret) {
+        RowReader row;
+        DbValue v;
+        Bytes record;
+        int r;
+
+        r = store_meta_get(txn, "replaced-by", &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        record = row_blob(&row);
+        r = row_end(&row);
+        if (r < 0)
+                return r;
+        *ret = record;
+        return 1;
+}
+
+int store_set_replaced_by(Store *s, Bytes record) {
+        DbKey k = store_meta_key("replaced-by");
+
+        row_start(&s->row);
+        row_put_blob(&s->row, record);
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
 }
 
 int store_get_password(DbTxn *txn, PasswordRow *ret) {

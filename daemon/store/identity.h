@@ -16,6 +16,7 @@ typedef struct Identity {
         bool claimed; /* a directory has accepted the name */
         bool lan_only; /* or none was asked, and none is until the account is published */
         bool logged_in;
+        bool replaced; /* another device is the active one, see store_get_replaced_by() */
         char tracker[TRACKER_TEXT_MAX]; /* given with Register or Login; "" */
         Buffer certificate; /* signed objects */
         Buffer record;
@@ -26,6 +27,12 @@ void identity_done(Identity *i);
 /* 1 with the identity, 0 where there is none yet. */
 int store_load_identity(Store *s, Identity *ret);
 int store_save_identity(Store *s, const Identity *i);
+
+/* The newest record of the account that beats the one of this device, as signed. It is written in
+ * the batch that sets `replaced`, and may stay when that is over: the epoch of it is taken. 1 with
+ * it, in the map: good until the next write; 0 where none was seen. */
+int store_get_replaced_by(DbTxn *txn, Bytes *ret);
+int store_set_replaced_by(Store *s, Bytes record);
 
 /* The password of the account, as far as it is known here: at which tracker it was set, by which
  * account statement (wire/account.h). */

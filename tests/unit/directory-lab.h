@@ -51,6 +51,7 @@ static void on_name_refused(void *userdata, Code code, const char *text) {
 static const DirectoryCallbacks callbacks = {
         .trackers_changed = on_trackers_changed,
         .record = on_record,
+        .own_record = on_record,
         .presence = on_presence,
         .name_refused = on_name_refused,
 };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Which device of the account is the active one: this one, until a record of another beats its own.
+ */
+
+#include "account/private.h"
+
+#include "util/log.h"
+
+bool account_is_replaced(const Account *a) {
+        return account_exists(a) && a->identity.replaced;
+}
+
+Bytes account_replaced_by(const Account *a) {
+        return buffer_bytes(&a->replaced_by);
+}
+
+int account_load_replaced_by(Account *a) {
+        Bytes record;
+        int r;
+
+        buffer_clear(&a->replaced_by);
+        r = store_get_replaced_by(store_write(a->store), &record);
+        return r > 0 ? buffer_append(&a->replaced_by, record.data, record.size) : r;
+}
+
+/* What orders devices is (epoch, lower hash of the device key): a record of another device never
+ * gets as far as what orders those of one. */
+static bool beats_this_device(const Account *a, const Record *record) {
+        Record own = {.epoch = a->identity.epoch};
+
+        memcpy(own.device.device, sign_key_public(&a->identity.device), KEY_SIZE);
+        return !key_equal(record->device.device, own.device.device) &&
+                record_compare(record, (Bytes){}, &own, (Bytes){}) > 0;
+}
+
+/* 0 without one. */
+static int newest_seen(const Account *a, Record *ret) {
+        Bytes seen = buffer_bytes(&a->replaced_by);
+
+        return seen.size > 0 && record_parse(seen, ret) >= 0;
+}
+
+static bool is_newest(const Account *a, const Record *record, Bytes outer) {
+        Record seen;
+
+        return !newest_seen(a, &seen) ||
+                record_compare(record, outer, &seen, buffer_bytes(&a->replaced_by)) > 0;
+}
+
+/* Of another one that another device has, or that this one had before it was restored. */
+uint64_t account_newest_epoch(const Account *a) {
+        uint64_t epoch = MAX(a->identity.epoch, a->seen_epoch);
+        Record seen;
+
+        return newest_seen(a, &seen) ? MAX(epoch, seen.epoch) : epoch;
+}
+
+/* What is on disk is so; the batch that said something else is not there. */
+static void load_again(Account *a) {
+        Identity kept;
+
+        if (store_load_identity(a->store, &kept) > 0) {
+                a->identity.replaced = kept.replaced;
+                a->identity.logged_in = kept.logged_in;
+                identity_done(&kept);
+        }
+        (void)account_load_replaced_by(a);
+}
+
+/* Whoever says HELLO for the account is told that he is not it. */
+void account_watch_successor(Account *a) {
+        directory_begin_anew(a->directory, true);
+        if (a->handed_over)
+                directory_stop(a->directory);
+        else
+                directory_start(a->directory);
+}
+
+void account_set_handing_over(Account *a, bool handing_over) {
+        a->handed_over = !handing_over;
+        if (account_is_replaced(a) && a->operation == OPERATION_NONE)
+                account_watch_successor(a);
+}
+
+static void on_replaced(void *userdata, int error) {
+        Account *a = userdata;
+        bool was_active = a->replacing;
+
+        a->replacing = false;
+        if (error < 0)
+                load_again(a); /* whoever told it tells it again */
+        if (!account_is_replaced(a))
+                return;
+        if (was_active) {
+                log_notice("This account is used on another device now: this one is at rest");
+                a->callbacks->active(a->userdata, false);
+        }
+        if (a->operation == OPERATION_NONE)
+                account_watch_successor(a);
+        a->callbacks->replaced(a->userdata);
+}
+
+/* What else is in this batch was done before this was known. */
+static int replace(Account *a, Bytes outer) {
+        int r;
+
+        r = store_set_replaced_by(a->store, outer);
+        if (r >= 0)
+                r = store_save_identity(a->store, &a->identity);
+        if (r >= 0)
+                r = store_after_commit(a->store, on_replaced, a);
+        return r;
+}
+
+void account_see_own_record(Account *a, const Record *record, Bytes outer) {
+        bool was_active;
+        Record verified;
+        int r;
+
+        if (!account_exists(a) ||
+                !key_equal(record->account, sign_key_public(&a->identity.account)) ||
+                !beats_this_device(a, record) || !is_newest(a, record, outer) ||
+                record_decode(outer, &verified) < 0)
+                return;
+        operation_replaced(a);
+        was_active = account_is_active(a);
+        buffer_clear(&a->replaced_by);
+        r = buffer_append(&a->replaced_by, outer.data, outer.size);
+        a->identity.replaced = true;
+        a->identity.logged_in = false;
+        if (r >= 0)
+                r = replace(a, outer);
+        if (r >= 0)
+                a->replacing |= was_active;
+        else
+                store_fail(a->store, r); /* what is in memory holds until the next start */
+}
+
+/* An epoch that nobody has seen */
+
+static void on_new_epoch(void *userdata, int error) {
+        Account *a = userdata;
+
+        if (error < 0 || !account_is_active(a))
+                return; /* a renewal that failed is tried again */
+        directory_begin_anew(a->directory, false);
+        account_publish(a, &a->endpoints);
+}
+
+int account_take_new_epoch(Account *a, const char *why) {
+        int r;
+
+        a->identity.epoch = account_newest_epoch(a) + 1;
+        log_warning(
+                "This device begins epoch %llu: %s", (unsigned long long)a->identity.epoch, why);
+        r = account_renew(a);
+        return r < 0 ? r : store_after_commit(a->store, on_new_epoch, a);
+}
