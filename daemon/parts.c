@@ -63,6 +63,7 @@ static void on_own_presence(void *userdata) {
 static void on_replaced(void *userdata) {
         const Parts *p = userdata;
 
+        chat_on_replaced(p->chat);
         parts_changed(p);
 }
 

@@ -25,6 +25,10 @@ static int format_state(const ChatStatus *s, const char *kept, char *buf, size_t
                 return snprintf(buf, size, "no account is logged in; chatc login %s", kept);
         if (!s->name[0])
                 return snprintf(buf, size, "no account is logged in; chatc register NAME");
+        if (streq(s->state, "replaced"))
+                return snprintf(buf, size,
+                        "%s is used on another device; chatc login %s moves it back", s->name,
+                        s->name);
         if (streq(s->state, "connecting"))
                 return format_connecting(s, buf, size);
         if (streq(s->state, "offline") && !s->lan_only)

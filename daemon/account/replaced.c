@@ -5,6 +5,7 @@
 
 #include "account/private.h"
 
+#include "store/event.h"
 #include "util/log.h"
 
 bool account_is_replaced(const Account *a) {
@@ -102,19 +103,22 @@ static void on_replaced(void *userdata, int error) {
 }
 
 /* What else is in this batch was done before this was known. */
-static int replace(Account *a, Bytes outer) {
+static int replace(Account *a, Bytes outer, bool is_news) {
+        const EventRow e = {.kind = EVENT_REPLACED, .time = loop_realtime(a->loop)};
         int r;
 
         r = store_set_replaced_by(a->store, outer);
         if (r >= 0)
                 r = store_save_identity(a->store, &a->identity);
+        if (r >= 0 && is_news)
+                r = event_add(a->store, &e);
         if (r >= 0)
                 r = store_after_commit(a->store, on_replaced, a);
         return r;
 }
 
 void account_see_own_record(Account *a, const Record *record, Bytes outer) {
-        bool was_active;
+        bool was_active, was_replaced;
         Record verified;
         int r;
 
@@ -125,12 +129,13 @@ void account_see_own_record(Account *a, const Record *record, Bytes outer) {
                 return;
         operation_replaced(a);
         was_active = account_is_active(a);
+        was_replaced = account_is_replaced(a);
         buffer_clear(&a->replaced_by);
         r = buffer_append(&a->replaced_by, outer.data, outer.size);
         a->identity.replaced = true;
         a->identity.logged_in = false;
         if (r >= 0)
-                r = replace(a, outer);
+                r = replace(a, outer, !was_replaced);
         if (r >= 0)
                 a->replacing |= was_active;
         else

@@ -9,6 +9,17 @@ static void refuse(ChatDoneFn fn, void *userdata, Code code, const char *text) {
         fn(userdata, &e);
 }
 
+/* What only the device may do that is the active one. True when it was answered. */
+static bool refuse_replaced(Chat *c, ChatDoneFn fn, void *userdata) {
+        ChatError e;
+
+        if (!account_is_replaced(c->parts.account))
+                return false;
+        (void)chat_require_login(c, &e);
+        fn(userdata, &e);
+        return true;
+}
+
 static void on_done(void *userdata, Code code, const char *text) {
         Operation *o = userdata;
         ChatError e;
@@ -22,6 +33,8 @@ void chat_register(Chat *c, const ChatRegister *args, ChatDoneFn fn, void *userd
         bool publishes = account_is_lan_only(c->parts.account); /* one that has no password */
         Operation *o;
 
+        if (refuse_replaced(c, fn, userdata))
+                return;
         if (args->no_tracker && args->tracker && args->tracker[0]) {
                 refuse(fn, userdata, CODE_INVALID_ARGS,
                         "no-tracker and tracker exclude each other");
@@ -59,8 +72,11 @@ void chat_login(Chat *c, const char *name, const char *password, const char *tra
 
 void chat_change_password(
         Chat *c, const char *old, const char *password, ChatDoneFn fn, void *userdata) {
-        Operation *o = operation_new(c, fn, userdata);
+        Operation *o;
 
+        if (refuse_replaced(c, fn, userdata))
+                return;
+        o = operation_new(c, fn, userdata);
         if (o)
                 account_change_password(c->parts.account, old, password, on_done, o);
 }
@@ -113,8 +129,11 @@ void chat_on_own_presence(Chat *c) {
 }
 
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata) {
-        Operation *o = operation_new(c, fn, userdata);
+        Operation *o;
 
+        if (refuse_replaced(c, fn, userdata))
+                return;
+        o = operation_new(c, fn, userdata);
         if (o)
                 account_logout(c->parts.account, on_done, o);
 }

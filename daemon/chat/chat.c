@@ -24,11 +24,23 @@ int chat_error(ChatError *error, Code code, const char *format, ...) {
 int chat_require_login(Chat *c, ChatError *error) {
         if (account_is_active(c->parts.account))
                 return 0;
+        if (account_is_replaced(c->parts.account))
+                return chat_error(error, CODE_REPLACED,
+                        "This account is used on another device now: chatc login %s moves it back.",
+                        chat_self(c)->name);
         if (account_exists(c->parts.account))
                 return chat_error(error, CODE_NOT_LOGGED_IN, "Nobody is logged in: chatc login %s",
                         chat_self(c)->name);
         return chat_error(error, CODE_NOT_LOGGED_IN,
                 "There is no account on this device yet: chatc register NAME --no-password");
+}
+
+bool chat_is_readable(const Chat *c) {
+        return account_is_active(c->parts.account) || account_is_replaced(c->parts.account);
+}
+
+int chat_require_account(Chat *c, ChatError *error) {
+        return chat_is_readable(c) ? 0 : chat_require_login(c, error);
 }
 
 const Identity *chat_self(const Chat *c) {
@@ -138,37 +150,53 @@ void operation_settle(Operation *o, int r, ChatError *error) {
 static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
         Chat *c = userdata;
 
-        if (contact_is_accepted(k))
+        if (contact_is_accepted(k) && account_is_active(c->parts.account))
                 contact_watch(c, txn, k);
         objects_add(c, k);
         return true;
 }
 
-void chat_on_active(Chat *c, bool active) {
+/* What has an object, and who is watched. */
+static void take_contacts(Chat *c) {
         DbTxn *txn;
 
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return;
+        (void)contact_each(txn, NULL, on_contact, c);
+        store_read_end(txn);
+}
+
+#define PROPERTIES_OF_ACCOUNT                                                                      \
+        (CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED | CHAT_PRESENCE |  \
+                CHAT_NOTE)
+
+void chat_on_active(Chat *c, bool active) {
         c->name_problem[0] = 0;
         c->names.counted = false;
         told_note_seen(c);
         seen_save_all(c);
         told_free_all(c);
-        if (active && store_read_begin(c->parts.store, &txn) >= 0) {
-                (void)contact_each(txn, NULL, on_contact, c);
-                store_read_end(txn);
-        }
         if (active) {
+                take_contacts(c);
                 room_objects_start(c);
                 rooms_publish_start(c);
         } else {
-                objects_clear(c);
-                room_objects_clear(c);
+                if (!chat_is_readable(c)) {
+                        objects_clear(c);
+                        room_objects_clear(c);
+                }
                 room_asks_end_all(c);
                 rooms_publish_clear(c);
                 rooms_told_clear(c);
         }
-        chat_properties_changed(c,
-                CHAT_NAME | CHAT_ACCOUNT | CHAT_FINGERPRINT | CHAT_STATE | CHAT_QUEUED |
-                        CHAT_PRESENCE | CHAT_NOTE);
+        chat_properties_changed(c, PROPERTIES_OF_ACCOUNT);
+}
+
+/* What is here is read as before; all that happens is at the other device. */
+void chat_on_replaced(Chat *c) {
+        take_contacts(c);
+        room_objects_start(c);
+        chat_properties_changed(c, PROPERTIES_OF_ACCOUNT);
 }
 
 void chat_on_trackers_changed(Chat *c) {
@@ -202,6 +230,8 @@ static bool is_reachable(const Chat *c) {
 static const char *chat_state(const Chat *c) {
         const Directory *d = c->parts.directory;
 
+        if (account_is_replaced(c->parts.account))
+                return "replaced";
         if (!account_is_active(c->parts.account))
                 return "logged-out";
         if (account_is_lan_only(c->parts.account))
@@ -332,16 +362,18 @@ void chat_status(Chat *c, ChatStatus *ret) {
         size_t n = 0;
 
         s.name = s.account = s.fingerprint = s.presence = s.note = "";
-        if (active) {
+        if (chat_is_readable(c)) {
                 snprintf(c->name, sizeof(c->name), "%s", chat_self(c)->name);
                 base32_encode_key(sign_key_public(&chat_self(c)->account), c->account);
                 format_fingerprint(c->account, c->fingerprint);
                 s.name = c->name;
                 s.account = c->account;
                 s.fingerprint = c->fingerprint;
-                fill_own_presence(c, &s);
                 s.lan_only = account_is_lan_only(c->parts.account);
                 s.password = has_password(c);
+        }
+        if (active) {
+                fill_own_presence(c, &s);
                 fill_trackers(c, &s, &n);
         }
         fill_lan(c, &s);

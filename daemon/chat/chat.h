@@ -394,7 +394,7 @@ typedef struct ChatTracker {
 typedef struct ChatStatus {
         const char *name, *account, *fingerprint; /* "" while logged out */
         const char *state; /* logged-out, connecting, online, offline, replaced */
-        const char *presence, *note; /* as contacts are told; "" while logged out, or without one */
+        const char *presence, *note; /* as contacts are told; "" while not active, or without one */
         bool idle; /* away for want of input, and not because the user has said so */
         bool lan_only; /* no tracker is asked */
         bool password; /* the account has one */

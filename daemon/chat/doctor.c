@@ -54,6 +54,14 @@ static void say(const Doctor *d, const char *check, const char *state, const cha
                         .advice = advice});
 }
 
+/* Of what nobody has who is not active. */
+static void say_off(const Doctor *d, const char *check, const char *text) {
+        say(d, check, "off", NULL, "%s",
+                account_is_replaced(d->chat->parts.account)
+                        ? "That is done by the device that uses the account now."
+                        : text);
+}
+
 static void check_account(const Doctor *d) {
         const Chat *c = d->chat;
         char advice[CHAT_CHECK_TEXT_SIZE];
@@ -67,7 +75,13 @@ static void check_account(const Doctor *d) {
                 say(d, "account", "ok", NULL, "%s is logged in on this device%s.",
                         chat_self(c)->name,
                         account_is_lan_only(c->parts.account) ? ", for the LAN alone" : "");
-        else if (account_exists(c->parts.account)) {
+        else if (account_is_replaced(c->parts.account)) {
+                snprintf(advice, sizeof(advice), "chatc login %s moves it back.",
+                        chat_self(c)->name);
+                say(d, "account", "warning", advice,
+                        "%s is used on another device now; what is here can be read.",
+                        chat_self(c)->name);
+        } else if (account_exists(c->parts.account)) {
                 snprintf(advice, sizeof(advice), "chatc login %s", chat_self(c)->name);
                 say(d, "account", "warning", advice, "Nobody is logged in.");
         } else
@@ -234,7 +248,7 @@ static void check_tracker(const Doctor *d, const ChatTracker *t) {
 
 static void check_trackers(const Doctor *d, const ChatStatus *s) {
         if (!d->active)
-                say(d, "trackers", "off", NULL, "Without an account no tracker is asked.");
+                say_off(d, "trackers", "Without an account no tracker is asked.");
         else if (s->lan_only)
                 say(d, "trackers", "off",
                         "chatc register NAME --tracker host:port#key publishes the account there.",
@@ -258,7 +272,7 @@ static void check_links(const Doctor *d, const ChatStatus *s) {
         char where[CHAT_CHECK_TEXT_SIZE / 2] = "";
 
         if (!d->active) {
-                say(d, "links", "off", NULL, "Without an account this device does not listen.");
+                say_off(d, "links", "Without an account this device does not listen.");
                 return;
         }
         for (size_t i = 0, n = 0; i < e->n && n < sizeof(where) - 1; i++)
@@ -283,7 +297,7 @@ static void check_contacts(const Doctor *d) {
         unsigned n = d->active ? names_count_changed(d->chat, &first) : 0;
 
         if (!d->active)
-                say(d, "contacts", "off", NULL, "Without an account there are no contacts.");
+                say_off(d, "contacts", "Without an account there are no contacts.");
         else if (n > 0)
                 say(d, "contacts", "failed",
                         "Ask the person in another way, then: chatc accept NAME keeps the account "
@@ -301,7 +315,7 @@ static void check_mailbox(const Doctor *d, const ChatStatus *s) {
 
         delivery_get_mail(d->chat->parts.delivery, &m);
         if (!d->active)
-                say(d, "mailbox", "off", NULL, "Without an account there is no mailbox.");
+                say_off(d, "mailbox", "Without an account there is no mailbox.");
         else if (s->lan_only)
                 say(d, "mailbox", "off", NULL,
                         "Without a tracker there is no mailbox: messages to people who are away "
@@ -393,7 +407,7 @@ static void check_rooms(const Doctor *d) {
         int r;
 
         if (!d->active) {
-                say(d, "rooms", "off", NULL, "Without an account there are no rooms.");
+                say_off(d, "rooms", "Without an account there are no rooms.");
                 return;
         }
         r = store_read_begin(d->chat->parts.store, &txn);

@@ -224,8 +224,8 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 return view_change(c, txn, row, v);
         case EVENT_REPLACED:
                 v->feed = 0;
-                v->event.account = base32_encode_key(
-                        sign_key_public(&chat_self(c)->account), v->account);
+                v->event.account =
+                        base32_encode_key(sign_key_public(&chat_self(c)->account), v->account);
                 return 1;
         default:
                 return view_presence(txn, row, v);
@@ -258,7 +258,7 @@ static bool tell(void *userdata, DbTxn *txn, const EventRow *row) {
                 return true;
         if (row->kind == EVENT_RECEIVED && t->view->room != 0)
                 room_objects_follow(c, txn, t->view->room);
-        else if (row->kind == EVENT_RECEIVED && account_is_active(c->parts.account))
+        else if (row->kind == EVENT_RECEIVED && chat_is_readable(c))
                 objects_add(c, &t->view->peer);
         if (row->kind == EVENT_REQUEST)
                 names_confirm(c, txn, &t->view->peer);

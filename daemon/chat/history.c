@@ -201,7 +201,7 @@ int chat_list_messages(Chat *c, const ChatListMessages *args, ChatMessageFn fn, 
         int r;
 
         *ret_more = false;
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         r = store_read_begin(c->parts.store, &txn);
@@ -311,7 +311,7 @@ int chat_list_conversations(Chat *c, const char *after, unsigned limit, ChatConv
         int r;
 
         *ret_more = false;
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         r = store_read_begin(c->parts.store, &txn);

@@ -75,7 +75,7 @@ void objects_follow(Chat *c, const Contact *k) {
         bool contact = k->flags & CONTACT_PINNED;
         Object *o = object_find(c, k->account);
 
-        if (!account_is_active(c->parts.account))
+        if (!chat_is_readable(c))
                 return;
         if (!o) {
                 objects_add(c, k);

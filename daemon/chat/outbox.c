@@ -113,7 +113,7 @@ int chat_list_outbox(Chat *c, const char *after, unsigned limit, ChatMessageFn f
         int r;
 
         *ret_more = false;
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         if (after && uuid_parse(after, &id) < 0)

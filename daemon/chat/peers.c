@@ -430,7 +430,7 @@ void chat_list_peers(
         DbTxn *txn;
         int r;
 
-        if (chat_require_login(c, &e) < 0) {
+        if (chat_require_account(c, &e) < 0) {
                 done(userdata, &e, false);
                 return;
         }
@@ -450,7 +450,7 @@ void chat_list_peers(
                 return;
         }
         directory_lan_each(c->parts.directory, on_nearby, l);
-        if ((l->name && l->n > 0) ||
+        if ((l->name && l->n > 0) || !account_is_active(c->parts.account) ||
                 directory_list(c->parts.directory, !l->all && !l->name, (Bytes){}, on_listed,
                         on_page, l) < 0)
                 list_answer(l);

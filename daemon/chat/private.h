@@ -131,8 +131,12 @@ struct Chat {
 /* Fills ERROR in and returns -ECANCELED, so that callers can return what they refuse with. */
 int chat_error(ChatError *error, Code code, const char *format, ...) _printf_(3, 4);
 
-/* 0 when somebody is logged in. */
+/* 0 when somebody is logged in: for all that changes something. */
 int chat_require_login(Chat *c, ChatError *error);
+
+/* The same, or the account was taken over by another device: for all that only looks. */
+int chat_require_account(Chat *c, ChatError *error);
+bool chat_is_readable(const Chat *c);
 const Identity *chat_self(const Chat *c);
 
 void chat_properties_changed(Chat *c, unsigned properties);

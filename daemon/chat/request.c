@@ -107,7 +107,7 @@ int chat_list_requests(Chat *c, const char *after, unsigned limit, ChatRequestFn
         int r;
 
         *ret_more = false;
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         r = view ? store_read_begin(c->parts.store, &txn) : -ENOMEM;

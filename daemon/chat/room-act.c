@@ -104,7 +104,9 @@ static int change(
         RoomRow row;
         int r;
 
-        r = room_find_known(c, txn, room, &row, error);
+        r = chat_require_login(c, error);
+        if (r >= 0)
+                r = room_find_known(c, txn, room, &row, error);
         if (r < 0)
                 return r;
         if (name) {
@@ -291,7 +293,9 @@ void chat_invite(Chat *c, const char *room, const char *name, ChatDoneFn fn, voi
 
         if (!o)
                 return;
-        r = room_find_known(c, store_write(c->parts.store), room, &row, &e);
+        r = chat_require_login(c, &e);
+        if (r >= 0)
+                r = room_find_known(c, store_write(c->parts.store), room, &row, &e);
         if (r >= 0)
                 r = invite(c, row.number, name, &e);
         if (r == 0)

@@ -357,7 +357,7 @@ static RoomsList *list_new(Chat *c, const ChatListRooms *args, ChatRoomFn fn, Ch
         void *userdata, ChatError *error) {
         RoomsList *l;
 
-        if (chat_require_login(c, error) < 0)
+        if (chat_require_account(c, error) < 0)
                 return NULL;
         if (args->words && strlen(args->words) >= WORDS_SIZE) {
                 chat_error(error, CODE_TOO_LONG, "At most %d bytes of words can be looked for.",
@@ -399,7 +399,7 @@ void chat_list_rooms(
                 done(userdata, &e, false);
                 return;
         }
-        if (args->known) {
+        if (args->known || !account_is_active(c->parts.account)) {
                 list_answer(l);
                 return;
         }

@@ -102,7 +102,7 @@ int room_find_known(Chat *c, DbTxn *txn, const char *text, RoomRow *ret, ChatErr
         RoomText t;
         int r;
 
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r >= 0)
                 r = room_text_parse(text, &t, error);
         if (r < 0)

@@ -83,7 +83,7 @@ static void object_follow(Chat *c, const RoomRow *row) {
 void room_objects_follow(Chat *c, DbTxn *txn, uint32_t number) {
         RoomRow row;
 
-        if (account_is_active(c->parts.account) && room_get(txn, number, &row) > 0)
+        if (chat_is_readable(c) && room_get(txn, number, &row) > 0)
                 object_follow(c, &row);
 }
 

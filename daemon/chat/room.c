@@ -420,7 +420,7 @@ void chat_visit_room(Chat *c, const char *room, const char *after, unsigned limi
                 .userdata = userdata};
         DL_APPEND(c->room_visits, v);
         room_unknown_error(room, &v->unknown);
-        if (chat_require_login(c, &e) < 0 || room_text_parse(room, &v->text, &e) < 0)
+        if (chat_require_account(c, &e) < 0 || room_text_parse(room, &v->text, &e) < 0)
                 visit_end(v, &e, false);
         else if (!v->text.name[0] ||
                 directory_room_lookup(c->parts.directory, v->text.name, NULL, NULL, on_visited, v) <
@@ -474,7 +474,7 @@ int chat_digest(Chat *c, const char *with, ChatDigest *ret, ChatError *error) {
         int r;
 
         *ret = (ChatDigest){};
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         r = store_read_begin(c->parts.store, &txn);

@@ -8,9 +8,11 @@ int chat_set_typing(Chat *c, const char *to, bool on, ChatError *error) {
         Contact k;
         int r;
 
-        if (to[0] == '#')
+        r = chat_require_login(c, error);
+        if (r >= 0 && to[0] == '#')
                 return room_type(c, to, on, error);
-        r = chat_look_at_known(c, to, &k, error);
+        if (r >= 0)
+                r = chat_look_at_known(c, to, &k, error);
         if (r < 0)
                 return r;
         if (k.flags & CONTACT_BLOCKED)

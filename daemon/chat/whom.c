@@ -99,7 +99,7 @@ int chat_look_at_known(Chat *c, const char *text, Contact *ret, ChatError *error
         DbTxn *txn;
         int r;
 
-        r = chat_require_login(c, error);
+        r = chat_require_account(c, error);
         if (r < 0)
                 return r;
         r = store_read_begin(c->parts.store, &txn);
