@@ -113,7 +113,7 @@ static void print_typing(const Chatc *c, FILE *f, const Value *event) {
 }
 
 static void print_replaced(const Chatc *c, FILE *f, const Value *event) {
-        fputs("the account is used on another device now", f);
+        fputs("the account is used on another device now; chatc login moves it back", f);
 }
 
 static void print_gap(const Chatc *c, FILE *f, const Value *event) {

@@ -42,6 +42,36 @@ static int login_with_file(Chatc *c, const char *name, const char *tracker, cons
         return login(c, name, password, tracker, NULL, error);
 }
 
+typedef enum Kind {
+        KIND_HERE, /* the account is kept on this device */
+        KIND_BACK, /* it was, and was taken over by another one */
+        KIND_NEW,
+} Kind;
+
+static Kind look(Chatc *c) {
+        _cleanup_(value_freep) Value *status = NULL;
+        const char *state;
+
+        if (call_value(c, &(Call){.method = "Status", .quiet = true}, &status) != 0)
+                return KIND_HERE;
+        state = value_string(status, "state");
+        if (streq(state, "replaced"))
+                return KIND_BACK;
+        return streq(state, "logged-out") && !*value_string(status, "kept") ? KIND_NEW : KIND_HERE;
+}
+
+static void print_done(const char *name, Kind kind) {
+        print_safe(stdout, name, NULL);
+        if (kind == KIND_BACK)
+                puts(" is used on this device again. What has come to the other one since follows "
+                     "when that is there: chatc status shows how far.");
+        else if (kind == KIND_NEW)
+                puts(" is used on this device now. History, contacts and rooms follow when the "
+                     "device that had them is there: chatc status shows how far.");
+        else
+                puts(" is logged in on this device.");
+}
+
 int verb_login(Chatc *c, char **argv) {
         const char *tracker = NULL, *password_file = NULL;
         const Option options[] = {
@@ -50,12 +80,14 @@ int verb_login(Chatc *c, char **argv) {
                 {},
         };
         JsonLine j;
+        Kind kind;
         Args a;
         int r;
 
         r = chatc_args(c, argv, options, 1, 1, &a);
         if (r > 0)
                 return r;
+        kind = look(c);
         r = password_file ? login_with_file(c, a.words[0], tracker, password_file)
                           : login_interactive(c, a.words[0], tracker);
         if (r > 0)
@@ -64,9 +96,7 @@ int verb_login(Chatc *c, char **argv) {
                 j = json_begin(stdout);
                 json_member(&j, "name", a.words[0]);
                 json_end(&j);
-        } else if (!c->quiet) {
-                print_safe(stdout, a.words[0], NULL);
-                puts(" is logged in on this device.");
-        }
+        } else if (!c->quiet)
+                print_done(a.words[0], kind);
         return 0;
 }

@@ -42,9 +42,10 @@ static int show_own(Chatc *c) {
         r = call_value(c, &(Call){.method = "Status"}, &status);
         if (r > 0)
                 return r;
-        if (streq(value_string(status, "state"), "logged-out"))
+        if (streq(value_string(status, "state"), "logged-out") ||
+                streq(value_string(status, "state"), "replaced"))
                 return chatc_fail(STATUS_NOT_LOGGED_IN, "NotLoggedIn",
-                        "nobody is shown anything: no account is logged in.");
+                        "nobody is shown anything: no account is logged in on this device.");
         if (c->json)
                 json_own(status);
         else

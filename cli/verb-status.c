@@ -51,9 +51,31 @@ static void print_problems(const Value *problems) {
         }
 }
 
+/* What goes from one device of the account to another. */
+static void print_hand_over(const Value *status) {
+        const Value *h = value_get(status, "hand-over");
+        uint64_t done = value_number(h, "done"), total = value_number(h, "total");
+        bool gives = streq(value_string(h, "direction"), "give");
+
+        if (!h || h->n_items == 0)
+                return;
+        printf("%-12s ", "hand-over");
+        if (value_bool(h, "waiting")) {
+                fputs(gives ? "waits until you let it go on: chatc accept "
+                            : "waits, on the device that was used before, for chatc accept ",
+                        stdout);
+                print_safe(stdout, value_string(status, "name"), NULL);
+                putchar('\n');
+                return;
+        }
+        printf("%s, %llu of %llu", gives ? "to the other device" : "from the other device",
+                (unsigned long long)done, (unsigned long long)total);
+        if (total > 0 && done <= total)
+                printf(" (%u %%)", (unsigned)((double)done / (double)total * 100));
+        putchar('\n');
+}
+
 static const char *next_step(const Value *status) {
-        if (streq(value_string(status, "state"), "replaced"))
-                return "chatc login NAME, to take the account back to this device";
         if (value_number(status, "links") == 0 && value_bool(status, "no-tracker"))
                 return "chatc peers --all, to see who is on the LAN; "
                        "chatc add NAME --at HOST:PORT#ACCOUNT";
@@ -78,20 +100,39 @@ static void print_status(const Chatc *c, const Value *status, bool logged_in) {
         print_field("state", status, "state");
         print_field("presence", status, "presence");
         print_field("note", status, "note");
-        if (logged_in) {
+        if (logged_in || value_number(status, "queued") > 0)
                 printf("%-12s %llu\n", "queued",
                         (unsigned long long)value_number(status, "queued"));
+        if (logged_in) {
                 printf("%-12s %llu\n", "links", (unsigned long long)value_number(status, "links"));
                 printf("%-12s %llu\n", "nearby",
                         (unsigned long long)value_number(status, "nearby"));
         }
         if (value_bool(status, "no-tracker"))
                 printf("%-12s none, this account is for the LAN alone\n", "tracker");
+        print_hand_over(status);
         print_trackers(value_get(status, "trackers"));
         print_found(value_get(status, "found-trackers"));
         print_problems(value_get(status, "problems"));
         if (logged_in && c->bare)
                 printf("%-12s %s\n", "next", next_step(status));
+}
+
+static int fail_without_account(const Value *status) {
+        const char *name = value_string(status, "name");
+
+        if (streq(value_string(status, "state"), "replaced"))
+                return chatc_fail(STATUS_NOT_LOGGED_IN, "Replaced",
+                        "this account is used on another device now; 'chatc login %s' moves it "
+                        "back.",
+                        name);
+        if (*value_string(status, "kept"))
+                return chatc_fail(STATUS_NOT_LOGGED_IN, "NotLoggedIn",
+                        "no account is logged in; %s is kept here: 'chatc login %s'.",
+                        value_string(status, "kept"), value_string(status, "kept"));
+        return chatc_fail(STATUS_NOT_LOGGED_IN, "NotLoggedIn",
+                "no account is logged in; make one with 'chatc register NAME', or use the one you "
+                "have, also from another device, with 'chatc login NAME'.");
 }
 
 int verb_status(Chatc *c, char **argv) {
@@ -107,14 +148,11 @@ int verb_status(Chatc *c, char **argv) {
         if (r > 0)
                 return r;
 
-        logged_in = !streq(value_string(status, "state"), "logged-out");
+        logged_in = !streq(value_string(status, "state"), "logged-out") &&
+                !streq(value_string(status, "state"), "replaced");
         if (c->json)
                 json_line(stdout, status);
         else
                 print_status(c, status, logged_in);
-        if (!logged_in)
-                return chatc_fail(STATUS_NOT_LOGGED_IN, "NotLoggedIn",
-                        "no account is logged in; make one with 'chatc register NAME', or use the "
-                        "one you have with 'chatc login NAME'.");
-        return 0;
+        return logged_in ? 0 : fail_without_account(status);
 }

@@ -22,6 +22,19 @@ static int trackers_append(sd_bus_message *m, const ChatStatus *s) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* Empty while nothing is handed over. */
+static int hand_over_append(sd_bus_message *m, const ChatHandOver *h) {
+        BusDict d = bus_dict_open(m);
+
+        if (h->active) {
+                bus_dict_string(&d, "direction", h->giving ? "give" : "take");
+                bus_dict_u64(&d, "done", h->done);
+                bus_dict_u64(&d, "total", h->total);
+                bus_dict_bool(&d, "waiting", h->waiting);
+        }
+        return bus_dict_close(&d);
+}
+
 static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Bus *b = userdata;
@@ -38,6 +51,7 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         bus_dict_string(&d, "name", s.name);
         bus_dict_string(&d, "account", s.account);
         bus_dict_string(&d, "fingerprint", s.fingerprint);
+        bus_dict_string(&d, "kept", s.kept);
         bus_dict_string(&d, "state", s.state);
         bus_dict_flag(&d, "no-tracker", s.lan_only);
         bus_dict_flag(&d, "password", s.password);
@@ -52,6 +66,12 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (d.r >= 0)
                 d.r = trackers_append(reply, &s);
         bus_dict_close_value(&d);
+        if (s.hand_over.active) {
+                bus_dict_open_value(&d, "hand-over", "a{sv}");
+                if (d.r >= 0)
+                        d.r = hand_over_append(reply, &s.hand_over);
+                bus_dict_close_value(&d);
+        }
         bus_dict_number(&d, "nearby", s.nearby);
         bus_dict_strings(&d, "found-trackers", s.found_trackers);
         bus_dict_strings(&d, "problems", s.problems);
@@ -110,10 +130,13 @@ static int property_get_trackers(sd_bus *connection, const char *path, const cha
         return trackers_append(reply, &s);
 }
 
-/* Empty while no history is being handed over. */
 static int property_get_hand_over(sd_bus *connection, const char *path, const char *interface,
         const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        return sd_bus_message_append(reply, "a{sv}", 0);
+        Bus *b = userdata;
+        ChatStatus s = {};
+
+        chat_status(b->chat, &s);
+        return hand_over_append(reply, &s.hand_over);
 }
 
 void bus_on_properties_changed(void *userdata, unsigned properties) {
@@ -139,6 +162,7 @@ void bus_on_properties_timer(void *userdata) {
                 {CHAT_PRESENCE, "Presence"},
                 {CHAT_NOTE, "Note"},
                 {CHAT_NEARBY, "Nearby"},
+                {CHAT_HAND_OVER, "HandOver"},
         };
         const char *names[ELEMENTSOF(table) + 1];
         Bus *b = userdata;

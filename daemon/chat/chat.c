@@ -361,7 +361,9 @@ void chat_status(Chat *c, ChatStatus *ret) {
         StoreHealth health;
         size_t n = 0;
 
-        s.name = s.account = s.fingerprint = s.presence = s.note = "";
+        s.name = s.account = s.fingerprint = s.presence = s.note = s.kept = "";
+        if (account_exists(c->parts.account) && !chat_is_readable(c))
+                s.kept = chat_self(c)->name;
         if (chat_is_readable(c)) {
                 snprintf(c->name, sizeof(c->name), "%s", chat_self(c)->name);
                 base32_encode_key(sign_key_public(&chat_self(c)->account), c->account);

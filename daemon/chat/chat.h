@@ -391,13 +391,23 @@ typedef struct ChatTracker {
         const char *address, *state, *error; /* connected, connecting, unreachable, refused */
 } ChatTracker;
 
+/* History and all else that another device of the account has, on its way to the active one. */
+typedef struct ChatHandOver {
+        bool active; /* there is one, else all is zero: */
+        bool giving; /* this device is the one that was replaced */
+        bool waiting; /* until its user accepts it (chat_accept() of his own name there) */
+        uint64_t done, total; /* what has arrived, and all that there is */
+} ChatHandOver;
+
 typedef struct ChatStatus {
         const char *name, *account, *fingerprint; /* "" while logged out */
+        const char *kept; /* of an account that is here and not logged in; "" */
         const char *state; /* logged-out, connecting, online, offline, replaced */
         const char *presence, *note; /* as contacts are told; "" while not active, or without one */
         bool idle; /* away for want of input, and not because the user has said so */
         bool lan_only; /* no tracker is asked */
         bool password; /* the account has one */
+        ChatHandOver hand_over;
         unsigned queued, links;
         unsigned stored, owed; /* envelopes in mailboxes; receipts to be left in others' */
         const ChatTracker *trackers;
@@ -437,6 +447,7 @@ typedef enum ChatProperty {
         CHAT_PRESENCE = 64,
         CHAT_NOTE = 128,
         CHAT_NEARBY = 256,
+        CHAT_HAND_OVER = 512, /* at most twice a second while it goes on */
 } ChatProperty;
 
 /* What is told at once. Events come after the commit of what they tell, each once. */

@@ -159,8 +159,38 @@ def test_status(chatc, mock_daemon):
     assert b"chatc send" not in text.stdout and b"chatc send" in chatc().stdout
     daemon.set(answers={"Status": {**STATUS, "links": 0}})
     assert b"chatc peers --all" in chatc().stdout
-    daemon.set(answers={"Status": {**STATUS, "state": "replaced"}})
-    assert b"chatc login NAME" in chatc().stdout
+
+
+def test_status_of_a_device_that_was_replaced(chatc, mock_daemon):
+    mock_daemon(answers={"Status": {**STATUS, "state": "replaced", "queued": 3}})
+    for words in ((), ("status",), ("status", "--json")):
+        result = chatc(*words)
+        assert failed(result, 4, "Replaced").endswith("'chatc login alice' moves it back.")
+        assert b"alice" in result.stdout and b"replaced" in result.stdout
+    assert b"queued       3" in chatc("status").stdout
+    failed(chatc("presence"), 4, "NotLoggedIn")
+
+
+@pytest.mark.parametrize("state, said", [
+    ({"direction": "take", "done": 120, "total": 5000, "waiting": False},
+     "from the other device, 120 of 5000 (2 %)"),
+    ({"direction": "give", "done": 0, "total": 0, "waiting": False},
+     "to the other device, 0 of 0"),
+    ({"direction": "give", "done": 0, "total": 5000, "waiting": True},
+     "waits until you let it go on: chatc accept alice"),
+    ({"direction": "take", "done": 0, "total": 5000, "waiting": True},
+     "waits, on the device that was used before, for chatc accept alice")])
+def test_status_shows_a_hand_over(chatc, mock_daemon, state, said):
+    daemon = mock_daemon(answers={"Status": {**STATUS, "hand-over": state}})
+    assert f"hand-over    {said}" in chatc("status").stdout.decode().splitlines()
+    assert lines(chatc("status", "--json").stdout)[0]["hand-over"] == state
+    daemon.set(answers={"Status": {**STATUS, "hand-over": {}}})
+    assert b"hand-over" not in chatc("status").stdout
+
+
+def test_status_names_the_account_that_is_kept(chatc, mock_daemon):
+    mock_daemon(answers={"Status": {**LOGGED_OUT, "kept": "alice"}})
+    assert "chatc login alice" in failed(chatc("status"), 4, "NotLoggedIn")
 
 
 def test_status_logged_out(chatc, mock_daemon):

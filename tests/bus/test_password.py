@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where chatc takes passwords from, and what it takes for none."""
 
+import json
 import os
 import signal
 import termios
@@ -128,6 +129,18 @@ def test_login(chatc, mock_daemon):
     assert result.returncode == 0 and b"alice" in result.stdout
     assert daemon.calls("Login") == [
         ["Login", ["alice", "", {}]], ["Login", ["alice", "secret", {"tracker": "t:1#k"}]]]
+
+
+@pytest.mark.parametrize("status, said", [
+    ({"state": "logged-out"}, "alice is used on this device now. History, contacts and rooms follow"),
+    ({"state": "replaced", "name": "alice"}, "alice is used on this device again."),
+    ({"state": "logged-out", "kept": "alice"}, "alice is logged in on this device."),
+    ({"state": "online", "name": "alice"}, "alice is logged in on this device.")])
+def test_login_says_where_the_account_was(chatc, mock_daemon, status, said):
+    mock_daemon(answers={"Status": status})
+    assert chatc("login", "alice").stdout.decode().startswith(said)
+    assert chatc("--quiet", "login", "alice").stdout == b""
+    assert json.loads(chatc("--json", "login", "alice").stdout) == {"name": "alice"}
 
 
 def test_login_without_password_asks_nothing(chatc, mock_daemon):

@@ -367,7 +367,7 @@ def test_one_line_for_each_event(mock_daemon, watch):
         WHEN + "eve: KEY CHANGED, the name belongs to @oooo now; nothing is sent by it until you "
         "decide",
         WHEN + "eve is who the name means: messages are sent by it again",
-        WHEN + "the account is used on another device now",
+        WHEN + "the account is used on another device now; chatc login moves it back",
         WHEN + f"event Unheard  of it  cursor 23  time {WHEN.strip()}"]
     running = watch("--json", "--since", "0")
     shown = [json.loads(running.line()) for _ in events]

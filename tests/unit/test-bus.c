@@ -472,6 +472,11 @@ TEST(status_is_what_chat_says) {
         CHECK_STR(find_key(f->reply, "state"), "logged-out");
         CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
         CHECK(!find_key(f->reply, "name"));
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        CHECK(!find_key(f->reply, "kept"));
+        f->chat.status.kept = "alice";
+        call_wait(CALL("Status", "a{sv}", 0));
+        CHECK_STR(find_key(f->reply, "kept"), "alice");
         log_in();
         call_wait(CALL("Status", "a{sv}", 0));
         static const char *const expected[][2] = {{"version", P2PCHAT_VERSION}, {"name", "alice"},
@@ -557,6 +562,65 @@ TEST(changes_of_properties_are_told_together) {
         CHECK(sd_event_now(f->event, CLOCK_MONOTONIC, &end) >= 0);
         CHECK(f->n_signals <= 2 + (end - start) / (20 * USEC_PER_MSEC));
         CHECK(!details_key("s", "State"));
+        tear_down();
+}
+
+static void change_hand_over(void) {
+        f->chat.status.hand_over = (ChatHandOver){.active = true, .done = 7, .total = 9};
+        f->chat.listener->properties_changed(f->chat.listener_userdata, CHAT_HAND_OVER);
+}
+
+/* The dictionary that is the value of KEY, or of the property. */
+static void enter_hand_over(const char *key) {
+        const char *k;
+
+        CHECK(sd_bus_message_rewind(f->reply, true) >= 0);
+        if (key) {
+                CHECK(sd_bus_message_enter_container(f->reply, 'a', "{sv}") > 0);
+                while (sd_bus_message_enter_container(f->reply, 'e', "sv") > 0) {
+                        CHECK(sd_bus_message_read(f->reply, "s", &k) > 0);
+                        if (streq(k, key))
+                                break;
+                        CHECK(sd_bus_message_skip(f->reply, "v") >= 0);
+                        CHECK(sd_bus_message_exit_container(f->reply) >= 0);
+                }
+        }
+        CHECK(sd_bus_message_enter_container(f->reply, 'v', "a{sv}") > 0);
+}
+
+static void get_hand_over(void) {
+        sd_bus_message *m = call_new("org.freedesktop.DBus.Properties", "Get");
+
+        CHECK(sd_bus_message_append(m, "ss", BUS_INTERFACE, "HandOver") >= 0);
+        call_wait(m);
+        enter_hand_over(NULL);
+}
+
+TEST(a_hand_over_is_shown_while_it_goes_on) {
+        set_up();
+        log_in();
+        call_wait(CALL("Status", "a{sv}", 0));
+        CHECK(!find_key(f->reply, "hand-over"));
+        get_hand_over();
+        CHECK(!find_key(f->reply, "done"));
+        settle();
+        f->n_signals = 0;
+        in_handler(change_hand_over);
+        while (f->n_signals == 0)
+                turn();
+        CHECK_STR(details_key("s", "HandOver"), "a{sv}");
+        get_hand_over();
+        CHECK_STR(find_key(f->reply, "done"), "t7");
+        get_hand_over();
+        CHECK_STR(find_key(f->reply, "total"), "t9");
+        get_hand_over();
+        CHECK_STR(find_key(f->reply, "direction"), "take");
+        f->chat.status.hand_over.giving = f->chat.status.hand_over.waiting = true;
+        call_wait(CALL("Status", "a{sv}", 0));
+        enter_hand_over("hand-over");
+        CHECK_STR(find_key(f->reply, "direction"), "give");
+        enter_hand_over("hand-over");
+        CHECK_STR(find_key(f->reply, "waiting"), "true");
         tear_down();
 }
 
