@@ -78,6 +78,24 @@ static bool is_at_rest(const Machine *m) {
                 m->starts > 0 && !(m->old && (m->old->running || m->old->asleep));
 }
 
+int machine_copy_disk(Machine *m, char **ret_dir) {
+        _cleanup_(freep) char *dir = NULL;
+        char name[NAME_SIZE + 16];
+        int r;
+
+        if (m->kind != MACHINE_DAEMON || m->destroyed || m->starts == 0)
+                return -EBUSY;
+        snprintf(name, sizeof(name), "%s.copy%u", m->name, ++m->n_copies);
+        dir = fs_join(m->world->dir, name);
+        r = dir ? copy_store(m->dir, dir) : -ENOMEM;
+        if (r < 0)
+                return r;
+        world_trace(m->world, m, "has its disk copied");
+        free(*ret_dir);
+        *ret_dir = TAKE_PTR(dir);
+        return 0;
+}
+
 /* Once a world: who signs two things with one number does so again, and is believed no more. */
 int machine_double(Machine *m) {
         _cleanup_(freep) char *dir = NULL;

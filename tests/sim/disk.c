@@ -12,6 +12,7 @@
 #include "faults.h"
 #include "loop-virtual.h"
 #include "machine.h"
+#include "people.h"
 #include "user.h"
 
 #define BLOCK_SIZE 4096
@@ -43,15 +44,26 @@ int __wrap_mdb_env_open(MDB_env *env, const char *path, unsigned flags, mdb_mode
         return __real_mdb_env_open(env, path, flags | MDB_NOSYNC, mode);
 }
 
-/* The one that writes; there is one in a process that takes turns. */
-static MDB_txn *writing[MACHINES_MAX];
+/* Those that write, in a process that takes turns: a tracker has two databases. */
+#define WRITERS_MAX 2
+
+static MDB_txn *writing[MACHINES_MAX][WRITERS_MAX];
+
+/* NULL where there is none. */
+static MDB_txn **find_writer(const Machine *m, const MDB_txn *txn) {
+        for (size_t i = 0; i < WRITERS_MAX; i++)
+                if (writing[m->number][i] == txn)
+                        return &writing[m->number][i];
+        return NULL;
+}
 
 int __wrap_mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ret) {
         const Machine *m = world_acting();
         int e = __real_mdb_txn_begin(env, parent, flags, ret);
+        MDB_txn **writer;
 
-        if (e == 0 && m && !(flags & MDB_RDONLY))
-                writing[m->number] = *ret;
+        if (e == 0 && m && !(flags & MDB_RDONLY) && (writer = find_writer(m, NULL)))
+                *writer = *ret;
         return e;
 }
 
@@ -72,6 +84,8 @@ static int commit(Machine *m, MDB_txn *txn) {
         world_trace(m->world, m, "commits");
         if (e == 0 && m->user)
                 user_look(m->user);
+        if (e == 0 && m->seat)
+                seat_look(m->seat);
         (void)machine_call(m);
         return e;
 }
@@ -79,9 +93,11 @@ static int commit(Machine *m, MDB_txn *txn) {
 int __wrap_mdb_txn_commit(MDB_txn *txn) {
         Machine *m = world_acting();
 
-        if (!m || writing[m->number] != txn)
+        MDB_txn **writer = m ? find_writer(m, txn) : NULL;
+
+        if (!writer)
                 return __real_mdb_txn_commit(txn);
-        writing[m->number] = NULL;
+        *writer = NULL;
         return commit(m, txn);
 }
 

@@ -174,10 +174,12 @@ int ledger_new(World *w, unsigned n_users, Ledger **ret) {
         if (!l)
                 return -ENOMEM;
         l->world = w;
-        l->mail = calloc((size_t)n_users * n_users, sizeof(*l->mail));
+        l->mail = calloc((size_t)n_users * n_users + 1, sizeof(*l->mail));
         l->n_users = l->mail ? n_users : 0;
-        r = l->mail ? prompt_new(w, &l->prompt) : -ENOMEM;
-        if (r >= 0)
+        r = l->mail ? 0 : -ENOMEM;
+        if (r >= 0 && n_users > 0)
+                r = prompt_new(w, &l->prompt);
+        if (r >= 0 && n_users > 0)
                 r = nearby_new(w, &l->nearby);
         if (r < 0) {
                 ledger_free(l);

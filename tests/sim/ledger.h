@@ -9,6 +9,7 @@
 
 #include "world.h"
 
+/* Without users nothing is asked of it. */
 int ledger_new(World *w, unsigned n_users, Ledger **ret);
 Ledger *ledger_free(Ledger *l);
 

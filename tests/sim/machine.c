@@ -11,6 +11,7 @@
 #include "ledger.h"
 #include "loop-virtual.h"
 #include "mailbox.h"
+#include "people.h"
 #include "user.h"
 #include "util/fs.h"
 
@@ -106,7 +107,7 @@ static size_t find_trackers(const Machine *m, EndpointKey *ret) {
 }
 
 bool machine_says_read(const Machine *m) {
-        return m->user && m->number % 3 != 2;
+        return m->user ? m->number % 3 != 2 : m->seat && m->called[0] % 3 != 2;
 }
 
 static int daemon_start(Machine *m) {
@@ -134,9 +135,13 @@ static int daemon_start(Machine *m) {
         if (r < 0)
                 return r;
         host_connect_with(m->host, m->parts->net);
+        if (m->seat)
+                account_set_password_least(m->parts->account, &PASSWORD_COST_MIN);
         parts_set_trackers(m->parts, trackers, n);
         if (m->user)
                 user_started(m->user);
+        if (m->seat)
+                seat_started(m->seat);
         parts_start(m->parts);
         return 0;
 }
@@ -144,6 +149,8 @@ static int daemon_start(Machine *m) {
 static void daemon_free(Machine *m) {
         if (m->parts && m->user)
                 user_ended(m->user);
+        if (m->parts && m->seat)
+                seat_ended(m->seat);
         m->parts = parts_free(m->parts);
         m->store = store_close(m->store);
 }
@@ -154,6 +161,15 @@ static void on_session(void *userdata, Transport *t) {
         Machine *m = userdata;
 
         node_accept(m->node, t);
+}
+
+/* Stretching a password is no time here, and next to no work. */
+static int keep_passwords(Machine *m) {
+        _cleanup_(freep) char *path = fs_join(m->dir, "oprf");
+        int r;
+
+        r = path ? oprf_keys_open(m->loop, path, &m->passwords) : -ENOMEM;
+        return r < 0 ? r : node_set_accounts(m->node, m->passwords);
 }
 
 static int tracker_start(Machine *m) {
@@ -168,6 +184,8 @@ static int tracker_start(Machine *m) {
                 r = net_new(m->loop, &m->net);
         if (r >= 0)
                 r = node_new(m->net, m->directory, &m->key, &m->limits, &m->node);
+        if (r >= 0 && m->world->n_devices > 0)
+                r = keep_passwords(m);
         if (r >= 0)
                 r = host_listen(m->host, WORLD_PORT, on_session, m);
         return r;
@@ -175,6 +193,7 @@ static int tracker_start(Machine *m) {
 
 static void tracker_free(Machine *m) {
         m->node = node_free(m->node);
+        m->passwords = oprf_keys_close(m->passwords);
         m->directory = dstore_close(m->directory);
         m->net = net_free(m->net);
 }
@@ -305,6 +324,9 @@ void machine_destroy(Machine *m) {
         if (m->asleep || m->destroyed)
                 return;
         world_trace(m->world, m, "is destroyed");
+        machine_die(m, DEATH_POWER, 0);
+        if (m->seat)
+                seat_destroyed(m->seat);
         disk_lose(m);
         host_set_up(m->host, false, m->world->now);
         m->destroyed = true;
@@ -427,7 +449,9 @@ int machine_new(World *w, MachineKind kind, const char *name, Machine **ret) {
                         .mailbox_days = 30,
                         .mailbox_items = 1000,
                         .mailbox_bytes = 8 << 20,
-                        .stamp_bits = STAMP_BITS}};
+                        .stamp_bits = STAMP_BITS,
+                        .password_memory = w->n_devices > 0 ? PASSWORD_COST_MIN.memory : 0,
+                        .password_passes = w->n_devices > 0 ? PASSWORD_COST_MIN.passes : 0}};
         snprintf(m->name, sizeof(m->name), "%s", name);
         m->called = m->name;
         set_address(m, address);

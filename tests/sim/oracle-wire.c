@@ -6,6 +6,7 @@
  * meson.build).
  */
 
+#include "people.h"
 #include "truth.h"
 #include "wire/room-directory.h"
 
@@ -30,6 +31,7 @@ int __wrap_ack_encode(Buffer *out, const Uuid *ids, size_t n) {
         User *u = acting_user();
         char id[UUID_TEXT_SIZE];
 
+        people_hear_acks(ids, n);
         for (size_t i = 0; u && i < n; i++)
                 if (!has_come(u, letter_find(user_ledger(u), &ids[i])))
                         FAIL(u, "ack-before-commit", "%s", uuid_format(&ids[i], id));
@@ -68,6 +70,7 @@ static void check_receipt(User *u, const Receipt *rc) {
 int __wrap_receipt_encode(Buffer *out, const Receipt *rc, const SignKey *device) {
         User *u = acting_user();
 
+        people_hear_receipt(rc);
         if (u)
                 check_receipt(u, rc);
         return __real_receipt_encode(out, rc, device);
@@ -136,6 +139,7 @@ void ledger_hear_message(Bytes bytes) {
         const Letter *l = NULL;
         Inner inner;
 
+        people_hear_inner(bytes);
         if (!u)
                 return;
         if (inner_decode(bytes, &inner) >= 0)

@@ -9,6 +9,7 @@
 #include "faults.h"
 #include "intruder.h"
 #include "ledger.h"
+#include "people.h"
 #include "room.h"
 #include "user.h"
 #include "world.h"
@@ -84,6 +85,11 @@ static void start_all(World *w) {
                 machine_start(w->machines[i]);
 }
 
+/* Nothing is left to do for anybody. */
+static bool is_settled(const World *w) {
+        return w->people ? people_are_settled(w->people) : ledger_is_settled(w->ledger);
+}
+
 static void settle(World *w) {
         usec_t end;
 
@@ -93,10 +99,12 @@ static void settle(World *w) {
         end = world_time(w) + SETTLE_TIME;
         do {
                 start_all(w);
+                if (w->people)
+                        people_settle(w->people);
                 world_run(w, world_time(w) + SETTLE_STEP);
-        } while ((!ledger_is_settled(w->ledger) || !room_is_level(w->ledger)) &&
-                !world_has_failed(w) && world_time(w) < end);
-        if (!ledger_is_settled(w->ledger))
+        } while ((!is_settled(w) || !room_is_level(w->ledger)) && !world_has_failed(w) &&
+                world_time(w) < end);
+        if (!is_settled(w))
                 world_fail(w, "not-settled", "something is left to do after %" PRIu64 " minutes",
                         SETTLE_TIME / USEC_PER_MINUTE);
 }
@@ -151,7 +159,10 @@ static void quiet(Run *run) {
         world_run(w, world_time(w) + CALM_TIME);
         if (world_has_failed(w))
                 return;
-        ledger_check_quiet(w->ledger);
+        if (w->people)
+                people_check_quiet(w->people);
+        else
+                ledger_check_quiet(w->ledger);
         for (unsigned i = 0; i < w->n_users; i++)
                 w->machines[i]->device_known = true;
         check_idle(w);
@@ -202,6 +213,60 @@ static void perform_by_user(const Action *a, Machine *m, User *other) {
                 assert(false);
         }
         machine_leave(m);
+}
+
+static void perform_by_person(const Action *a, Seat *seat, Machine *other) {
+        Person *whom = seat_person(other->seat);
+
+        switch (a->verb) {
+        case VERB_SEND:
+                for (uint64_t i = 0; i < a->n; i++)
+                        seat_write(seat, whom);
+                break;
+        case VERB_READ:
+                seat_read(seat, whom);
+                break;
+        case VERB_CATCH_UP:
+                seat_catch_up(seat);
+                break;
+        case VERB_ROOM_MAKE:
+                seat_make_room(seat);
+                break;
+        case VERB_ROOM_JOIN:
+                seat_join_room(seat);
+                break;
+        case VERB_ROOM_POST:
+                for (uint64_t i = 0; i < a->n; i++)
+                        seat_write(seat, NULL);
+                break;
+        case VERB_LOGIN:
+                seat_log_in(seat);
+                break;
+        case VERB_VERIFY:
+                seat_verify(seat, whom);
+                break;
+        case VERB_ASK:
+                seat_ask_first(seat);
+                break;
+        case VERB_ACCEPT:
+                seat_accept(seat);
+                break;
+        default: /* what people do not do in these stories */
+                break;
+        }
+}
+
+/* Where somebody sits there. */
+static void perform_at(const Action *a, Machine *m, Machine *other) {
+        if (a->verb == VERB_SAVE)
+                (void)seat_save_store(m->seat);
+        else if (a->verb == VERB_RESTORE)
+                (void)seat_restore_store(m->seat); /* not while its program runs */
+        else if (!m->destroyed) {
+                machine_enter(m);
+                perform_by_person(a, m->seat, other);
+                machine_leave(m);
+        }
 }
 
 /* Users by their numbers, and trackers by theirs; a former device is where its user is,
@@ -398,8 +463,11 @@ static void perform(Run *run, const Action *a) {
         Machine *m = w->machines[a->a], *other = w->machines[a->b];
 
         switch (a->verb) {
-        case VERB_SEND ... VERB_ROOM_READ:
-                perform_by_user(a, m, other->user);
+        case VERB_SEND ... VERB_RESTORE:
+                if (m->seat)
+                        perform_at(a, m, other);
+                else if (a->verb <= VERB_ROOM_READ)
+                        perform_by_user(a, m, other->user);
                 break;
         case VERB_OLD_START:
         case VERB_OLD_STOP:
@@ -476,6 +544,7 @@ void script_run(const Script *s, FILE *trace, Verdict *ret) {
         WorldOptions options = {.seed = s->seed,
                 .n_users = s->n_users,
                 .n_trackers = s->n_trackers,
+                .n_devices = s->n_devices,
                 .trace = trace};
         Run run = {.script = s};
         int r;

@@ -34,6 +34,12 @@ static const struct {
         [VERB_ROOM_GIVE] = {"A gives the room to B"},
         [VERB_ROOM_POST] = {"A writes to the room[ N times]", 1},
         [VERB_ROOM_READ] = {"A reads the room"},
+        [VERB_LOGIN] = {"A logs in"},
+        [VERB_VERIFY] = {"A verifies B"},
+        [VERB_ASK] = {"A asks before it hands over"},
+        [VERB_ACCEPT] = {"A accepts the hand-over"},
+        [VERB_SAVE] = {"A's store is saved"},
+        [VERB_RESTORE] = {"A's store is put back"},
         [VERB_START] = {"X starts"},
         [VERB_STOP] = {"X stops"},
         [VERB_KILL] = {"X is killed[ at call N]", 0},
@@ -123,13 +129,25 @@ void script_print_phrases(FILE *f) {
                 fprintf(f, "%s\n", verbs[v].phrase);
 }
 
-const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]) {
+unsigned script_n_machines(const Script *s) {
+        unsigned devices = s->n_users <= SCRIPT_PEOPLE_MAX ? MAX(s->n_devices, 1U) : 1;
+
+        return s->n_trackers + s->n_users * devices;
+}
+
+const char *script_name(unsigned n_users, unsigned n_trackers, unsigned machine,
+        char buf[static SCRIPT_NAME_SIZE]) {
+        unsigned further = machine - n_users - n_trackers;
+
         if (machine < MIN(n_users, ELEMENTSOF(users)))
                 return users[machine];
         if (machine < n_users)
                 snprintf(buf, SCRIPT_NAME_SIZE, "u%u", machine + 1);
-        else
+        else if (machine < n_users + n_trackers)
                 snprintf(buf, SCRIPT_NAME_SIZE, "t%u", machine - n_users + 1);
+        else
+                snprintf(buf, SCRIPT_NAME_SIZE, "%s%u", users[further % n_users],
+                        further / n_users + 2);
         return buf;
 }
 
@@ -221,11 +239,11 @@ void action_print(const Script *s, const Action *a, FILE *f) {
                 case 'A':
                 case 'X':
                 case 'Z':
-                        fputs(script_name(s->n_users, a->a, name), f);
+                        fputs(script_name(s->n_users, s->n_trackers, a->a, name), f);
                         break;
                 case 'B':
                 case 'Y':
-                        fputs(script_name(s->n_users, a->b, name), f);
+                        fputs(script_name(s->n_users, s->n_trackers, a->b, name), f);
                         break;
                 case 'N':
                 case 'L':
@@ -248,6 +266,8 @@ void action_print(const Script *s, const Action *a, FILE *f) {
 
 void script_print(const Script *s, FILE *f) {
         fprintf(f, "seed %" PRIu64 "\nusers %u\ntrackers %u\n", s->seed, s->n_users, s->n_trackers);
+        if (s->n_devices > 0)
+                fprintf(f, "devices %u\n", s->n_devices);
         for (size_t i = 0; i < s->n; i++)
                 action_print(s, &s->actions[i], f);
 }
@@ -257,7 +277,7 @@ void script_print(const Script *s, FILE *f) {
 typedef struct Parser {
         Script *s;
         unsigned line;
-        bool has[3]; /* of the words at the top */
+        bool has[4]; /* of the words at the top */
         const char *furthest; /* where the line stops making sense */
         const char *expected; /* there, or NULL */
 } Parser;
@@ -334,26 +354,42 @@ static const char *parse_time(Parser *p, const char *text, usec_t *ret) {
         return at;
 }
 
-/* The name of one from FIRST to before END. */
-static const char *parse_machine(
-        Parser *p, const char *text, unsigned first, unsigned end, unsigned *ret) {
+/* What can stand for LETTER. */
+static bool is_named_by(const Script *s, char letter, unsigned machine) {
+        bool tracker = machine >= s->n_users && machine < s->n_users + s->n_trackers;
+
+        switch (letter) {
+        case 'A':
+                return !tracker;
+        case 'B':
+                return machine < s->n_users;
+        case 'Z':
+                return tracker;
+        default:
+                return true;
+        }
+}
+
+static const char *parse_machine(Parser *p, char letter, const char *text, unsigned *ret) {
+        const Script *s = p->s;
         size_t size = 0;
 
         while (isalnum((unsigned char)text[size]))
                 size++;
-        for (unsigned i = first; i < end; i++) {
+        for (unsigned i = 0; i < script_n_machines(s); i++) {
                 char buf[SCRIPT_NAME_SIZE];
-                const char *name = script_name(p->s->n_users, i, buf);
+                const char *name = script_name(s->n_users, s->n_trackers, i, buf);
 
-                if (strlen(name) == size && strncmp(name, text, size) == 0) {
+                if (is_named_by(s, letter, i) && strlen(name) == size &&
+                        strncmp(name, text, size) == 0) {
                         *ret = i;
                         return text + size;
                 }
         }
         return fail(p, text,
-                first > 0                     ? "the name of a tracker"
-                        : end > p->s->n_users ? "the name of a machine"
-                                              : "the name of a user");
+                letter == 'Z'                            ? "the name of a tracker"
+                        : letter == 'A' || letter == 'B' ? "the name of a user"
+                                                         : "the name of a machine");
 }
 
 /* At the beginning of the word. */
@@ -364,25 +400,19 @@ static const char *fail_word(Parser *p, const char *text, const char *at) {
 }
 
 static const char *parse_phrase(Parser *p, const char *phrase, const char *text, Action *a) {
-        unsigned all = p->s->n_users + p->s->n_trackers;
         const char *at = text;
+        char letter;
 
         for (const char *q = phrase; at && *q; q++)
-                switch (placeholder(phrase, q)) {
+                switch (letter = placeholder(phrase, q)) {
                 case 'A':
-                        at = parse_machine(p, at, 0, p->s->n_users, &a->a);
+                case 'X':
+                case 'Z':
+                        at = parse_machine(p, letter, at, &a->a);
                         break;
                 case 'B':
-                        at = parse_machine(p, at, 0, p->s->n_users, &a->b);
-                        break;
-                case 'X':
-                        at = parse_machine(p, at, 0, all, &a->a);
-                        break;
-                case 'Z':
-                        at = parse_machine(p, at, p->s->n_users, all, &a->a);
-                        break;
                 case 'Y':
-                        at = parse_machine(p, at, 0, all, &a->b);
+                        at = parse_machine(p, letter, at, &a->b);
                         break;
                 case 'N':
                         at = parse_number(p, at, &a->n);
@@ -432,7 +462,7 @@ static const char *parse_action(Parser *p, const char *text, Action *ret) {
         return NULL;
 }
 
-/* "seed N", "users N" or "trackers N". */
+/* "seed N", "users N", "trackers N" or "devices N". */
 static const char *parse_top(Parser *p, const char *text) {
         static const struct {
                 const char *word;
@@ -441,7 +471,9 @@ static const char *parse_top(Parser *p, const char *text) {
                 {"seed ", 0, UINT64_MAX},
                 {"users ", 1, SCRIPT_USERS_MAX},
                 {"trackers ", 0, SCRIPT_TRACKERS_MAX},
+                {"devices ", 2, SCRIPT_DEVICES_MAX},
         };
+        unsigned *const numbers[] = {NULL, &p->s->n_users, &p->s->n_trackers, &p->s->n_devices};
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++) {
                 size_t size = strlen(words[i].word);
@@ -460,11 +492,11 @@ static const char *parse_top(Parser *p, const char *text) {
                 if (at && i == 0)
                         p->s->seed = n;
                 else if (at)
-                        *(i == 1 ? &p->s->n_users : &p->s->n_trackers) = n;
+                        *numbers[i] = n;
                 p->has[i] |= at != NULL;
                 return at;
         }
-        return fail(p, text, "seed, users, trackers or a time");
+        return fail(p, text, "seed, users, trackers, devices or a time");
 }
 
 /* TEXT has no comment, no blanks around it, and one blank for several. */
@@ -524,6 +556,11 @@ int script_parse(const char *text, Script *ret, ScriptError *ret_error) {
         }
         if (s.n_users == 0) {
                 snprintf(ret_error->text, sizeof(ret_error->text), "there are no users");
+                return -EINVAL;
+        }
+        if (s.n_devices > 0 && s.n_users > SCRIPT_PEOPLE_MAX) {
+                snprintf(ret_error->text, sizeof(ret_error->text),
+                        "only %d users can have several devices", SCRIPT_PEOPLE_MAX);
                 return -EINVAL;
         }
         *ret = s;

@@ -9,6 +9,7 @@
  *     seed 4711
  *     users 2
  *     trackers 1
+ *     devices 2                            # or not: then everybody has one
  *     0s t1 starts
  *     0s alice starts
  *     0s bob starts
@@ -18,6 +19,10 @@
  *     3m quiet
  *
  * script_print_phrases() prints all there are. The clock of a story stands still while it is quiet.
+ *
+ * With `devices` alice's second device is called alice2, and whatever can happen to a user's
+ * machine, or be done there, can happen to that. A story then has accounts with passwords, and
+ * messages that neither expire nor are taken back: see people.h.
  */
 
 #include <stdio.h>
@@ -27,6 +32,8 @@
 
 #define SCRIPT_USERS_MAX 1000
 #define SCRIPT_TRACKERS_MAX 4
+#define SCRIPT_DEVICES_MAX 3
+#define SCRIPT_PEOPLE_MAX 8 /* users of a story with devices */
 #define SCRIPT_LANS_MAX 4
 #define SCRIPT_NAME_SIZE 16
 
@@ -50,6 +57,12 @@ typedef enum Verb {
         VERB_ROOM_GIVE,
         VERB_ROOM_POST,
         VERB_ROOM_READ,
+        VERB_LOGIN,
+        VERB_VERIFY,
+        VERB_ASK,
+        VERB_ACCEPT,
+        VERB_SAVE,
+        VERB_RESTORE,
         VERB_START,
         VERB_STOP,
         VERB_KILL,
@@ -115,7 +128,7 @@ typedef enum Verb {
 typedef struct Action {
         usec_t at; /* since the beginning */
         Verb verb;
-        unsigned a, b; /* machines: users first, then trackers */
+        unsigned a, b; /* machines: users first, then trackers, then further devices */
         uint64_t n;
         usec_t t, u;
 } Action;
@@ -123,6 +136,7 @@ typedef struct Action {
 typedef struct Script {
         uint64_t seed; /* of everything that is not an action */
         unsigned n_users, n_trackers;
+        unsigned n_devices; /* of each user; 0: one, and the story knows nothing of devices */
         Action *actions; /* in order of time */
         size_t n, allocated;
 } Script;
@@ -147,8 +161,13 @@ int script_add(Script *s, const Action *a);
 int script_copy(const Script *s, Script *ret);
 void script_done(Script *s);
 
-/* As a story says it: "alice", after some of these "u17", or "t1". */
-const char *script_name(unsigned n_users, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
+/* How many machines there are: all that a story names. */
+unsigned script_n_machines(const Script *s);
+
+/* As a story says it: "alice", after some of these "u17", or "t1"; "alice2" is her second device.
+ */
+const char *script_name(
+        unsigned n_users, unsigned n_trackers, unsigned machine, char buf[static SCRIPT_NAME_SIZE]);
 
 /* Whether the phrase speaks of A and B, of N, T or U: one of the letters 'A', 'B', 'X', 'Y', 'Z',
  * 'N', 'L', 'T', 'U'. */
@@ -158,5 +177,6 @@ bool verb_has(Verb v, char letter);
 uint64_t verb_default(Verb v);
 
 /* Every phrase on a line. A and B stand for users, X and Y for any machine, Z for a tracker, N for
- * a number, L for that of a LAN or 0 for none, T and U for times. */
+ * a number, L for that of a LAN or 0 for none, T and U for times. A and X may be a further device,
+ * as alice2. */
 void script_print_phrases(FILE *f);

@@ -110,6 +110,8 @@ static bool verb_has_machine(Verb v) {
 static bool without_machine(const Script *best, size_t i, size_t parameter, Script *c) {
         size_t n = 0;
 
+        if (c->n_devices > 0)
+                return false; /* somebody else's devices would have other names */
         if (i >= c->n_users + c->n_trackers || (i < c->n_users && c->n_users == 1))
                 return false;
         for (size_t k = 0; k < c->n; k++) {

@@ -12,6 +12,7 @@
 #include "ledger.h"
 #include "loop-virtual.h"
 #include "machine.h"
+#include "people.h"
 #include "script.h"
 #include "user.h"
 #include "util/log.h"
@@ -183,11 +184,8 @@ static int add_machine(World *w, MachineKind kind, const char *name) {
         if (r < 0)
                 return r;
         w->machines[w->n_machines++] = m;
-        if (kind == MACHINE_DAEMON) {
-                w->n_users++;
+        if (kind == MACHINE_DAEMON && w->n_devices == 0)
                 r = user_new(m, &m->user);
-        } else
-                w->n_trackers++;
         return r;
 }
 
@@ -195,12 +193,19 @@ static int populate(World *w, const WorldOptions *o) {
         char name[SCRIPT_NAME_SIZE];
         int r = 0;
 
-        if (o->n_users > SCRIPT_USERS_MAX || o->n_trackers > TRACKERS_MAX)
+        if (o->n_users > SCRIPT_USERS_MAX || o->n_trackers > TRACKERS_MAX ||
+                (o->n_devices > 0 && o->n_users > SCRIPT_PEOPLE_MAX))
                 return -EINVAL;
         for (unsigned i = 0; r >= 0 && i < o->n_users; i++)
-                r = add_machine(w, MACHINE_DAEMON, script_name(o->n_users, i, name));
+                r = add_machine(w, MACHINE_DAEMON, script_name(o->n_users, o->n_trackers, i, name));
         for (unsigned i = 0; r >= 0 && i < o->n_trackers; i++)
-                r = add_machine(w, MACHINE_TRACKER, script_name(o->n_users, o->n_users + i, name));
+                r = add_machine(w, MACHINE_TRACKER,
+                        script_name(o->n_users, o->n_trackers, o->n_users + i, name));
+        for (unsigned i = w->n_machines; r >= 0 && i < o->n_trackers + o->n_users * o->n_devices;
+                i++)
+                r = add_machine(w, MACHINE_DAEMON, script_name(o->n_users, o->n_trackers, i, name));
+        if (r >= 0 && o->n_devices > 0)
+                r = people_new(w, &w->people);
         return r;
 }
 
@@ -220,7 +225,11 @@ int world_new(const WorldOptions *options, World **ret) {
 
         if (!w)
                 return -ENOMEM;
-        *w = (World){.now = VIRTUAL_START, .trace = options->trace};
+        *w = (World){.now = VIRTUAL_START,
+                .trace = options->trace,
+                .n_users = options->n_users,
+                .n_trackers = options->n_trackers,
+                .n_devices = options->n_devices};
         allow_descriptors();
         snprintf(w->dir, sizeof(w->dir), "%s/p2pchat-sim-XXXXXX", getenv("TMPDIR") ?: "/tmp");
         r = loop_virtual_new(options->seed, &w->loop);
@@ -234,7 +243,7 @@ int world_new(const WorldOptions *options, World **ret) {
         if (r >= 0)
                 r = network_new(w->loop, &w->network);
         if (r >= 0)
-                r = ledger_new(w, options->n_users, &w->ledger);
+                r = ledger_new(w, w->n_devices > 0 ? 0 : w->n_users, &w->ledger);
         if (r >= 0)
                 r = agenda_new(&w->agenda);
         if (r >= 0)
@@ -261,6 +270,7 @@ World *world_free(World *w) {
                 acting = w->machines[i];
                 machine_end(acting);
         }
+        people_free(w->people);
         for (unsigned i = 0; i < w->n_machines; i++) {
                 user_free(w->machines[i]->user);
                 machine_free(w->machines[i]);

@@ -26,6 +26,8 @@ typedef struct User User; /* user.h */
 typedef struct Ledger Ledger; /* ledger.h */
 typedef struct Intruder Intruder; /* intruder.h */
 typedef struct Agenda Agenda; /* agenda.h */
+typedef struct People People; /* people.h */
+typedef struct Seat Seat;
 
 #define MACHINES_MAX HOSTS_MAX
 #define TRACKERS_MAX 4
@@ -98,7 +100,9 @@ typedef struct Machine {
         Store *store;
         Parts *parts;
 
-        User *user; /* NULL: nobody is in front of it */
+        User *user; /* NULL: nobody is in front of it, */
+        Seat *seat; /* or one of the people of a world with devices */
+        unsigned n_copies; /* of its disk */
         unsigned n_devices; /* that this user has had before */
         struct Machine *old; /* the last of them, or NULL */
         bool device_known; /* everybody has heard of the one of now */
@@ -109,21 +113,25 @@ typedef struct Machine {
         NodeLimits limits;
         Net *net;
         DStore *directory;
+        OprfKeys *passwords; /* in a world with devices */
         Node *node;
 } Machine;
 
 typedef struct WorldOptions {
         uint64_t seed;
         unsigned n_users, n_trackers; /* alice, bob, …; t1, t2, … */
+        unsigned n_devices; /* of each user; 0: one, and he has no password */
         FILE *trace; /* or NULL */
 } WorldOptions;
 
 struct World {
-        Machine *machines[MACHINES_MAX]; /* users' first, then trackers, then old devices */
-        unsigned n_machines, n_users, n_trackers;
+        Machine *machines[MACHINES_MAX]; /* users' first, then trackers, then further devices or
+                                            those that were */
+        unsigned n_machines, n_users, n_trackers, n_devices;
         Agenda *agenda;
         Network *network;
         Ledger *ledger;
+        People *people; /* in a world with devices, where they stand for users; else NULL */
         Intruder *intruder; /* NULL: nobody has come so far */
         usec_t now; /* of the turn that is or was the last one */
         uint64_t turns;
@@ -181,6 +189,7 @@ void machine_step_clock(Machine *m, int64_t by);
 void machine_destroy(Machine *m); /* with its disk; it never starts again */
 void machine_lose_disk(Machine *m); /* of a tracker, whose key is elsewhere; the program dies */
 int machine_lose_prekey(Machine *m); /* as a copy of an older state has it; -EBUSY likewise */
+int machine_copy_disk(Machine *m, char **ret_dir); /* as it is now */
 int machine_double(Machine *m); /* as a copy of a disk has it that runs as well; likewise */
 int machine_renew(Machine *m); /* its user has a new device; -EBUSY where the program runs */
 void machine_move(Machine *m); /* to another address, without a word on its connections */

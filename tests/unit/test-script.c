@@ -44,6 +44,12 @@ static const char every_phrase[] =
             "1h alice writes to the room\n"
             "1h alice writes to the room 3 times\n"
             "1h alice reads the room\n"
+            "1h alice logs in\n"
+            "1h alice verifies bob\n"
+            "1h alice asks before it hands over\n"
+            "1h alice accepts the hand-over\n"
+            "1h alice's store is saved\n"
+            "1h alice's store is put back\n"
             "1h alice has a twin\n"
             "1h alice's old device writes to the room\n"
             "1h the network is in 3 parts\n"
@@ -161,9 +167,10 @@ TEST(an_error_says_where_and_why) {
         check_refused("users 2 3\n", "line 1: expected the end of the line at:  3");
         check_refused("users 2\nusers 2\n",
                 "line 2: expected this once, before all that happens at: sers 2");
-        check_refused("hosts 2\n", "line 1: expected seed, users, trackers or a time at: hosts 2");
+        check_refused("hosts 2\n",
+                "line 1: expected seed, users, trackers, devices or a time at: hosts 2");
         check_refused(TOP "alice starts\n",
-                "line 4: expected seed, users, trackers or a time at: alice starts");
+                "line 4: expected seed, users, trackers, devices or a time at: alice starts");
         check_refused(TOP "0s alice dances\n", "line 4: nothing that can happen: dances");
         check_refused(
                 TOP "0s alice writes to dave\n", "line 4: expected the name of a user at: dave");
