@@ -19,3 +19,6 @@ int generate_rooms(uint64_t seed, Script *ret);
  * which everything happens once. */
 #define BIG_ROOM_MIN 20
 int generate_big_room(uint64_t seed, unsigned members, Script *ret);
+
+/* An hour or two of three or four people, of whom one or two have several devices. */
+int generate_devices(uint64_t seed, Script *ret);

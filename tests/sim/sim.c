@@ -38,7 +38,7 @@ typedef struct Subject {
 static Mode arg_mode = MODE_RUN;
 static uint64_t arg_days = DAYS_DEFAULT, arg_jobs, arg_minutes = SHRINK_MINUTES_DEFAULT;
 static uint64_t arg_members; /* 0: a room of few */
-static bool arg_stop_at_first, arg_rooms;
+static bool arg_stop_at_first, arg_rooms, arg_devices;
 static const char *arg_trace, *arg_command;
 static Subject *arg_subjects;
 static size_t arg_n_subjects;
@@ -64,6 +64,8 @@ static int subject_load(const Subject *subject, Script *ret) {
 
         if (!subject->path && arg_members > 0)
                 return generate_big_room(subject->seed, (unsigned)arg_members, ret);
+        if (!subject->path && arg_devices)
+                return generate_devices(subject->seed, ret);
         if (!subject->path && arg_rooms)
                 return generate_rooms(subject->seed, ret);
         if (!subject->path)
@@ -88,6 +90,8 @@ static void print_replay(const Subject *subject) {
         else if (arg_members > 0)
                 printf("  %s --rooms --members %" PRIu64 " %" PRIu64 "\n", arg_command, arg_members,
                         subject->seed);
+        else if (arg_devices)
+                printf("  %s --devices %" PRIu64 "\n", arg_command, subject->seed);
         else if (arg_rooms)
                 printf("  %s --rooms %" PRIu64 "\n", arg_command, subject->seed);
         else if (arg_days == DAYS_DEFAULT)
@@ -354,6 +358,7 @@ static int print_help(void) {
                "  --seeds FIRST-LAST  these seeds\n"
                "  --days N            of each seed, %d where not given\n"
                "  --rooms             of each seed a story of a room\n"
+               "  --devices           of each seed a story of people with several devices\n"
                "  --members N         of a room with so many, %d to %d\n"
                "  --jobs N            at the same time, as many as there are processors\n"
                "  --stop-at-first     when something has failed\n"
@@ -430,6 +435,7 @@ enum {
         OPTION_SEEDS = 256,
         OPTION_DAYS,
         OPTION_ROOMS,
+        OPTION_DEVICES,
         OPTION_MEMBERS,
         OPTION_JOBS,
         OPTION_STOP_AT_FIRST,
@@ -446,6 +452,7 @@ static const struct option options[] = {
         {"seeds", required_argument, NULL, OPTION_SEEDS},
         {"days", required_argument, NULL, OPTION_DAYS},
         {"rooms", no_argument, NULL, OPTION_ROOMS},
+        {"devices", no_argument, NULL, OPTION_DEVICES},
         {"members", required_argument, NULL, OPTION_MEMBERS},
         {"jobs", required_argument, NULL, OPTION_JOBS},
         {"stop-at-first", no_argument, NULL, OPTION_STOP_AT_FIRST},
@@ -475,6 +482,9 @@ static int parse_option(int c) {
                 break;
         case OPTION_ROOMS:
                 arg_rooms = true;
+                break;
+        case OPTION_DEVICES:
+                arg_devices = true;
                 break;
         case OPTION_MEMBERS:
                 r = parse_limit("--members", optarg, BIG_ROOM_MIN, SCRIPT_USERS_MAX, &arg_members);

@@ -215,6 +215,37 @@ TEST(a_seed_always_makes_the_same_story) {
         }
 }
 
+TEST(a_story_of_devices_names_them) {
+        static const char *const text = "seed 1\nusers 2\ntrackers 1\ndevices 3\n"
+                                        "0s alice3 starts\n1s bob2 writes to alice\n"
+                                        "2s alice2 and t1 are cut off\n";
+        Script s;
+        char *again;
+
+        parse(text, &s);
+        CHECK_EQ(s.n_devices, 3);
+        CHECK_EQ(s.actions[0].a, 5);
+        CHECK_EQ(s.actions[1].a, 4);
+        again = printed(&s);
+        CHECK_STR(again, text);
+        free(again);
+        script_done(&s);
+        check_refused(TOP "0s alice2 starts\n",
+                "line 4: expected the name of a machine at: alice2 starts");
+        check_refused("users 2\ndevices 2\n0s alice writes to bob2\n",
+                "line 3: expected the name of a user at: bob2");
+        check_refused("users 9\ndevices 2\n", "only 8 users can have several devices");
+        for (uint64_t seed = 0; seed < 20; seed++) {
+                CHECK_OK(generate_devices(seed, &s));
+                again = printed(&s);
+                script_done(&s);
+                parse(again, &s);
+                CHECK_EQ(s.actions[s.n - 1].verb, VERB_QUIET);
+                free(again);
+                script_done(&s);
+        }
+}
+
 /* Shrinking */
 
 typedef struct Lab {
