@@ -292,8 +292,8 @@ int directory_room_list(Directory *d, Bytes words, Bytes after, unsigned limit,
  */
 
 /* TRACKER is whose answer it is; both are NULL without CODE_OK. */
-typedef void (*DirectoryOprfFn)(void *userdata, Code code, const char *text, const uint8_t *tracker,
-        const OprfAnswer *a);
+typedef void (*DirectoryOprfFn)(
+        void *userdata, Code code, const char *text, const uint8_t *tracker, const OprfAnswer *a);
 
 /* TRACKER NULL: the first that keeps passwords. */
 int directory_oprf(Directory *d, const uint8_t *tracker, const OprfRequest *o, DirectoryOprfFn fn,
@@ -317,6 +317,14 @@ int directory_login(Directory *d, const uint8_t tracker[static KEY_SIZE], const 
 
 int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE], Bytes statement,
         DirectoryDoneFn fn, void *userdata);
+
+/* STATEMENT says that the account is deleted: what the tracker has of it goes, and then it ends the
+ * session. TRACKER NULL: the first that keeps passwords. An account that has a password there has
+ * proven it within five minutes on this connection (directory_login()), else CODE_BAD_PASSWORD.
+ * -EALREADY: the tracker has refused the account since it was deleted there, as where an answer was
+ * lost. */
+int directory_delete_account(
+        Directory *d, const uint8_t *tracker, Bytes statement, DirectoryDoneFn fn, void *userdata);
 
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);

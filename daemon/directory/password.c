@@ -142,3 +142,29 @@ int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE],
         q->done = fn;
         return query_sent(q, session_set_password(s, statement, on_set, q));
 }
+
+static bool is_deleted_at(const Directory *d, const uint8_t *tracker) {
+        for (size_t i = 0; i < d->n; i++) {
+                const Session *s = d->trackers[i].session;
+
+                if (s && (!tracker || key_equal(d->trackers[i].address.key, tracker)) &&
+                        session_is_deleted(s))
+                        return true;
+        }
+        return false;
+}
+
+int directory_delete_account(
+        Directory *d, const uint8_t *tracker, Bytes statement, DirectoryDoneFn fn, void *userdata) {
+        Session *s;
+        Query *q;
+        int r;
+
+        r = query_at(d, tracker, userdata, &s, &q);
+        if (r == -ENOTCONN && is_deleted_at(d, tracker))
+                return -EALREADY;
+        if (r < 0)
+                return r;
+        q->done = fn;
+        return query_sent(q, session_set_password(s, statement, on_set, q));
+}

@@ -50,6 +50,7 @@ struct Session {
         Conn *conn;
         bool has_hello;
         bool nameless; /* HELLO was sent without a certificate */
+        bool deleted; /* as the tracker said when it refused the account */
         bool renamed; /* and there is one now: made anew at the next turn of the loop */
         uint16_t features[HELLO_FEATURES_MAX]; /* of HELLO */
         size_t n_features;
@@ -254,6 +255,10 @@ bool session_has_feature(const Session *s, uint16_t feature) {
         return false;
 }
 
+bool session_is_deleted(const Session *s) {
+        return s->deleted;
+}
+
 int session_export(Session *s, const char *label, uint8_t *ret, size_t n) {
         return s->phase == PHASE_READY ? conn_export(s->conn, label, ret, n) : -ENOTCONN;
 }
@@ -406,6 +411,7 @@ static void session_ready(Session *s) {
         usec_t now = loop_now(session_loop(s)), interval = session_interval(s);
 
         s->phase = PHASE_READY;
+        s->deleted = false;
         keepalive_start(&s->keepalive, interval, loop_jitter(session_loop(s), interval), now);
         loop_timer_set(s->timer, s->renamed ? now : s->keepalive.next);
         s->ready_since = now;
@@ -465,6 +471,7 @@ static int take_bye(Session *s, Frame *f) {
                 }
                 s->freed = outer;
         }
+        s->deleted = x.code == CODE_NOT_ALLOWED;
         session_lose(s, SESSION_REFUSED, refusal_text(&x, text));
         return 0;
 }

@@ -64,6 +64,9 @@ bool session_has_feature(const Session *s, uint16_t feature);
 /* As conn_export(), of the connection that there is now: another one has other bytes. -ENOTCONN. */
 int session_export(Session *s, const char *label, uint8_t *ret, size_t n);
 
+/* The tracker has refused it since the account was deleted there. */
+bool session_is_deleted(const Session *s);
+
 /* Tries at once instead of at the next turn of the back-off: the user waits, or the network came
  * back. */
 void session_wake(Session *s);
@@ -111,6 +114,9 @@ int session_oprf(Session *s, const OprfRequest *o, SessionAnswerFn fn, void *use
 /* Signs with the login key on this connection, after that OPRF. */
 int session_login(Session *s, const SignKey *login, const OprfRequest *asked, SessionAnswerFn fn,
         void *userdata);
+
+/* ACCOUNT: a password is set or taken away, or the account deleted, after which the tracker ends
+ * the session. */
 int session_set_password(Session *s, Bytes statement, SessionAnswerFn fn, void *userdata);
 int session_room_publish(Session *s, const RoomPublish *p, SessionAnswerFn fn, void *userdata);
 int session_room_lookup(Session *s, const RoomLookup *l, SessionAnswerFn fn, void *userdata);

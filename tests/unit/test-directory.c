@@ -645,3 +645,60 @@ TEST(a_new_list_of_trackers_answers_what_is_open) {
         CHECK_EQ(directory_lookup(w.directory, "bob", NULL, on_lookup, &a), -ENOTCONN);
         world_free(&w);
 }
+
+static void on_deleted(void *userdata, Code code, const char *text) {
+        *(Code *)userdata = code;
+}
+
+/* A tracker that keeps passwords. */
+static void greet_with_accounts(FakeTracker *t) {
+        Hello h = {.versions = {PROTOCOL_VERSION},
+                .n_versions = 1,
+                .heartbeat = 30,
+                .features = {FEATURE_ACCOUNTS},
+                .n_features = 1};
+
+        tracker_await(t);
+        far_send_hello(&t->far, &h);
+        far_sent(&t->far, hello_ok_encode(conn_output(t->far.conn), &(HelloOk){}));
+}
+
+TEST(an_account_is_deleted_once) {
+        const Bytes statement = text_bytes("statement");
+        Code code = _CODE_MAX;
+        Bytes got;
+        World w;
+        Frame f;
+
+        world_begin(&w);
+        CHECK_EQ(directory_delete_account(w.directory, NULL, statement, on_deleted, &code),
+                -ENOTCONN);
+        directory_start(w.directory);
+        tracker_greet(&w.tracker);
+        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
+        CHECK_EQ(directory_delete_account(w.directory, NULL, statement, on_deleted, &code),
+                -EOPNOTSUPP);
+        tracker_hang_up(&w.tracker);
+        SIM_UNTIL(&w.sim, !directory_is_connected(w.directory));
+        directory_wake(w.directory);
+        greet_with_accounts(&w.tracker);
+        SIM_UNTIL(&w.sim, directory_is_connected(w.directory));
+        CHECK_OK(directory_delete_account(w.directory, sign_key_public(&w.tracker.self.device),
+                statement, on_deleted, &code));
+        f = far_take(&w.tracker.far, FRAME_ACCOUNT);
+        CHECK_OK(account_decode(&f, &got));
+        CHECK(bytes_equal(got, statement));
+        tracker_hang_up(&w.tracker); /* whether it has done that nobody knows */
+        SIM_UNTIL(&w.sim, code == CODE_TRACKER_UNREACHABLE);
+        CHECK_EQ(directory_delete_account(w.directory, NULL, statement, on_deleted, &code),
+                -ENOTCONN);
+        directory_wake(w.directory);
+        tracker_await(&w.tracker);
+        far_sent(&w.tracker.far,
+                bye_encode(conn_output(w.tracker.far.conn), CODE_NOT_ALLOWED,
+                        "this account was deleted", (Bytes){}));
+        SIM_UNTIL(&w.sim, session_state(directory_session(w.directory, 0)) == SESSION_REFUSED);
+        CHECK_EQ(directory_delete_account(w.directory, NULL, statement, on_deleted, &code),
+                -EALREADY);
+        world_free(&w);
+}
