@@ -26,6 +26,7 @@ enum {
         TABLE_ROOMNAME,
         TABLE_OWNED,
         TABLE_ACCT,
+        TABLE_GONE,
         _TABLE_MAX,
 };
 
@@ -95,4 +96,6 @@ void lmdb_set_withdraw(DStore *d, const uint8_t key[static SHA256_SIZE],
         const uint8_t id[static SHA256_SIZE], const uint8_t lock[static SHA256_SIZE],
         DStoreSetFn fn, void *userdata);
 void lmdb_set_expire(DStore *d, uint64_t now, unsigned budget, DStoreSetFn fn, void *userdata);
+void lmdb_set_clear(DStore *d, const uint8_t key[static SHA256_SIZE], unsigned budget,
+        DStoreSetFn fn, void *userdata);
 void lmdb_set_usage(DStore *d, const uint8_t *key, DStoreUsageFn fn, void *userdata);

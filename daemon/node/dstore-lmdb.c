@@ -39,6 +39,7 @@ static const char *const TABLES[] = {
         [TABLE_ROOMNAME] = "roomname",
         [TABLE_OWNED] = "owned",
         [TABLE_ACCT] = "acct",
+        [TABLE_GONE] = "gone",
         [_TABLE_MAX] = NULL,
 };
 
@@ -87,6 +88,8 @@ static unsigned kind_table(DirectoryKind kind) {
                 return TABLE_OWNED;
         case DIRECTORY_ACCT:
                 return TABLE_ACCT;
+        case DIRECTORY_GONE:
+                return TABLE_GONE;
         case DIRECTORY_PRESENCE: /* soft: nothing for a disk */
         case DIRECTORY_MAIL: /* a set */
                 break;
@@ -336,7 +339,8 @@ static void merge_done(LmdbStep *step, int error) {
                 m->fn(step->userdata, error, m->results);
 }
 
-/* Decides on all rows before the first is written; in the batch, so that its steps are ordered. */
+/* Decides on all rows before the first is written; in the batch, so that its steps are ordered.
+ * What makes room is not refused for want of it. */
 static int merge_decide(MergeStep *m, DbTxn *txn, const DStoreMerge *merges) {
         LmdbStore *s = m->step.store;
         uint64_t now = loop_realtime(s->loop);
@@ -354,7 +358,9 @@ static int merge_decide(MergeStep *m, DbTxn *txn, const DStoreMerge *merges) {
                 largest = MAX(largest, merges[i].blob.size);
         }
         r = row_reserve(s, largest);
-        return r >= 0 && merge_has(m, MERGE_STORED) ? row_check_room(s) : r;
+        if (r < 0 || !merge_has(m, MERGE_STORED) || merge_has(m, MERGE_REMOVED))
+                return r;
+        return row_check_room(s);
 }
 
 /* Once a row is written only the batch as a whole can fail: room for the values is there. */
@@ -370,6 +376,8 @@ static int merge_write(MergeStep *m, const DStoreMerge *merges) {
                 if (m->results[i] == MERGE_STORED)
                         r = row_put(
                                 s, txn, kind_table(merges[i].kind), &k, merges[i].blob, (Bytes){});
+                else if (m->results[i] == MERGE_REMOVED)
+                        r = db_del(txn, kind_table(merges[i].kind), &k);
         }
         return r;
 }
@@ -465,6 +473,7 @@ static const DStoreOps lmdb_ops = {
         .set_note = lmdb_set_note,
         .set_withdraw = lmdb_set_withdraw,
         .set_expire = lmdb_set_expire,
+        .set_clear = lmdb_set_clear,
         .set_usage = lmdb_set_usage,
         .forget = lmdb_forget,
         .close = lmdb_close,

@@ -529,6 +529,59 @@ void lmdb_set_expire(DStore *d, uint64_t now, unsigned budget, DStoreSetFn fn, v
                 x->step.error = expire_step(s, db_write(s->db), now, budget, &x->result);
 }
 
+/* The end of a set */
+
+/* 1 with the id of the first entry, which is gone by then before the next look. */
+static int set_first(DbTxn *txn, const uint8_t *key, uint8_t ret[static SHA256_SIZE]) {
+        DbKey prefix = DB_KEY_NULL;
+        DbValue k, v;
+        DbCursor c;
+        int r;
+
+        db_key_bytes(&prefix, key, SHA256_SIZE);
+        r = db_cursor_open(txn, TABLE_ENTRY, &prefix, NULL, false, &c);
+        if (r < 0)
+                return r;
+        r = db_cursor_next(&c, &k, &v);
+        if (r > 0 && k.size != 2 * SHA256_SIZE)
+                r = -EUCLEAN;
+        if (r > 0)
+                memcpy(ret, k.data + SHA256_SIZE, SHA256_SIZE);
+        db_cursor_close(&c);
+        return r;
+}
+
+static int clear_step(
+        LmdbStore *s, DbTxn *txn, const uint8_t *key, unsigned budget, uint64_t *ret) {
+        uint8_t id[SHA256_SIZE];
+        Place p = {key, id};
+        Entry e;
+        int r;
+
+        *ret = 0;
+        while ((r = set_first(txn, key, id)) > 0) {
+                if (budget-- == 0) {
+                        *ret = 1;
+                        break;
+                }
+                r = entry_get(txn, p, &e);
+                if (r > 0)
+                        r = entry_replace(s, txn, p, &e, NULL, (Bytes){});
+                if (r < 0)
+                        break;
+        }
+        return MIN(r, 0);
+}
+
+void lmdb_set_clear(DStore *d, const uint8_t key[static SHA256_SIZE], unsigned budget,
+        DStoreSetFn fn, void *userdata) {
+        LmdbStore *s = lmdb_store(d);
+        SetStep *x = set_begin(d, fn, userdata);
+
+        if (x)
+                x->step.error = clear_step(s, db_write(s->db), key, budget, &x->result);
+}
+
 /* Reads */
 
 typedef struct Page {

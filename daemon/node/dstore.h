@@ -33,7 +33,7 @@ typedef struct DStoreMerge {
         Bytes blob;
 } DStoreMerge;
 
-#define DSTORE_MERGES_MAX 4
+#define DSTORE_MERGES_MAX 5
 
 /* RESULTS, one for each row, hold when error is 0. */
 typedef void (*DStoreMergeFn)(void *userdata, int error, const MergeResult *results);
@@ -138,8 +138,8 @@ typedef struct DStoreOps {
         int (*range_scan)(DStore *d, DirectoryKind kind, const uint8_t *after, DStoreScanFn fn,
                 void *userdata);
 
-        /* FN with the new blob after each durable change of the row, whoever made it, before the
-         * completion of the step that did. */
+        /* FN with the new blob after each durable change of the row but its removal, whoever made
+         * it, before the completion of the step that did. */
         int (*watch)(DStore *d, DirectoryKind kind, const uint8_t key[static SHA256_SIZE],
                 DStoreWatchFn fn, void *userdata, DStoreWatch **ret);
         void (*unwatch)(DStoreWatch *w);
@@ -174,6 +174,11 @@ typedef struct DStoreOps {
          * none. Until it is removed, what is over counts but is not shown. */
         void (*set_expire)(
                 DStore *d, uint64_t now, unsigned budget, DStoreSetFn fn, void *userdata);
+
+        /* Removes up to BUDGET items and tombstones, whatever their time: the set itself goes. The
+         * result is 1 where there are more. */
+        void (*set_clear)(DStore *d, const uint8_t key[static SHA256_SIZE], unsigned budget,
+                DStoreSetFn fn, void *userdata);
 
         /* KEY NULL: of all sets together. */
         void (*set_usage)(DStore *d, const uint8_t *key, DStoreUsageFn fn, void *userdata);

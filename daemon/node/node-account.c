@@ -8,6 +8,7 @@ struct AccountStep {
         NodeAccounts *accounts;
         uint8_t account[KEY_SIZE];
         uint64_t key_id; /* 0: without a password from now on */
+        bool deletes;
         ClientRequest *request; /* NULL: the session has ended */
         AccountStep *prev, *next;
 };
@@ -82,11 +83,20 @@ static AccountStep *step_find(const NodeAccounts *a, const uint8_t account[stati
         return NULL;
 }
 
+/* A newer record than this session's is known. */
+static bool client_is_replaced(const Client *c) {
+        const Person *p = c->person;
+
+        return node_device_is_older(c->epoch, c->key, p->epoch, p->device);
+}
+
 /* Who the session speaks for may change how he logs in. False: refused. */
 static bool client_may_change(Client *c, uint64_t id) {
         if (!c->person || !c->person->registered)
                 client_error(
                         c, id, CODE_NOT_LOGGED_IN, "this session is of no registered account", 0);
+        else if (client_is_replaced(c))
+                client_error(c, id, CODE_REPLACED, "this account is used on another device", 0);
         else if (step_find(client_accounts(c), c->person->key))
                 client_error(c, id, CODE_RATE_LIMITED,
                         "another change of this account is being written", 1);
@@ -198,6 +208,7 @@ typedef struct Statement {
         uint8_t *blob;
         size_t size;
         AccountStatement statement; /* points into `blob` */
+        char name[NAME_SIZE]; /* of the account, where it is to be deleted */
 } Statement;
 
 static void statement_clear(ClientRequest *rq) {
@@ -213,20 +224,8 @@ static void step_free(AccountStep *s) {
         free(s);
 }
 
-/* What a step of before has not done is done by the next key, or after the next start. */
-static void on_statement_merged(void *userdata, int error, const MergeResult *results) {
-        AccountStep *s = userdata;
-        NodeAccounts *a = s->accounts;
-        ClientRequest *rq = s->request;
-
-        node_write_told(a->node, error, error >= 0 && results[0] == MERGE_STORED);
-        if (error >= 0 && results[0] != MERGE_STALE)
-                (void)oprf_keys_settle(a->keys, s->account, s->key_id);
-        if (rq)
-                CONTAINER_OF(rq, Statement, request)->step = NULL;
-        step_free(s);
-        if (!rq)
-                return;
+static void statement_answer(ClientRequest *rq, int error, const MergeResult *results) {
+        CONTAINER_OF(rq, Statement, request)->step = NULL;
         if (error < 0)
                 account_request_unwritable(rq, error);
         else if (results[0] == MERGE_STALE)
@@ -236,12 +235,29 @@ static void on_statement_merged(void *userdata, int error, const MergeResult *re
                 client_request_ok(rq);
 }
 
+/* What a step of before has not done is done by the next key, or after the next start. Who deletes
+ * the account is answered before his session ends. */
+static void on_statement_merged(void *userdata, int error, const MergeResult *results) {
+        AccountStep s = *(AccountStep *)userdata;
+        NodeAccounts *a = s.accounts;
+        bool taken = error >= 0 && results[0] != MERGE_STALE;
+
+        node_write_told(a->node, error, error >= 0 && results[0] == MERGE_STORED);
+        step_free(userdata);
+        if (taken && !s.deletes)
+                (void)oprf_keys_settle(a->keys, s.account, s.key_id);
+        if (s.request)
+                statement_answer(s.request, error, results);
+        if (taken && s.deletes)
+                accounts_deleted(a, s.account);
+}
+
 static void statement_merge(Statement *x) {
         NodeAccounts *a = client_accounts(x->request.client);
         DStore *store = a->node->store;
-        DStoreMerge merge = {.kind = DIRECTORY_ACCT,
-                .merge = merge_acct,
-                .blob = {.data = x->blob, .size = x->size}};
+        const Bytes blob = {.data = x->blob, .size = x->size};
+        DStoreMerge merges[1 + DELETION_ROWS] = {
+                {.kind = DIRECTORY_ACCT, .merge = merge_acct, .blob = blob}};
         AccountStep *s = calloc(1, sizeof(*s));
 
         if (!s) {
@@ -252,10 +268,14 @@ static void statement_merge(Statement *x) {
         s->request = &x->request;
         memcpy(s->account, x->statement.account, KEY_SIZE);
         s->key_id = x->statement.key_id;
+        s->deletes = x->statement.deleted;
         DL_APPEND(a->steps, s);
         x->step = s;
-        directory_key_account(DIRECTORY_ACCT, s->account, merge.key);
-        store->ops->rec_merge(store, &merge, 1, on_statement_merged, s);
+        directory_key_account(DIRECTORY_ACCT, s->account, merges[0].key);
+        if (s->deletes)
+                deletion_rows(s->account, x->name, blob, merges + 1);
+        store->ops->rec_merge(
+                store, merges, s->deletes ? ELEMENTSOF(merges) : 1, on_statement_merged, s);
 }
 
 /* 1: it may be named; 0: it is not here, or not any more, or was said with something else; or an
@@ -275,29 +295,91 @@ static int statement_check_key(NodeAccounts *a, const AccountStatement *s) {
         return r;
 }
 
+/* Whether who deletes the account need not prove its password: he has done so, it has none, or
+ * nobody can, since the key of it is lost. */
+static int deletion_is_proven(const Client *c, const AccountStatement *before) {
+        NodeAccounts *a = client_accounts(c);
+        OprfKey k;
+        int r;
+
+        if (!before || !before->has_password)
+                return 1;
+        r = oprf_keys_get(a->keys, before->account, before->key_id, &k);
+        accounts_keys_told(a, MIN(r, 0), false);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        oprf_key_wipe(&k);
+        return c->proven > 0 && c->proven_key == before->key_id &&
+                loop_now(a->node->loop) - c->proven < ACCOUNT_PROOF_TIME;
+}
+
+/* False: refused. */
+static bool statement_is_allowed(Statement *x, const AccountStatement *before) {
+        NodeAccounts *a = client_accounts(x->request.client);
+        int key = statement_check_key(a, &x->statement);
+        int proven = x->statement.deleted ? deletion_is_proven(x->request.client, before) : 1;
+
+        if (key < 0 || proven < 0)
+                account_request_unreadable(&x->request);
+        else if (key == 0)
+                client_request_error(&x->request, CODE_INVALID_ARGS,
+                        "the key that the statement names is not here; begin with OPRF again", 0);
+        else if (proven == 0)
+                client_request_error(&x->request, CODE_BAD_PASSWORD,
+                        "the account has a password, which comes first: OPRF and LOGIN", 0);
+        else if (client_is_replaced(x->request.client))
+                client_request_error(
+                        &x->request, CODE_REPLACED, "this account is used on another device", 0);
+        else if (step_find(a, x->statement.account))
+                account_request_busy(&x->request);
+        else
+                return true;
+        return false;
+}
+
 static void on_statement_before(void *userdata, int error, Bytes blob) {
         Statement *x = userdata;
         NodeAccounts *a = client_accounts(x->request.client);
         const Bytes outer = {.data = x->blob, .size = x->size};
         AccountStatement before;
-        int r, key;
+        int r;
 
         r = accounts_statement_read(a, error, blob, &before);
-        if (r > 0 && account_statement_compare(&before, blob, &x->statement, outer) > 0) {
+        if (r < 0)
+                account_request_unreadable(&x->request);
+        else if (r > 0 && account_statement_compare(&before, blob, &x->statement, outer) > 0)
                 client_request_error(&x->request, CODE_NOT_ALLOWED,
                         "a newer statement of this account is known already", 0);
+        else if (statement_is_allowed(x, r > 0 ? &before : NULL))
+                statement_merge(x);
+}
+
+static void statement_find_before(Statement *x) {
+        Node *n = x->request.client->node;
+        uint8_t key[SHA256_SIZE];
+
+        directory_key_account(DIRECTORY_ACCT, x->statement.account, key);
+        n->store->ops->rec_get(n->store, DIRECTORY_ACCT, key, on_statement_before, x);
+}
+
+/* The name goes with the account. */
+static void on_statement_user(void *userdata, int error, Bytes blob) {
+        Statement *x = userdata;
+        Record rec;
+        int r;
+
+        r = accounts_record_read(client_accounts(x->request.client), error, blob, &rec);
+        if (r < 0) {
+                account_request_unreadable(&x->request);
                 return;
         }
-        key = r < 0 ? r : statement_check_key(a, &x->statement);
-        if (key < 0)
-                account_request_unreadable(&x->request);
-        else if (key == 0)
-                client_request_error(&x->request, CODE_INVALID_ARGS,
-                        "the key that the statement names is not here; begin with OPRF again", 0);
-        else if (step_find(a, x->statement.account))
-                account_request_busy(&x->request);
-        else
-                statement_merge(x);
+        if (r > 0)
+                memcpy(x->name, rec.name, sizeof(x->name));
+        statement_find_before(x);
+}
+
+static bool is_about_now(uint64_t time, uint64_t now) {
+        return (time > now ? time - now : now - time) <= RECORD_AHEAD_MAX;
 }
 
 static const char *statement_error(Client *c, Bytes blob) {
@@ -309,6 +391,8 @@ static const char *statement_error(Client *c, Bytes blob) {
                 return "the statement is of another account than this session";
         if (account_statement_is_ahead(&s, loop_realtime(c->node->loop)))
                 return "the statement is from the future: the clock of this device may be wrong";
+        if (s.deleted && !is_about_now(s.issued, loop_realtime(c->node->loop)))
+                return "the statement is not of today: the clock of this device may be wrong";
         return NULL;
 }
 
@@ -333,8 +417,12 @@ static void statement_start(Client *c, uint64_t id, Bytes blob) {
                         &x->request, CODE_INVALID_ARGS, "the statement is ill-formed", 0);
                 return;
         }
-        directory_key_account(DIRECTORY_ACCT, x->statement.account, key);
-        n->store->ops->rec_get(n->store, DIRECTORY_ACCT, key, on_statement_before, x);
+        if (!x->statement.deleted) {
+                statement_find_before(x);
+                return;
+        }
+        directory_key_account(DIRECTORY_USER, x->statement.account, key);
+        n->store->ops->rec_get(n->store, DIRECTORY_USER, key, on_statement_user, x);
 }
 
 void client_account(Client *c, Frame *f) {
@@ -452,6 +540,7 @@ int node_set_accounts(Node *n, OprfKeys *keys) {
                 return r;
         }
         loop_timer_set(a->sweep, loop_now(n->loop));
+        accounts_go_on_deleting(a);
         return 0;
 }
 
@@ -465,6 +554,7 @@ void node_accounts_free(Node *n) {
                 n->store->ops->forget(n->store, a->steps);
                 step_free(a->steps);
         }
+        accounts_stop_deleting(a);
         loop_timer_free(a->sweep);
         tries_free(a->tries);
         buffer_done(&a->decoy_record);

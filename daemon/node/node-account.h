@@ -29,11 +29,17 @@
 /* New keys and statements, of one address. */
 #define ACCOUNT_CHANGES_PER_HOUR 1000
 
+/* Who deletes an account with a password has proven it within this, over the same session. */
+#define ACCOUNT_PROOF_TIME (5 * USEC_PER_MINUTE)
+
 /* Keys that were looked at after a start, in steps of so many. */
 #define SWEEP_BUDGET 1000
 
 /* A statement on its way into the store, whatever becomes of the session. */
 typedef struct AccountStep AccountStep;
+
+/* What is left of an account that was deleted. */
+typedef struct Deletion Deletion;
 
 struct NodeAccounts {
         Node *node;
@@ -41,6 +47,7 @@ struct NodeAccounts {
         Tries *tries;
         KeyHash hash;
         AccountStep *steps;
+        Deletion *deletions;
 
         /* In the place of what there is not. */
         Buffer decoy_record, decoy_statement;
@@ -73,6 +80,24 @@ void accounts_keys_told(NodeAccounts *a, int error, bool wrote);
 
 /* OPRF with `enrol`. */
 void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);
+
+/*
+ * Deletion (node-delete.c). With the statement, in one step, the record goes, and the claim to its
+ * name, and it is noted that there is more to be done (GONE): keys, mailbox, when he was last seen.
+ * Where the program ends in between, that is done after the next start.
+ */
+
+/* The rows of that step but the statement's own. NAME: of the newest record. */
+#define DELETION_ROWS 4
+void deletion_rows(const uint8_t account[static KEY_SIZE], const char *name, Bytes statement,
+        DStoreMerge rows[static DELETION_ROWS]);
+
+/* It is on disk: nobody is the account any more, and the rest goes. */
+void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE]);
+
+/* After a start; and before the end. */
+void accounts_go_on_deleting(NodeAccounts *a);
+void accounts_stop_deleting(NodeAccounts *a);
 
 /* The errors of the databases, for a request that has not been answered. */
 void account_request_unreadable(ClientRequest *rq);

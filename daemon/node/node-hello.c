@@ -85,6 +85,30 @@ static bool hello_record_holds(Client *c, Bytes stored) {
         return bytes_equal(record, stored) || record_decode(record, &rec) >= 0;
 }
 
+/* Who has no record here may have had one. */
+static void on_hello_statement(void *userdata, int error, Bytes blob) {
+        Client *c = userdata;
+        AccountStatement s;
+
+        if (error >= 0 && blob.size > 0 && account_statement_parse(blob, &s) < 0)
+                error = -EUCLEAN;
+        node_store_told(c->node, NODE_STORE_READ, error);
+        if (error < 0)
+                client_bye(c, CODE_STORAGE, "the tracker cannot read its directory", (Bytes){});
+        else if (blob.size > 0 && account_statement_is_deleted_at(&s, loop_realtime(c->node->loop)))
+                client_bye(c, CODE_NOT_ALLOWED, TEXT_DELETED, (Bytes){});
+        else
+                hello_accept(c);
+}
+
+static void hello_check_deleted(Client *c) {
+        uint8_t key[SHA256_SIZE];
+        Node *n = c->node;
+
+        directory_key_account(DIRECTORY_ACCT, c->person->key, key);
+        n->store->ops->rec_get(n->store, DIRECTORY_ACCT, key, on_hello_statement, c);
+}
+
 static void on_hello_user(void *userdata, int error, Bytes blob) {
         Client *c = userdata;
         Client *other = c->person->client;
@@ -104,11 +128,11 @@ static void on_hello_user(void *userdata, int error, Bytes blob) {
                 node_device_is_older(c->epoch, c->key, other->epoch, other->key))
                 client_bye(c, CODE_REPLACED, "this account is used on another device",
                         client_record(other));
-        else {
-                if (r > 0)
-                        person_learn(c->person, &newest);
+        else if (r > 0) {
+                person_learn(c->person, &newest);
                 hello_accept(c);
-        }
+        } else
+                hello_check_deleted(c);
 }
 
 /* All but the signatures, for which the store is asked first. */

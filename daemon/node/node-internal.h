@@ -7,7 +7,7 @@
  * watching (node-watch.c), claims and records (node-register.c), LOOKUP (node-lookup.c),
  * LIST_PEERS (node-list.c), what a recipient of mail asks (node-mail.c), what a sender asks
  * (node-mail-deposit.c), rooms (node-room.h), accounts with a password (node-account.h), and what
- * is charged to addresses (node-prefix.c).
+ * is charged to addresses (node-prefix.c). Where an account ends: node-delete.c.
  */
 
 #include <utlist.h>
@@ -207,6 +207,8 @@ struct Client {
         Seat *seats;
         unsigned n_seats;
         LoginTry *login; /* a password that was evaluated; NULL: none waits */
+        usec_t proven; /* when that of the session's account was last proven; 0: never */
+        uint64_t proven_key; /* the id of its key */
         bool rooms_behind; /* some of them have not been told all: when the output has drained */
         usec_t mail_told; /* the last MAIL_WAITING */
         usec_t mail_due; /* the next one; 0: none */
@@ -282,6 +284,9 @@ Person *person_unref(Person *a);
 
 /* REC is what the store has of A: news where it could not be read when A was made. */
 void person_learn(Person *a, const Record *rec);
+
+/* The store has nothing of A any more. */
+void person_forget(Person *a);
 
 /* Presence */
 int person_online(Person *a, uint8_t *presence, size_t size); /* takes the memory */
@@ -369,6 +374,9 @@ void client_oprf(Client *c, Frame *f);
 void client_login(Client *c, Frame *f);
 void client_account(Client *c, Frame *f);
 void node_accounts_free(Node *n);
+
+/* The account of this session was deleted. */
+#define TEXT_DELETED "this account was deleted"
 
 /* As node_record_read(). */
 int node_room_read(Node *n, int error, Bytes blob, RoomRecord *ret);

@@ -226,10 +226,14 @@ static bool login_holds(NodeAccounts *a, Login *x, const AccountStatement *s) {
         return holds && x->has_password;
 }
 
-static void login_succeed(NodeAccounts *a, Login *x, Bytes record) {
+static void login_succeed(NodeAccounts *a, Login *x, uint64_t key_id, Bytes record) {
         Client *c = x->request.client;
         LoginAnswer answer = {.statement = buffer_bytes(&x->statement), .record = record};
 
+        if (c->person && key_equal(c->person->key, x->try.charged.account)) {
+                c->proven = loop_now(a->node->loop);
+                c->proven_key = key_id;
+        }
         tries_give_back(a->tries, &x->try.charged);
         (void)oprf_keys_remember(a->keys, x->try.charged.account, x->try.charged.source,
                 loop_realtime(a->node->loop));
@@ -261,7 +265,7 @@ static void on_login_user(void *userdata, int error, Bytes blob) {
                 client_request_error(
                         &x->request, CODE_BAD_PASSWORD, "the name or the password is wrong", 0);
         else
-                login_succeed(a, x, blob);
+                login_succeed(a, x, s.key_id, blob);
 }
 
 static void on_login_statement(void *userdata, int error, Bytes blob) {

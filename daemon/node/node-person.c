@@ -49,6 +49,15 @@ void person_learn(Person *a, const Record *rec) {
         person_changed(a, PUSH_PRESENCE);
 }
 
+void person_forget(Person *a) {
+        a->refs++; /* its session may be the only one who keeps it */
+        a->registered = false; /* before: nothing more is kept of it */
+        if (a->client)
+                client_bye(a->client, CODE_NOT_ALLOWED, TEXT_DELETED, (Bytes){});
+        person_changed(a, PUSH_PRESENCE);
+        person_unref(a);
+}
+
 static void on_person_user(void *userdata, int error, Bytes blob) {
         Person *a = userdata;
         Record rec;

@@ -91,7 +91,8 @@ static void seen_save(Person *a) {
         Node *n = a->node;
 
         directory_key_account(DIRECTORY_SEEN, a->key, m.key);
-        n->store->ops->rec_merge(n->store, &m, 1, NULL, NULL);
+        if (a->registered) /* still */
+                n->store->ops->rec_merge(n->store, &m, 1, NULL, NULL);
         DL_DELETE2(n->unsaved, a, unsaved_prev, unsaved_next);
         a->is_unsaved = false;
         person_unref(a);

@@ -15,7 +15,7 @@ typedef struct Intake {
         bool is_new; /* it is */
         uint8_t *blob;
         Record record; /* points into `blob` */
-        DStoreMerge merges[2];
+        DStoreMerge merges[3];
 } Intake;
 
 static void intake_clear(ClientRequest *rq) {
@@ -74,6 +74,8 @@ static void on_intake_merged(void *userdata, int error, const MergeResult *resul
                         error == -ENOSPC ? "the tracker's disk is full; try again later"
                                          : "the tracker could not keep the record; try again later",
                         60);
+        else if (results[2] == MERGE_STALE)
+                client_request_error(&in->request, CODE_NOT_ALLOWED, TEXT_DELETED, 0);
         else if (results[0] == MERGE_STALE)
                 intake_refuse(in, CODE_NAME_TAKEN, "this name belongs to somebody else", 0);
         else if (results[1] == MERGE_STALE)
@@ -90,7 +92,11 @@ static void intake_merge(Intake *in) {
         in->merges[0].merge = merge_name;
         in->merges[1] = (DStoreMerge){.kind = DIRECTORY_USER, .merge = merge_user, .blob = blob};
         directory_key_account(DIRECTORY_USER, in->record.account, in->merges[1].key);
-        n->store->ops->rec_merge(n->store, in->merges, 2, on_intake_merged, in);
+        in->merges[2] =
+                (DStoreMerge){.kind = DIRECTORY_ACCT, .merge = merge_unless_deleted, .blob = blob};
+        directory_key_account(DIRECTORY_ACCT, in->record.account, in->merges[2].key);
+        n->store->ops->rec_merge(
+                n->store, in->merges, ELEMENTSOF(in->merges), on_intake_merged, in);
 }
 
 static void intake_claim(Intake *in) {

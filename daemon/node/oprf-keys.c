@@ -354,12 +354,13 @@ int oprf_keys_add(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t 
         return r;
 }
 
-static void sources_delete(DbTxn *txn, const uint8_t account[static KEY_SIZE]) {
+/* Those of TABLE that are the account's. What goes wrong is the batch's. */
+static void account_delete(DbTxn *txn, unsigned table, const uint8_t account[static KEY_SIZE]) {
         DbKey prefix = account_prefix(account);
         DbValue key, value;
         DbCursor c;
 
-        if (db_cursor_open(txn, TABLE_SOURCE, &prefix, NULL, false, &c) < 0)
+        if (db_cursor_open(txn, table, &prefix, NULL, false, &c) < 0)
                 return;
         while (db_cursor_next(&c, &key, &value) > 0)
                 if (db_cursor_del(&c) < 0)
@@ -376,11 +377,28 @@ int oprf_keys_settle(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64
         if (r < 0)
                 return r;
         if (current == 0) {
-                rows_delete(txn, account, &rows, 0, rows.n);
-                sources_delete(txn, account);
+                account_delete(txn, TABLE_KEY, account);
+                account_delete(txn, TABLE_SOURCE, account);
         } else if (rows.current < rows.n)
                 rows_delete(txn, account, &rows, 0, rows.current);
         return db_error(txn);
+}
+
+int oprf_keys_remove(
+        OprfKeys *o, const uint8_t account[static KEY_SIZE], OprfKeysFn fn, void *userdata) {
+        DbTxn *txn;
+        int r;
+
+        r = db_after_commit(o->db, fn, userdata);
+        if (r < 0)
+                return r;
+        txn = db_write(o->db);
+        account_delete(txn, TABLE_KEY, account);
+        account_delete(txn, TABLE_SOURCE, account);
+        r = db_error(txn);
+        if (r < 0)
+                db_forget(o->db, userdata);
+        return r;
 }
 
 int oprf_keys_crowded(OprfKeys *o, uint8_t after[static KEY_SIZE], unsigned budget,

@@ -72,6 +72,10 @@ int oprf_keys_add(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t 
  * password any more, and all of them go. Where CURRENT is not there, nothing is done. */
 int oprf_keys_settle(OprfKeys *o, const uint8_t account[static KEY_SIZE], uint64_t current);
 
+/* There is no such account any more: all that is here of it goes. FN may be NULL. */
+int oprf_keys_remove(
+        OprfKeys *o, const uint8_t account[static KEY_SIZE], OprfKeysFn fn, void *userdata);
+
 /* Accounts that have more than one key, among the next BUDGET keys after those of AFTER, which says
  * then how far it got (zeros: from the first). 1: there are more; 0: these were the last. */
 int oprf_keys_crowded(OprfKeys *o, uint8_t after[static KEY_SIZE], unsigned budget,

@@ -62,6 +62,45 @@ int merge_acct(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         return 0;
 }
 
+int merge_record_removed(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        AccountStatement deletion;
+        Record rec;
+
+        if (account_statement_parse(new, &deletion) < 0 || !deletion.deleted)
+                return -EBADMSG;
+        *ret = MERGE_SAME;
+        if (old.size == 0)
+                return 0;
+        if (record_parse(old, &rec) < 0)
+                return -EUCLEAN;
+        if (key_equal(rec.account, deletion.account))
+                *ret = MERGE_REMOVED;
+        return 0;
+}
+
+int merge_removed(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        *ret = old.size > 0 ? MERGE_REMOVED : MERGE_SAME;
+        return 0;
+}
+
+int merge_gone(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        *ret = MERGE_STORED;
+        return 0;
+}
+
+int merge_unless_deleted(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
+        AccountStatement s;
+
+        *ret = MERGE_SAME;
+        if (old.size == 0)
+                return 0;
+        if (account_statement_parse(old, &s) < 0)
+                return -EUCLEAN;
+        if (account_statement_is_deleted_at(&s, now))
+                *ret = MERGE_STALE;
+        return 0;
+}
+
 static MergeResult higher(uint64_t old, uint64_t new) {
         return new > old ? MERGE_STORED : new == old ? MERGE_SAME : MERGE_STALE;
 }

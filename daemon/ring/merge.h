@@ -32,12 +32,14 @@ typedef enum DirectoryKind {
         DIRECTORY_ROOMNAME = 'o', /* name -> the record of the room that claims it */
         DIRECTORY_ACCT = 'a', /* account -> how its password restores it */
         DIRECTORY_OWNED = 'w', /* account -> the rooms that it has published here */
+        DIRECTORY_GONE = 'g', /* account -> its deletion, while something of it is left here */
 } DirectoryKind;
 
 typedef enum MergeResult {
         MERGE_STORED, /* NEW wins and replaces OLD */
         MERGE_SAME, /* nothing to do */
         MERGE_STALE, /* OLD wins */
+        MERGE_REMOVED, /* NEW wins, and there is nothing any more */
 } MergeResult;
 
 /* OLD may be empty. NOW is realtime. -EBADMSG when NEW is not what it should be; -EUCLEAN when OLD
@@ -54,6 +56,20 @@ int merge_user(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 /* The higher statement of account_statement_compare(): one without a password stays until a newer
  * one comes. */
 int merge_acct(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* NEW is the statement by which an account is deleted. What OLD was, a record of that account,
+ * goes; somebody else's stays (SAME). */
+int merge_record_removed(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* The same for what is the account's whatever it says. */
+int merge_removed(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* NEW stays while the deletion is not over. */
+int merge_gone(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
+
+/* Of ACCT, and changes nothing: NEW, whatever it is, must not be taken (STALE) where OLD says that
+ * the account was deleted. */
+int merge_unless_deleted(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The higher (epoch, seq, hash of the presence as it is). */
 int merge_presence(Bytes old, Bytes new, uint64_t now, MergeResult *ret);

@@ -201,7 +201,8 @@ int account_statement_encode(const AccountStatement *s, const SignKey *account, 
         _cleanup_(buffer_done) Buffer body = BUFFER_NULL;
         CborWriter w = cbor_writer(&body);
 
-        if (s->has_password && (s->backup.size == 0 || s->backup.size > ACCOUNT_BACKUP_MAX))
+        if (s->has_password &&
+                (s->deleted || s->backup.size == 0 || s->backup.size > ACCOUNT_BACKUP_MAX))
                 return -EINVAL;
         cbor_map_begin(&w);
         cbor_pair_uint(&w, 0, IDENTITY_VERSION);
@@ -215,6 +216,8 @@ int account_statement_encode(const AccountStatement *s, const SignKey *account, 
                 cbor_pair_bytes(&w, 7, s->backup.data, s->backup.size);
         }
         cbor_pair_uint(&w, 8, s->issued);
+        if (s->deleted)
+                cbor_pair_bool(&w, 9, true);
         cbor_map_end(&w);
         if (w.error < 0)
                 return w.error;
@@ -255,6 +258,11 @@ static void statement_read_field(CborReader *r, AccountStatement *s, uint64_t ke
         case 8:
                 s->issued = cbor_read_uint(r);
                 break;
+        case 9:
+                s->deleted = cbor_read_bool(r);
+                if (!s->deleted)
+                        cbor_refuse(r);
+                break;
         default:
                 cbor_unknown_key(r, key);
         }
@@ -283,6 +291,8 @@ static int statement_parse_signed(Bytes outer, Signed *signature, AccountStateme
         if (signature->countersigned || (password != 0 && password != STATEMENT_PASSWORD))
                 return -EBADMSG;
         s.has_password = password != 0;
+        if (s.deleted && s.has_password)
+                return -EBADMSG;
         *ret = s;
         return 0;
 }
@@ -317,6 +327,8 @@ int account_statement_compare(
 
         if (a->seq != b->seq)
                 return a->seq > b->seq ? 1 : -1;
+        if (a->deleted != b->deleted)
+                return a->deleted ? 1 : -1;
         sha256(a_outer.data, a_outer.size, hash_a);
         sha256(b_outer.data, b_outer.size, hash_b);
         return memcmp(hash_a, hash_b, SHA256_SIZE);

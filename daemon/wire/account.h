@@ -15,8 +15,10 @@
  * one, which an ACCOUNT then names. LOGIN answers the last OPRF of the session.
  *
  * Statement {0 version, 1 account, 2 seq, 3 key id, 4 memory KiB, 5 passes, 6 login key, 7 backup,
- * 8 issued}, signed by the account key: how the account is restored by its password. Without 3 to 7
- * it has none any more.
+ * 8 issued, 9 deleted}, signed by the account key: how the account is restored by its password.
+ * Without 3 to 7 it has none any more; with 9, which is true and goes with none of them, there is
+ * no account any more: what a tracker has of it goes, and for as long as a record of before may
+ * hold it is not taken again.
  *
  * Backup {0 version, 1 seed, 2 name, 3 epoch, 4 record seq, 5 made}: what a new device needs. It is
  * sealed with the backup key (crypto/box.h), for one statement: as additional data it has
@@ -93,6 +95,7 @@ typedef struct AccountStatement {
         uint8_t login[KEY_SIZE]; /* public */
         Bytes backup; /* sealed */
         uint64_t issued;
+        bool deleted; /* then it has no password */
 } AccountStatement;
 
 int account_statement_encode(const AccountStatement *s, const SignKey *account, Buffer *out);
@@ -108,8 +111,16 @@ static inline bool account_statement_is_ahead(const AccountStatement *s, uint64_
         return s->seq > (realtime + RECORD_AHEAD_MAX) / USEC_PER_MSEC;
 }
 
-/* What orders two statements of an account: (seq, hash of the statement as it is). Positive when A
- * wins, 0 for the same bytes. */
+/* When the last record that was signed before has expired. */
+#define ACCOUNT_DELETED_TIME (IDENTITY_LIFETIME + RECORD_AHEAD_MAX)
+
+/* It says that the account is deleted, and that counts still. */
+static inline bool account_statement_is_deleted_at(const AccountStatement *s, uint64_t realtime) {
+        return s->deleted && (s->issued > realtime || realtime - s->issued < ACCOUNT_DELETED_TIME);
+}
+
+/* What orders two statements of an account: (seq, deleted, hash of the statement as it is).
+ * Positive when A wins, 0 for the same bytes. */
 int account_statement_compare(
         const AccountStatement *a, Bytes a_outer, const AccountStatement *b, Bytes b_outer);
 

@@ -36,6 +36,7 @@ static void check_order(const AccountStatement *s, Bytes outer) {
 static void check_statement(const AccountStatement *s) {
         MUST(s->has_password == (s->backup.size > 0));
         MUST(s->has_password == (s->key_id > 0 && s->memory > 0 && s->passes > 0));
+        MUST(!s->deleted || !s->has_password);
         MUST(s->key_id <= ACCOUNT_KEY_ID_MAX && s->backup.size <= ACCOUNT_BACKUP_MAX);
         MUST(s->memory <= ACCOUNT_MEMORY_MAX && s->passes <= ACCOUNT_PASSES_MAX);
 }

@@ -5,7 +5,8 @@
  * stranger try passwords, in any order, while the node is restarted and killed and time passes.
  * What is given out was signed by its account, and is given to who has signed with its login key;
  * no statement becomes older; wherever the node ends, the key that the newest statement names is
- * there; every request has one answer.
+ * there; of an account that was deleted nothing is left, and nothing comes back; every request has
+ * one answer.
  */
 
 #include <limits.h>
@@ -53,6 +54,7 @@ typedef struct Caller {
         size_t n_asked;
         OprfRequest oprf; /* the last one */
         unsigned subject; /* of it */
+        bool proven; /* its own password */
 } Caller;
 
 static StoreDir dir, keys_dir;
@@ -122,6 +124,36 @@ static bool is_older(const Made *a, const Made *b) {
 
 /* What is on disk */
 
+static void on_nothing(void *userdata, int error, Bytes blob) {
+        MUST(error == 0 && blob.size == 0);
+}
+
+/* Whom nobody can be any more. */
+static void check_gone(unsigned who) {
+        uint8_t key[SHA256_SIZE];
+
+        directory_key_account(DIRECTORY_USER, sign_key_public(&accounts[who]), key);
+        store->ops->rec_get(store, DIRECTORY_USER, key, on_nothing, NULL);
+        directory_key_name(NAMES[who], key);
+        store->ops->rec_get(store, DIRECTORY_NAME, key, on_nothing, NULL);
+}
+
+/* Some time later. */
+static void check_forgotten(unsigned who) {
+        uint8_t key[SHA256_SIZE];
+        OprfKey k;
+
+        directory_key_account(DIRECTORY_GONE, sign_key_public(&accounts[who]), key);
+        store->ops->rec_get(store, DIRECTORY_GONE, key, on_nothing, NULL);
+        for (unsigned i = 0; i < n_given[who]; i++)
+                MUST(oprf_keys_get(
+                             keys, sign_key_public(&accounts[who]), given[who][i].key_id, &k) == 0);
+}
+
+static bool is_deleted(unsigned who) {
+        return newest[who] != NONE && made[newest[who]].statement.deleted;
+}
+
 static void on_kept(void *userdata, int error, Bytes blob) {
         const Made *m = blob.size > 0 ? find_made(blob) : NULL;
         unsigned who = *(unsigned *)userdata;
@@ -129,6 +161,8 @@ static void on_kept(void *userdata, int error, Bytes blob) {
 
         MUST(error == 0 && (blob.size == 0 || (m && m->who == who)));
         MUST(newest[who] == NONE || (m && !is_older(m, &made[newest[who]])));
+        if (m && m->statement.deleted)
+                check_gone(who);
         if (!m || !m->statement.has_password)
                 return;
         MUST(oprf_keys_get(keys, m->statement.account, m->statement.key_id, &k) == 1);
@@ -158,7 +192,7 @@ static void take_oprf(Caller *c, const Asked *a, Frame *f) {
                 given[c->who][n_given[c->who]++] = answer;
 }
 
-static void take_login(const Asked *a, Frame *f) {
+static void take_login(Caller *c, const Asked *a, Frame *f) {
         LoginAnswer answer;
         const Made *m;
 
@@ -167,11 +201,24 @@ static void take_login(const Asked *a, Frame *f) {
         MUST(m && m->who == a->subject && m->statement.has_password && a->made != NONE);
         MUST(key_equal(m->statement.login, made[a->made].statement.login));
         MUST(bytes_equal(answer.record, buffer_bytes(&records[m->who])));
+        MUST(!is_deleted(m->who));
+        c->proven |= m->who == c->who;
+}
+
+/* Perhaps it was taken, and the answer got lost. */
+static bool may_have_no_password(unsigned who) {
+        for (unsigned i = 0; i < n_made; i++)
+                if (made[i].who == who && !made[i].statement.has_password &&
+                        !made[i].statement.deleted)
+                        return true;
+        return newest[who] == NONE;
 }
 
 static void take_account(const Caller *c, const Asked *a, Frame *f) {
         MUST(frame_decode_empty(f) == 0);
-        MUST(a->made != NONE && made[a->made].who == c->who);
+        MUST(a->made != NONE && made[a->made].who == c->who && !is_deleted(c->who));
+        if (made[a->made].statement.deleted)
+                MUST(c->proven || fuzz_failed() || may_have_no_password(c->who));
         if (newest[c->who] == NONE || is_older(&made[newest[c->who]], &made[a->made]))
                 newest[c->who] = a->made;
         check_store();
@@ -189,11 +236,12 @@ static void take_answer(Caller *c, Frame *f) {
         if (f->type == FRAME_ERROR) {
                 MUST(refusal_decode(f, &x) == 0 && x.code < _CODE_MAX);
                 MUST(x.code != CODE_STORAGE || fuzz_failed());
-                MUST(x.code != CODE_BAD_PASSWORD || a.type == FRAME_LOGIN);
+                MUST(x.code != CODE_BAD_PASSWORD || a.type == FRAME_LOGIN ||
+                        (a.type == FRAME_ACCOUNT && made[a.made].statement.deleted));
         } else if (a.type == FRAME_OPRF)
                 take_oprf(c, &a, f);
         else if (a.type == FRAME_LOGIN)
-                take_login(&a, f);
+                take_login(c, &a, f);
         else if (a.type == FRAME_ACCOUNT)
                 take_account(c, &a, f);
 }
@@ -346,6 +394,7 @@ static unsigned script_statement(Script *in, unsigned own) {
 
         *s = (AccountStatement){.seq = VIRTUAL_REALTIME / USEC_PER_MSEC + seq,
                 .has_password = !(how & 1),
+                .deleted = (how & 0x21) == 0x21,
                 .issued = VIRTUAL_REALTIME + n};
         memcpy(s->account, sign_key_public(&accounts[who]), KEY_SIZE);
         if (s->has_password) {
@@ -433,6 +482,9 @@ static void run_end(void) {
         pass_time(GONE_TIME + SEEN_DELAY);
         MUST(!node->clients && !node->people);
         check_store();
+        for (unsigned i = 0; i < N_PEOPLE && !fuzz_failed(); i++)
+                if (is_deleted(i))
+                        check_forgotten(i);
         node_stop();
         net = net_free(net);
         loop = loop_virtual_free(loop);

@@ -357,6 +357,7 @@ static void write_accounts(Bytes record) {
 
         account_object("statement", sample_statement_object(1, true));
         account_object("statement-without", sample_statement_object(1, false));
+        account_object("statement-deleted", sample_deletion_object(1));
         write_backup();
         frame("oprf-name", 0, oprf_request_encode(&b, 1, &by_name), &b);
         frame("oprf-enrol", 0, oprf_request_encode(&b, 2, &enrol), &b);

@@ -86,6 +86,13 @@ static void on_set_expire(
         real->ops->set_expire(real, now, budget, fn, userdata);
 }
 
+static void on_set_clear(DStore *d, const uint8_t key[static SHA256_SIZE], unsigned budget,
+        DStoreSetFn fn, void *userdata) {
+        DStore *real = box_of(d)->real;
+
+        real->ops->set_clear(real, key, budget, fn, userdata);
+}
+
 static void on_set_usage(DStore *d, const uint8_t *key, DStoreUsageFn fn, void *userdata) {
         DStore *real = box_of(d)->real;
 
@@ -372,6 +379,7 @@ int mailbox_store_new(Machine *m, DStore *real, DStore **ret) {
                 .set_note = on_set_note,
                 .set_withdraw = on_set_withdraw,
                 .set_expire = on_set_expire,
+                .set_clear = on_set_clear,
                 .set_usage = on_set_usage,
                 .forget = on_forget,
                 .close = on_close};

@@ -48,6 +48,16 @@ static inline Buffer sample_sealed_backup(uint8_t n) {
         return out;
 }
 
+static inline Buffer sample_deletion_object(uint8_t n) {
+        AccountStatement s = sample_statement(n, (Bytes){});
+        SignKey account = sample_key(n);
+        Buffer b = BUFFER_NULL;
+
+        s.deleted = true;
+        sample_must(account_statement_encode(&s, &account, &b));
+        return b;
+}
+
 static inline Buffer sample_statement_object(uint8_t n, bool has_password) {
         _cleanup_(buffer_done) Buffer backup = sample_sealed_backup(n);
         AccountStatement s = sample_statement(n, has_password ? sample_bytes(&backup) : (Bytes){});

@@ -157,6 +157,16 @@ static _unused_ Done try_withdraw(Lab *lab, uint8_t key, uint8_t id, uint8_t loc
         return d;
 }
 
+static _unused_ Done try_clear(Lab *lab, uint8_t key, unsigned budget) {
+        uint8_t k[SHA256_SIZE];
+        Done d = {};
+
+        name(k, key);
+        lab->d->ops->set_clear(lab->d, k, budget, on_done, &d);
+        finish(lab, &d);
+        return d;
+}
+
 static _unused_ Done try_expire(Lab *lab, unsigned budget) {
         Done d = {};
 

@@ -184,6 +184,32 @@ TEST(expiry_goes_in_bounded_steps) {
         lab_free(&lab);
 }
 
+TEST(a_set_goes_as_a_whole_in_bounded_steps) {
+        Lab lab;
+        Done d;
+
+        lab_new(&lab);
+        for (uint8_t i = 0; i < 20; i++)
+                CHECK_EQ(add(&lab, 1 + i % 2, i, i % 3, "x"), SET_OK);
+        (void)ack(&lab, 1, 2);
+        CHECK_OK(try_note(&lab, 1, 4, "note").error);
+        d = try_clear(&lab, 1, 6);
+        CHECK_OK(d.error);
+        CHECK_EQ(d.result, 1);
+        CHECK_EQ(usage(&lab, 1).items + usage(&lab, 1).tombstones, 4);
+        lab_reopen(&lab);
+        CHECK_EQ(try_clear(&lab, 1, 4).result, 0);
+        CHECK_EQ(usage(&lab, 1).items + usage(&lab, 1).tombstones + usage(&lab, 1).bytes, 0);
+        CHECK_STR(list(&lab, 1), "");
+        CHECK_EQ(usage(&lab, 2).items, 10); /* the others stay */
+        CHECK_EQ(usage(&lab, 0).items, 10);
+        CHECK_EQ(find(&lab, 1, 2).state, ITEM_UNKNOWN);
+        CHECK_EQ(try_clear(&lab, 1, 9).result, 0); /* there is nothing */
+        CHECK_EQ(add(&lab, 1, 2, 1, "again"), SET_OK);
+        CHECK_STR(list(&lab, 1), "2:again");
+        lab_free(&lab);
+}
+
 /* What is over does not stand in the way, whether or not it has been removed. */
 TEST(an_id_whose_time_is_over_is_new) {
         Lab lab;

@@ -295,3 +295,48 @@ TEST(a_peek_reads_what_was_signed) {
         drop(a);
         drop(p);
 }
+
+static Bytes deletion_make(const Device *d, uint64_t seq) {
+        AccountStatement s = {.seq = seq, .issued = NOW, .deleted = true};
+        Buffer out = BUFFER_NULL;
+
+        memcpy(s.account, sign_key_public(&d->account), KEY_SIZE);
+        CHECK_OK(account_statement_encode(&s, &d->account, &out));
+        return (Bytes){buffer_data(&out), buffer_size(&out)};
+}
+
+TEST(what_is_deleted_is_removed_and_stays_away) {
+        Device alice = device_new(1), bob = device_new(1);
+        Bytes a = statement_make(&alice, NOW_MS, "a"), gone = deletion_make(&alice, NOW_MS + 1);
+        Bytes twin = statement_make(&alice, NOW_MS + 1, "a");
+        Bytes hers = record_make(&alice, "a", NOW_MS, NOW + 1);
+        Bytes his = record_make(&bob, "a", NOW_MS, NOW + 1);
+        const Bytes rubbish = text_bytes("rubbish");
+        MergeResult result;
+
+        CHECK_EQ(merged(merge_acct, a, gone), MERGE_STORED);
+        CHECK_EQ(merged(merge_acct, gone, a), MERGE_STALE);
+        CHECK_EQ(merged(merge_acct, gone, twin), MERGE_STALE);
+        CHECK_EQ(merged(merge_acct, twin, gone), MERGE_STORED);
+        CHECK_EQ(merged(merge_record_removed, hers, gone), MERGE_REMOVED);
+        CHECK_EQ(merged(merge_record_removed, his, gone), MERGE_SAME);
+        CHECK_EQ(merged(merge_record_removed, (Bytes){}, gone), MERGE_SAME);
+        CHECK_EQ(merge_record_removed(hers, a, NOW, &result), -EBADMSG);
+        CHECK_EQ(merge_record_removed(rubbish, gone, NOW, &result), -EUCLEAN);
+        CHECK_EQ(merged(merge_removed, rubbish, gone), MERGE_REMOVED);
+        CHECK_EQ(merged(merge_removed, (Bytes){}, gone), MERGE_SAME);
+
+        CHECK_EQ(merged(merge_unless_deleted, (Bytes){}, hers), MERGE_SAME);
+        CHECK_EQ(merged(merge_unless_deleted, a, hers), MERGE_SAME);
+        CHECK_EQ(merged(merge_unless_deleted, gone, hers), MERGE_STALE);
+        CHECK_OK(merge_unless_deleted(gone, hers, NOW + ACCOUNT_DELETED_TIME - 1, &result));
+        CHECK_EQ(result, MERGE_STALE);
+        CHECK_OK(merge_unless_deleted(gone, hers, NOW + ACCOUNT_DELETED_TIME, &result));
+        CHECK_EQ(result, MERGE_SAME);
+        CHECK_EQ(merge_unless_deleted(rubbish, hers, NOW, &result), -EUCLEAN);
+        drop(a);
+        drop(gone);
+        drop(twin);
+        drop(hers);
+        drop(his);
+}

@@ -173,6 +173,36 @@ TEST(what_was_before_the_current_one_goes) {
         lab_free(&lab);
 }
 
+TEST(nothing_is_left_of_who_was_deleted) {
+        static const uint8_t source[OPRF_SOURCE_SIZE] = {7};
+        uint64_t now;
+        Lab lab;
+
+        lab_new(&lab);
+        now = loop_realtime(lab.loop);
+        for (uint64_t id = 1; id <= 40; id++)
+                add(&lab, 1, 1, id);
+        add(&lab, 2, 0, 1);
+        CHECK_OK(oprf_keys_remember(lab.keys, account(1), source, now));
+        CHECK_OK(oprf_keys_remember(lab.keys, account(2), source, now));
+        lab_commit(&lab);
+        lab.called = 0;
+        CHECK_OK(oprf_keys_remove(lab.keys, account(1), on_added, &lab));
+        CHECK(has(&lab, 1, 1) && lab.called == 0);
+        lab_commit(&lab);
+        CHECK_EQ(lab.called, 1);
+        CHECK_OK(lab.error);
+        for (uint64_t id = 1; id <= 40; id++)
+                CHECK(!has(&lab, 1, id));
+        CHECK(has(&lab, 2, 1));
+        CHECK_EQ(oprf_keys_knows(lab.keys, account(1), source, now), 0);
+        CHECK_EQ(oprf_keys_knows(lab.keys, account(2), source, now), 1);
+        CHECK_OK(oprf_keys_remove(lab.keys, account(1), on_added, &lab)); /* again */
+        lab_commit(&lab);
+        CHECK_EQ(lab.called, 2);
+        lab_free(&lab);
+}
+
 /* Crowded */
 
 static uint8_t found[64][KEY_SIZE];

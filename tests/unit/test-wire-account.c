@@ -223,6 +223,36 @@ TEST(statement_without_a_password) {
         check_map(body, 0x107, 0x107, try_statement);
 }
 
+TEST(statement_of_an_account_that_is_deleted) {
+        static const uint64_t last = SAMPLE_TIME + ACCOUNT_DELETED_TIME;
+        _cleanup_(buffer_done) Buffer b = sample_deletion_object(ALICE), none = BUFFER_NULL;
+        _cleanup_(buffer_done) Buffer before = sample_statement_object(ALICE, true);
+        AccountStatement got, old, both = sample_statement(ALICE, sample_text("backup"));
+        SignKey alice = sample_key(ALICE);
+        Bytes body = signed_body(&b);
+
+        CHECK_OK(account_statement_decode(sample_bytes(&b), &got));
+        CHECK(got.deleted && !got.has_password && got.issued == SAMPLE_TIME);
+        check_item(body, 9, LITERAL("\xf5"));
+        check_map(body, 0x307, 0x107, try_statement);
+        CHECK_EQ(map_try_with(body, 9, LITERAL("\xf4"), try_statement), -EBADMSG);
+        CHECK_EQ(map_try_with(signed_body(&before), 9, LITERAL("\xf5"), try_statement), -EBADMSG);
+        both.deleted = true;
+        CHECK_EQ(account_statement_encode(&both, &alice, &none), -EINVAL);
+
+        CHECK(account_statement_is_deleted_at(&got, 0));
+        CHECK(account_statement_is_deleted_at(&got, last - 1));
+        CHECK(!account_statement_is_deleted_at(&got, last));
+        got.issued = UINT64_MAX;
+        CHECK(account_statement_is_deleted_at(&got, SAMPLE_TIME));
+        CHECK_OK(account_statement_decode(sample_bytes(&before), &old));
+        CHECK(!account_statement_is_deleted_at(&old, SAMPLE_TIME));
+        CHECK(account_statement_compare(&got, sample_bytes(&b), &old, sample_bytes(&before)) > 0);
+        CHECK(account_statement_compare(&old, sample_bytes(&before), &got, sample_bytes(&b)) < 0);
+        old.seq++;
+        CHECK(account_statement_compare(&got, sample_bytes(&b), &old, sample_bytes(&before)) < 0);
+}
+
 TEST(statement_is_of_its_account) {
         _cleanup_(buffer_done) Buffer object = sample_statement_object(ALICE, true);
         _cleanup_(buffer_done) Buffer by_bob = BUFFER_NULL, as_record = BUFFER_NULL;
@@ -376,4 +406,3 @@ TEST(a_backup_is_of_one_statement) {
         CHECK_EQ(open_body(&s, sample_bytes(&bobs)), -EBADMSG); /* the seed of somebody else */
         CHECK_EQ(got.epoch, 77);
 }
-
