@@ -216,6 +216,7 @@ int db_open(const char *path, const DbOptions *options, Db **ret) {
         db->names = options->tables;
         db->map_size = options->map_size;
         db->loop = options->loop;
+        db->userdata = options->userdata;
         db->lock_fd = -EBADF;
         db->batch_number = 1;
         r = db->path ? db_lock(db) : -ENOMEM;
@@ -253,6 +254,10 @@ Db *db_close(Db *db) {
 
 uint64_t db_batch_number(const Db *db) {
         return db->batch_number;
+}
+
+void *db_userdata(const DbTxn *txn) {
+        return txn->db->userdata;
 }
 
 bool db_is_new(const Db *db) {

@@ -42,6 +42,7 @@ typedef struct DbOptions {
         const char *const *tables; /* names, NULL-terminated; a table is its index */
         uint64_t map_size; /* bytes of address space, sparse */
         Loop *loop;
+        void *userdata;
 } DbOptions;
 
 /* PATH is a directory, created 0700, and locked: -EWOULDBLOCK where another process has it open.
@@ -52,6 +53,9 @@ int db_open(const char *path, const DbOptions *options, Db **ret);
 
 /* Commits what is pending first, with its callbacks. */
 Db *db_close(Db *db);
+
+/* What the options had, for who has only a transaction. */
+void *db_userdata(const DbTxn *txn) _pure_;
 
 /* Nothing has ever been committed to it. */
 bool db_is_new(const Db *db);
@@ -86,6 +90,10 @@ void db_set_limit(Db *db, uint64_t limit);
 
 /* Bytes to hold, or a quarter of what is free. Not before the file is known to be one's own. */
 void db_set_reserve(Db *db, uint64_t size);
+
+/* Commits, and puts a copy in place of the file that has nothing of what was overwritten or
+ * deleted. It needs room for that beside the file. Not from a callback, nor during a snapshot. */
+int db_compact(Db *db);
 
 /* Whether something new may be written: 0, or -ENOSPC: the disk is full; -EDQUOT: PERCENT of the
  * limit are used; else why the environment is not open. */

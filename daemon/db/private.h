@@ -32,6 +32,7 @@ struct Db {
         const char *const *names;
         uint64_t map_size;
         Loop *loop;
+        void *userdata;
         LoopDefer *idle, *post;
         LoopDefer *full; /* armed by write DB_BATCH_WRITES; `post` can miss the first handler */
         DbTxn batch;

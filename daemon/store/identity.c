@@ -2,6 +2,8 @@
 
 #include "store/identity.h"
 
+#include "store/seal-private.h"
+
 #define IDENTITY_ROW_MAX (256 + NAME_SIZE + TRACKER_TEXT_MAX + CERTIFICATE_MAX + RECORD_MAX)
 
 enum {
@@ -67,6 +69,8 @@ static int identity_read(RowReader *row, Identity *i) {
 }
 
 int store_load_identity(Store *s, Identity *ret) {
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
+        DbKey k = store_meta_key("identity");
         Identity i = {};
         RowReader row;
         DbValue v;
@@ -75,7 +79,7 @@ int store_load_identity(Store *s, Identity *ret) {
         r = store_meta_get(db_write(s->db), "identity", &v);
         if (r <= 0)
                 return r;
-        row = row_begin(v);
+        row = row_open(v, TABLE_META, key_bytes(&k), &plain);
         r = identity_read(&row, &i);
         if (r < 0) {
                 identity_done(&i);
@@ -87,7 +91,6 @@ int store_load_identity(Store *s, Identity *ret) {
 
 int store_save_identity(Store *s, const Identity *i) {
         DbKey k = store_meta_key("identity");
-        int r;
 
         /* Growing would leave copies of the keys behind. */
         if (!buffer_reserve(&s->row, IDENTITY_ROW_MAX))
@@ -106,9 +109,7 @@ int store_save_identity(Store *s, const Identity *i) {
         row_put_blob(&s->row, text_bytes(i->tracker));
         row_put_blob(&s->row, buffer_bytes(&i->certificate));
         row_put_blob(&s->row, buffer_bytes(&i->record));
-        r = row_write(db_write(s->db), TABLE_META, &k, &s->row);
-        buffer_wipe(&s->row);
-        return r;
+        return row_write_secret(s, TABLE_META, &k);
 }
 
 int store_get_replaced_by(DbTxn *txn, Bytes *ret) {

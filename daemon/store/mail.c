@@ -3,6 +3,10 @@
 #include "store/mail.h"
 
 #include "store/private.h"
+#include "store/seal-private.h"
+
+/* With the row's head: growing would leave copies of secrets behind. */
+#define ITEM_ROW_MAX (256 + MAIL_REPLICAS_MAX * KEY_SIZE)
 
 /* Envelopes: u32 recipient, u32 feed, u64 seq -> id, secret, u64 sealed, u64 expires, trackers */
 
@@ -18,17 +22,20 @@ static DbKey item_key(uint32_t recipient, OutboxPosition at) {
 int mail_item_put(Store *s, const MailItem *m) {
         DbKey k = item_key(m->recipient, m->at);
 
+        if (!buffer_reserve(&s->row, ITEM_ROW_MAX))
+                return -ENOMEM;
         row_start(&s->row);
         row_put_bytes(&s->row, m->id, sizeof(m->id));
         row_put_bytes(&s->row, m->secret, sizeof(m->secret));
         row_put_u64(&s->row, m->sealed);
         row_put_u64(&s->row, m->expires);
         row_put_bytes(&s->row, m->trackers, m->n_trackers * KEY_SIZE);
-        return row_write(db_write(s->db), TABLE_MAIL, &k, &s->row);
+        return row_write_secret(s, TABLE_MAIL, &k);
 }
 
 static int item_read(DbValue k, DbValue v, MailItem *ret) {
-        RowReader row = row_begin(v);
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
+        RowReader row = row_open(v, TABLE_MAIL, (Bytes){.data = k.data, .size = k.size}, &plain);
         Bytes trackers;
         int r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #include "store/private.h"
+#include "store/seal-private.h"
 
 static DbKey entry_key(uint32_t feed, uint64_t seq) {
         DbKey k = DB_KEY_NULL;
@@ -22,7 +23,7 @@ int entry_get(DbTxn *txn, uint32_t feed, uint64_t seq, Entry *ret) {
         r = db_get(txn, TABLE_ENTRY, &k, &v);
         if (r <= 0)
                 return r;
-        row = row_begin(v);
+        row = row_open_message(v, TABLE_ENTRY, &k);
         e.state = (EntryState)row_u8(&row);
         e.flags = row_u8(&row);
         e.reason = (Code)row_u8(&row);
@@ -51,7 +52,7 @@ int entry_write(Store *s, const Entry *e) {
         row_put_u64(&s->row, e->received);
         row_put_blob(&s->row, e->signature);
         row_put_bytes(&s->row, e->inner.data, e->inner.size);
-        return row_write(db_write(s->db), TABLE_ENTRY, &k, &s->row);
+        return row_write_message(s, TABLE_ENTRY, &k);
 }
 
 int entry_inner(DbTxn *txn, uint32_t feed, uint64_t seq, Inner *ret) {
@@ -185,7 +186,7 @@ int id_get(DbTxn *txn, uint32_t account, const Uuid *id, IdRow *ret) {
         r = db_get(txn, TABLE_ID, &k, &v);
         if (r <= 0)
                 return r;
-        row = row_begin(v);
+        row = row_open_message(v, TABLE_ID, &k);
         ret->feed = row_u32(&row);
         ret->seq = row_u64(&row);
         row_bytes(&row, ret->content, SHA256_SIZE);
@@ -202,7 +203,7 @@ int id_write(Store *s, uint32_t account, const Uuid *id, const IdRow *v) {
         row_put_u64(&s->row, v->seq);
         row_put_bytes(&s->row, v->content, SHA256_SIZE);
         row_put_u64(&s->row, v->until);
-        return row_write(db_write(s->db), TABLE_ID, &k, &s->row);
+        return row_write_message(s, TABLE_ID, &k);
 }
 
 int id_remove(Store *s, uint32_t account, const Uuid *id) {

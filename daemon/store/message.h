@@ -36,7 +36,7 @@ typedef struct Entry {
         Code reason; /* of failed and expired */
         usec_t stored, received;
         Bytes signature; /* others' entries that came signed; else empty */
-        Bytes inner; /* in the map */
+        Bytes inner; /* in the map, or, where it was sealed, good until SEAL_OPENED further ones */
 } Entry;
 
 /* The own account has the number 0: contacts count from 1. */

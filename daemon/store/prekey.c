@@ -4,7 +4,7 @@
 
 #include "store/prekey.h"
 
-#include "store/row.h"
+#include "store/seal-private.h"
 
 /* With the row's head: growing would leave copies of secrets behind. */
 #define PREKEY_ROW_MAX 256
@@ -17,7 +17,9 @@ static DbKey prekey_key(uint64_t id) {
 }
 
 static int prekey_read(uint64_t id, DbValue v, PrekeyRow *ret) {
-        RowReader row = row_begin(v);
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
+        DbKey k = prekey_key(id);
+        RowReader row = row_open(v, TABLE_PREKEY, key_bytes(&k), &plain);
         PrekeyRow p = {.id = id};
         int r;
 
@@ -68,7 +70,6 @@ int prekey_newest(DbTxn *txn, PrekeyRow *ret) {
 
 int prekey_put(Store *s, const PrekeyRow *p) {
         DbKey k = prekey_key(p->id);
-        int r;
 
         if (!buffer_reserve(&s->row, PREKEY_ROW_MAX))
                 return -ENOMEM;
@@ -78,9 +79,7 @@ int prekey_put(Store *s, const PrekeyRow *p) {
         row_put_bytes(&s->row, p->public, sizeof(p->public));
         row_put_u64(&s->row, p->made);
         row_put_u64(&s->row, p->superseded);
-        r = row_write(db_write(s->db), TABLE_PREKEY, &k, &s->row);
-        buffer_wipe(&s->row);
-        return r;
+        return row_write_secret(s, TABLE_PREKEY, &k);
 }
 
 /* The first row after AFTER. */

@@ -2,28 +2,38 @@
 
 #include "store/presence-key.h"
 
-static int key_read(int found, DbValue v, uint8_t *ret) {
+#include "store/seal-private.h"
+
+/* With the row's head: growing would leave copies of keys behind. */
+#define KEY_ROW_MAX 64
+
+static int key_read(DbTxn *txn, unsigned table, const DbKey *k, uint8_t *ret) {
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
         RowReader row;
+        DbValue v;
         int r;
 
-        if (found <= 0)
-                return found;
-        row = row_begin(v);
+        r = db_get(txn, table, k, &v);
+        if (r <= 0)
+                return r;
+        row = row_open(v, table, key_bytes(k), &plain);
         row_bytes(&row, ret, BOX_KEY_SIZE);
         r = row_end(&row);
         return r < 0 ? r : 1;
 }
 
 static int key_write(Store *s, unsigned table, const DbKey *k, const uint8_t *key) {
+        if (!buffer_reserve(&s->row, KEY_ROW_MAX))
+                return -ENOMEM;
         row_start(&s->row);
         row_put_bytes(&s->row, key, BOX_KEY_SIZE);
-        return row_write(db_write(s->db), table, k, &s->row);
+        return row_write_secret(s, table, k);
 }
 
 int store_get_presence_key(DbTxn *txn, uint8_t ret[static BOX_KEY_SIZE]) {
-        DbValue v;
+        DbKey k = store_meta_key("presence-key");
 
-        return key_read(store_meta_get(txn, "presence-key", &v), v, ret);
+        return key_read(txn, TABLE_META, &k, ret);
 }
 
 int store_set_presence_key(Store *s, const uint8_t key[static BOX_KEY_SIZE]) {
@@ -41,9 +51,8 @@ static DbKey contact_key(uint32_t account) {
 
 int store_get_contact_key(DbTxn *txn, uint32_t account, uint8_t ret[static BOX_KEY_SIZE]) {
         DbKey k = contact_key(account);
-        DbValue v;
 
-        return key_read(db_get(txn, TABLE_PRESENCE_KEY, &k, &v), v, ret);
+        return key_read(txn, TABLE_PRESENCE_KEY, &k, ret);
 }
 
 int store_set_contact_key(Store *s, uint32_t account, const uint8_t *key) {

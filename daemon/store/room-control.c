@@ -3,6 +3,7 @@
 /* The control log of a room, and its keys: what they mean is said in rooms/. */
 
 #include "store/room-private.h"
+#include "store/seal-private.h"
 
 /* With the row's head: growing would leave copies of keys behind. */
 #define KEY_ROW_MAX 64
@@ -205,23 +206,24 @@ int room_key_put(Store *s, uint32_t room, uint64_t epoch, const uint8_t key[stat
         DbKey k = room_epoch_key(room, epoch);
         int r;
 
+        r = store_check_room(s, STORE_PERCENT_OWN);
+        if (r < 0)
+                return r;
         if (!buffer_reserve(&s->row, KEY_ROW_MAX))
                 return -ENOMEM;
-        r = bytes_put(s, TABLE_ROOM_KEY, &k, (Bytes){.data = key, .size = ROOM_KEY_SIZE});
-        buffer_wipe(&s->row);
-        return r;
+        row_start(&s->row);
+        row_put_bytes(&s->row, key, ROOM_KEY_SIZE);
+        return row_write_secret(s, TABLE_ROOM_KEY, &k);
 }
 
-static int key_read(DbValue v, uint8_t ret[static ROOM_KEY_SIZE]) {
-        Bytes b;
+static int key_read(Bytes key, DbValue v, uint8_t ret[static ROOM_KEY_SIZE]) {
+        _cleanup_(buffer_wipe) Buffer plain = BUFFER_NULL;
+        RowReader row = row_open(v, TABLE_ROOM_KEY, key, &plain);
         int r;
 
-        r = bytes_read(v, &b);
-        if (r > 0 && b.size != ROOM_KEY_SIZE)
-                return db_damaged(v.txn);
-        if (r > 0)
-                memcpy(ret, b.data, ROOM_KEY_SIZE);
-        return r;
+        row_bytes(&row, ret, ROOM_KEY_SIZE);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
 }
 
 int room_key_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint8_t ret[static ROOM_KEY_SIZE]) {
@@ -230,7 +232,7 @@ int room_key_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint8_t ret[static R
         int r;
 
         r = db_get(txn, TABLE_ROOM_KEY, &k, &v);
-        return r <= 0 ? r : key_read(v, ret);
+        return r <= 0 ? r : key_read(key_bytes(&k), v, ret);
 }
 
 int room_key_last(DbTxn *txn, uint32_t room, uint64_t epoch, uint64_t *ret_epoch,
@@ -248,7 +250,7 @@ int room_key_last(DbTxn *txn, uint32_t room, uint64_t epoch, uint64_t *ret_epoch
         if (r > 0 && k.size != 12)
                 r = db_damaged(txn);
         if (r > 0)
-                r = key_read(v, ret);
+                r = key_read((Bytes){.data = k.data, .size = k.size}, v, ret);
         if (r > 0)
                 *ret_epoch = db_get_u64(k.data + 4);
         db_cursor_close(&cursor);

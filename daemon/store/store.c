@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 #include "store/private.h"
+#include "store/seal-private.h"
 
 #include <sys/statvfs.h>
 
+#include "crypto/secret.h"
 #include "util/fs.h"
 
 #define SCHEMA_NAME "p2pchatd"
@@ -56,6 +58,10 @@ static const char *const TABLES[] = {
         [TABLE_ROOM_SETTLED] = "room-settled",
         [_TABLE_MAX] = NULL,
 };
+
+const char *store_table_name(unsigned table) {
+        return TABLES[table];
+}
 
 DbKey store_meta_key(const char *key) {
         DbKey k = DB_KEY_NULL;
@@ -127,10 +133,15 @@ int store_open(const char *dir, Loop *loop, Store **ret) {
                 free(s);
                 return -ENOMEM;
         }
-        r = db_open(path, &(DbOptions){.tables = TABLES, .map_size = map_size(dir), .loop = loop},
+        s->loop = loop;
+        r = db_open(path,
+                &(DbOptions){
+                        .tables = TABLES, .map_size = map_size(dir), .loop = loop, .userdata = s},
                 &s->db);
         if (r >= 0)
                 r = store_check_schema(s);
+        if (r >= 0)
+                r = seal_load(s);
         if (r >= 0)
                 (void)expiry_fill(
                         s); /* a full disk is no reason not to open; expiry is late then */
@@ -149,6 +160,10 @@ Store *store_close(Store *s) {
         db_close(s->db);
         buffer_wipe(&s->row); /* may have held keys */
         buffer_done(&s->inner);
+        secret_free(s->seal);
+        buffer_done(&s->sealed);
+        for (size_t i = 0; i < SEAL_OPENED; i++)
+                buffer_wipe(&s->opened[i]);
         free(s);
         return NULL;
 }

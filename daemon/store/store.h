@@ -59,14 +59,24 @@ enum {
         _TABLE_MAX,
 };
 
-/* 1 is that of 0.1.0 to 0.5.0, 2 that of 0.6.0 and 0.7.0, whose programs take rows of today for
- * damaged or do not know what belongs to them; what they have written is read as it is. */
-#define STORE_SCHEMA_VERSION 3
+/* 1 is that of 0.1.0 to 0.5.0, 2 that of 0.6.0 and 0.7.0, 3 that of 0.8.0, whose programs take rows
+ * of today for damaged or do not know what belongs to them; what they wrote is read as it is. */
+#define STORE_SCHEMA_VERSION 4
+
+/* So many messages that were sealed can be looked at at a time. */
+#define SEAL_OPENED 16
 
 typedef struct Store {
         Db *db;
         Buffer row; /* scratch for the row being written */
         Buffer inner; /* and for the own message */
+        Loop *loop; /* for randomness */
+
+        /* seal-private.h */
+        struct Seal *seal; /* NULL: nothing is sealed */
+        Buffer sealed; /* scratch */
+        Buffer opened[SEAL_OPENED]; /* the last messages */
+        unsigned next_opened;
 
         /* Where the last ones were found. Only hints: what is read there is compared. */
         struct {
@@ -142,6 +152,8 @@ const char *store_error_text(int error, char buf[static STORE_TEXT_SIZE]);
  * else as db_open(). A store that is refused is left as it is. */
 int store_open(const char *dir, Loop *loop, Store **ret);
 Store *store_close(Store *s);
+
+const char *store_table_name(unsigned table);
 
 /* Rows of TABLE_META. store_meta_get(): 1 with the row, 0 without, or an error. */
 int store_meta_get(DbTxn *txn, const char *key, DbValue *ret);

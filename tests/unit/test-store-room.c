@@ -158,7 +158,7 @@ TEST(a_store_from_before_there_were_rooms_gets_them) {
         person_reopen(&lab, &lab.alice);
         CHECK_EQ(store_meta_get(txn_of(&lab.alice), "schema", &v), 1);
         reader = row_begin(v);
-        CHECK_EQ(row_u32(&reader), 3);
+        CHECK_EQ(row_u32(&reader), STORE_SCHEMA_VERSION);
         CHECK_EQ(inner_at(&lab.alice, own_feed(&lab.alice).number, 1).seq, 1);
         CHECK_OK(room_add(lab.alice.store, (uint8_t[SHA256_SIZE]){1}, "new", ROOM_JOINED, &row));
         person_reopen(&lab, &lab.alice);
