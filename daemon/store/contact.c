@@ -466,6 +466,58 @@ int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint
         return contact_write(s, &c);
 }
 
+/* C is as it was read. An alias that is somebody else's here is not taken. */
+static int merge_alias(Store *s, Contact *c, const ContactMerge *m) {
+        int r;
+
+        if (!m->alias[0] || c->alias[0] || streq(m->alias, c->name))
+                return 0;
+        r = name_is_free(db_write(s->db), m->alias, c);
+        return r <= 0 ? r : contact_set_alias(s, c, m->alias);
+}
+
+/* What the user decided about a rival, which is for the name that he has by his record. */
+static int merge_rival(Store *s, Contact *c, const ContactMerge *m) {
+        if (!m->rival || c->has_rival || !m->record || !streq(m->record->name, c->name))
+                return 0;
+        c->has_rival = true;
+        memcpy(c->rival, m->rival, KEY_SIZE);
+        c->flags |= m->flags & CONTACT_KEY_CHANGED;
+        return contact_write(s, c);
+}
+
+int contact_merge(Store *s, const ContactMerge *m) {
+        uint8_t flags = m->flags & (uint8_t)~CONTACT_KEY_CHANGED;
+        Contact before = {}, c;
+        int r, known;
+
+        known = contact_get(db_write(s->db), m->account, &before);
+        if (known < 0)
+                return known;
+        if (before.flags & CONTACT_PINNED)
+                flags &= (uint8_t)~CONTACT_REQUEST;
+        r = m->record ? contact_learn(s, m->record, m->record_outer, m->now, flags, m->named, &c)
+                      : contact_mark(s, m->account, flags);
+        if (r == -ESTALE)
+                r = contact_mark(s, m->account, flags);
+        if (r >= 0 && flags & CONTACT_PINNED)
+                r = contact_pin(s, m->account);
+        if (r >= 0)
+                r = contact_set_last_seen(s, m->account, MIN(m->last_seen, m->now));
+        if (r >= 0)
+                r = contact_get(db_write(s->db), m->account, &c);
+        if (r > 0)
+                r = merge_alias(s, &c, m);
+        if (r >= 0)
+                r = contact_get(db_write(s->db), m->account, &c);
+        if (r > 0)
+                r = merge_rival(s, &c, m);
+        if (r < 0)
+                return r;
+        return known == 0 || c.flags != before.flags || c.record_seq != before.record_seq ||
+                !streq(c.alias, before.alias) || c.last_seen != before.last_seen;
+}
+
 const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHOWN_NAME_SIZE]) {
         char account[BASE32_KEY_SIZE + 1];
         uint8_t owner[KEY_SIZE];

@@ -88,6 +88,23 @@ int contact_hear_name(
         Store *s, const char *name, const uint8_t account[static KEY_SIZE], Contact *ret);
 int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint64_t realtime);
 
+/* Somebody as another device of the user's knows him. */
+typedef struct ContactMerge {
+        uint8_t account[KEY_SIZE];
+        const Record *record; /* verified; NULL: none, */
+        Bytes record_outer; /* as it came */
+        uint8_t flags;
+        const char *alias; /* or "" */
+        bool named; /* shown under his plain name there */
+        usec_t last_seen;
+        const uint8_t *rival; /* or NULL */
+        usec_t now;
+} ContactMerge;
+
+/* Unites that with what is known here: flags add up, the newer record counts, an alias that is here
+ * stays. 1 when something has changed; -EUSERS as contact_learn(). */
+int contact_merge(Store *s, const ContactMerge *m);
+
 /* The name under which it is shown. */
 const char *contact_shown_name(DbTxn *txn, const Contact *c, char buf[static SHOWN_NAME_SIZE]);
 

@@ -109,7 +109,7 @@ int store_load_receipt(DbTxn *txn, uint32_t feed, Ranges *ret) {
         return ranges_load(txn, TABLE_RECEIPT, &k, ret);
 }
 
-static int receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
+int receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
         DbKey k = feed_row_key(feed);
 
         return ranges_save(s, TABLE_RECEIPT, &k, ranges);

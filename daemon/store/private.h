@@ -17,6 +17,12 @@ int read_receipt_save(Store *s, uint32_t feed, const Ranges *ranges);
 /* The own entry will not be sent any more. */
 int void_add(Store *s, uint32_t feed, uint64_t seq, Code reason);
 
+/* What will never come of a feed, for one reason. */
+int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret);
+int void_save(Store *s, uint32_t feed, VoidReason reason, const Ranges *ranges);
+
+int receipt_save(Store *s, uint32_t feed, const Ranges *ranges);
+
 /* What an entry says; its bytes are in the map. 1, or 0 where there is none. */
 int entry_inner(DbTxn *txn, uint32_t feed, uint64_t seq, Inner *ret);
 bool entry_has_hash(const Entry *e, const uint8_t hash[static SHA256_SIZE]);
@@ -61,6 +67,10 @@ int read_add(Store *s, uint32_t feed, uint64_t seq);
 /* An entry of a foreign feed comes after a later one. 1: it is unread. 0: it counts as read, for
  * want of ranges. */
 int read_take_late(Store *s, uint32_t feed, uint64_t seq);
+
+/* READ of a foreign feed has been read elsewhere: *RET_N entries that are here are so from now on. */
+int read_unite(Store *s, const Feed *f, const Ranges *read, uint64_t *ret_n);
+int read_save(Store *s, uint32_t feed, const Ranges *ranges);
 
 /* Nothing from FIRST on has been read. */
 int read_cut(Store *s, uint32_t feed, uint64_t first);

@@ -62,6 +62,21 @@ SeqRange ranges_push(Ranges *r, uint64_t first, uint64_t last) {
         return oldest;
 }
 
+/* What was dropped by either is older than what is kept. */
+bool ranges_unite(Ranges *r, const Ranges *from) {
+        Ranges before = *r;
+
+        if (from->n == 0)
+                return false;
+        if (from->dropped > r->dropped) {
+                *r = *from;
+                from = &before;
+        }
+        for (size_t i = 0; i < from->n; i++)
+                (void)ranges_push(r, from->range[i].first, from->range[i].last);
+        return !ranges_equal(r, &before);
+}
+
 int ranges_remove(Ranges *r, uint64_t seq) {
         size_t i = ranges_search(r, seq);
         SeqRange *x = &r->range[i];

@@ -27,6 +27,9 @@ int ranges_add(Ranges *r, uint64_t first, uint64_t last);
  * {0, 0}: nothing. */
 SeqRange ranges_push(Ranges *r, uint64_t first, uint64_t last);
 
+/* All of FROM as well, the oldest of which may be dropped. True when that has changed something. */
+bool ranges_unite(Ranges *r, const Ranges *from);
+
 /* -ENOBUFS when there would be too many. */
 int ranges_remove(Ranges *r, uint64_t seq);
 

@@ -36,7 +36,7 @@ int store_load_read(DbTxn *txn, uint32_t feed, Ranges *ret) {
         return ranges_load(txn, TABLE_READ, &k, ret);
 }
 
-static int read_save(Store *s, uint32_t feed, const Ranges *ranges) {
+int read_save(Store *s, uint32_t feed, const Ranges *ranges) {
         DbKey k = DB_KEY_NULL;
 
         db_key_u32(&k, feed);
@@ -198,6 +198,32 @@ static int mark_room_feed(void *userdata, DbTxn *txn, const Feed *f) {
         if (r > 0)
                 r = room_feed_get(txn, f->conversation, f->number, &feed);
         return r <= 0 ? r : room_feed_touch(m->store, &room, &feed);
+}
+
+int read_unite(Store *s, const Feed *f, const Ranges *read, uint64_t *ret_n) {
+        DbTxn *txn = db_write(s->db);
+        Ranges before, now, told = {};
+        uint64_t k;
+        int r;
+
+        *ret_n = 0;
+        r = store_load_read(txn, f->number, &before);
+        now = before;
+        for (size_t i = 0; r >= 0 && i < read->n; i++) {
+                SeqRange all = read->range[i], part;
+
+                if (ranges_add(&now, all.first, all.last) < 0)
+                        continue; /* too many holes: what is in this one stays unread */
+                while (r >= 0 &&
+                        (part = ranges_first_missing(&before, all, UINT64_MAX)).first > 0) {
+                        r = count_held(txn, f, part.first, part.last, &told, &k);
+                        *ret_n += r >= 0 ? k : 0;
+                        all.first = part.last + 1;
+                }
+        }
+        if (r < 0 || ranges_equal(&now, &before))
+                return r < 0 ? r : 0;
+        return read_save(s, f->number, &now);
 }
 
 int read_add(Store *s, uint32_t feed, uint64_t seq) {

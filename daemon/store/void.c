@@ -13,13 +13,13 @@ static DbKey void_key(uint32_t feed, VoidReason reason) {
         return k;
 }
 
-static int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret) {
+int void_load(DbTxn *txn, uint32_t feed, VoidReason reason, Ranges *ret) {
         DbKey k = void_key(feed, reason);
 
         return ranges_load(txn, TABLE_VOID, &k, ret);
 }
 
-static int void_save(Store *s, uint32_t feed, VoidReason reason, const Ranges *ranges) {
+int void_save(Store *s, uint32_t feed, VoidReason reason, const Ranges *ranges) {
         DbKey k = void_key(feed, reason);
 
         return ranges_save(s, TABLE_VOID, &k, ranges);
