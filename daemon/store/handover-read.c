@@ -414,8 +414,8 @@ static int read_feeds(Walk *w) {
         return r < 0 ? r : w->full;
 }
 
-/* Ids whose messages are not kept; and of own ones to rooms, which bring the messages themselves, but
- * not what makes a second send the same. */
+/* Ids whose messages are not kept; and of own ones to rooms, which bring the messages themselves,
+ * but not what makes a second send the same. */
 
 static int goes_without_entry(DbTxn *txn, uint32_t account, const IdRow *row) {
         Conversation c;

@@ -5,9 +5,9 @@
  * A store as items (wire/handover.h), for the device that has the account now; and such items taken
  * into a store that may have some of it already.
  *
- * What is read is a store that does not change any more. Items name accounts by their keys and feeds
- * by (peer, account, epoch, device), never by numbers of this store. Merging is a join: what is
- * there stays, what comes again changes nothing, and cut off anywhere it goes on from there.
+ * What is read is a store that does not change any more. Items name accounts by their keys and
+ * feeds by (peer, account, epoch, device), never by numbers of this store. Merging is a join: what
+ * is there stays, what comes again changes nothing, and cut off anywhere it goes on from there.
  */
 
 #include "store/identity.h"
@@ -39,8 +39,8 @@ typedef enum HandoverPart {
 
 /* Appends items after POSITION (empty: from the start) to ITEMS, so that they are not more than MAX
  * bytes, unless the first one alone is; *RET_N is their number, *NEXT the position after them. 1:
- * there may be more, even if this time there was nothing; 0: this was the end of the part. -EBADMSG:
- * not a position. */
+ * there may be more, even if this time there was nothing; 0: this was the end of the part.
+ * -EBADMSG: not a position. */
 int handover_read(DbTxn *txn, const Identity *self, HandoverPart part, Bytes position, size_t max,
         Buffer *items, uint64_t *ret_n, Buffer *next);
 

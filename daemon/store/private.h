@@ -68,7 +68,8 @@ int read_add(Store *s, uint32_t feed, uint64_t seq);
  * want of ranges. */
 int read_take_late(Store *s, uint32_t feed, uint64_t seq);
 
-/* READ of a foreign feed has been read elsewhere: *RET_N entries that are here are so from now on. */
+/* READ of a foreign feed has been read elsewhere: *RET_N entries that are here are so from now
+ * on. */
 int read_unite(Store *s, const Feed *f, const Ranges *read, uint64_t *ret_n);
 int read_save(Store *s, uint32_t feed, const Ranges *ranges);
 

@@ -59,7 +59,8 @@ static inline void merge_piece(HandLab *h, Person *to, Bytes piece) {
         CHECK_OK(handover_merge_end(m));
 }
 
-/* One part, in pieces of MAX bytes, of which COUNT are read from *POSITION on. True: there is more. */
+/* One part, in pieces of MAX bytes, of which COUNT are read from *POSITION on. True: there is
+ * more. */
 static inline bool hand_over_some(HandLab *h, Person *from, Person *to, HandoverPart part,
         Buffer *position, size_t max, unsigned count) {
         _cleanup_(buffer_done) Buffer items = BUFFER_NULL, next = BUFFER_NULL;

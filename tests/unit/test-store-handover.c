@@ -48,7 +48,8 @@ static bool on_row(void *userdata, DbTxn *txn, const HistoryRow *h) {
         return true;
 }
 
-/* All that a user sees of the conversation: ids, delivered, read, failed; and how many are unread. */
+/* All that a user sees of the conversation: ids, delivered, read, failed; and how many are
+ * unread. */
 static const char *shown(const Person *p, Shown *s) {
         Conversation v = conversation_of(p);
         HistoryPage page = {.conversation = v.number, .peer = v.peer, .limit = 1000};
