@@ -15,6 +15,10 @@
 #define COMMIT_AGAIN (10 * USEC_PER_SEC)
 #define TERM_LOOK USEC_PER_DAY
 
+/* So long a device that has taken the account over writes no blocks unless the one before has
+ * handed over what it has written: two blocks with one number would end the room. */
+#define WHOLE_AFTER USEC_PER_DAY
+
 static bool is_owner(const Room *room) {
         return roster_head(room->roster)->epoch > 0 &&
                 key_equal(roster_owner(room->roster), rooms_self(room->rooms));
@@ -22,6 +26,41 @@ static bool is_owner(const Room *room) {
 
 static bool is_own(const Room *room, const uint8_t *account) {
         return account && key_equal(account, rooms_self(room->rooms));
+}
+
+/* Another device of the owner's */
+
+static uint32_t epoch_bits(const Identity *self) {
+        return (uint32_t)(self->epoch & 0xffff) << ROOM_FLAG_EPOCH_SHIFT;
+}
+
+bool commit_log_is_whole(DbTxn *txn, const RoomRow *row, const Identity *self, RoomBlock *b) {
+        Bytes outer;
+
+        if (self->epoch <= 1 ||
+                row->flags >> ROOM_FLAG_EPOCH_SHIFT << ROOM_FLAG_EPOCH_SHIFT == epoch_bits(self))
+                return true;
+        return room_block_get(txn, row->number, row->head_epoch, &outer) > 0 &&
+                room_block_parse(outer, b) >= 0 && b->device_epoch == self->epoch &&
+                key_equal(b->device, sign_key_public(&self->device));
+}
+
+void commit_note_whole(Room *room) {
+        RoomRow *row = &room->row;
+
+        row->flags &= (UINT32_C(1) << ROOM_FLAG_EPOCH_SHIFT) - 1;
+        row->flags |= epoch_bits(room->rooms->self);
+}
+
+/* 0: this device may write blocks. */
+static usec_t whole_wait(Room *room) {
+        const Rooms *r = room->rooms;
+        Certificate c;
+
+        if (commit_log_is_whole(store_write(r->store), &room->row, r->self, r->other) ||
+                certificate_parse(buffer_bytes(&r->self->certificate), &c) < 0)
+                return 0;
+        return MIN(usec_sub(usec_add(c.issued, WHOLE_AFTER), loop_realtime(r->loop)), WHOLE_AFTER);
 }
 
 /* Planning */
@@ -78,12 +117,12 @@ static bool has_accepted(const Room *room, const Pending *p) {
 void commit_plan(Room *room, const Pending *p) {
         usec_t wait;
 
-        if (!room_is_joined(room))
+        if (!room_is_joined(room) || room->taking)
                 return;
         if (is_owner(room)) {
                 for (size_t i = 0; i < p->n; i++)
                         if (is_to_settle(&p->list[i])) {
-                                plan(room, COMMIT_DELAY);
+                                plan(room, MAX(COMMIT_DELAY, whole_wait(room)));
                                 break;
                         }
         } else if (is_own(room, roster_offered(room->roster)) && !has_accepted(room, p)) {
@@ -278,14 +317,28 @@ int commit_block(Room *room, const RoomChange *c, Buffer *ret_proof, RoomReason 
         }
 }
 
+/* What only blocks can do. */
+static int refuse_for_now(RoomReason *why) {
+        return room_reason(why, TAKEN_REFUSED, CODE_NOT_ALLOWED,
+                "another device of yours has not handed this room over yet: try again when it has, "
+                "or in a day");
+}
+
 int commit_change(Room *room, const RoomChange *c, Buffer *ret_proof, RoomReason *why) {
-        return is_owner(room) ? commit_block(room, c, ret_proof, why)
-                              : commit_propose(room, c, ret_proof, why);
+        if (!is_owner(room))
+                return commit_propose(room, c, ret_proof, why);
+        if (whole_wait(room) == 0)
+                return commit_block(room, c, ret_proof, why);
+        if (c->type == ROOM_CHANGE_ROLE || c->type == ROOM_CHANGE_OFFER)
+                return refuse_for_now(why);
+        return commit_propose(room, c, ret_proof, why);
 }
 
 int commit_alone(Room *room, const RoomChange *c, RoomReason *why) {
         const Pending none = {};
 
+        if (whole_wait(room) > 0)
+                return refuse_for_now(why);
         return block_of(room, c, &none, 0, NULL, why);
 }
 
@@ -369,7 +422,9 @@ static int settle_room(Room *room) {
         e = pending_fold(room, store_write(room->rooms->store), &p);
         if (e < 0)
                 return e;
-        if (is_owner(room))
+        if (is_owner(room) && whole_wait(room) > 0)
+                plan(room, whole_wait(room));
+        else if (is_owner(room))
                 e = block_of(room, NULL, &p, 0, NULL, &why);
         else if (is_own(room, roster_offered(room->roster)))
                 e = has_accepted(room, &p) ? 0 : accept_offer(room, &why);

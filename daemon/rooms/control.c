@@ -104,6 +104,8 @@ int room_account_number(
 static int add_event(Room *room, EventRow *row, const uint8_t *account) {
         int e;
 
+        if (room->taking)
+                return 0; /* the user has heard of it, on the device that hands it over */
         row->kind = EVENT_ROOM;
         row->time = loop_realtime(room->rooms->loop);
         row->room = room->row.number;
@@ -211,6 +213,8 @@ static int own_status(Room *room, const Seen *before) {
         RoomStatus status = room->row.status;
         int e = 0;
 
+        if (room->taking)
+                return 0; /* the last word is that of the device itself */
         if (roster_deleted(room->roster)) {
                 if (!before->deleted && status == ROOM_JOINED)
                         e = room_event(room, ROOM_EVENT_DELETED, roster_owner(room->roster));
@@ -556,6 +560,8 @@ static int take_after_fork(
 /* Who is out of the room, and does not want in, is not told of it; but of his leaving he is, until
  * that is settled or known to somebody. */
 static bool takes_control(const Room *room) {
+        if (room->taking)
+                return true;
         switch (room->row.status) {
         case ROOM_LEFT:
                 return room->row.farewell;

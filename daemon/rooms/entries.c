@@ -333,12 +333,16 @@ static int take_form(Taking *t, RoomHead *ret_head) {
         return TAKEN;
 }
 
+static bool is_in(const Room *room) {
+        return room->row.status == ROOM_JOINED || room->row.status == ROOM_JOINING;
+}
+
 /* Whether the roster lets it in. */
 static int take_right(Taking *t, const RoomHead *head) {
         Room *room = t->room;
         const Inner *m = &t->m;
 
-        if (room->row.status != ROOM_JOINED && room->row.status != ROOM_JOINING)
+        if (!is_in(room) && !room->taking)
                 return room_reason(
                         t->why, TAKEN_REFUSED, CODE_NOT_MEMBER, "this account is not in the room");
         if (head->epoch > roster_head(room->roster)->epoch && !t->in->level &&
@@ -346,6 +350,8 @@ static int take_right(Taking *t, const RoomHead *head) {
                 return TAKEN_NOT_NOW;
         if (!room_knows(room, m->account))
                 return TAKEN_NOT_NOW;
+        if (!is_in(room)) /* who is out of it keeps what he had */
+                return TAKEN;
         if (!roster_allows(room->roster, m->account, m->epoch, m->device, m->seq))
                 return room_reason(t->why, TAKEN_REFUSED, CODE_NOT_MEMBER,
                         "the author was no member when he wrote that");
@@ -437,6 +443,7 @@ static int take_in(Taking *t) {
                 .hash = t->hash,
                 .signature = t->in->signature,
                 .quiet = room->row.status == ROOM_JOINING || t->m.sent < room->row.joined,
+                .was = t->in->was,
                 .now = loop_realtime(r->loop)};
         RoomReceived x;
         int e;
@@ -488,11 +495,25 @@ int room_take_entry(Room *room, const RoomEntryIn *in, RoomEntryAt *ret, RoomRea
         return e == TAKEN ? take_in(&t) : e;
 }
 
+int entries_open_feed(Room *room, const RoomFeedKey *key, RoomFeed *ret) {
+        Store *s = room->rooms->store;
+        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
+        int e;
+
+        e = room_feed_find(store_write(s), room->row.number, key, ret);
+        if (e != 0)
+                return e;
+        e = feeds_of(room, store_write(s), key->number, &feeds);
+        if (e < 0 || feeds.n == FEEDS_EACH_MAX)
+                return MIN(e, 0);
+        e = room_feed_open(s, room->row.number, key, ret);
+        return e < 0 ? e : 1;
+}
+
 /* Proofs of forks */
 
 int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
         Store *s = room->rooms->store;
-        FeedList feeds __attribute__((cleanup(feed_list_done))) = {};
         RoomFeedKey key;
         RoomFeed feed;
         uint32_t number;
@@ -502,7 +523,7 @@ int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
         e = room_fork_decode(proof, &f);
         if (e < 0 || memcmp(f.at.room, room->row.id, ROOM_ID_SIZE) != 0)
                 return e == -ENOMEM ? e : TAKEN_BAD;
-        if (room->row.status != ROOM_JOINED && room->row.status != ROOM_JOINING)
+        if (!is_in(room) && !room->taking)
                 return room_reason(
                         why, TAKEN_REFUSED, CODE_NOT_MEMBER, "this account is not in the room");
         if (!room_knows(room, f.at.account))
@@ -518,12 +539,10 @@ int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
         if (e > 0 && feed.forked > 0 && feed.forked <= f.at.seq)
                 return TAKEN_AGAIN;
         if (e == 0) {
-                e = feeds_of(room, store_write(s), number, &feeds);
-                if (e >= 0 && feeds.n == FEEDS_EACH_MAX)
+                e = entries_open_feed(room, &key, &feed);
+                if (e == 0)
                         return room_reason(why, TAKEN_REFUSED, CODE_TOO_MANY,
                                 "the author writes from too many devices");
-                if (e >= 0)
-                        e = room_feed_open(s, room->row.number, &key, &feed);
         }
         if (e >= 0)
                 e = keep_fork(room, feed.feed.number, &f);

@@ -11,9 +11,6 @@
 /* States that are told at once; of what is older nothing is. */
 #define STATES_MAX 1024
 
-/* Nobody's number: what has been told of an own feed is kept as its mark. */
-#define TOLD UINT32_MAX
-
 /* In larger rooms everybody is looked at only so often. */
 #define MARKS_PAUSE USEC_PER_SEC
 
@@ -30,7 +27,7 @@ static int own_feed(Room *room, DbTxn *txn, RoomFeed *ret) {
 static bool highest_mark(void *userdata, DbTxn *txn, uint32_t account, const RoomMark *m) {
         uint64_t *highest = userdata;
 
-        if (account != TOLD)
+        if (account != ROOM_MARK_TOLD)
                 *highest = MAX(*highest, m->held);
         return true;
 }
@@ -46,7 +43,7 @@ int marks_load(Room *room, DbTxn *txn) {
         if (e <= 0)
                 return e;
         room->own = f.feed.number;
-        e = room_mark_get(txn, room->row.number, TOLD, room->own, &told);
+        e = room_mark_get(txn, room->row.number, ROOM_MARK_TOLD, room->own, &told);
         if (e > 0) {
                 room->delivered = told.held;
                 room->read = told.read;
@@ -192,7 +189,7 @@ static int tell_states(Room *room, uint64_t stored, uint64_t delivered, uint64_t
                         e = tell_state(room, seq, now);
         }
         if (e >= 0 && (delivered > room->delivered || read > room->read))
-                e = room_mark_set(room->rooms->store, room->row.number, TOLD, &told);
+                e = room_mark_set(room->rooms->store, room->row.number, ROOM_MARK_TOLD, &told);
         if (e < 0)
                 return e;
         room->stored = stored;

@@ -51,6 +51,7 @@ typedef struct Room {
         bool proposed; /* the user has, in the open batch */
         bool cutting; /* there was more to cut than a batch takes */
         bool lost; /* could not be read again: nothing is done with it until it was */
+        bool taking; /* what is taken in now comes from another device of this account */
         UT_hash_handle hh, by_number;
 } Room;
 
@@ -126,6 +127,11 @@ typedef struct RoomReason {
 
 /* RoomRow.flags */
 #define ROOM_FLAG_FORKED 1 /* the owner has forked the control log */
+#define ROOM_FLAG_COMING 2 /* from another device, which has not said all yet: shown as left */
+
+/* With these bits of an epoch of this account: what older devices have written of the control log
+ * is here, as the one before has handed it over to the device of that epoch. */
+#define ROOM_FLAG_EPOCH_SHIFT 16
 
 /* What such an owner has signed lies behind all epochs, two blocks. */
 #define ROOM_FORK_BLOCKS (UINT64_C(1) << 63)
@@ -246,6 +252,7 @@ typedef struct RoomEntryIn {
         /* Whoever brought it knows as much of the control log as is here. Then it is taken though
          * its author knew more: that was of a chain that has lost, or that its owner has forked. */
         bool level;
+        const RoomEntryWas *was; /* NULL, or another device of this account hands it over */
 } RoomEntryIn;
 
 /* RET (may be NULL) tells where a TAKEN one is. TAKEN_NOT_NOW with `gap`: entries of the same feed

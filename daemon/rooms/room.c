@@ -430,8 +430,16 @@ Rooms *rooms_close(Rooms *r) {
         return mfree(r);
 }
 
+/* It may be another device now, or another epoch, with an own feed of its own. */
 void rooms_begin(Rooms *r) {
+        int e;
+
         r->started = true;
+        ROOM_EACH(r, room) {
+                e = room->lost ? 0 : marks_load(room, store_write(r->store));
+                if (e < 0 && log_limit_take(&r->failures, loop_now(r->loop)))
+                        log_warning("cannot read what others have of a room: %s", strerror(-e));
+        }
         commit_begin(r);
 }
 

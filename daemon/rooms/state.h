@@ -78,6 +78,12 @@ int room_event(Room *room, RoomEventKind kind, const uint8_t *account);
 /* What the user's own account has to do with what is pending, and when. */
 void commit_plan(Room *room, const Pending *p);
 
+/* What SELF's older devices have written of the control log is here, as far as the store knows: a
+ * device that takes the account over must not write a block where another one has. B is scratch.
+ * commit_note_whole(): the device before has handed it over, and was sure of it; not written. */
+bool commit_log_is_whole(DbTxn *txn, const RoomRow *row, const Identity *self, RoomBlock *b);
+void commit_note_whole(Room *room);
+
 /* C by the own account, who may do that: as owner in a block, else as a proposal. RET_PROOF (may be
  * NULL) gets the signed object. TAKEN, or as the others. */
 int commit_change(Room *room, const RoomChange *c, Buffer *ret_proof, RoomReason *why);
@@ -98,6 +104,10 @@ void commit_begin(Rooms *r);
 void commit_end(Rooms *r);
 
 /* marks.c */
+
+/* Nobody's number: what has been told of an own feed is kept as its mark. */
+#define ROOM_MARK_TOLD UINT32_MAX
+
 int marks_load(Room *room, DbTxn *txn);
 int marks_look(Room *room);
 void marks_forget(Rooms *r); /* what was counted */
@@ -108,6 +118,9 @@ void marks_free(Rooms *r);
 
 /* 1: a newer device of this account's has written before the own entry M; 0. */
 int entries_are_over(Room *room, const Inner *m);
+
+/* The feed, which is made where it is not there. 1; or 0: its author has too many. */
+int entries_open_feed(Room *room, const RoomFeedKey *key, RoomFeed *ret);
 
 /* What may not be held any more goes; and what was left for another batch. */
 int entries_cut_barred(Room *room);

@@ -200,6 +200,22 @@ int room_settled_get(
         return bytes_get(txn, TABLE_ROOM_SETTLED, &k, ret);
 }
 
+int room_settled_count(DbTxn *txn, uint32_t room, size_t *ret) {
+        DbKey prefix = room_key(room);
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        *ret = 0;
+        r = db_cursor_open(txn, TABLE_ROOM_SETTLED, &prefix, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0)
+                ++*ret;
+        db_cursor_close(&cursor);
+        return r;
+}
+
 /* Keys */
 
 int room_key_put(Store *s, uint32_t room, uint64_t epoch, const uint8_t key[static ROOM_KEY_SIZE]) {
@@ -233,6 +249,26 @@ int room_key_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint8_t ret[static R
 
         r = db_get(txn, TABLE_ROOM_KEY, &k, &v);
         return r <= 0 ? r : key_read(key_bytes(&k), v, ret);
+}
+
+int room_key_next(DbTxn *txn, uint32_t room, uint64_t after, uint64_t *ret) {
+        DbKey prefix = room_key(room), start = room_epoch_key(room, after + 1);
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        if (after == UINT64_MAX)
+                return 0;
+        r = db_cursor_open(txn, TABLE_ROOM_KEY, &prefix, &start, false, &cursor);
+        if (r < 0)
+                return r;
+        r = db_cursor_next(&cursor, &k, &v);
+        if (r > 0 && k.size != 12)
+                r = db_damaged(txn);
+        if (r > 0)
+                *ret = db_get_u64(k.data + 4);
+        db_cursor_close(&cursor);
+        return r;
 }
 
 int room_key_last(DbTxn *txn, uint32_t room, uint64_t epoch, uint64_t *ret_epoch,

@@ -273,12 +273,25 @@ static int judge(DbTxn *txn, const RoomFeed *f, const NewRoomEntry *e, RoomRecei
 static uint8_t entry_flags(const Conversation *v, const NewRoomEntry *e) {
         uint8_t flags = 0;
 
+        if (e->was)
+                return e->was->flags;
         if (!e->quiet && e->inner->hlc < v->hlc &&
                 usec_sub(e->now, e->inner->sent) > USEC_PER_MINUTE)
                 flags |= ENTRY_LATE;
         if (hlc_time(e->inner->hlc) > usec_add(e->now, CLOCK_AHEAD_MAX))
                 flags |= ENTRY_CLOCK_AHEAD;
         return flags;
+}
+
+/* Whether the user has read, on another device, what is here only now. */
+static int is_read(Store *s, const NewRoomEntry *e, const RoomFeed *f) {
+        Ranges read;
+        int r;
+
+        if (e->inner->seq > f->known && !e->was)
+                return 0;
+        r = store_load_read(db_write(s->db), f->feed.number, &read);
+        return r < 0 ? r : ranges_have(&read, e->inner->seq);
 }
 
 /* What there is of a foreign entry beside what there is of any. */
@@ -288,10 +301,18 @@ static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conv
                 .feed = f->feed.number,
                 .seq = e->inner->seq};
 
-        if (e->quiet)
+        int r;
+
+        if (e->quiet && !e->was)
                 return read_add(s, f->feed.number, e->inner->seq);
+        r = is_read(s, e, f);
+        if (r != 0)
+                return MIN(r, 0);
         v->unread++;
-        v->last_time = e->now;
+        if (!e->was)
+                v->last_time = e->now;
+        if (e->was ? !e->was->news : e->inner->seq <= f->known)
+                return 0;
         return event_add(s, &event);
 }
 
@@ -302,7 +323,34 @@ static int own_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f) {
         int r;
 
         r = id_get(db_write(s->db), SELF_NUMBER, &e->inner->id, &before);
-        return r != 0 ? MIN(r, 0) : own_id_write(s, e, f->feed.number, e->hash);
+        if (r != 0)
+                return MIN(r, 0);
+        return own_id_write(
+                s, e, f->feed.number, e->was && e->was->has_content ? e->was->content : e->hash);
+}
+
+int store_room_content_of(
+        DbTxn *txn, uint32_t feed, const Inner *m, uint8_t ret[static SHA256_SIZE]) {
+        IdRow id;
+        int r;
+
+        r = id_get(txn, SELF_NUMBER, &m->id, &id);
+        if (r <= 0 || id.feed != feed || id.seq != m->seq)
+                return MIN(r, 0);
+        memcpy(ret, id.content, SHA256_SIZE);
+        return 1;
+}
+
+int store_room_keep_content(
+        Store *s, uint32_t feed, const Inner *m, const uint8_t content[static SHA256_SIZE]) {
+        IdRow id;
+        int r;
+
+        r = id_get(db_write(s->db), SELF_NUMBER, &m->id, &id);
+        if (r <= 0 || id.feed != feed || id.seq != m->seq)
+                return MIN(r, 0);
+        memcpy(id.content, content, SHA256_SIZE);
+        return id_write(s, SELF_NUMBER, &m->id, &id);
 }
 
 static int receive_new(Store *s, const NewRoomEntry *e, RoomRow *row, RoomFeed *f) {
@@ -321,6 +369,12 @@ static int receive_new(Store *s, const NewRoomEntry *e, RoomRow *row, RoomFeed *
         if (r <= 0)
                 return r < 0 ? r : db_damaged(db_write(s->db));
         entry.flags = entry_flags(&v, e);
+        if (e->was) {
+                entry.state = own ? e->was->state : ENTRY_RECEIVED;
+                entry.received = e->was->received;
+                entry.stored = e->was->stored;
+                v.last_time = MAX(v.last_time, own ? entry.stored : entry.received);
+        }
         if (!own) {
                 (void)ranges_push(&f->feed.have, e->inner->seq, e->inner->seq);
                 memcpy(f->feed.have_hash, e->hash, SHA256_SIZE);

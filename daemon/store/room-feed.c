@@ -11,7 +11,7 @@ static DbKey feed_row_key(uint32_t feed) {
         return k;
 }
 
-/* Rows: u32 room, tag, u64 change, u64 limit, u64 forked */
+/* Rows: u32 room, tag, u64 change, u64 limit, u64 forked, where it is not 0: u64 known */
 
 static uint64_t lower(uint64_t a, uint64_t b) {
         return a == 0 || b == 0 ? MAX(a, b) : MIN(a, b);
@@ -36,6 +36,7 @@ static int room_feed_load(DbTxn *txn, uint32_t room, RoomFeed *f) {
         f->change = row_u64(&row);
         f->limit = row_u64(&row);
         f->forked = row_u64(&row);
+        f->known = row_has_more(&row) ? row_u64(&row) : 0;
         r = row_end(&row);
         if (r < 0)
                 return r;
@@ -54,6 +55,8 @@ static int room_feed_save(Store *s, const RoomFeed *f) {
         row_put_u64(&s->row, f->change);
         row_put_u64(&s->row, f->limit);
         row_put_u64(&s->row, f->forked);
+        if (f->known > 0)
+                row_put_u64(&s->row, f->known);
         return row_write(db_write(s->db), TABLE_ROOM_FEED, &k, &s->row);
 }
 
@@ -91,7 +94,7 @@ int room_feed_open(Store *s, uint32_t room, const RoomFeedKey *key, RoomFeed *re
                 r = room_feed_load(db_write(s->db), room, ret);
         if (r != 0)
                 return MIN(r, 0);
-        ret->change = ret->limit = ret->forked = ret->frozen = 0;
+        ret->change = ret->limit = ret->forked = ret->frozen = ret->known = 0;
         room_feed_tag(key->account, key->epoch, key->device, ret->tag);
         k = tag_key(room, ret->tag);
         db_key_u32(&k, ret->feed.number);
@@ -263,6 +266,51 @@ int room_feed_read(DbTxn *txn, uint32_t feed, uint64_t *ret) {
                 return r;
         *ret = read.n > 0 ? read.range[read.n - 1].last : 0;
         return 0;
+}
+
+/* 1: the author may know of more than before. */
+static int told_unite(Store *s, uint32_t feed, const Ranges *told) {
+        Ranges before, now;
+        int r;
+
+        r = store_load_read_receipt(db_write(s->db), feed, &before);
+        if (r < 0)
+                return r;
+        now = before;
+        for (size_t i = 0; i < told->n; i++)
+                (void)ranges_push(&now, told->range[i].first, told->range[i].last);
+        if (ranges_equal(&before, &now))
+                return 0;
+        r = read_receipt_save(s, feed, &now);
+        return r < 0 ? r : 1;
+}
+
+int room_feed_take_read(Store *s, uint32_t room, uint32_t feed, const Ranges *read,
+        const Ranges *told, uint64_t known) {
+        uint64_t n = 0;
+        Conversation v;
+        RoomRow row;
+        RoomFeed f;
+        int r;
+
+        r = find_both(s, room, feed, &row, &f);
+        if (r < 0 || f.feed.account == SELF_NUMBER)
+                return r < 0 ? r : -EINVAL;
+        r = read_unite(s, &f.feed, read, &n);
+        if (r >= 0)
+                r = told_unite(s, feed, told);
+        if (r < 0)
+                return r;
+        if (known > f.known || r > 0) {
+                f.known = MAX(f.known, known);
+                r = room_feed_touch(s, &row, &f);
+        }
+        if (r >= 0)
+                r = conversation_get(db_write(s->db), room, &v);
+        if (r <= 0 || n == 0)
+                return MIN(r, 0);
+        v.unread -= (uint32_t)MIN(n, (uint64_t)v.unread);
+        return conversation_write(s, &v);
 }
 
 /* Forks: u64 seq, proof */

@@ -106,10 +106,13 @@ int room_proposal_count(DbTxn *txn, uint32_t room, size_t *ret);
 /* Proposals that a block rests on, which are never pending again: in no digest, and for ever. */
 int room_settled_put(Store *s, uint32_t room, const uint8_t hash[static SHA256_SIZE], Bytes outer);
 int room_settled_get(DbTxn *txn, uint32_t room, const uint8_t hash[static SHA256_SIZE], Bytes *ret);
+int room_settled_count(DbTxn *txn, uint32_t room, size_t *ret);
 
-/* Keys by key epoch. room_key_last(): the newest one at or before EPOCH. 1 or 0. */
+/* Keys by key epoch. room_key_last(): the newest one at or before EPOCH; room_key_next(): the first
+ * one after AFTER. 1 or 0. */
 int room_key_put(Store *s, uint32_t room, uint64_t epoch, const uint8_t key[static ROOM_KEY_SIZE]);
 int room_key_get(DbTxn *txn, uint32_t room, uint64_t epoch, uint8_t ret[static ROOM_KEY_SIZE]);
+int room_key_next(DbTxn *txn, uint32_t room, uint64_t after, uint64_t *ret);
 int room_key_last(DbTxn *txn, uint32_t room, uint64_t epoch, uint64_t *ret_epoch,
         uint8_t ret[static ROOM_KEY_SIZE]);
 
@@ -123,6 +126,8 @@ typedef struct RoomFeed {
         uint64_t frozen; /* 0, or the first seq that is not taken: the lower of the next two */
         uint64_t limit; /* 0, or as room_feed_freeze() says */
         uint64_t forked; /* 0, or the first seq of which there is a proof */
+        uint64_t known; /* another device of this account has had the entries up to there: the user
+                           has been told of them */
 } RoomFeed;
 
 /* Feeds of the account with that number, whose key is ACCOUNT. The feed may have no entry (seq 0):
@@ -157,6 +162,12 @@ int room_feed_freeze(Store *s, uint32_t room, uint32_t feed, uint64_t first);
 /* The last seq of the feed up to which the user has read; 0: nothing. */
 int room_feed_read(DbTxn *txn, uint32_t feed, uint64_t *ret);
 
+/* What the user has done with a feed, somebody else's, on another device of this account. READ and
+ * TOLD, which its author may know, come beside what has been read here, also of entries that are
+ * still to come. KNOWN: as in RoomFeed. */
+int room_feed_take_read(Store *s, uint32_t room, uint32_t feed, const Ranges *read,
+        const Ranges *told, uint64_t known);
+
 /* Proof that two entries have the place SEQ of a feed: kept is the one of the lowest seq, and the
  * feed is frozen there. 1: it is that; 0: nothing new. */
 int room_fork_put(Store *s, uint32_t room, uint32_t feed, uint64_t seq, Bytes proof);
@@ -180,6 +191,16 @@ int room_mark_each(DbTxn *txn, uint32_t room, uint32_t feed, RoomMarkFn fn, void
 
 /* Entries */
 
+/* How another device of this account has had an entry. */
+typedef struct RoomEntryWas {
+        uint8_t flags; /* EntryFlags */
+        EntryState state; /* of an own one: queued or stored */
+        usec_t received, stored; /* by its clock */
+        bool has_content;
+        uint8_t content[SHA256_SIZE]; /* of an own one: what was sent under its id */
+        bool news; /* it came there when this device was the active one already: the user is told */
+} RoomEntryWas;
+
 typedef struct NewRoomEntry {
         uint32_t room;
         uint32_t account; /* the author's number; SELF_NUMBER: this account, from whatever device */
@@ -193,6 +214,7 @@ typedef struct NewRoomEntry {
                                    may follow that instead of the head that is here */
         bool quiet; /* store_room_receive(): from before the user came. It counts as read, and no
                        event tells of it */
+        const RoomEntryWas *was; /* store_room_receive(): NULL, or the entry is handed over */
         usec_t now; /* realtime */
 } NewRoomEntry;
 
@@ -229,6 +251,13 @@ typedef struct RoomReceived {
         uint64_t seq; /* GAP: its head: what is wanted comes after that */
         uint64_t at; /* FORK: where to look for the other one */
 } RoomReceived;
+
+/* What was sent under the id of the own entry M of FEED, as the device knows that sent it: 1, or 0
+ * where the id is not kept. _keep_content(): as another device has known it. */
+int store_room_content_of(
+        DbTxn *txn, uint32_t feed, const Inner *m, uint8_t ret[static SHA256_SIZE]);
+int store_room_keep_content(
+        Store *s, uint32_t feed, const Inner *m, const uint8_t content[static SHA256_SIZE]);
 
 /* Takes an entry in that has been proven, and that its author may write. With `resume` the head
  * that is here must be the last of the span before, and only the caller can know that it is: a feed
