@@ -60,9 +60,8 @@ typedef struct RoomItem {
         Bytes object; /* BLOCK, PROPOSAL, FORK; ENTRY: INNER */
         uint8_t signature[SIGNATURE_SIZE];
         Bytes certificate; /* of who has signed, or of the feed; may be absent */
-        uint64_t
-                time; /* µs, realtime. ROOM: the last message; ENTRY: received; STATUS: joined; FEED:
-                          when the last entry came */
+        uint64_t time; /* µs. ROOM: of the last message; ENTRY: received; STATUS: joined; FEED: when
+                          the last entry came */
         uint64_t flags; /* of the kind; ENTRY: EntryFlags */
         uint64_t state; /* STATUS: RoomStatus; ENTRY: EntryState */
         bool has_secret;
