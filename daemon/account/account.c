@@ -206,6 +206,20 @@ static bool account_is_due(const Account *a) {
                         MAX(a->certified, a->recorded) > now + CLOCK_WRONG);
 }
 
+int account_load_again(Account *a) {
+        Identity kept;
+        int r;
+
+        r = store_load_identity(a->store, &kept);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        identity_done(&a->identity);
+        a->identity = kept;
+        explicit_bzero(&kept, sizeof(kept));
+        account_set_local(a);
+        return account_load_replaced_by(a);
+}
+
 /* A record that is not on disk is shown to nobody: its prekey is needed to open mail. So it is the
  * one before again, which is still due to be renewed. */
 static void renewal_failed(Account *a) {
@@ -414,6 +428,7 @@ Account *account_free(Account *a) {
         password_try_free(a->password);
         password_wipe(a->old_password);
         password_wipe(a->new_password);
+        explicit_bzero(&a->kept, sizeof(a->kept));
         buffer_done(&a->statement);
         free(a);
         return NULL;

@@ -5,10 +5,9 @@
 #include <stdio.h>
 
 #include "account/password.h"
+#include "util/log.h"
 
-#define REPLACED "this account is used on another device now: chatc login NAME moves it back"
-
-static void password_go_on(Account *a);
+static void ask_go_on(Account *a);
 
 static void use_tracker(Account *a) {
         a->callbacks->use_tracker(a->userdata, account_tracker(a));
@@ -36,6 +35,10 @@ static void operation_end(Account *a, Code code, const char *text) {
 
         a->operation = OPERATION_NONE;
         a->fn = NULL;
+        a->ask = NULL;
+        a->taking_over = false;
+        a->login_name[0] = 0;
+        explicit_bzero(&a->kept, sizeof(a->kept));
         a->password = password_try_free(a->password);
         a->old_password = password_wipe(a->old_password);
         a->new_password = password_wipe(a->new_password);
@@ -46,19 +49,21 @@ static void operation_end(Account *a, Code code, const char *text) {
 }
 
 /* What is in memory must be what is on disk. */
-static void operation_fail(Account *a, Code code, const char *text) {
+void operation_fail(Account *a, Code code, const char *text) {
         a->operation = OPERATION_BEGUN; /* what the directory says while it stops is no news */
         a->publishing = false;
         standing_restore(a);
         if (account_is_replaced(a))
                 account_watch_successor(a);
-        else if (!account_is_active(a))
+        else if (!account_is_active(a)) {
                 directory_stop(a->directory);
+                directory_begin_anew(a->directory, false);
+        }
         use_tracker(a);
         operation_end(a, code, text);
 }
 
-static void operation_fail_storage(Account *a, int error) {
+void operation_fail_storage(Account *a, int error) {
         operation_fail(a, CODE_STORAGE,
                 error == -ENOSPC ? "the disk is full: the account could not be kept"
                                  : "the account could not be written to disk");
@@ -66,12 +71,12 @@ static void operation_fail_storage(Account *a, int error) {
 
 /* The disk says what becomes of a decision. */
 void operation_replaced(Account *a) {
-        if (a->operation != OPERATION_NONE && a->operation != OPERATION_COMMIT)
+        if (a->operation != OPERATION_NONE && a->operation != OPERATION_COMMIT && !a->taking_over)
                 operation_fail(a, CODE_REPLACED, REPLACED);
 }
 
 /* True when nobody else is being served. */
-static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
+bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         if (a->operation != OPERATION_NONE) {
                 fn(userdata, CODE_TOO_MANY,
                         "another account operation is under way: wait for its answer");
@@ -92,11 +97,15 @@ static bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
  * with the record that is on disk now. */
 static void on_saved(Account *a, int error) {
         if (error < 0) {
+                if (a->taking_over)
+                        login_undo(a);
                 operation_fail_storage(a, error);
                 return;
         }
         standing_note(a);
         a->asked = false;
+        if (a->taking_over && !login_saved(a))
+                return;
         use_tracker(a);
         if (directory_n_trackers(a->directory) == 0) {
                 operation_fail(a, CODE_TRACKER_UNREACHABLE, NO_TRACKER);
@@ -120,6 +129,8 @@ static void on_published(Account *a) {
 
 static void on_decided(Account *a, int error) {
         if (error < 0) {
+                if (a->taking_over)
+                        login_undo(a);
                 operation_fail_storage(a, error);
                 return;
         }
@@ -155,12 +166,12 @@ static void on_committed(void *userdata, int error) {
                 operation_written(a, error);
 }
 
-static int operation_save(Account *a) {
+static int after_commit(Account *a) {
         a->batch = store_batch_number(a->store);
         return store_after_commit(a->store, on_committed, a);
 }
 
-static void operation_commit(Account *a, bool active) {
+void operation_commit(Account *a, bool active) {
         int r;
 
         a->operation = OPERATION_COMMIT;
@@ -169,7 +180,16 @@ static void operation_commit(Account *a, bool active) {
         a->identity.logged_in = active;
         r = store_save_identity(a->store, &a->identity);
         if (r >= 0)
-                r = operation_save(a);
+                r = after_commit(a);
+        if (r < 0)
+                operation_written(a, r);
+}
+
+void operation_save(Account *a) {
+        int r;
+
+        a->operation = OPERATION_SAVE;
+        r = after_commit(a);
         if (r < 0)
                 operation_written(a, r);
 }
@@ -195,13 +215,14 @@ static void on_registered(void *userdata, Code code, const char *text) {
                 operation_fail(a, code == _CODE_MAX ? CODE_NOT_ALLOWED : code, text);
                 return;
         }
-        if (!a->new_password) {
-                register_commit(a);
-                return;
-        }
-        a->operation = OPERATION_PASSWORD;
         a->asked = true;
-        account_set_password(a);
+        if (a->taking_over)
+                login_registered(a);
+        else if (a->new_password) {
+                a->operation = OPERATION_ASK;
+                account_set_password(a);
+        } else
+                register_commit(a);
 }
 
 static void register_go_on(Account *a) {
@@ -223,7 +244,7 @@ static void register_go_on(Account *a) {
 void account_trackers_changed(Account *a) {
         account_look_at_times(a);
         register_go_on(a);
-        password_go_on(a);
+        ask_go_on(a);
 }
 
 void account_on_deadline(void *userdata) {
@@ -232,10 +253,13 @@ void account_on_deadline(void *userdata) {
 
         snprintf(text, sizeof(text), "no answer from a tracker in time: %s",
                 directory_error(a->directory));
-        operation_fail(a, CODE_TIMEOUT, text);
+        if (a->taking_over && a->operation == OPERATION_ASK)
+                operation_password_done(a, CODE_TIMEOUT, text);
+        else
+                operation_fail(a, CODE_TIMEOUT, text);
 }
 
-static bool tracker_is_good(const char *tracker) {
+bool account_tracker_is_good(const char *tracker) {
         EndpointKey e;
 
         return !tracker || !tracker[0] ||
@@ -243,15 +267,10 @@ static bool tracker_is_good(const char *tracker) {
                         key_is_valid(e.key));
 }
 
-/* TRACKER NULL or "": as before. */
-static void set_tracker(char to[static TRACKER_TEXT_MAX], const char *tracker) {
+void account_set_tracker(char to[static TRACKER_TEXT_MAX], const char *tracker) {
         if (tracker && tracker[0])
                 snprintf(to, TRACKER_TEXT_MAX, "%s", tracker);
 }
-
-#define BAD_NAME "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit"
-#define BAD_TRACKER                                                                                \
-        "a tracker's address is host:port#key, as p2pchat-tracker --print-address prints it"
 
 static void refuse_second(const Account *a, AccountDoneFn fn, void *userdata) {
         fn(userdata, CODE_ACCOUNT_EXISTS,
@@ -267,14 +286,12 @@ static void register_begin(Account *a) {
         int r;
 
         r = account_renew(a);
-        if (r >= 0)
-                r = operation_save(a);
         if (r < 0) {
                 operation_fail_storage(a, r);
                 return;
         }
         loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
-        a->operation = OPERATION_SAVE;
+        operation_save(a);
 }
 
 /* A longer one takes nobody much longer to type, and a guesser for ever. */
@@ -291,10 +308,9 @@ static bool password_is_good(const char *password, AccountDoneFn fn, void *userd
         return false;
 }
 
-/* False, with the operation over, where there is no memory. */
-static bool note_password(Account *a, const char *password) {
-        a->new_password = password[0] ? strdup(password) : NULL;
-        if (a->new_password || !password[0])
+bool operation_note_password(Account *a, char **to, const char *password) {
+        *to = password[0] ? strdup(password) : NULL;
+        if (*to || !password[0])
                 return true;
         operation_fail(a, CODE_STORAGE, "out of memory");
         return false;
@@ -308,7 +324,7 @@ void account_register(Account *a, const char *name, const char *password, const 
                 fn(userdata, CODE_BAD_NAME, BAD_NAME);
                 return;
         }
-        if (!tracker_is_good(tracker)) {
+        if (!account_tracker_is_good(tracker)) {
                 fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
                 return;
         }
@@ -318,11 +334,12 @@ void account_register(Account *a, const char *name, const char *password, const 
         }
         if (password[0] && !password_is_good(password, fn, userdata))
                 return;
-        if (!operation_begin(a, fn, userdata) || !note_password(a, password))
+        if (!operation_begin(a, fn, userdata) ||
+                !operation_note_password(a, &a->new_password, password))
                 return;
         a->publishing = account_exists(a);
         a->publish_at[0] = 0;
-        set_tracker(a->publishing ? a->publish_at : a->identity.tracker, tracker);
+        account_set_tracker(a->publishing ? a->publish_at : a->identity.tracker, tracker);
         memcpy(a->identity.name, folded, NAME_SIZE);
         register_begin(a);
 }
@@ -351,26 +368,16 @@ void account_register_on_lan(Account *a, const char *name, AccountDoneFn fn, voi
                 operation_commit(a, true);
 }
 
-/* Logging in and changing the password */
+/* What is asked of a tracker */
 
-static bool has_password(Account *a) {
-        PasswordRow row;
-
-        return store_get_password(store_write(a->store), &row) > 0;
-}
-
-/* Where the password is proven, and what follows: without a new one, being logged in. */
-static void password_go_on(Account *a) {
+static void ask_go_on(Account *a) {
         char text[SESSION_ERROR_SIZE + 64];
 
-        if (a->operation != OPERATION_PASSWORD || a->password || a->asked)
+        if (a->operation != OPERATION_ASK || a->asked)
                 return;
         if (directory_is_connected(a->directory)) {
                 a->asked = true;
-                if (a->old_password)
-                        account_prove_password(a, a->old_password);
-                else
-                        account_set_password(a);
+                a->ask(a);
                 return;
         }
         if (!directory_has_failed(a->directory))
@@ -380,89 +387,59 @@ static void password_go_on(Account *a) {
         operation_fail(a, CODE_TRACKER_UNREACHABLE, text);
 }
 
+void operation_at_tracker(Account *a, void (*ask)(Account *a)) {
+        a->ask = ask;
+        a->asked = false;
+        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
+        if (!account_is_active(a)) {
+                if (!account_is_replaced(a))
+                        directory_begin_anew(a->directory, true);
+                use_tracker(a);
+                if (directory_n_trackers(a->directory) == 0) {
+                        operation_fail(a, CODE_TRACKER_UNREACHABLE, NO_TRACKER);
+                        return;
+                }
+                directory_start(a->directory);
+        }
+        a->operation = OPERATION_ASK; /* what is said while it starts is no news */
+        ask_go_on(a);
+}
+
+/* Changing the password */
+
 void operation_password_done(Account *a, Code code, const char *text) {
-        if (a->operation != OPERATION_PASSWORD)
+        if (a->operation != OPERATION_ASK)
                 return;
-        if (code != CODE_OK) {
+        if (code != CODE_OK && a->taking_over)
+                log_warning("The tracker keeps an older backup of this account: %s", text);
+        else if (code != CODE_OK) {
                 operation_fail(a, code, text);
                 return;
         }
-        if (a->old_password) {
-                a->old_password = password_wipe(a->old_password);
-                if (a->new_password)
-                        account_set_password(a);
-                else
-                        operation_commit(a, true);
-        } else if (account_exists(a) && !a->publishing)
-                operation_commit(a, a->identity.logged_in);
+        if (account_exists(a) && !a->publishing)
+                operation_commit(a, a->taking_over || a->identity.logged_in);
         else
                 register_commit(a);
 }
 
-/* OLD, if any, is proven first. */
-static void password_begin(Account *a, const char *old) {
-        a->old_password = old[0] ? strdup(old) : NULL;
-        if (!a->old_password && old[0]) {
-                operation_fail(a, CODE_STORAGE, "out of memory");
-                return;
-        }
-        a->asked = false;
-        loop_timer_set(a->deadline, loop_now(a->loop) + ACCOUNT_ANSWER_TIME);
-        if (account_is_active(a)) {
-                a->operation = OPERATION_PASSWORD;
-                password_go_on(a);
-                return;
-        }
-        use_tracker(a);
-        if (directory_n_trackers(a->directory) == 0) {
-                operation_fail(a, CODE_TRACKER_UNREACHABLE, NO_TRACKER);
-                return;
-        }
-        directory_start(a->directory);
-        a->operation = OPERATION_PASSWORD; /* what is said while it starts is no news */
+static void on_old_proven(Account *a, Code code, const char *text, const DirectoryLogin *l) {
+        if (code != CODE_OK)
+                operation_fail(a, code, text);
+        else
+                account_set_password(a);
 }
 
-static bool login_is_possible(Account *a, const char *name, const char *password,
-        const char *tracker, AccountDoneFn fn, void *userdata) {
-        char folded[NAME_SIZE];
-
-        if (name_fold(name, strlen(name), folded) < 0)
-                fn(userdata, CODE_BAD_NAME, BAD_NAME);
-        else if (!tracker_is_good(tracker))
-                fn(userdata, CODE_INVALID_ARGS, BAD_TRACKER);
-        else if (!account_exists(a) && password[0])
-                fn(userdata, CODE_NOT_SUPPORTED,
-                        "taking an account over from another device is not built yet: what is on "
-                        "that one would stay there");
-        else if (!account_exists(a))
-                fn(userdata, CODE_NOT_LOGGED_IN,
-                        "no account is kept on this device: chatc register NAME makes one");
-        else if (!streq(folded, a->identity.name))
-                fn(userdata, CODE_ACCOUNT_EXISTS,
-                        "the account that is kept on this device has another name");
-        else if (account_is_lan_only(a) && tracker && tracker[0])
-                fn(userdata, CODE_INVALID_ARGS,
-                        "this account is for the LAN alone: chatc register with its name and "
-                        "--tracker publishes it");
-        else if (has_password(a) && !password[0])
-                fn(userdata, CODE_BAD_PASSWORD, "this account has a password: give it");
-        else if (!has_password(a) && password[0])
-                fn(userdata, CODE_BAD_PASSWORD, "this account has no password: give none");
+static void change_ask(Account *a) {
+        if (a->old_password)
+                password_prove(a, a->old_password, NULL, on_old_proven);
         else
-                return true;
-        return false;
+                account_set_password(a);
 }
 
-void account_login(Account *a, const char *name, const char *password, const char *tracker,
-        AccountDoneFn fn, void *userdata) {
-        if (!login_is_possible(a, name, password, tracker, fn, userdata) ||
-                !operation_begin(a, fn, userdata))
-                return;
-        set_tracker(a->identity.tracker, tracker);
-        if (password[0])
-                password_begin(a, password);
-        else
-                operation_commit(a, true);
+static bool has_password(Account *a) {
+        PasswordRow row;
+
+        return store_get_password(store_write(a->store), &row) > 0;
 }
 
 void account_change_password(
@@ -478,8 +455,9 @@ void account_change_password(
                 fn(userdata, CODE_BAD_PASSWORD,
                         "this account has no password yet: leave the old one empty");
         else if (password_is_good(password, fn, userdata) && operation_begin(a, fn, userdata) &&
-                note_password(a, password))
-                password_begin(a, old);
+                operation_note_password(a, &a->new_password, password) &&
+                operation_note_password(a, &a->old_password, old))
+                operation_at_tracker(a, change_ask);
 }
 
 void account_logout(Account *a, AccountDoneFn fn, void *userdata) {

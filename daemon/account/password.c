@@ -140,14 +140,13 @@ static int try_ask(PasswordTry *t, const uint8_t *tracker) {
         return r < 0 ? r : directory_oprf(t->account->directory, tracker, &t->asked, on_oprf, t);
 }
 
-Code password_try(Account *a, const char *password, const uint8_t *tracker, bool enrol,
+Code password_try(Account *a, const char *password, const uint8_t *tracker, const OprfRequest *what,
         PasswordFn fn, PasswordTry **ret, const char **ret_text) {
         PasswordTry *t = calloc(1, sizeof(*t));
         int r = -ENOMEM;
 
         if (t) {
-                *t = (PasswordTry){.account = a, .fn = fn, .asked = {.enrol = enrol}};
-                memcpy(t->asked.account, sign_key_public(&a->identity.account), KEY_SIZE);
+                *t = (PasswordTry){.account = a, .fn = fn, .asked = *what};
                 t->password = strdup(password);
                 if (t->password)
                         r = try_ask(t, tracker);

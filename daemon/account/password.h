@@ -10,22 +10,15 @@
 #include "account/private.h"
 #include "crypto/password.h"
 
-typedef struct PasswordKept {
-        uint8_t tracker[KEY_SIZE]; /* keeps the OPRF key */
-        OprfRequest asked; /* of it, as the signature of a login has it */
-        uint64_t key_id;
-        PasswordCost cost;
-        PasswordKeys keys;
-} PasswordKept;
+#define PASSWORD_GONE "the tracker that keeps the password is not there: try again later"
 
 /* CODE_OK with KEPT, which is wiped after the call, or a code with a sentence. Called once, later,
  * and the try is freed then. */
 typedef void (*PasswordFn)(Account *a, Code code, const char *text, const PasswordKept *kept);
 
-/* TRACKER NULL: any that keeps passwords. The password is copied. ENROL: with a new OPRF key, for a
- * password that is to be set; else with the one of the password that is. CODE_OK: begun; else
- * nothing was, with a sentence. */
-Code password_try(Account *a, const char *password, const uint8_t *tracker, bool enrol,
+/* WHAT, but for its element, is asked of TRACKER; NULL: of any that keeps passwords. The password
+ * is copied. CODE_OK: begun; else nothing was, with a sentence. */
+Code password_try(Account *a, const char *password, const uint8_t *tracker, const OprfRequest *what,
         PasswordFn fn, PasswordTry **ret, const char **ret_text);
 
 /* FN is not called any more. */

@@ -8,12 +8,24 @@
 
 typedef struct PasswordTry PasswordTry; /* password.h */
 
+typedef struct PasswordKept {
+        uint8_t tracker[KEY_SIZE]; /* keeps the OPRF key */
+        OprfRequest asked; /* of it, as the signature of a login has it */
+        uint64_t key_id;
+        PasswordCost cost;
+        PasswordKeys keys;
+} PasswordKept;
+
+/* L is what the tracker keeps for the account; NULL: it has lost the password. KEPT of the account
+ * is filled in where CODE is CODE_OK. */
+typedef void (*ProvenFn)(Account *a, Code code, const char *text, const DirectoryLogin *l);
+
 typedef enum Operation {
         OPERATION_NONE,
         OPERATION_BEGUN, /* nothing to wait for yet */
         OPERATION_SAVE, /* keys and name must be on disk before a tracker has them */
         OPERATION_REGISTER, /* waits for a tracker, then for its answer */
-        OPERATION_PASSWORD, /* is proven or set, at a tracker */
+        OPERATION_ASK, /* something of a tracker that is connected: `ask` */
         OPERATION_COMMIT, /* all decided; waits for the disk */
 } Operation;
 
@@ -58,6 +70,11 @@ struct Account {
         char publish_at[TRACKER_TEXT_MAX]; /* the tracker to use while `publishing` */
         PasswordCost password_least; /* that a tracker may ask for */
         PasswordTry *password; /* that is under way */
+        void (*ask)(Account *a);
+        ProvenFn proven;
+        PasswordKept kept; /* of the password that was tried last */
+        char login_name[NAME_SIZE]; /* of an account that is not kept here; "" */
+        bool taking_over; /* the epoch on disk is to be everybody's */
         char *old_password; /* to be proven, and */
         char *new_password; /* to be set then; NULL: none is */
         uint8_t password_at[KEY_SIZE]; /* the tracker where it is, */
@@ -66,6 +83,9 @@ struct Account {
         void *fn_userdata;
         LoopTimer *deadline;
 };
+
+/* What is on disk, instead of what is in memory. */
+int account_load_again(Account *a);
 
 /* A new certificate and a new record, in this batch; those before where they cannot be kept. */
 int account_renew(Account *a);
@@ -76,11 +96,53 @@ void account_look_at_times(Account *a);
 /* When it may be due next. */
 void account_look_later(Account *a);
 
-/* What comes of these is told to operation_password_done(): that PASSWORD is the one of the
- * account; that `new_password` is, from this batch on. */
-void account_prove_password(Account *a, const char *password);
+/* One operation at a time; false when another one is under way. It ends by failing, which restores
+ * what was, or by what its commit makes true: that the account is active, or not. */
+bool operation_begin(Account *a, AccountDoneFn fn, void *userdata);
+void operation_fail(Account *a, Code code, const char *text);
+void operation_fail_storage(Account *a, int error);
+void operation_commit(Account *a, bool active);
+
+/* The identity is being written, and a tracker is to take its record then. */
+void operation_save(Account *a);
+
+/* Asks once a tracker is connected. Where the account is not active, trackers hear nothing of it.
+ */
+void operation_at_tracker(Account *a, void (*ask)(Account *a));
+
+/* "": NULL. False, with the operation over, where there is no memory. */
+bool operation_note_password(Account *a, char **to, const char *password);
+
+#define BAD_NAME "a name is 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit"
+#define BAD_TRACKER                                                                                \
+        "a tracker's address is host:port#key, as p2pchat-tracker --print-address prints it"
+#define REPLACED "this account is used on another device now: chatc login NAME moves it back"
+
+bool account_tracker_is_good(const char *tracker);
+
+/* TRACKER NULL or "": as before. */
+void account_set_tracker(char to[static TRACKER_TEXT_MAX], const char *tracker);
+
+/* Logging in (login.c). The epoch is on disk: true to go on; the tracker has taken the record; a
+ * record of yet another device was seen; what was to be on disk is not. */
+bool login_saved(Account *a);
+void login_registered(Account *a);
+void login_beaten(Account *a);
+void login_undo(Account *a);
+
+/* PASSWORD is shown to the tracker that keeps it to be that of the account of NAME; NULL: of the
+ * own one. */
+void password_prove(Account *a, const char *password, const char *name, ProvenFn fn);
+
+/* `new_password` is that of the account from this batch on; or the one of KEPT is still, with a
+ * backup of the present epoch. Both tell operation_password_done(). */
 void account_set_password(Account *a);
+void account_renew_backup(Account *a);
 void operation_password_done(Account *a, Code code, const char *text);
+
+/* 1, where the account has a password as far as it is known here; the tracker that keeps it, and
+ * the statement, which is in the map. */
+int account_find_password(Account *a, uint8_t ret_tracker[static KEY_SIZE], AccountStatement *ret);
 
 /* What is waited for cannot be any more: another device is the active one. */
 void operation_replaced(Account *a);

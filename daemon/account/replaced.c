@@ -57,18 +57,6 @@ uint64_t account_newest_epoch(const Account *a) {
         return newest_seen(a, &seen) ? MAX(epoch, seen.epoch) : epoch;
 }
 
-/* What is on disk is so; the batch that said something else is not there. */
-static void load_again(Account *a) {
-        Identity kept;
-
-        if (store_load_identity(a->store, &kept) > 0) {
-                a->identity.replaced = kept.replaced;
-                a->identity.logged_in = kept.logged_in;
-                identity_done(&kept);
-        }
-        (void)account_load_replaced_by(a);
-}
-
 /* Whoever says HELLO for the account is told that he is not it. */
 void account_watch_successor(Account *a) {
         directory_begin_anew(a->directory, true);
@@ -90,7 +78,7 @@ static void on_replaced(void *userdata, int error) {
 
         a->replacing = false;
         if (error < 0)
-                load_again(a); /* whoever told it tells it again */
+                (void)account_load_again(a); /* whoever told it tells it again */
         if (!account_is_replaced(a))
                 return;
         if (was_active) {
@@ -132,6 +120,11 @@ void account_see_own_record(Account *a, const Record *record, Bytes outer) {
         was_replaced = account_is_replaced(a);
         buffer_clear(&a->replaced_by);
         r = buffer_append(&a->replaced_by, outer.data, outer.size);
+        if (r >= 0 && a->taking_over && a->operation != OPERATION_COMMIT) {
+                (void)store_set_replaced_by(a->store, outer);
+                login_beaten(a);
+                return;
+        }
         a->identity.replaced = true;
         a->identity.logged_in = false;
         if (r >= 0)

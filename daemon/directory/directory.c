@@ -166,12 +166,16 @@ void directory_stop(Directory *d) {
 }
 
 void directory_begin_anew(Directory *d, bool nameless) {
+        if (nameless && d->nameless)
+                return;
         d->nameless = nameless;
         d->nobody = *d->self;
         d->nobody.certificate = d->nobody.record = (Bytes){};
         for (size_t i = 0; i < d->n; i++)
-                if (d->trackers[i].session)
-                        session_begin_as(d->trackers[i].session, shown_self(d));
+                tracker_end(d, &d->trackers[i]);
+        if (d->started)
+                directory_start(d);
+        d->callbacks->trackers_changed(d->userdata);
 }
 
 static bool same_tracker(const EndpointKey *a, const EndpointKey *b) {

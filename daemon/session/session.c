@@ -677,15 +677,6 @@ bool session_introduce(Session *s) {
         return true;
 }
 
-void session_begin_as(Session *s, const LocalIdentity *self) {
-        s->self = self;
-        session_wake(s);
-        if (s->phase != PHASE_HELLO && s->phase != PHASE_READY)
-                return; /* no HELLO was sent */
-        s->renamed = true;
-        loop_timer_set(s->timer, loop_now(session_loop(s)));
-}
-
 bool session_is_trying(const Session *s) {
         return s->phase != PHASE_WAITING && s->phase != PHASE_READY;
 }

@@ -79,10 +79,6 @@ void session_doubt(Session *s);
  * over this session: true, and it is made anew. */
 bool session_introduce(Session *s);
 
-/* SELF is somebody else, or says something else of itself, which the tracker is to hear in HELLO:
- * where one was sent, the session is made anew at the next turn of the loop. */
-void session_begin_as(Session *s, const LocalIdentity *self);
-
 /* An attempt to connect is under way, or about to begin. */
 bool session_is_trying(const Session *s);
 

@@ -339,12 +339,3 @@ TEST(the_program_ends_while_a_password_is_asked_for) {
         (void)await(&w, FRAME_ACCOUNT);
         world_free(&w);
 }
-
-TEST(a_new_device_is_told_that_this_is_not_built) {
-        World w;
-
-        world_new(&w);
-        account_login(account(&w), "alice", FIRST, NULL, on_done, &w);
-        CHECK_EQ(result(&w), CODE_NOT_SUPPORTED);
-        world_free(&w);
-}
