@@ -16,6 +16,9 @@
 #define EVENT_STOPPED "ba8cf73640d54f05bc7d918dab8ce76e"
 #define EVENT_LOGGED_IN "f6b6d15e521a4b7fa1363a5998ecbbdf"
 #define EVENT_LOGGED_OUT "8514eb3be0c74d38a9da6bb40984ec8b"
+#define EVENT_ACCOUNT_REPLACED "5302b9719c5f4d9397bc69fcd205d606"
+/* And all that was kept of it here: P2PCHAT_NAME. */
+#define EVENT_ACCOUNT_DELETED "3ed213f34b674e0f86c523635d819c81"
 /* It cannot start: P2PCHAT_ERROR. */
 #define EVENT_START_FAILED "a81c10a43221458ba5ee8fccdd73ef67"
 /* A tracker does not register the name: P2PCHAT_NAME, P2PCHAT_CODE, P2PCHAT_ERROR. */

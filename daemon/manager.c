@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sysexits.h>
 
 #include <systemd/sd-event.h>
 
@@ -41,6 +42,7 @@
 struct Manager {
         sd_event *event;
         const char *config_path; /* NULL: looked for */
+        const char *state_dir;
         DaemonConfig config;
         int lock_fd;
         Loop *loop;
@@ -62,7 +64,7 @@ struct Manager {
         TrackerReport trackers;
         bool ready; /* the start is over */
         sd_event_source *signals[3];
-        bool stopping;
+        bool stopping, ending; /* the program; the account */
         char store_problem[STORE_TEXT_SIZE]; /* as it was logged */
         usec_t slow_logged;
 };
@@ -184,6 +186,12 @@ static void log_active(const Manager *m, bool active) {
 
         if (!m->ready)
                 return; /* what the start finds is told with it */
+        if (account_is_replaced(m->parts->account)) {
+                log_event(LOG_NOTICE, EVENT_ACCOUNT_REPLACED, account_fields(m, &f),
+                        "%s is used on another device now",
+                        account_identity(m->parts->account)->name);
+                return;
+        }
         log_event(LOG_INFO, active ? EVENT_LOGGED_IN : EVENT_LOGGED_OUT, account_fields(m, &f),
                 "%s is logged %s", account_identity(m->parts->account)->name,
                 active ? "in" : "out");
@@ -215,7 +223,24 @@ static void on_name_refused(void *userdata, Code code, const char *text) {
 }
 
 static void on_changed(void *userdata) {
-        status_later(userdata);
+        Manager *m = userdata;
+
+        if (!m->ending)
+                status_later(m);
+}
+
+static void manager_begin_anew(void *userdata);
+
+/* Who is connected hears that it is over before everything goes. */
+static void on_deleted(void *userdata) {
+        Manager *m = userdata;
+
+        m->ending = true;
+        log_event(LOG_NOTICE, EVENT_ACCOUNT_DELETED,
+                LOG_FIELDS({"P2PCHAT_NAME", account_identity(m->parts->account)->name}),
+                "The account %s was deleted", account_identity(m->parts->account)->name);
+        if (net_finish(m->parts->net, FINISH_TIME, manager_begin_anew, m) < 0)
+                (void)sd_event_exit(m->event, EX_TEMPFAIL); /* the next start goes on */
 }
 
 static const PartsCallbacks parts_callbacks = {
@@ -223,6 +248,7 @@ static const PartsCallbacks parts_callbacks = {
         .trackers_changed = on_trackers_changed,
         .name_refused = on_name_refused,
         .changed = on_changed,
+        .deleted = on_deleted,
 };
 
 static void on_clock(void *userdata, usec_t slept, int64_t stepped) {
@@ -299,6 +325,8 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
         announcing_stop(m->announcing);
         publishing_stop(m->publishing);
         parts_stop(m->parts);
+        if (m->ending)
+                return 0; /* that is waited for already */
         if (net_finish(m->parts->net, FINISH_TIME, on_finished, m) < 0)
                 on_finished(m);
         return 0;
@@ -507,26 +535,36 @@ static int manager_open_store(Manager *m, const char *dir) {
         return 0;
 }
 
-static int manager_make_parts(Manager *m, const char *state_dir) {
+static int manager_make_parts(Manager *m) {
+        const DaemonConfig *c = &m->config;
+        int r;
+
+        r = parts_new(&(PartsArgs){.loop = m->loop,
+                              .store = m->store,
+                              .heartbeat = c->heartbeat.interval,
+                              .delivery = delivery_settings(c),
+                              .max_members = c->rooms.max_members,
+                              .state_dir = m->state_dir,
+                              .sandbox = sandbox_check(),
+                              .callbacks = &parts_callbacks,
+                              .userdata = m},
+                &m->parts);
+        if (r >= 0)
+                r = listening_new(
+                        m->loop, m->store, &c->listen, &listening_callbacks, m, &m->listening);
+        if (r < 0)
+                return r;
+        manager_set_privacy(m);
+        parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
+        return 0;
+}
+
+static int manager_make_all(Manager *m) {
         const DaemonConfig *c = &m->config;
         int r;
 
         m->admission = admission_new(c->limits.connections, c->limits.per_address);
-        r = m->admission ? 0 : -ENOMEM;
-        if (r >= 0)
-                r = parts_new(&(PartsArgs){.loop = m->loop,
-                                      .store = m->store,
-                                      .heartbeat = c->heartbeat.interval,
-                                      .delivery = delivery_settings(c),
-                                      .max_members = c->rooms.max_members,
-                                      .state_dir = state_dir,
-                                      .sandbox = sandbox_check(),
-                                      .callbacks = &parts_callbacks,
-                                      .userdata = m},
-                        &m->parts);
-        if (r >= 0)
-                r = listening_new(
-                        m->loop, m->store, &c->listen, &listening_callbacks, m, &m->listening);
+        r = m->admission ? manager_make_parts(m) : -ENOMEM;
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
         if (r >= 0)
@@ -536,8 +574,6 @@ static int manager_make_parts(Manager *m, const char *state_dir) {
         r = clock_watch_new(m->loop, on_clock, m, &m->clock_watch);
         if (r < 0)
                 log_error_errno(r, "That this machine sleeps, or its clock is set, is not seen");
-        manager_set_privacy(m);
-        parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         return 0;
 }
 
@@ -565,7 +601,8 @@ static void on_login_session(void *userdata, const LoginSessionState *state) {
         idling_set_since(m->idling, state->idle_since);
 }
 
-static int manager_announce(Manager *m) {
+/* Those who do what the parts know nothing of. */
+static int manager_make_companions(Manager *m) {
         int r;
 
         r = announcing_new(m->event, m->loop, m->parts->chat, &m->announcing);
@@ -575,15 +612,69 @@ static int manager_announce(Manager *m) {
                 r = publishing_new(m->event, m->loop, m->parts, &m->config, &m->publishing);
         if (r >= 0)
                 r = idling_new(m->loop, m->parts->chat, &m->idling);
-        if (r >= 0)
-                r = login_session_new(m->event, on_login_session, m, &m->login_session);
-        if (r < 0)
-                return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        return r;
+}
+
+static void manager_begin_companions(Manager *m) {
         on_login_session(m, login_session_state(m->login_session));
         idling_set_after(m->idling, m->config.heartbeat.away_after * USEC_PER_SEC);
         announcing_set(m->announcing, m->config.notify.enabled, m->config.notify.show_text);
         manager_refresh_lan(m);
+}
+
+static int manager_announce(Manager *m) {
+        int r;
+
+        r = manager_make_companions(m);
+        if (r >= 0)
+                r = login_session_new(m->event, on_login_session, m, &m->login_session);
+        if (r < 0)
+                return report_start_failed(r, "Starting failed: %s", strerror(-r));
+        manager_begin_companions(m);
         return 0;
+}
+
+/* After the end of an account */
+
+static void manager_drop_parts(Manager *m) {
+        m->idling = idling_free(m->idling);
+        m->announcing = announcing_free(m->announcing);
+        m->publishing = publishing_free(m->publishing);
+        m->finding = finding_free(m->finding);
+        m->listening = listening_free(m->listening);
+        m->parts = parts_free(m->parts);
+}
+
+/* As the program begins, but for the bus, on which nobody is to miss it. What knows the account is
+ * gone when the store is emptied, so that nothing of it is written again. */
+static void manager_begin_anew(void *userdata) {
+        Manager *m = userdata;
+        int r;
+
+        if (m->stopping) {
+                (void)sd_event_exit(m->event, 0); /* the next start goes on */
+                return;
+        }
+        bus_set_chat(m->bus, NULL);
+        manager_drop_parts(m);
+        r = store_begin_anew(m->store);
+        if (r >= 0)
+                r = manager_make_parts(m);
+        if (r >= 0) {
+                bus_set_chat(m->bus, m->parts->chat);
+                parts_start(m->parts);
+                r = manager_make_companions(m);
+        }
+        if (r < 0) {
+                log_error_errno(r,
+                        "What was kept of the account could not be removed; the next "
+                        "start tries it again");
+                (void)sd_event_exit(m->event, EX_TEMPFAIL);
+                return;
+        }
+        manager_begin_companions(m);
+        m->ending = false;
+        status_later(m);
 }
 
 static void log_started(const Manager *m) {
@@ -603,6 +694,7 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (!m)
                 return report_start_failed(-ENOMEM, "Starting failed: %s", strerror(ENOMEM));
         m->lock_fd = -EBADF;
+        m->state_dir = args->state_dir;
         m->trackers.limit = TRACKER_REPORT_LIMIT;
         m->event = sd_event_ref(args->event);
         r = crypto_init();
@@ -616,7 +708,7 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (r >= 0)
                 r = manager_open_store(m, args->state_dir);
         if (r >= 0)
-                r = manager_make_parts(m, args->state_dir);
+                r = manager_make_all(m);
         if (r >= 0)
                 r = manager_join_bus(m);
         if (r >= 0)

@@ -15,6 +15,9 @@ typedef struct PartsCallbacks {
         /* The list of trackers, or a session with one. */
         void (*trackers_changed)(void *userdata);
         void (*name_refused)(void *userdata, Code code, const char *text);
+        /* The account is deleted, and the store given up: these parts are to go, and others to be
+         * made on a store that begins anew. Comes after `active`. */
+        void (*deleted)(void *userdata);
         /* What chat_status() says may be something else now. Comes after the others. */
         void (*changed)(void *userdata);
 } PartsCallbacks;

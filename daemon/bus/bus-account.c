@@ -71,6 +71,32 @@ static int method_change_password(sd_bus_message *m, void *userdata, sd_bus_erro
         return 1;
 }
 
+/* Who is told that the account is gone finds nothing of it any more. */
+static void on_deleted(void *userdata, const ChatError *error) {
+        BusOp *o = userdata;
+
+        if (error)
+                bus_op_refuse(o, error);
+        else
+                o->held = true;
+}
+
+static int method_delete_account(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        const char *password;
+        BusOp *o;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &password);
+        if (r < 0)
+                return r;
+        r = bus_op_open(b, m, error, &o);
+        if (r < 0)
+                return r;
+        chat_delete_account(b->chat, password, on_deleted, o);
+        return 1;
+}
+
 static int method_logout(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Bus *b = userdata;
         BusOp *o;
@@ -92,7 +118,7 @@ const sd_bus_vtable bus_account_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ChangePassword", SD_BUS_ARGS("s", old, "s", new, "a{sv}", options),
                 SD_BUS_NO_RESULT, method_change_password, BUS_SECRET),
         SD_BUS_METHOD_WITH_ARGS("DeleteAccount", SD_BUS_ARGS("s", password, "a{sv}", options),
-                SD_BUS_NO_RESULT, bus_method_not_built, BUS_SECRET),
+                SD_BUS_NO_RESULT, method_delete_account, BUS_SECRET),
         SD_BUS_METHOD_WITH_ARGS("Logout", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                 method_logout, BUS_ANYBODY),
         SD_BUS_SIGNAL_WITH_ARGS("SessionReplaced", SD_BUS_ARGS("a{sv}", details), 0),

@@ -188,6 +188,7 @@ struct BusOp {
         sd_bus_message *call;
         BusClient *client;
         BusList list;
+        bool held; /* done, and to be said when there is another Chat */
         BusOp *prev, *next;
 };
 

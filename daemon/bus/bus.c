@@ -159,16 +159,45 @@ int bus_request_name(Bus *b) {
         return r < 0 ? r : 0;
 }
 
+static void leave_chat(Bus *b) {
+        static const ChatError gone = {"NotLoggedIn", "The account was deleted meanwhile."};
+        BusOp *o, *next;
+
+        DL_FOREACH_SAFE (b->ops, o, next) {
+                chat_forget(b->chat, o);
+                if (!o->held)
+                        bus_op_refuse(o, &gone);
+        }
+        chat_remove_listener(b->chat, b);
+        bus_forget_changes(b);
+}
+
+void bus_set_chat(Bus *b, Chat *chat) {
+        BusOp *o, *next;
+
+        if (b->chat)
+                leave_chat(b);
+        b->chat = chat;
+        if (!chat)
+                return;
+        chat_add_listener(chat, &listener, b);
+        bus_on_properties_changed(b, CHAT_ALL_PROPERTIES);
+        DL_FOREACH_SAFE (b->ops, o, next)
+                bus_op_done(o, NULL);
+}
+
 Bus *bus_free(Bus *b) {
         BusOp *o, *next;
 
         if (!b)
                 return NULL;
         DL_FOREACH_SAFE (b->ops, o, next) {
-                chat_forget(b->chat, o);
+                if (b->chat)
+                        chat_forget(b->chat, o);
                 bus_op_drop(o);
         }
-        chat_remove_listener(b->chat, b);
+        if (b->chat)
+                chat_remove_listener(b->chat, b);
         loop_timer_free(b->properties_timer);
         if (b->changes_timer)
                 bus_forget_changes(b);

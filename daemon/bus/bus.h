@@ -45,6 +45,10 @@ int bus_new_on(sd_bus *connection, sd_event *event, Loop *loop, Chat *chat, Bus 
 /* -EEXIST: another process has the name. Waits for the answer of the bus. */
 int bus_request_name(Bus *b);
 
+/* Everything begins anew: CHAT is about to go, and with it what was asked of it; the end of its
+ * account is said when there is another one. With NULL nothing may be asked before that. */
+void bus_set_chat(Bus *b, Chat *chat);
+
 /* CHAT must still be there: it is told to forget the calls that are open, which stay without an
  * answer. What was answered before is written out. */
 Bus *bus_free(Bus *b);

@@ -81,6 +81,10 @@ void chat_change_password(
                 account_change_password(c->parts.account, old, password, on_done, o);
 }
 
+void chat_delete_account(Chat *c, const char *password, ChatDoneFn fn, void *userdata) {
+        refuse(fn, userdata, CODE_NOT_SUPPORTED, "DeleteAccount is not built yet.");
+}
+
 /* Own presence */
 
 static int choose_presence(Chat *c, const char *presence, const char *note, ChatError *error) {

@@ -51,6 +51,11 @@ void chat_login(Chat *c, const char *name, const char *password, const char *tra
         void *userdata);
 void chat_logout(Chat *c, ChatDoneFn fn, void *userdata);
 
+/* The account is given up for good, at the trackers too unless it is for the LAN alone or another
+ * device is the active one. Done when it cannot be undone any more; everything that is kept here
+ * goes right after that, and this Chat with it. */
+void chat_delete_account(Chat *c, const char *password, ChatDoneFn fn, void *userdata);
+
 /* The wall clock was set: what was refused for the time that it says may be taken now. */
 void chat_clock_changed(Chat *c);
 
@@ -449,6 +454,8 @@ typedef enum ChatProperty {
         CHAT_NEARBY = 256,
         CHAT_HAND_OVER = 512, /* at most twice a second while it goes on */
 } ChatProperty;
+
+#define CHAT_ALL_PROPERTIES (2 * CHAT_HAND_OVER - 1)
 
 /* What is told at once. Events come after the commit of what they tell, each once. */
 typedef struct ChatListener {

@@ -180,6 +180,9 @@ int db_put(DbTxn *txn, unsigned table, const DbKey *key, const void *p, size_t n
 /* 1 when it was there, 0 when not. */
 int db_del(DbTxn *txn, unsigned table, const DbKey *key);
 
+/* All rows of a table go. */
+int db_clear(DbTxn *txn, unsigned table);
+
 /* Rows of a table; 0 on an error. */
 uint64_t db_count(DbTxn *txn, unsigned table);
 

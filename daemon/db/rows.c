@@ -164,6 +164,20 @@ int db_del(DbTxn *txn, unsigned table, const DbKey *key) {
         return 1;
 }
 
+int db_clear(DbTxn *txn, unsigned table) {
+        int e;
+
+        if (txn->error < 0)
+                return txn->error;
+        if (!table_exists(txn, table))
+                return 0;
+        e = mdb_drop(txn->txn, txn->db->tables[table], 0);
+        if (e)
+                return txn_fail(txn, e);
+        txn_count(txn);
+        return 0;
+}
+
 uint64_t db_count(DbTxn *txn, unsigned table) {
         MDB_stat st;
 

@@ -141,6 +141,10 @@ int store_open(const char *dir, Loop *loop, Store **ret) {
         if (r >= 0)
                 r = store_check_schema(s);
         if (r >= 0)
+                r = store_is_given_up(db_write(s->db));
+        if (r > 0)
+                r = store_begin_anew(s);
+        if (r >= 0)
                 r = seal_load(s);
         if (r >= 0)
                 (void)expiry_fill(

@@ -155,6 +155,13 @@ Store *store_close(Store *s);
 
 const char *store_table_name(unsigned table);
 
+/* What is in the store is not to be kept, from this batch on: the next store_open() empties it, or
+ * store_begin_anew(), where nobody has anything of it in memory. That commits; then the store is a
+ * new one, but for where the key of its sealed rows is kept. */
+int store_give_up(Store *s);
+int store_is_given_up(DbTxn *txn);
+int store_begin_anew(Store *s);
+
 /* Rows of TABLE_META. store_meta_get(): 1 with the row, 0 without, or an error. */
 int store_meta_get(DbTxn *txn, const char *key, DbValue *ret);
 DbKey store_meta_key(const char *key);

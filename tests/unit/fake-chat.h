@@ -110,6 +110,11 @@ void chat_logout(Chat *c, ChatDoneFn fn, void *userdata) {
         fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
 }
 
+void chat_delete_account(Chat *c, const char *password, ChatDoneFn fn, void *userdata) {
+        fake_asked(c, "delete-account", password, NULL, NULL);
+        fake_open(c, (FakeCall){.done = fn, .userdata = userdata});
+}
+
 void chat_send(Chat *c, const ChatSend *args, ChatIdFn fn, void *userdata) {
         char more[128];
 

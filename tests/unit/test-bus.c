@@ -157,7 +157,6 @@ TEST(what_is_not_built_says_so) {
         static const struct {
                 const char *member, *signature; /* without the options */
         } table[] = {
-                {"DeleteAccount", "s"},
                 {"Search", "s"},
                 {"Ring", ""},
         };
@@ -621,6 +620,58 @@ TEST(a_hand_over_is_shown_while_it_goes_on) {
         CHECK_STR(find_key(f->reply, "direction"), "give");
         enter_hand_over("hand-over");
         CHECK_STR(find_key(f->reply, "waiting"), "true");
+        tear_down();
+}
+
+TEST(the_end_of_an_account_is_said_when_nothing_is_left_of_it) {
+        Chat *next = calloc(1, sizeof(*next));
+        FakeCall deletion;
+
+        CHECK(next);
+        set_up();
+        log_in();
+        call_until_open(CALL("DeleteAccount", "sa{sv}", "secret", 0));
+        CHECK_STR(f->chat.asked, "delete-account|secret|-|-");
+        deletion = take_open();
+        call_until_open(CALL("Send", "ssa{sv}", "bob", "hi", 0));
+        deletion.done(deletion.userdata, NULL);
+        settle();
+        CHECK_EQ(f->n_replies, 0);
+        bus_set_chat(f->bus, NULL);
+        CHECK(!f->chat.listener);
+        CHECK_EQ(f->chat.n_open, 0); /* it is forgotten */
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        check_error(BUS_ERROR_PREFIX "NotLoggedIn", "deleted");
+        f->n_signals = 0;
+        next->status =
+                (ChatStatus){.name = "", .account = "", .fingerprint = "", .state = "logged-out"};
+        bus_set_chat(f->bus, next);
+        settle();
+        CHECK_EQ(f->n_replies, 2);
+        CHECK(!sd_bus_message_get_error(f->reply));
+        while (f->n_signals == 0)
+                turn();
+        CHECK_STR(details_key("s", "State"), "logged-out");
+        CHECK(next->listener);
+        call_send(CALL("Login", "ssa{sv}", "alice", "", 0));
+        while (next->n_open == 0)
+                turn();
+        CHECK_STR(next->asked, "login|alice||-");
+        tear_down();
+        free(next);
+}
+
+TEST(a_deletion_that_is_refused_is_answered_at_once) {
+        FakeCall deletion;
+
+        set_up();
+        call_until_open(CALL("DeleteAccount", "sa{sv}", "wrong", 0));
+        deletion = take_open();
+        deletion.done(deletion.userdata, &fake_refusal);
+        settle();
+        CHECK_EQ(f->n_replies, 1);
+        check_error(BUS_ERROR_PREFIX "UnknownPeer", fake_refusal.text);
         tear_down();
 }
 
