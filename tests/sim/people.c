@@ -86,17 +86,24 @@ void people_settle(People *p) {
                 }
 }
 
-static bool is_settled(const Seat *s) {
+/* What it still does; NULL: nothing. */
+static const char *seat_unsettled(Seat *s) {
         ChatStatus st;
 
         if (s->machine->destroyed || (s->device > 0 && s->machine->starts == 0))
-                return true;
-        if (!s->running || !seat_is_content(s) || seat_is_handing_over(s) || s->read_something)
-                return false;
+                return NULL;
+        if (!s->running)
+                return "does not run";
+        if (!seat_is_content(s))
+                return "waits for an answer";
+        if (seat_is_handing_over(s))
+                return "is handing over";
         if (!is_active(s))
-                return true;
+                return NULL;
+        if (s->read_something)
+                return "reads events";
         chat_status(s->machine->parts->chat, &st);
-        return st.queued == 0;
+        return st.queued > 0 ? "has messages in its queue" : NULL;
 }
 
 /* One of them is active, and all others know it. */
@@ -112,20 +119,30 @@ static bool has_arrived(const Note *n) {
         return !n->to || !n->accepted || n->excused || n->at[n->to->number].arrived;
 }
 
-bool people_are_settled(const People *p) {
+const char *people_unsettled(People *p) {
+        static char text[128];
         const Note *n, *tmp;
 
         for (unsigned i = 0; i < p->n; i++) {
-                for (unsigned k = 0; k < p->n_devices; k++)
-                        if (!is_settled(&p->all[i].seats[k]))
-                                return false;
+                for (unsigned k = 0; k < p->n_devices; k++) {
+                        const char *why = seat_unsettled(&p->all[i].seats[k]);
+
+                        snprintf(text, sizeof(text), "%s %s", p->all[i].seats[k].machine->name,
+                                why ?: "");
+                        if (why)
+                                return text;
+                }
+                snprintf(text, sizeof(text), "%s's account is not active on one device alone",
+                        p->all[i].name);
                 if (!has_one_seat(&p->all[i]))
-                        return false;
+                        return text;
         }
-        HASH_ITER (hh, p->notes, n, tmp)
+        HASH_ITER (hh, p->notes, n, tmp) {
+                snprintf(text, sizeof(text), "\"%s\" has not come", n->text);
                 if (!has_arrived(n))
-                        return false;
-        return true;
+                        return text;
+        }
+        return NULL;
 }
 
 /* Disks */

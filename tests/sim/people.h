@@ -55,7 +55,7 @@ void seat_destroyed(Seat *s);
 /* All run, and nothing is cut: what people do then, each second; nothing is left to do; and what is
  * to be true. */
 void people_settle(People *p);
-bool people_are_settled(const People *p);
+const char *people_unsettled(People *p); /* what is, until the next call; NULL: nothing */
 void people_check_quiet(People *p);
 
 /* people-wire.c: what the acting machine is about to say. */

@@ -85,12 +85,15 @@ static void start_all(World *w) {
                 machine_start(w->machines[i]);
 }
 
-/* Nothing is left to do for anybody. */
-static bool is_settled(const World *w) {
-        return w->people ? people_are_settled(w->people) : ledger_is_settled(w->ledger);
+/* NULL: nothing is left to do for anybody. */
+static const char *unsettled(const World *w) {
+        if (w->people)
+                return people_unsettled(w->people);
+        return ledger_is_settled(w->ledger) ? NULL : "something is left to do";
 }
 
 static void settle(World *w) {
+        const char *why;
         usec_t end;
 
         while (is_anybody_asleep(w) && !world_has_failed(w))
@@ -102,10 +105,11 @@ static void settle(World *w) {
                 if (w->people)
                         people_settle(w->people);
                 world_run(w, world_time(w) + SETTLE_STEP);
-        } while ((!is_settled(w) || !room_is_level(w->ledger)) && !world_has_failed(w) &&
+        } while ((unsettled(w) || !room_is_level(w->ledger)) && !world_has_failed(w) &&
                 world_time(w) < end);
-        if (!is_settled(w))
-                world_fail(w, "not-settled", "something is left to do after %" PRIu64 " minutes",
+        why = unsettled(w);
+        if (why)
+                world_fail(w, "not-settled", "%s after %" PRIu64 " minutes", why,
                         SETTLE_TIME / USEC_PER_MINUTE);
 }
 
