@@ -375,9 +375,9 @@ static int take_item(Room *room, const RoomItem *it) {
         }
 }
 
-int rooms_handover_merge(Rooms *r, Bytes item) {
+static int take(Rooms *r, Bytes item) {
         _cleanup_(freep) RoomItem *it = malloc(sizeof(*it));
-        Room *room = NULL;
+        Room *room;
         int e;
 
         if (!it)
@@ -391,6 +391,12 @@ int rooms_handover_merge(Rooms *r, Bytes item) {
                 room->taking = false;
         }
         explicit_bzero(it, sizeof(*it));
+        return e;
+}
+
+int rooms_handover_merge(Rooms *r, Bytes item) {
+        int e = take(r, item);
+
         if (e < 0 && e != -EBADMSG) {
                 store_fail(r->store, e);
                 (void)rooms_await_commit(r);

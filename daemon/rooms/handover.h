@@ -28,9 +28,9 @@ int rooms_handover_read(DbTxn *txn, const Identity *self, Bytes position, size_t
 /* About how many there are: no less. */
 int rooms_handover_count(DbTxn *txn, uint64_t *ret);
 
-/* Takes one item in, in the open batch: as if a member had said it, so that what
- * does not hold is not taken. No event tells of it, and what was unread stays so, what was read
+/* Takes one item in, in the open batch: as if a member had said it, so that what does not hold is
+ * not taken. No event tells of it, and what was unread stays so, what was read
  * too. What the user has written on a device that was replaced already, and no member takes any
  * more as it is, is written anew, under its id. Returns 1: taken, or not worth it; -EBADMSG: the
- * item has no such form; else an error of the store, after which nothing of the batch may stay. */
+ * item has no such form; else an error of the store, by which the batch has failed. */
 int rooms_handover_merge(Rooms *r, Bytes item);
