@@ -230,6 +230,19 @@ void link_turn_away(Delivery *d, Link *l, Code code, const char *text) {
                 peer_link_lost(p);
 }
 
+/* There is a newer device of the account, as its newest record shows. */
+static void link_turn_away_old(Delivery *d, Link *l) {
+        Peer *p = peer_find(d, link_account(l));
+        bool dialled = p && p->link == l;
+        Contact c;
+        int r;
+
+        r = contact_get(store_write(d->store), link_account(l), &c);
+        link_replaced(l, r > 0 ? c.record : (Bytes){});
+        if (dialled)
+                peer_link_lost(p);
+}
+
 /* The other end is who it says and may come in. */
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);
@@ -271,8 +284,7 @@ static void learn_and_welcome(
 
         r = contact_learn(d->store, record, outer, loop_realtime(d->loop), 0, confirmed, &c);
         if (r == -ESTALE)
-                link_turn_away(
-                        d, l, CODE_REPLACED, "this account has been active on a newer device");
+                link_turn_away_old(d, l);
         else if (r == -EUSERS)
                 link_turn_away(d, l, CODE_TOO_MANY, "too many strangers are known here already");
         else if (r < 0)
@@ -327,6 +339,14 @@ static void on_link_hello(void *userdata, Link *l, const Greeting *g, Bytes reco
         Contact c;
         int r;
 
+        if (link_is_own(l)) {
+                own_hello(d, l, g, record);
+                return;
+        }
+        if (own_is_retired(d)) {
+                link_replaced(l, own_newest(d));
+                return;
+        }
         if (p)
                 (void)race_won(p, l);
         if (!visit_met(d, l, &g->record, record)) {
@@ -347,6 +367,10 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         Delivery *d = userdata;
         Peer *p = link_userdata(l);
 
+        if (link_is_own(l)) {
+                own_open(d, l);
+                return;
+        }
         p->link = l;
         p->up = true;
         p->acked_feed = 0;
@@ -380,6 +404,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
 static int on_link_frame(void *userdata, Link *l, Frame *f) {
         Peer *p = link_userdata(l);
 
+        if (link_is_own(l))
+                return own_frame(userdata, l, f);
         if (p->link != l)
                 return -EPROTO; /* another one has taken its place */
         switch (f->type) {
@@ -412,6 +438,10 @@ static int on_link_frame(void *userdata, Link *l, Frame *f) {
 static void on_link_drained(void *userdata, Link *l) {
         Peer *p = link_userdata(l);
 
+        if (link_is_own(l)) {
+                own_drained(userdata, l);
+                return;
+        }
         if (p->link == l)
                 outbox_pump(p);
         if (p->link == l)
@@ -424,6 +454,7 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
 
         confirming_drop(d, l);
         visit_link_lost(d, l, code, text);
+        own_closed(d, l, code);
         if (!p)
                 return;
         log_debug("A link ended: %s%s%s", code_name(code), text[0] ? ", " : "", text);
@@ -437,7 +468,21 @@ static void on_link_closed(void *userdata, Link *l, Code code, const char *text)
                 (void)race_link_lost(p, l, code == CODE_KEY_CHANGED || code == CODE_NOT_ALLOWED);
 }
 
+/* Of a peer, it is the word of a device that is the active one no more. */
+static void on_link_record(void *userdata, const Record *record, Bytes outer) {
+        Delivery *d = userdata;
+        Contact c;
+
+        if (!is_own_account(d, record->account)) {
+                if (contact_get(store_write(d->store), record->account, &c) > 0)
+                        (void)contact_learn(
+                                d->store, record, outer, loop_realtime(d->loop), 0, false, &c);
+        } else if (d->callbacks->own_record)
+                d->callbacks->own_record(d->userdata, record, outer);
+}
+
 static const LinkCallbacks link_callbacks = {
+        .record = on_link_record,
         .hello = on_link_hello,
         .open = on_link_open,
         .frame = on_link_frame,
@@ -473,6 +518,8 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
         if (r >= 0)
                 r = loop_timer_new(loop, nearer_look, d, &d->nearer_timer);
         if (r >= 0)
+                r = own_new(d);
+        if (r >= 0)
                 r = mail_new(d, &d->mail);
         if (r >= 0)
                 r = loop_timer_new(loop, expiry_on_timer, d, &d->expiry_timer);
@@ -484,7 +531,7 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
         return 0;
 }
 
-void delivery_stop(Delivery *d) {
+void delivery_end(Delivery *d, Bytes record) {
         Peer *p, *tmp;
 
         d->started = false;
@@ -499,9 +546,17 @@ void delivery_stop(Delivery *d) {
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_rooms_down(p);
         holds_free(d);
-        link_pool_bye(d->links, CODE_OK, "logged out or stopped");
+        own_stop(d);
+        if (record.size > 0)
+                link_pool_replaced(d->links, record);
+        else
+                link_pool_bye(d->links, CODE_OK, "logged out or stopped");
         HASH_ITER (hh, d->peers, p, tmp)
                 peer_free(p);
+}
+
+void delivery_stop(Delivery *d) {
+        delivery_end(d, (Bytes){});
 }
 
 Delivery *delivery_free(Delivery *d) {
@@ -512,6 +567,7 @@ Delivery *delivery_free(Delivery *d) {
         store_forget(d->store, d);
         link_pool_free(d->links);
         dialling_free(d);
+        own_free(d);
         mail_free(d->mail);
         loop_timer_free(d->turn_timer);
         loop_timer_free(d->expiry_timer);
@@ -523,10 +579,16 @@ Delivery *delivery_free(Delivery *d) {
 }
 
 void delivery_start(Delivery *d) {
+        if (own_is_retired(d)) {
+                /* What was said there of this device is so no more. */
+                own_stop(d);
+                link_pool_bye(d->links, CODE_OK, "this device is active again");
+        }
         d->started = true;
         dialling_start(d);
         mail_start(d->mail);
         loop_timer_set(d->expiry_timer, loop_now(d->loop));
+        own_look(d);
 }
 
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings) {
@@ -547,7 +609,7 @@ void delivery_set_presence(Delivery *d, Bytes presence) {
 }
 
 void delivery_accept(Delivery *d, Transport *t) {
-        if (d->started)
+        if (d->started || own_is_retired(d))
                 link_accept(d->links, t);
         else
                 transport_free(t);
@@ -619,6 +681,10 @@ void delivery_mail_waiting(Delivery *d, Session *s) {
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
+        if (is_own_account(d, account)) {
+                own_look(d);
+                return;
+        }
         if (!d->started || (p && (p->up || !peer_is_wanted(p))))
                 return;
         if (!p)
@@ -634,9 +700,12 @@ void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]) {
 }
 
 void delivery_woke(Delivery *d) {
-        if (!d->started)
+        if (!d->started && !own_is_retired(d))
                 return;
         link_pool_doubt(d->links);
+        own_look(d);
+        if (!d->started)
+                return;
         dialling_woke(d);
         expiry_look(d);
 }

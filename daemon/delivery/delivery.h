@@ -11,6 +11,9 @@
  *
  * Receiving: an entry is taken when it is authenticated, by its own signature or by that of an
  * entry after it without a hole. It is acknowledged, receipted and shown after the commit.
+ *
+ * Other devices of this account may link to this one: what they say is for others to understand,
+ * and they are nobody's peer. The device with the newest record of all is the active one.
  */
 
 #include "directory/directory.h"
@@ -44,6 +47,21 @@ typedef struct DeliveryCallbacks {
         /* A notice came by mail: anybody may have left it. RECORD came along and was not looked
          * at; it may be empty. */
         void (*room_notice)(void *userdata, Bytes notice, Bytes record);
+
+        /* A link with another device of this account, which takes FRAME_HANDOVER, is open; or is no
+         * more: L is valid during the call, and takes nothing then. The next two are there if this
+         * one is; they may be NULL. The userdata of the link is for whoever is called here. */
+        void (*own_link)(void *userdata, Link *l, bool up);
+
+        /* HANDOVER: a negative errno ends the link. */
+        int (*own_frame)(void *userdata, Link *l, Frame *f);
+
+        /* There is room for more, as LinkCallbacks has it. */
+        void (*own_drained)(void *userdata, Link *l);
+
+        /* A record of this account, which verified, from a peer or another own device. May be NULL.
+         * Not to be answered by delivery_retire() from within. */
+        void (*own_record)(void *userdata, const Record *record, Bytes outer);
 } DeliveryCallbacks;
 
 typedef struct DeliverySettings {
@@ -63,6 +81,20 @@ Delivery *delivery_free(Delivery *d);
 /* While started there are links; stopping ends them with BYE. Starting walks the outbox. */
 void delivery_start(Delivery *d);
 void delivery_stop(Delivery *d);
+
+/* Another device is the active one, as RECORD, which verified and is copied, shows: all links end
+ * with BYE {Replaced, RECORD}, and so does who links to this device from now on, other devices of
+ * this account aside. Outbox, mail and receipts rest. Until delivery_start() or delivery_stop().
+ * Once more with a newer one: links stay where they go to its device. */
+void delivery_retire(Delivery *d, Bytes record);
+
+/* Other devices of the account are dialled wherever they are known to be, with the back-off of
+ * peers, until there is a link with the one that is wanted: with the active one, or, where this is
+ * it, with any. Without effect while neither started nor retired. */
+void delivery_want_own(Delivery *d, bool want);
+
+/* Ends a link of own_link, which hears it, with BYE; whoever is wanted is dialled again. */
+void delivery_close_own(Delivery *d, Link *l, Code code, const char *text);
 
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings);
 
@@ -120,7 +152,7 @@ int delivery_hold_link(Delivery *d, const uint8_t account[static KEY_SIZE], bool
 
 int delivery_leave_room_notice(Delivery *d, const uint8_t account[static KEY_SIZE], Bytes notice);
 
-/* ACCOUNT was heard of: no more waiting before the next attempt. */
+/* ACCOUNT, which may be the own one, was heard of: no more waiting before the next attempt. */
 void delivery_appeared(Delivery *d, const uint8_t account[static KEY_SIZE]);
 
 /* The machine has slept, its clock was set, or the network is another one: links that do not answer

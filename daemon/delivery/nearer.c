@@ -15,8 +15,6 @@
 void delivery_on_lan(Delivery *d, const uint8_t account[static KEY_SIZE]) {
         Peer *p = peer_find(d, account);
 
-        if (!d->started)
-                return;
         if (!p || !p->up) {
                 delivery_appeared(d, account);
                 return;

@@ -67,6 +67,7 @@ typedef struct Newcomers Newcomers;
 typedef struct Visit Visit;
 typedef struct Mail Mail;
 typedef struct Hold Hold;
+typedef struct Own Own;
 
 typedef struct Peer {
         Delivery *delivery;
@@ -183,6 +184,7 @@ struct Delivery {
         Peer *turns;
         LoopTimer *turn_timer;
 
+        Own *own; /* other devices of this account */
         LoopTimer *expiry_timer;
         bool expiring; /* the batch has messages whose time is over */
 };
@@ -374,6 +376,32 @@ int visit_begin(Delivery *d, const LinkAddress *to, DeliveryVisitFn fn, void *us
 bool visit_met(Delivery *d, Link *l, const Record *record, Bytes outer);
 void visit_link_lost(Delivery *d, const Link *l, Code code, const char *text);
 void visits_end(Delivery *d);
+
+/* own.c: other devices of this account */
+int own_new(Delivery *d);
+void own_free(Delivery *d);
+
+/* Links with them are about to end: whoever heard of them hears that they are gone. Nobody is
+ * dialled, and this device is not retired. */
+void own_stop(Delivery *d);
+bool own_is_retired(const Delivery *d);
+
+/* The newest record, while retired. */
+Bytes own_newest(const Delivery *d);
+
+/* Delivery has started, or there is news of other devices: they are looked for at once. */
+void own_look(Delivery *d);
+bool is_own_account(const Delivery *d, const uint8_t *account);
+
+/* Of links of which link_is_own() holds; own_closed() of any. */
+void own_hello(Delivery *d, Link *l, const Greeting *g, Bytes record);
+void own_open(Delivery *d, Link *l);
+int own_frame(Delivery *d, Link *l, Frame *f);
+void own_drained(Delivery *d, Link *l);
+void own_closed(Delivery *d, Link *l, Code code);
+
+/* delivery.c: all links end, with BYE {Replaced, RECORD} where that is not empty. */
+void delivery_end(Delivery *d, Bytes record);
 
 /* nearer.c */
 void nearer_look(void *userdata);

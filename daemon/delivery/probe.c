@@ -41,7 +41,7 @@ int delivery_probe(Delivery *d, const uint8_t account[static KEY_SIZE], const So
         DeliveryProbe *p;
         int r;
 
-        if (!d->started)
+        if (!d->started && !own_is_retired(d))
                 return -ENOTCONN;
         if (d->n_probes >= DELIVERY_PROBES_MAX)
                 return -EBUSY;

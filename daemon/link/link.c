@@ -19,6 +19,8 @@ static const ConnLimit stranger_limit = {
 static const ConnLimit contact_limit = {
         .frames = 500 * 1000, .bytes = 256 * 1024 * 1024, .interval = USEC_PER_SEC};
 
+#define REPLACED_TEXT "this account is used on another device now"
+
 typedef enum LinkState {
         LINK_TLS, /* until the handshake is done */
         LINK_HELLO, /* HELLO sent, the other's not here */
@@ -47,7 +49,7 @@ struct Link {
         bool gave_way; /* to another link of the account */
         bool preferred; /* another one had to give way to it */
         bool holds_hello; /* until the other's is here */
-        bool takes_typing, takes_rooms;
+        bool takes_typing, takes_rooms, takes_handover;
         uint8_t account[KEY_SIZE]; /* expected on outgoing links, proven once has_hello is set */
         uint8_t tls_key[KEY_SIZE];
         uint8_t boot_nonce[BOOT_NONCE_SIZE];
@@ -70,14 +72,18 @@ static Loop *link_loop(const Link *l) {
         return net_loop(l->pool->net);
 }
 
-/* Only the account's own: the pool is small, and a user has as many links as people to talk to. */
-static Link *pool_find(LinkPool *p, const uint8_t *account, LinkState least, const Link *but) {
-        Link *l;
+static bool is_own_account(const LinkPool *p, const uint8_t *account) {
+        return key_equal(account, sign_key_public(p->self->account));
+}
 
-        DL_FOREACH (p->links, l)
-                if (l != but && l->state >= least && key_equal(l->account, account))
-                        return l;
-        return NULL;
+/* Of the own account there are several devices, with a link each; which one is being dialled is not
+ * known before it says so. */
+static bool link_is_rival(const Link *l, const Link *other) {
+        if (other == l || !key_equal(other->account, l->account))
+                return false;
+        return !is_own_account(l->pool, l->account) ||
+                (l->has_hello && other->has_hello &&
+                        key_equal(l->certificate.device, other->certificate.device));
 }
 
 /* Ends */
@@ -86,7 +92,7 @@ static void link_unlink(Link *l) {
         Link *other;
 
         DL_DELETE(l->pool->links, l);
-        if (l->state == LINK_OPEN)
+        if (l->state == LINK_OPEN && !link_is_own(l))
                 l->pool->n_open--;
         DL_FOREACH (l->pool->links, other)
                 if (other->probed == l) {
@@ -116,10 +122,18 @@ static void link_say_bye(Link *l, Code code, const char *text, Bytes record) {
                 l->conn = conn_free(l->conn);
 }
 
-void link_close(Link *l, Code code, const char *text) {
+static void link_close_with(Link *l, Code code, const char *text, Bytes record) {
         link_unlink(l);
-        link_say_bye(l, code, text, (Bytes){});
+        link_say_bye(l, code, text, record);
         link_free(l);
+}
+
+void link_close(Link *l, Code code, const char *text) {
+        link_close_with(l, code, text, (Bytes){});
+}
+
+void link_replaced(Link *l, Bytes record) {
+        link_close_with(l, CODE_REPLACED, REPLACED_TEXT, record);
 }
 
 /* The link ends by itself or by a rule of this file: the owner is told, if it has heard of it. */
@@ -133,17 +147,21 @@ static void link_lost(Link *l, Code code, const char *text) {
         link_free(l);
 }
 
-static void link_end(Link *l, Code code, const char *text) {
+static void link_end_with(Link *l, Code code, const char *text, Bytes record) {
         LinkPool *p = l->pool;
         LinkState state = l->state;
 
         link_unlink(l);
         l->state = state == LINK_OPEN ? LINK_WAITING : state;
-        link_say_bye(l, code, text, (Bytes){});
+        link_say_bye(l, code, text, record);
         l->state = LINK_TLS;
         if (l->outgoing || l->has_hello)
                 p->callbacks->closed(p->userdata, l, code, text);
         link_free(l);
+}
+
+static void link_end(Link *l, Code code, const char *text) {
+        link_end_with(l, code, text, (Bytes){});
 }
 
 /* Another link of the account stays: nothing is wrong with this one. */
@@ -200,11 +218,13 @@ static void link_open_if_ready(Link *l) {
 
         if (l->state != LINK_WAITING || !l->peer_ok)
                 return;
-        older = pool_find(p, l->account, LINK_OPEN, l);
+        DL_FOREACH (p->links, older)
+                if (older->state == LINK_OPEN && link_is_rival(l, older))
+                        break;
         if (older)
                 link_give_way(older, "superseded by a newer link");
         l->state = LINK_OPEN;
-        p->n_open++;
+        p->n_open += !link_is_own(l);
         link_start_keepalive(l);
         kept = l->kept;
         l->kept = BUFFER_NULL;
@@ -286,7 +306,7 @@ static bool link_settle_with(Link *l, Link *other) {
         }
         /* The owner refuses older devices too, but by then the newer one's link would be gone. */
         if (other->has_hello && other->certificate.epoch > l->certificate.epoch) {
-                link_end(l, CODE_REPLACED, "a newer device of this account has a link");
+                link_end_with(l, CODE_REPLACED, REPLACED_TEXT, link_record_outer(other));
                 return false;
         }
         if (other->has_hello && (!same_boot || other->outgoing == l->outgoing)) {
@@ -316,8 +336,8 @@ static bool link_is_second_to_probe(Link *l) {
         Link *other;
 
         DL_FOREACH (l->pool->links, other)
-                if (other != l && other->state == LINK_PROBING &&
-                        key_equal(other->account, l->account) && link_is_same_boot(l, other))
+                if (other->state == LINK_PROBING && link_is_rival(l, other) &&
+                        link_is_same_boot(l, other))
                         return true;
         return false;
 }
@@ -331,7 +351,7 @@ static void link_settle(Link *l) {
                 return;
         }
         DL_FOREACH_SAFE (l->pool->links, other, tmp) {
-                if (other == l || !key_equal(other->account, l->account))
+                if (!link_is_rival(l, other))
                         continue;
                 if (!other->has_hello && !other->outgoing)
                         continue;
@@ -347,10 +367,19 @@ Code link_check_hello(const LinkPool *p, const Hello *h, const uint8_t tls_key[s
         Code code = greeting_check(
                 h, tls_key, self, expected, loop_realtime(net_loop(p->net)), ret, ret_text);
 
-        if (code != CODE_OK || !key_equal(ret->certificate.account, self))
+        if (code != CODE_OK || !key_equal(tls_key, sign_key_public(p->self->device)))
                 return code;
-        *ret_text = "this is the same account";
+        *ret_text = "this is the same device";
         return CODE_NOT_ALLOWED;
+}
+
+/* The record verified. */
+static void link_heard_record(const Link *l, const Record *record, Bytes outer) {
+        const LinkPool *p = l->pool;
+        bool theirs = (l->outgoing || l->has_hello) && key_equal(l->account, record->account);
+
+        if (p->callbacks->record && (theirs || is_own_account(p, record->account)))
+                p->callbacks->record(p->userdata, record, outer);
 }
 
 static int link_take_hello(Link *l, Frame *f) {
@@ -365,6 +394,8 @@ static int link_take_hello(Link *l, Frame *f) {
         if (r < 0)
                 return r;
         code = link_check_hello(p, &h, l->tls_key, l->outgoing ? l->account : NULL, &g, &text);
+        if (code == CODE_NOT_ALLOWED)
+                link_heard_record(l, &g.record, h.record);
         if (code != CODE_OK) {
                 link_end(l, code, text);
                 return 0;
@@ -381,6 +412,7 @@ static int link_take_hello(Link *l, Frame *f) {
         l->heartbeat = h.heartbeat;
         l->takes_typing = hello_has_feature(&h, FEATURE_TYPING);
         l->takes_rooms = hello_has_feature(&h, FEATURE_ROOMS);
+        l->takes_handover = hello_has_feature(&h, FEATURE_HANDOVER);
         l->has_hello = true;
         if (l->holds_hello) {
                 l->holds_hello = false;
@@ -409,6 +441,7 @@ static int link_take_hello_ok(Link *l, Frame *f) {
 
 static int link_take_bye(Link *l, Frame *f) {
         char text[REASON_TEXT_MAX + 1];
+        Record record;
         Refusal x;
         int r;
 
@@ -417,6 +450,8 @@ static int link_take_bye(Link *l, Frame *f) {
                 return r;
         copy_bytes(text, x.text.data, x.text.size);
         text[x.text.size] = 0;
+        if (x.record.size > 0 && record_decode(x.record, &record) >= 0)
+                link_heard_record(l, &record, x.record);
         l->gave_way = x.code == CODE_OK && l->state != LINK_OPEN;
         link_lost(l, x.code, text);
         return 0;
@@ -573,6 +608,11 @@ void link_pool_bye(LinkPool *p, Code code, const char *text) {
                 link_close(p->links, code, text);
 }
 
+void link_pool_replaced(LinkPool *p, Bytes record) {
+        while (p->links)
+                link_replaced(p->links, record);
+}
+
 void link_pool_set_handshake(LinkPool *p, unsigned handshake) {
         p->handshake = handshake;
 }
@@ -643,7 +683,14 @@ void link_set_raced(Link *l) {
 }
 
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]) {
-        return pool_find(p, account, LINK_OPEN, NULL);
+        Link *l;
+
+        /* Only the account's own: the pool is small, and a user has as many links as people to
+         * talk to. */
+        DL_FOREACH (p->links, l)
+                if (l->state == LINK_OPEN && !link_is_own(l) && key_equal(l->account, account))
+                        return l;
+        return NULL;
 }
 
 /* One link */
@@ -674,6 +721,14 @@ bool link_takes_typing(const Link *l) {
 
 bool link_takes_rooms(const Link *l) {
         return l->takes_rooms;
+}
+
+bool link_takes_handover(const Link *l) {
+        return l->takes_handover;
+}
+
+bool link_is_own(const Link *l) {
+        return l->has_hello && is_own_account(l->pool, l->account);
 }
 
 bool link_gave_way(const Link *l) {

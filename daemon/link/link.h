@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Peer links: connections that have proved to be account X, at most one open per account.
+ * Peer links: connections that have proved to be account X, at most one open per account; of the
+ * own account, at most one per device.
  *
  * Either end opens with HELLO. When it holds, the owner is asked (`hello`) and answers at once or
  * later with link_confirm() or link_refuse(); the link is open when both ends have said HELLO_OK.
@@ -35,6 +36,10 @@ typedef struct LinkCallbacks {
          * end refused it; CODE_OK where the connection just ended. Not called for links that the
          * owner closed. */
         void (*closed)(void *userdata, Link *l, Code code, const char *text);
+
+        /* The other end has shown a record that verified, of this account or of its own: in BYE, or
+         * in the HELLO of a link with this very device. May be NULL. */
+        void (*record)(void *userdata, const Record *record, Bytes outer);
 } LinkCallbacks;
 
 /* SELF and the callbacks outlive the pool. HANDSHAKE: s until HELLO, 0 for no limit. */
@@ -46,6 +51,11 @@ LinkPool *link_pool_free(LinkPool *p);
 
 /* Says BYE on all links and ends them, without callbacks. */
 void link_pool_bye(LinkPool *p, Code code, const char *text);
+
+/* The same with BYE {Replaced, RECORD}, the newest record of this account. */
+void link_pool_replaced(LinkPool *p, Bytes record);
+
+/* Open links with other accounts. */
 void link_pool_set_handshake(LinkPool *p, unsigned handshake);
 unsigned link_pool_count_open(const LinkPool *p);
 
@@ -97,7 +107,7 @@ int link_peek(LinkPool *p, const LinkAddress *to, usec_t timeout, LinkPeekFn fn,
         LinkPeek **ret);
 LinkPeek *link_peek_free(LinkPeek *p);
 
-/* The open link to an account, or NULL. */
+/* The open link to another account, or NULL. */
 Link *link_find(LinkPool *p, const uint8_t account[static KEY_SIZE]);
 
 /* The other end is somebody the user writes to, and may send as fast as it can be stored. Strangers
@@ -108,6 +118,10 @@ void link_trust(Link *l);
 /* Answers to `hello`. OK is encoded at once. */
 void link_confirm(Link *l, const HelloOk *ok);
 void link_refuse(Link *l, Code code, const char *text);
+
+/* The same, for a device that RECORD, the newest of its account, shows to be the active one no
+ * more. RECORD may be empty. */
+void link_replaced(Link *l, Bytes record);
 
 /* Ends a link of which the owner wants no more. */
 void link_close(Link *l, Code code, const char *text);
@@ -130,6 +144,12 @@ bool link_takes_typing(const Link *l);
 
 /* The same, of frames about rooms. */
 bool link_takes_rooms(const Link *l);
+
+/* The same, of frames of a hand-over. */
+bool link_takes_handover(const Link *l);
+
+/* After `hello`: the other end is another device of this account. */
+bool link_is_own(const Link *l);
 bool link_is_outgoing(const Link *l);
 
 /* In `closed`: another link of the account stays, as far as this end or the other says, and there

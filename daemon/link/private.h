@@ -9,6 +9,7 @@
 
 const LocalIdentity *link_pool_self(const LinkPool *p);
 
-/* greeting_check() of what came over a connection of P, where this account itself is wrong too. */
+/* greeting_check() of what came over a connection of P, where this device itself is wrong too:
+ * CODE_NOT_ALLOWED, with RET. */
 Code link_check_hello(const LinkPool *p, const Hello *h, const uint8_t tls_key[static KEY_SIZE],
         const uint8_t *expected, Greeting *ret, const char **ret_text);

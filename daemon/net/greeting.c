@@ -9,8 +9,8 @@ int greeting_send(Conn *c, const LocalIdentity *self, const uint8_t *expected) {
                 .certificate = self->certificate,
                 .record = self->record,
                 .heartbeat = self->heartbeat,
-                .features = {FEATURE_TYPING, FEATURE_ROOMS},
-                .n_features = 2};
+                .features = {FEATURE_TYPING, FEATURE_ROOMS, FEATURE_HANDOVER},
+                .n_features = 3};
         int r;
 
         if (expected)

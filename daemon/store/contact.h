@@ -128,5 +128,8 @@ typedef struct Endpoints {
         size_t n;
 } Endpoints;
 
+/* Instead of a number: those of other devices of this account. */
+#define ENDPOINTS_OWN 0
+
 int store_get_endpoints(DbTxn *txn, uint32_t account, Endpoints *ret);
 int store_set_endpoints(Store *s, uint32_t account, const Endpoints *e);

@@ -30,6 +30,7 @@
 #define FEATURE_ROOMS 3 /* of a peer: it takes ROOM_SYNC and ROOM_ENTRIES */
 #define FEATURE_ROOM_DIRECTORY 4 /* of a tracker: ROOM_PUBLISH, ROOM_LOOKUP, ROOM_LIST */
 #define FEATURE_ACCOUNTS 5 /* of a tracker: OPRF, LOGIN, ACCOUNT */
+#define FEATURE_HANDOVER 6 /* of a peer: another device of its account may link to it */
 #define PRESENCE_KEY_MAX 64
 
 typedef struct Hello {

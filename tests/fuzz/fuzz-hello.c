@@ -98,7 +98,8 @@ static void on_hello(void *userdata, Link *l, const Greeting *g, Bytes record) {
         MUST(same(record, s->who->local.record) && same(link_record_outer(l), record));
         MUST(key_equal(link_account(l), person_account(s->who)));
         MUST(key_equal(g->record.account, person_account(s->who)));
-        MUST(!key_equal(link_account(l), person_account(&people[BOB])));
+        MUST(!key_equal(link_certificate(l)->device, sign_key_public(&people[BOB].device)));
+        MUST(link_is_own(l) == key_equal(link_account(l), person_account(&people[BOB])));
         MUST(!s->expected || key_equal(person_account(s->expected), link_account(l)));
         MUST(certificate_is_valid_at(&g->certificate, now) && g->record.expires > now);
         MUST(s->scripted || s->wrong == 0);
@@ -106,15 +107,21 @@ static void on_hello(void *userdata, Link *l, const Greeting *g, Bytes record) {
         slot_decide(s, policy);
 }
 
+/* Of two there is one at most: of the own account there are other devices. */
+static bool are_rivals(const Link *a, const Link *b) {
+        return key_equal(link_account(a), link_account(b)) &&
+                (!link_is_own(a) ||
+                        key_equal(link_certificate(a)->device, link_certificate(b)->device));
+}
+
 static void on_open(void *userdata, Link *l, const HelloOk *ok) {
         Slot *s = slot_of(l);
 
         MUST(s->link == l && s->confirmed && !s->open && s->sent_ok && link_is_open(l));
         s->open = true;
-        MUST(link_find(pool, link_account(l)) == l);
+        MUST(link_find(pool, link_account(l)) == (link_is_own(l) ? NULL : l));
         for (int i = 0; i < SLOTS; i++)
-                MUST(&slots[i] == s || !slots[i].open ||
-                        !key_equal(link_account(slots[i].link), link_account(l)));
+                MUST(&slots[i] == s || !slots[i].open || !are_rivals(slots[i].link, l));
 }
 
 static int on_frame(void *userdata, Link *l, Frame *f) {
@@ -134,7 +141,14 @@ static void on_closed(void *userdata, Link *l, Code code, const char *text) {
                 }
 }
 
+static void on_record(void *userdata, const Record *record, Bytes outer) {
+        Record r;
+
+        MUST(record_decode(outer, &r) == 0 && r.epoch == record->epoch);
+}
+
 static const LinkCallbacks callbacks = {
+        .record = on_record,
         .hello = on_hello,
         .open = on_open,
         .frame = on_frame,
@@ -189,7 +203,7 @@ static unsigned find_wrong(
                 wrong |= WRONG(CODE_KEY_CHANGED);
         if (certificate != s->who || record != s->who)
                 wrong |= WRONG(CODE_INVALID_ARGS);
-        if (key_equal(person_account(certificate), person_account(&people[BOB])))
+        if (certificate == &people[BOB])
                 wrong |= WRONG(CODE_NOT_ALLOWED);
         if (expired && loop_realtime(sim.loop) >= VIRTUAL_REALTIME + USEC_PER_SEC)
                 wrong |= WRONG(CODE_EXPIRED);
@@ -250,7 +264,8 @@ static void say_frame(Script *in, Slot *s) {
                 return;
         }
         if (how < 0xa0) {
-                MUST(bye_encode(&s->end.out, how % _CODE_MAX, "a reason", (Bytes){}) == 0);
+                MUST(bye_encode(&s->end.out, how % _CODE_MAX, "a reason",
+                             how & 1 ? script_person(in)->local.record : (Bytes){}) == 0);
                 return;
         }
         body = script_bytes(in);
@@ -317,7 +332,7 @@ static void pass_time(usec_t time) {
         play(&sim, time);
         for (int i = 0; i < SLOTS; i++) {
                 listen_to(&slots[i]);
-                n_open += slots[i].open;
+                n_open += slots[i].open && !link_is_own(slots[i].link);
         }
         MUST(link_pool_count_open(pool) == n_open);
 }

@@ -16,6 +16,9 @@ typedef struct Side {
         unsigned n_hello, n_open, n_closed, n_frames, n_drained;
         Code code; /* of the last end */
         char text[256];
+        unsigned n_links; /* open now */
+        unsigned n_records;
+        uint64_t epoch; /* of the last record that came with BYE */
         Buffer received; /* bodies of MESSAGE, one after the other */
 } Side;
 
@@ -36,6 +39,8 @@ static void side_on_open(void *userdata, Link *l, const HelloOk *ok) {
         Side *s = userdata;
 
         s->n_open++;
+        s->n_links++;
+        link_set_userdata(l, s);
         s->link = l;
         CHECK(link_is_open(l));
 }
@@ -61,13 +66,24 @@ static void side_on_closed(void *userdata, Link *l, Code code, const char *text)
         Side *s = userdata;
 
         s->n_closed++;
+        s->n_links -= link_userdata(l) != NULL;
         s->code = code;
         snprintf(s->text, sizeof(s->text), "%s", text);
         if (s->link == l)
                 s->link = NULL;
 }
 
+static void side_on_record(void *userdata, const Record *record, Bytes outer) {
+        Side *s = userdata;
+        Record r;
+
+        CHECK_OK(record_decode(outer, &r));
+        s->n_records++;
+        s->epoch = record->epoch;
+}
+
 static const LinkCallbacks side_callbacks = {
+        .record = side_on_record,
         .hello = side_on_hello,
         .open = side_on_open,
         .frame = side_on_frame,

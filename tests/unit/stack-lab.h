@@ -52,6 +52,9 @@ typedef struct Stack {
         Link *rooms; /* the last link that speaks of rooms */
         unsigned n_rooms_up, n_rooms_down, n_rooms_frames, n_notices;
         size_t notice_size, notice_record; /* of the last one */
+        Link *own[4]; /* open links with other devices of the account, in the order they came */
+        unsigned n_own, n_own_up, n_own_frames, n_own_records;
+        uint64_t own_epoch; /* of the last record of the own account */
         uint64_t told; /* cursor of the last event */
         const StackRooms *room_hooks;
         void *mate; /* theirs */
@@ -169,7 +172,45 @@ static void stack_on_room_notice(void *userdata, Bytes notice, Bytes record) {
         s->notice_record = record.size;
 }
 
+static void stack_on_own_link(void *userdata, Link *l, bool up) {
+        Stack *s = userdata;
+        unsigned i = 0;
+
+        CHECK(link_is_own(l));
+        if (up) {
+                CHECK(link_is_open(l) && s->n_own < ELEMENTSOF(s->own));
+                s->own[s->n_own++] = l;
+                s->n_own_up++;
+                return;
+        }
+        while (s->own[i] != l)
+                CHECK(++i < s->n_own);
+        memmove(&s->own[i], &s->own[i + 1], (s->n_own - i - 1) * sizeof(*s->own));
+        s->own[--s->n_own] = NULL;
+}
+
+static int stack_on_own_frame(void *userdata, Link *l, Frame *f) {
+        Stack *s = userdata;
+
+        CHECK_EQ(f->type, FRAME_HANDOVER);
+        s->n_own_frames++;
+        return 0;
+}
+
+static void stack_on_own_record(void *userdata, const Record *record, Bytes outer) {
+        Stack *s = userdata;
+        Record r;
+
+        CHECK(key_equal(record->account, person_account(&s->who)));
+        CHECK_OK(record_decode(outer, &r));
+        s->n_own_records++;
+        s->own_epoch = record->epoch;
+}
+
 static const DeliveryCallbacks stack_callbacks = {
+        .own_link = stack_on_own_link,
+        .own_frame = stack_on_own_frame,
+        .own_record = stack_on_own_record,
         .typing = stack_on_typing,
         .link_changed = stack_on_link_changed,
         .room_link = stack_on_room_link,
@@ -285,7 +326,8 @@ static void stack_begin(Person *who, const char *dir, Stack *s) {
         *who = (Person){};
         s->who.local.account = &s->who.account;
         s->who.local.device = &s->who.device;
-        s->self = (Identity){.account = s->who.account, .device = s->who.device, .epoch = 1};
+        s->self = (Identity){
+                .account = s->who.account, .device = s->who.device, .epoch = s->who.epoch};
         memcpy(s->self.name, s->who.name, NAME_SIZE);
         CHECK_OK(buffer_append(&s->self.certificate, s->who.local.certificate.data,
                 s->who.local.certificate.size));
