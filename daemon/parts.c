@@ -339,6 +339,14 @@ static void room_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
         directory_lan_each(p->directory, on_near, &(Near){.fn = fn, .userdata = fn_userdata});
 }
 
+static void room_behind(void *userdata, const char *why) {
+        const Parts *p = userdata;
+
+        if (p->account && account_is_active(p->account) &&
+                account_take_new_epoch(p->account, why) < 0)
+                log_warning("cannot begin another epoch");
+}
+
 static const RoomsCallbacks rooms_callbacks = {
         .link = room_link,
         .want_link = room_want_link,
@@ -348,6 +356,7 @@ static const RoomsCallbacks rooms_callbacks = {
         .typing = room_typing,
         .presence = room_presence,
         .publish = room_publish,
+        .behind = room_behind,
         .each_near = room_each_near,
 };
 

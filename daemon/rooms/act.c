@@ -401,7 +401,7 @@ int rooms_send(Rooms *r, uint32_t number, const RoomsMessage *m, RoomsError *e) 
         default:
                 break;
         }
-        if (x >= 0 && room->own == 0)
+        if (x >= 0 && (room->own == 0 || room->own_epoch != r->self->epoch))
                 x = marks_load(room, store_write(r->store));
         return x < 0 ? x : room_touch(room, ROOM_NEW_ENTRIES);
 }

@@ -273,14 +273,21 @@ static int compare_with_held(const Taking *t, Entry *ret) {
         return memcmp(hash, t->hash, SHA256_SIZE) == 0 ? 1 : -EEXIST;
 }
 
-/* Keeps the proof in T's feed, and drops what it forbids. 1: it says something new. */
-static int keep_fork(Room *room, uint32_t feed, const RoomFork *f) {
+/* Keeps the proof in FEED, and drops what it forbids. 1: it says something new. Where the feed is
+ * the own one, what is lost by that is said anew, with OTHER (may be NULL), which is not here. */
+static int keep_fork(Room *room, uint32_t feed, const RoomFork *f, const Inner *other) {
         Store *s = room->rooms->store;
+        bool own = again_is_about(room, f->at.account, f->at.epoch, f->at.device);
         _cleanup_(buffer_done) Buffer proof = BUFFER_NULL;
+        _cleanup_(again_freep) Again *again = NULL;
         uint32_t account;
         int e;
 
         e = room_fork_encode(&proof, f);
+        if (e >= 0 && own)
+                e = again_collect(room, &again, feed, f->at.seq);
+        if (e >= 0 && own && other)
+                e = again_add(room, &again, other);
         if (e >= 0)
                 e = room_fork_put(s, room->row.number, feed, f->at.seq, buffer_bytes(&proof));
         if (e <= 0)
@@ -294,6 +301,10 @@ static int keep_fork(Room *room, uint32_t feed, const RoomFork *f) {
                 e = room_event(room, ROOM_EVENT_FORK, f->at.account);
         if (e >= 0)
                 e = room_touch(room, ROOM_NEW_FORKS);
+        if (e >= 0 && own) {
+                again_begin_epoch(room, "something else was said in a room under the same number");
+                e = again_write(room, again);
+        }
         return e < 0 ? e : 1;
 }
 
@@ -318,7 +329,7 @@ static int take_forked(Taking *t, const Entry *held) {
         memcpy(f.entry[1].signature, t->in->signature.data, SIGNATURE_SIZE);
         f.entry[0].certificate = buffer_bytes(&kept);
         f.entry[1].certificate = t->author.outer.size > 0 ? t->author.outer : buffer_bytes(&kept);
-        e = keep_fork(t->room, t->feed.feed.number, &f);
+        e = keep_fork(t->room, t->feed.feed.number, &f, &t->m);
         return e < 0 ? e : e > 0 ? TAKEN_FORK : TAKEN_AGAIN;
 }
 
@@ -410,6 +421,8 @@ static int take_received(Taking *t, const RoomReceived *x) {
                         e = cut_superseded(room, t->number);
                 if (e >= 0)
                         e = room_touch(room, ROOM_NEW_ENTRIES);
+                if (e >= 0 && again_is_about(room, t->m.account, t->m.epoch, t->m.device))
+                        again_begin_epoch(room, "a room has something of it that is not here");
                 return e < 0 ? e : TAKEN;
         case ROOM_ENTRY_AGAIN:
                 return TAKEN_AGAIN;
@@ -545,6 +558,6 @@ int room_take_fork(Room *room, Bytes proof, RoomReason *why) {
                                 "the author writes from too many devices");
         }
         if (e >= 0)
-                e = keep_fork(room, feed.feed.number, &f);
+                e = keep_fork(room, feed.feed.number, &f, NULL);
         return e < 0 ? e : e > 0 ? TAKEN_FORK : TAKEN_AGAIN;
 }

@@ -265,41 +265,59 @@ static int take_status(Room *room, const RoomItem *it) {
 
 /* Entries */
 
-/* The user wrote it where he did not know yet that this device had written, and nobody takes it as
- * it is. */
+/* An own message, which has no place any more. */
 static int write_again(Room *room, const Inner *m) {
-        Rooms *r = room->rooms;
-        _cleanup_(buffer_done) Buffer text = BUFFER_NULL;
-        RoomsMessage again = {.id = m->id,
-                .has_reply_to = m->has_reply_to,
-                .reply_to = m->reply_to,
-                .now = loop_realtime(r->loop)};
-        RoomsError error = {};
-        int e;
+        _cleanup_(again_freep) Again *a = NULL;
+        int e = again_add(room, &a, m);
 
-        if (m->kind != KIND_TEXT || !room_is_joined(room))
-                return 0;
-        e = rooms_read_text(r, store_write(r->store), room->row.number, m, &text);
-        if (e > 0) {
-                again.text = buffer_bytes(&text);
-                e = rooms_send(r, room->row.number, &again, &error);
-        }
-        if (e == -ECANCELED || e == -EBADMSG) {
-                log_debug("What was written in a room on another device is not sent: %s",
-                        e == -ECANCELED ? error.text : "it cannot be read");
-                return 0;
-        }
-        buffer_wipe(&text);
-        return MIN(e, 0);
+        return e < 0 ? e : again_write(room, a);
 }
 
-static int keep_content(Room *room, const RoomItem *it, const RoomEntryAt *at, const Inner *m) {
-        Store *s = room->rooms->store;
+/* The own entry M, as the device that hands it over has it, is here: 1, with its feed; -EEXIST:
+ * another one is in its place, as that device is a copy of itself; 0. */
+static int find_own(Room *room, const RoomItem *it, const Inner *m, uint32_t *ret_feed) {
+        DbTxn *txn = store_write(room->rooms->store);
+        const RoomFeedKey key = {.number = SELF_NUMBER,
+                .account = m->account,
+                .epoch = m->epoch,
+                .device = m->device};
+        Entry held;
         RoomFeed f;
         int e;
 
-        e = room_feed_find_tag(store_write(s), room->row.number, at->tag, &f);
-        return e <= 0 ? e : store_room_keep_content(s, f.feed.number, m, it->secret);
+        e = room_feed_find(txn, room->row.number, &key, &f);
+        if (e > 0)
+                e = entry_get(txn, f.feed.number, m->seq, &held);
+        if (e <= 0)
+                return e;
+        *ret_feed = f.feed.number;
+        return bytes_equal(held.inner, it->object) ? 1 : -EEXIST;
+}
+
+/* What became of an own entry. Where its place is another one's, or the user wrote it when he did
+ * not know yet that this device had written, nobody takes it as it is. */
+static bool has_no_place(int verdict, const RoomReason *why) {
+        return verdict == TAKEN_NOT_NOW || verdict == TAKEN_STALE ||
+                (verdict == TAKEN_REFUSED &&
+                        (why->code == CODE_REPLACED || why->code == CODE_FORK));
+}
+
+static int take_own(Room *room, const RoomItem *it, const RoomEntryIn *in, const Inner *m) {
+        RoomReason why = {};
+        uint32_t feed;
+        int e;
+
+        e = find_own(room, it, m, &feed);
+        if (e == -EEXIST) /* not as a fork, of which a proof would go to all */
+                return write_again(room, m);
+        if (e > 0 && it->has_secret)
+                return store_room_keep_content(room->rooms->store, feed, m, it->secret);
+        if (e != 0)
+                return MIN(e, 0);
+        e = room_take_entry(room, in, NULL, &why);
+        if (e < 0)
+                return e;
+        return has_no_place(e, &why) ? write_again(room, m) : skip(it, e, &why);
 }
 
 static int take_entry(Room *room, const RoomItem *it) {
@@ -314,20 +332,14 @@ static int take_entry(Room *room, const RoomItem *it) {
                 .level = true,
                 .was = &was};
         RoomReason why = {};
-        RoomEntryAt at;
         Inner m;
         int v;
 
         memcpy(was.content, it->secret, SHA256_SIZE);
-        v = room_take_entry(room, &in, &at, &why);
-        if (v < 0 || v == TAKEN || v == TAKEN_BAD || inner_decode(it->object, &m) < 0 ||
-                !key_equal(m.account, rooms_self(room->rooms)))
-                return v < 0 ? v : skip(it, v, &why);
-        if (v == TAKEN_AGAIN && it->has_secret)
-                return keep_content(room, it, &at, &m);
-        if (v == TAKEN_REFUSED && why.code == CODE_REPLACED)
-                return write_again(room, &m);
-        return skip(it, v, &why);
+        if (inner_decode(it->object, &m) >= 0 && key_equal(m.account, rooms_self(room->rooms)))
+                return take_own(room, it, &in, &m);
+        v = room_take_entry(room, &in, NULL, &why);
+        return v < 0 ? v : skip(it, v, &why);
 }
 
 static int take_mark(Room *room, const RoomItem *it) {

@@ -38,6 +38,7 @@ int marks_load(Room *room, DbTxn *txn) {
         int e;
 
         room->own = 0;
+        room->own_epoch = room->rooms->self->epoch;
         room->stored = room->delivered = room->read = 0;
         e = own_feed(room, txn, &f);
         if (e <= 0)

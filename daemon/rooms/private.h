@@ -43,6 +43,7 @@ typedef struct Room {
         /* Own entries of the feed `own` up to there are told to be held by somebody, by all, and to
          * be read by all; and when that is looked at. */
         uint32_t own;
+        uint64_t own_epoch;
         uint64_t stored, delivered, read;
         usec_t marks_at;
         RoomLink *links; /* sync's, made and freed there */

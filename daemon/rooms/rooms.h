@@ -46,6 +46,10 @@ typedef struct RoomsCallbacks {
          * online list. */
         void (*publish)(void *userdata, uint32_t room);
 
+        /* Something came that was written on this device, in its epoch, and is not here: in the
+         * open batch there is to be another epoch. */
+        void (*behind)(void *userdata, const char *why);
+
         /* Those on the local network, until FN says false: they may know of rooms. */
         void (*each_near)(void *userdata, RoomsNearFn fn, void *fn_userdata);
 } RoomsCallbacks;

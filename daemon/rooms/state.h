@@ -126,6 +126,22 @@ int entries_open_feed(Room *room, const RoomFeedKey *key, RoomFeed *ret);
 int entries_cut_barred(Room *room);
 void entries_go_on_cutting(Rooms *r);
 
+/* again.c. Whether this is the feed that this device goes on with; and that it cannot: this store
+ * is older than what was written with it. From then on the epoch is another one. */
+bool again_is_about(const Room *room, const uint8_t account[static KEY_SIZE], uint64_t epoch,
+        const uint8_t device[static KEY_SIZE]);
+void again_begin_epoch(Room *room, const char *why);
+
+/* Own messages that are to be written anew: gathered while they are here, *A is made for the first;
+ * and written where the room lets the user write. */
+typedef struct Again Again;
+
+int again_add(Room *room, Again **a, const Inner *m);
+int again_collect(Room *room, Again **a, uint32_t feed, uint64_t first);
+int again_write(Room *room, const Again *a);
+Again *again_free(Again *a);
+DEFINE_CLEANUP(Again *, again_free)
+
 /* keys.c: 1; 0: it is not here. */
 int room_key_of(Room *room, DbTxn *txn, uint64_t epoch, uint8_t ret[static ROOM_KEY_SIZE]);
 

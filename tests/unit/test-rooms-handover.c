@@ -345,6 +345,35 @@ TEST(what_an_older_device_wrote_too_late_is_written_anew) {
         lab_free(&lab);
 }
 
+/* An older copy of its store, whose user has gone on writing. */
+TEST(a_device_that_was_put_back_hands_over_what_it_said_since) {
+        RoomsLab lab;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *copy = &lab.mate[2], *new;
+
+        begin(&lab, 40, ROOM_ACCESS_OPEN);
+        mate_says(bob, "one");
+        level_without(&lab, &lab.mate[3]);
+        lab_clone(&lab, 1, 2, false);
+        clone_joins(copy, alice);
+        copy->next_id = 5000;
+        mate_says(bob, "two");
+        mate_says(bob, "three");
+        new = move(&lab, 1, 3);
+        hand_over(bob, new, 64 * 1024, 0);
+        give(new, alice);
+        mate_says(copy, "deux");
+        mate_says(copy, "trois");
+        for (unsigned i = 0; i < 2; i++) {
+                hand_over(copy, new, 64 * 1024, 0);
+                CHECK_STR(mate_reads(new), "one|two|three|deux|trois|");
+        }
+        give(new, alice);
+        CHECK_STR(mate_reads(alice), "one|two|three|deux|trois|");
+        CHECK(bytes_are_zero(alice->room->row.forks_digest, SHA256_SIZE));
+        check_level(new, alice);
+        lab_free(&lab);
+}
+
 /* It came to a device that did not know that it was not meant any more. */
 TEST(what_an_older_device_took_in_too_late_is_news) {
         RoomsLab lab;
@@ -624,4 +653,81 @@ TEST(what_is_no_item_is_refused) {
         lab_commit(new);
         CHECK(!room_of(new->rooms, lab.id));
         lab_free(&lab);
+}
+
+/* A copy of the store from before what the room has. */
+
+static void on_behind(void *userdata, const char *why) {
+        Mate *m = userdata;
+
+        m->who.epoch++;
+        person_sign(&m->who, IDENTITY_LIFETIME);
+        m->self.epoch = m->who.epoch;
+        buffer_clear(&m->self.certificate);
+        CHECK_OK(buffer_append(&m->self.certificate, buffer_data(&m->who.certificate),
+                buffer_size(&m->who.certificate)));
+}
+
+static const RoomsCallbacks with_epochs = {.behind = on_behind};
+
+static Mate *restored(RoomsLab *lab, Mate *by) {
+        Mate *m = &lab->mate[3];
+
+        lab_clone(lab, 2, 3, false);
+        clone_joins(m, by);
+        m->next_id = 1000;
+        m->rooms->callbacks = &with_epochs;
+        return m;
+}
+
+TEST(a_restored_store_that_hears_of_it_goes_on_in_another_epoch) {
+        RoomsLab lab;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2], *again;
+
+        begin(&lab, 30, ROOM_ACCESS_PRIVATE);
+        mate_says(carol, "one");
+        level_without(&lab, &lab.mate[3]);
+        again = restored(&lab, alice);
+        mate_says(carol, "two");
+        give(carol, bob);
+        give(bob, again);
+        CHECK_EQ(again->self.epoch, 2);
+        mate_says(again, "three");
+        level_without(&lab, carol);
+        CHECK_STR(mate_reads(alice), "one|two|three|");
+        CHECK_STR(mate_reads(bob), "one|two|three|");
+        check_level(alice, again);
+        CHECK(bytes_are_zero(alice->room->row.forks_digest, SHA256_SIZE));
+        lab_free(&lab);
+}
+
+TEST(what_a_restored_store_said_before_it_heard_of_it_is_not_lost) {
+        RoomsLab lab;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2], *again;
+
+        for (unsigned i = 0; i < 2; i++) {
+                begin(&lab, 31 + i, ROOM_ACCESS_PRIVATE);
+                mate_says(carol, "one");
+                level_without(&lab, &lab.mate[3]);
+                again = restored(&lab, alice);
+                mate_says(carol, "two");
+                give(carol, bob);
+                lab_pause(&lab);
+                mate_says(again, "three");
+                if (i == 1)
+                        mate_says(again, "four");
+                give(again, alice);
+                if (i == 1) /* somebody else has found out */
+                        give(alice, bob);
+                give(bob, again);
+                CHECK_EQ(again->self.epoch, 2);
+                level_without(&lab, carol);
+                CHECK_STR(mate_reads(alice), i == 0 ? "one|three|two|" : "one|three|four|");
+                CHECK_STR(mate_reads(bob), i == 0 ? "one|three|two|" : "one|three|four|");
+                check_level(alice, again);
+                mate_says(again, "five");
+                give(again, alice);
+                CHECK(strstr(mate_reads(alice), "five|"));
+                lab_free(&lab);
+        }
 }
