@@ -342,9 +342,8 @@ static void room_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
 static void room_behind(void *userdata, const char *why) {
         const Parts *p = userdata;
 
-        if (p->account && account_is_active(p->account) &&
-                account_take_new_epoch(p->account, why) < 0)
-                log_warning("cannot begin another epoch");
+        if (p->account && account_is_active(p->account))
+                (void)account_take_new_epoch(p->account, why); /* else when something comes again */
 }
 
 static const RoomsCallbacks rooms_callbacks = {
