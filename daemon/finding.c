@@ -21,7 +21,7 @@ struct Finding {
 const char *finding_off(const Parts *parts, const DaemonConfig *config) {
         SockAddr a;
 
-        if (!account_is_active(parts->account))
+        if (!parts_is_reachable(parts))
                 return "Without an account nobody is looked for.";
         if (!config->lan.enabled)
                 return "lan.enabled is false.";
@@ -107,7 +107,8 @@ static void finding_begin(Finding *f, const SockAddr *listening) {
                 if (f->error < 0)
                         return;
         }
-        if (listening && seen)
+        /* A device that was replaced looks for the one that is active now. */
+        if (listening && seen && account_is_active(f->parts->account))
                 said.port = sockaddr_port(listening);
         if (!directory_lan_is_started(f->parts->directory) || said.port != f->said.port ||
                 said.interval != f->said.interval || said.hides != f->said.hides)

@@ -197,14 +197,22 @@ static void log_active(const Manager *m, bool active) {
                 active ? "in" : "out");
 }
 
+/* What is said on the local network goes by whether the account is active. */
+static void on_reachable(void *userdata) {
+        Manager *m = userdata;
+
+        if (parts_is_reachable(m->parts)) {
+                listening_start(m->listening);
+                manager_refresh_lan(m);
+        } else
+                manager_stop_listening(m);
+}
+
 static void on_active(void *userdata, bool active) {
         Manager *m = userdata;
 
         log_active(m, active);
-        if (active)
-                listening_start(m->listening);
-        else
-                manager_stop_listening(m);
+        on_reachable(m);
 }
 
 static void on_trackers_changed(void *userdata) {
@@ -245,6 +253,7 @@ static void on_deleted(void *userdata) {
 
 static const PartsCallbacks parts_callbacks = {
         .active = on_active,
+        .reachable = on_reachable,
         .trackers_changed = on_trackers_changed,
         .name_refused = on_name_refused,
         .changed = on_changed,
@@ -429,7 +438,7 @@ static void manager_reload(Manager *m) {
                 reload_refused(m, error.text);
                 return;
         }
-        moves = account_is_active(m->parts->account) &&
+        moves = parts_is_reachable(m->parts) &&
                 !same_listen(&config.listen, &m->config.listen);
         if (moves)
                 r = listening_move(m->listening, &config.listen);

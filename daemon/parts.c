@@ -18,17 +18,26 @@ static void parts_say_active(const Parts *p, bool active) {
                 p->callbacks->active(p->userdata, active);
 }
 
+/* Where another device is active, peers are told so. */
+static void parts_rest(const Parts *p) {
+        if (account_is_replaced(p->account))
+                delivery_retire(p->delivery, account_replaced_by(p->account));
+        else
+                delivery_stop(p->delivery);
+}
+
 static void on_active(void *userdata, bool active) {
         const Parts *p = userdata;
 
         if (active) {
                 parts_say_active(p, true);
+                (void)directory_seek_own(p->directory, NULL, (Bytes){});
                 directory_start(p->directory);
                 delivery_start(p->delivery);
                 rooms_start(p->rooms);
         } else {
                 rooms_stop(p->rooms);
-                delivery_stop(p->delivery);
+                parts_rest(p);
                 parts_say_active(p, false);
                 directory_announce(p->directory, false, (Bytes){});
         }
@@ -63,6 +72,9 @@ static void on_own_presence(void *userdata) {
 static void on_replaced(void *userdata) {
         const Parts *p = userdata;
 
+        delivery_retire(p->delivery, account_replaced_by(p->account));
+        if (p->callbacks->reachable)
+                p->callbacks->reachable(p->userdata);
         chat_on_replaced(p->chat);
         parts_changed(p);
 }
@@ -93,6 +105,7 @@ static void on_record(void *userdata, const Record *record, Bytes outer) {
         const Parts *p = userdata;
 
         chat_on_record(p->chat, record, outer);
+        delivery_heard_record(p->delivery, record->account);
 }
 
 static void on_own_record(void *userdata, const Record *record, Bytes outer) {
@@ -107,6 +120,10 @@ static void on_presence(void *userdata, const uint8_t account[static KEY_SIZE], 
 
         if (!p->chat)
                 return; /* probes end when everything does */
+        if (key_equal(account, sign_key_public(&account_identity(p->account)->account))) {
+                delivery_appeared(p->delivery, account); /* another device of it */
+                return;
+        }
         chat_on_presence(p->chat, account, online, last_seen, presence);
         rooms_presence(p->rooms, account, online);
 }
@@ -136,6 +153,7 @@ static void on_tracker_ready(void *userdata, Session *s) {
         const Parts *p = userdata;
 
         delivery_tracker_ready(p->delivery, s);
+        directory_ask_own(p->directory, s);
 }
 
 static void on_mail_waiting(void *userdata, Session *s) {
@@ -255,6 +273,7 @@ static void on_room_notice(void *userdata, Bytes notice, Bytes record) {
 }
 
 static const DeliveryCallbacks delivery_callbacks = {
+        .own_record = on_own_record,
         .link_changed = on_link_changed,
         .typing = on_typing,
         .prekey_missing = on_prekey_missing,
@@ -373,6 +392,10 @@ void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n) {
         copy_bytes(p->trackers, trackers, n * sizeof(*trackers));
         p->n_trackers = n;
         on_use_tracker(p, account_tracker(p->account));
+}
+
+bool parts_is_reachable(const Parts *p) {
+        return account_is_active(p->account) || account_is_handing_over(p->account);
 }
 
 void parts_publish(Parts *p, const Endpoints *endpoints) {

@@ -12,6 +12,8 @@
 typedef struct PartsCallbacks {
         /* Logged in or out, durably: the user can be reached from now on, or no longer. */
         void (*active)(void *userdata, bool active);
+        /* parts_is_reachable() may be something else. */
+        void (*reachable)(void *userdata);
         /* The list of trackers, or a session with one. */
         void (*trackers_changed)(void *userdata);
         void (*name_refused)(void *userdata, Code code, const char *text);
@@ -70,6 +72,10 @@ void parts_set_trackers(Parts *p, const EndpointKey *trackers, size_t n);
  * another one: nothing that is open counts as there before it answers, and nothing waits any more.
  */
 void parts_woke(Parts *p, usec_t slept);
+
+/* Connections are to be accepted: the account is active, or another device is and has not been
+ * given everything yet. */
+bool parts_is_reachable(const Parts *p);
 
 /* Where connections to this user are accepted now. */
 void parts_publish(Parts *p, const Endpoints *endpoints);

@@ -34,6 +34,8 @@ static const char *off(const Publishing *p) {
 
         if (why)
                 return why;
+        if (!account_is_active(p->parts->account))
+                return "Another device of the account is active.";
         return c->lan.dns_sd ? NULL : "lan.dns-sd is false.";
 }
 

@@ -66,6 +66,7 @@ Bytes account_replaced_by(const Account *a);
 /* A device that was replaced stays at its trackers, where it says nothing of the account and asks
  * where the other device is; false: it has nothing to give any more, and leaves them. */
 void account_set_handing_over(Account *a, bool handing_over);
+bool account_is_handing_over(const Account *a);
 
 /* RECORD, decoded from OUTER, is of this account, and came from wherever. What it shows is acted on
  * in the open batch; it is verified once more where it would replace this device. */

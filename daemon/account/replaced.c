@@ -57,13 +57,23 @@ uint64_t account_newest_epoch(const Account *a) {
         return newest_seen(a, &seen) ? MAX(epoch, seen.epoch) : epoch;
 }
 
+bool account_is_handing_over(const Account *a) {
+        return account_is_replaced(a) && !a->handed_over;
+}
+
 /* Whoever says HELLO for the account is told that he is not it. */
 void account_watch_successor(Account *a) {
+        Record seen;
+
         directory_begin_anew(a->directory, true);
-        if (a->handed_over)
+        if (a->handed_over) {
+                (void)directory_seek_own(a->directory, NULL, (Bytes){});
                 directory_stop(a->directory);
-        else
-                directory_start(a->directory);
+                return;
+        }
+        directory_start(a->directory);
+        if (newest_seen(a, &seen))
+                (void)directory_seek_own(a->directory, &seen, buffer_bytes(&a->replaced_by));
 }
 
 void account_set_handing_over(Account *a, bool handing_over) {

@@ -243,6 +243,21 @@ static void link_turn_away_old(Delivery *d, Link *l) {
                 peer_link_lost(p);
 }
 
+void delivery_heard_record(Delivery *d, const uint8_t account[static KEY_SIZE]) {
+        Peer *p = peer_find(d, account);
+        const Certificate *had;
+        Record record;
+        Contact c;
+
+        if (!p || !p->link || contact_get(store_write(d->store), account, &c) <= 0 ||
+                record_parse(c.record, &record) < 0)
+                return;
+        had = link_certificate(p->link);
+        if (record.epoch > had->epoch ||
+                (record.epoch == had->epoch && !key_equal(record.device.device, had->device)))
+                link_turn_away_old(d, p->link);
+}
+
 /* The other end is who it says and may come in. */
 static void link_welcome(Delivery *d, Link *l, const Contact *c) {
         Peer *p = peer_get(d, c->account, c->number);

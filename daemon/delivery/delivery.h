@@ -104,6 +104,9 @@ void delivery_set_presence(Delivery *d, Bytes presence);
 /* A connection that was accepted; the transport is taken over. */
 void delivery_accept(Delivery *d, Transport *t);
 
+/* A record of ACCOUNT was learned: its link ends where that shows another device. */
+void delivery_heard_record(Delivery *d, const uint8_t account[static KEY_SIZE]);
+
 /* Committed rows for ACCOUNT have been added to the outbox, or it has become a contact. */
 void delivery_wake(Delivery *d, const uint8_t account[static KEY_SIZE]);
 

@@ -77,9 +77,12 @@ static void on_session_record(void *userdata, Session *s, Bytes outer) {
         if (!w)
                 return;
         watched_take_device(w, record.epoch, record.device.device);
-        w->shows_token = record.presence == VISIBLE_CONTACTS;
+        w->shows_token = watched_asks_for_token(d, w, &record);
         watched_show_token(d, w);
-        d->callbacks->record(d->userdata, &record, outer);
+        if (directory_is_self(d, record.account))
+                own_record_heard(d, &record, outer);
+        else
+                d->callbacks->record(d->userdata, &record, outer);
 }
 
 /* Believed only when the record verifies, is this account's, and is newer, for which the account
@@ -88,10 +91,8 @@ static void on_session_replaced(void *userdata, Session *s, Bytes outer) {
         Directory *d = userdata;
         Record record;
 
-        if (record_decode(outer, &record) >= 0 &&
-                key_equal(record.account, sign_key_public(d->self->account)) &&
-                d->callbacks->own_record)
-                d->callbacks->own_record(d->userdata, &record, outer);
+        if (record_decode(outer, &record) >= 0 && directory_is_self(d, record.account))
+                own_record_heard(d, &record, outer);
 }
 
 static void on_session_mail(void *userdata, Session *s) {
@@ -401,10 +402,9 @@ static void on_announce_timer(void *userdata) {
 
 /* While its name is no tracker's, whom the account watches is no business of theirs either. */
 static void announce_to(Directory *d, Session *s) {
-        if (!d->claimed)
-                return;
-        register_at(d, s);
-        if (tracker_of(d, s))
+        if (d->claimed)
+                register_at(d, s);
+        if ((d->claimed || d->seeking) && tracker_of(d, s))
                 tracker_watch_all(d, tracker_of(d, s));
 }
 

@@ -97,6 +97,14 @@ void directory_stop(Directory *d);
  * anew. NAMELESS: from now on they hear of no account; nothing can be announced then. */
 void directory_begin_anew(Directory *d, bool nameless);
 
+/* Where is the active device of this account? For one that was replaced by it, while sessions are
+ * nameless; RECORD is the newest of the account, NULL: that does not matter any more. What is heard
+ * of it is directory_presence(), and told as that of others is. Forgotten by nobody but the caller. */
+int directory_seek_own(Directory *d, const Record *record, Bytes outer);
+
+/* Which record has the tracker of this session of this account? Told as `own_record`, if at all. */
+void directory_ask_own(Directory *d, Session *s);
+
 size_t directory_n_trackers(const Directory *d);
 const EndpointKey *directory_tracker(const Directory *d, size_t i);
 

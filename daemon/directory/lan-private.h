@@ -95,7 +95,8 @@ LanPeer *lan_peer_get(Directory *d, const uint8_t *account);
 /* Tells that he is not there any more, if he was. */
 void lan_peer_drop(LanPeer *p);
 
-/* Somebody the user knows, or is about to. */
+/* Somebody the user knows, or is about to; or another device of his. */
+bool lan_is_known(const Directory *d, const uint8_t *account);
 bool lan_peer_is_known(const LanPeer *p);
 
 /* AT with its port; with any, and proved. NULL: there is none. */

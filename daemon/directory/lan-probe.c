@@ -87,6 +87,8 @@ static void on_probed(void *userdata, int error, const Greeting *g, Bytes record
                 loop_timer_set(d->lan->timer, a->retry);
                 return; /* everything ends: whoever else waits does so until then */
         }
+        if (error >= 0 && directory_is_self(d, p->person.account))
+                own_record_heard(d, &g->record, record);
         /* An older device of the account answers, where a newer one has proved to be somewhere. */
         if (error >= 0 && p->named && g->certificate.epoch < p->epoch)
                 error = -ESTALE;

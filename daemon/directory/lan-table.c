@@ -15,8 +15,12 @@ LanPeer *lan_find(const Directory *d, const uint8_t *account) {
         return p;
 }
 
+bool lan_is_known(const Directory *d, const uint8_t *account) {
+        return watched_find(d, account) || directory_is_self(d, account);
+}
+
 bool lan_peer_is_known(const LanPeer *p) {
-        return watched_find(p->directory, p->person.account) != NULL;
+        return lan_is_known(p->directory, p->person.account);
 }
 
 static bool same_place(const SockAddr *a, const SockAddr *b) {
@@ -133,7 +137,7 @@ LanPeer *lan_peer_get(Directory *d, const uint8_t *account) {
         if (!p)
                 return NULL;
         if (HASH_COUNT(lan->peers) >= LAN_PEERS_MAX) {
-                other = least(lan, watched_find(d, account) != NULL);
+                other = least(lan, lan_is_known(d, account));
                 if (!other) {
                         free(p);
                         return NULL;
@@ -189,8 +193,10 @@ void lan_settle(LanPeer *p) {
         person_of(p, &now);
         if (there == p->there && (!there || same_person(&now, &p->told)))
                 return;
-        d->lan->n_there += there;
-        d->lan->n_there -= p->there;
+        if (!directory_is_self(d, now.account)) {
+                d->lan->n_there += there;
+                d->lan->n_there -= p->there;
+        }
         p->there = there;
         p->told = now;
         presence_on_lan(d, there ? &now : NULL, now.account);
@@ -212,7 +218,7 @@ void directory_lan_each(const Directory *d, LanPersonFn fn, void *userdata) {
         LanPerson person;
 
         HASH_ITER (hh, d->lan->peers, p, tmp) {
-                if (!p->there)
+                if (!p->there || directory_is_self(d, p->person.account))
                         continue;
                 person_of(p, &person);
                 if (!fn(userdata, &person))

@@ -101,7 +101,7 @@ static bool may_verify(Directory *d, LanPeer *p, const uint8_t *account, const S
                 p->verified = now;
                 return true;
         }
-        of_kind = account && watched_find(d, account) ? &lan->elsewhere : &lan->unknown;
+        of_kind = account && lan_is_known(d, account) ? &lan->elsewhere : &lan->unknown;
         return source_pays(lan, from, now) && quota_take(of_kind, 1, now) &&
                 quota_take(&lan->verifications, 1, now);
 }
@@ -270,7 +270,7 @@ static void person_heard(Directory *d, const SockAddr *from, Bytes datagram, con
         LanPeer *p = lan_find(d, b->device.account);
         uint8_t hash[SHA256_SIZE];
 
-        if (key_equal(b->device.account, sign_key_public(d->self->account)))
+        if (key_equal(b->device.device, sign_key_public(d->self->device)))
                 return;
         if (p && p->named && b->device.epoch < p->epoch)
                 return;

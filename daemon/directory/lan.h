@@ -69,7 +69,7 @@ typedef struct LanPerson {
         usec_t last_seen; /* realtime */
 } LanPerson;
 
-/* False to stop. In no particular order. */
+/* False to stop. In no particular order, and without other devices of this account. */
 typedef bool (*LanPersonFn)(void *userdata, const LanPerson *p);
 void directory_lan_each(const Directory *d, LanPersonFn fn, void *userdata);
 size_t directory_lan_count(const Directory *d);

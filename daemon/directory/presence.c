@@ -28,9 +28,14 @@ const KnownPresence *directory_presence(
 
 /* The session over which it is said who is watched, NULL: none. */
 static Session *watched_at(const Directory *d, const Tracker *t) {
-        Session *s = d->claimed ? t->session : NULL;
+        Session *s = d->claimed || d->seeking ? t->session : NULL;
 
         return s && session_state(s) == SESSION_CONNECTED ? s : NULL;
+}
+
+/* Whom an account knows is for its name to say; where it is itself, a device asks without one. */
+static bool may_tell(const Directory *d, const uint8_t *account) {
+        return directory_is_self(d, account) ? d->seeking : d->claimed;
 }
 
 static void on_watched(void *userdata, Code code, const char *text, Frame *ok) {
@@ -61,7 +66,7 @@ static bool tracker_list_all(Directory *d, Tracker *t) {
         if (!accounts)
                 return true;
         HASH_ITER (hh, d->watched, w, tmp) {
-                if (w->listed & TRACKER_BIT(t))
+                if (w->listed & TRACKER_BIT(t) || !may_tell(d, w->account))
                         continue;
                 memcpy(accounts[n++], w->account, KEY_SIZE);
                 if (n < WATCH_ACCOUNTS_MAX)
@@ -104,7 +109,8 @@ static void tracker_show_all(Directory *d, Tracker *t) {
         if (!takes_tokens(d, t))
                 return;
         HASH_ITER (hh, d->watched, w, tmp) {
-                if (!w->shows_token || buffer_size(&w->token) == 0 || w->showed & TRACKER_BIT(t))
+                if (!w->shows_token || buffer_size(&w->token) == 0 || w->showed & TRACKER_BIT(t) ||
+                        !may_tell(d, w->account))
                         continue;
                 of[watch.n_tokens] = w;
                 watch.tokens[watch.n_tokens++] = buffer_bytes(&w->token);
@@ -164,7 +170,7 @@ int directory_watch(Directory *d, const uint8_t account[static KEY_SIZE]) {
                 free(w);
                 return -ENOMEM;
         }
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t i = 0; i < d->n && may_tell(d, account); i++)
                 if (!d->trackers[i].watch_again)
                         (void)tracker_list(d, &d->trackers[i], &w->account, 1);
         watched_look_on_lan(d, w);
@@ -178,7 +184,7 @@ void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]) {
 
         if (!w)
                 return;
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t i = 0; i < d->n && may_tell(d, account); i++)
                 if ((s = watched_at(d, &d->trackers[i])))
                         (void)session_watch(s, &remove, NULL, NULL);
         HASH_DEL(d->watched, w);
@@ -192,9 +198,14 @@ void watched_free(Watched *w) {
         free(w);
 }
 
+bool watched_asks_for_token(const Directory *d, const Watched *w, const Record *record) {
+        return record->presence == VISIBLE_CONTACTS ||
+                (record->presence == VISIBLE_NOBODY && directory_is_self(d, w->account));
+}
+
 void watched_show_token(Directory *d, Watched *w) {
         w->showed = 0;
-        if (!w->shows_token || buffer_size(&w->token) == 0)
+        if (!w->shows_token || buffer_size(&w->token) == 0 || !may_tell(d, w->account))
                 return;
         for (size_t i = 0; i < d->n; i++) {
                 Watch watch = {.tokens = {buffer_bytes(&w->token)}, .n_tokens = 1};
@@ -213,7 +224,7 @@ void directory_set_token(
 
         if (!w)
                 return;
-        w->shows_token = record_parse(record, &rec) >= 0 && rec.presence == VISIBLE_CONTACTS;
+        w->shows_token = record_parse(record, &rec) >= 0 && watched_asks_for_token(d, w, &rec);
         if (showed == w->shows_token && bytes_equal(buffer_bytes(&w->token), token))
                 return;
         buffer_clear(&w->token);

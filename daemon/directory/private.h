@@ -113,6 +113,7 @@ struct Directory {
         size_t n;
         bool started, claimed;
         bool nameless; /* sessions are of `nobody` */
+        bool seeking; /* the active device of this account: it is watched */
         LocalIdentity nobody;
         usec_t told_time, told_at; /* by a tracker, realtime; then, monotonic; 0: not so far */
         Buffer presence; /* as announced */
@@ -133,12 +134,21 @@ struct Directory {
 
 Session *directory_connected_session(const Directory *d);
 
+/* own.c */
+bool directory_is_self(const Directory *d, const uint8_t *account);
+
+/* RECORD, which verified, is of this account. */
+void own_record_heard(const Directory *d, const Record *record, Bytes outer);
+
 Watched *watched_find(const Directory *d, const uint8_t *account);
 void watched_free(Watched *w);
 
 /* Endpoints for contacts become endpoints, until the next presence is looked at. */
 void presence_unseal(Directory *d, PresenceRecord *p);
 void watched_take_device(Watched *w, uint64_t epoch, const uint8_t *device);
+
+/* W is watched: whether a token is of use with trackers, where RECORD is its newest. */
+bool watched_asks_for_token(const Directory *d, const Watched *w, const Record *record);
 
 /* T, whose session is new, is told all who are watched. */
 void tracker_watch_all(Directory *d, Tracker *t);

@@ -120,6 +120,8 @@ static void take_lookup(Query *q, Code code, const char *text, Frame *ok) {
                 query_refuse(q, CODE_TRACKER_UNREACHABLE, "the tracker's answer does not hold");
                 return;
         }
+        if (directory_is_self(d, record.account))
+                own_record_heard(d, &record, a.record);
         if (q->name[0] && q->directory->callbacks->named)
                 q->directory->callbacks->named(q->directory->userdata, record.name, record.account);
         query_answer(q, CODE_OK, "", &record, a.record,
@@ -219,6 +221,15 @@ int directory_lookup(Directory *d, const char *name, const uint8_t *account, Dir
         q->waiting = !s || r == -EBUSY;
         arm_query_timer(d);
         return 0;
+}
+
+void directory_ask_own(Directory *d, Session *s) {
+        Query *q = query_new(d, NULL);
+
+        if (!q)
+                return;
+        memcpy(q->account, sign_key_public(d->self->account), KEY_SIZE);
+        (void)query_sent(q, query_look_up(q, s));
 }
 
 /* Listing */
