@@ -99,7 +99,7 @@ void directory_begin_anew(Directory *d, bool nameless);
 
 /* Where is the active device of this account? For one that was replaced by it, while sessions are
  * nameless; RECORD is the newest of the account, NULL: that does not matter any more. What is heard
- * of it is directory_presence(), and told as that of others is. Forgotten by nobody but the caller. */
+ * of it is directory_presence(), and told as that of others is. Until the caller says otherwise. */
 int directory_seek_own(Directory *d, const Record *record, Bytes outer);
 
 /* Which record has the tracker of this session of this account? Told as `own_record`, if at all. */
