@@ -345,6 +345,25 @@ TEST(what_an_older_device_wrote_too_late_is_written_anew) {
         lab_free(&lab);
 }
 
+/* What the next one writes comes after it, or it would be cut off everywhere. */
+TEST(what_was_written_with_a_clock_ahead_stays) {
+        RoomsLab lab;
+        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *new;
+
+        begin(&lab, 41, ROOM_ACCESS_OPEN);
+        loop_virtual_step_realtime(lab.sim.loop, (int64_t)USEC_PER_DAY);
+        mate_says(bob, "far");
+        loop_virtual_step_realtime(lab.sim.loop, -(int64_t)USEC_PER_DAY);
+        level_without(&lab, &lab.mate[3]);
+        new = move(&lab, 1, 3);
+        hand_over(bob, new, 64 * 1024, 0);
+        mate_says(new, "here");
+        level_without(&lab, bob);
+        CHECK_STR(mate_reads(alice), "far|here|");
+        check_level(alice, new);
+        lab_free(&lab);
+}
+
 /* An older copy of its store, whose user has gone on writing. */
 TEST(a_device_that_was_put_back_hands_over_what_it_said_since) {
         RoomsLab lab;
