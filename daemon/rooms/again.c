@@ -105,7 +105,9 @@ int again_write(Room *room, const Again *a) {
                         .now = loop_realtime(r->loop)};
                 RoomsError error = {};
 
-                e = rooms_send(r, room->row.number, &again, &error);
+                e = store_room_free_id(r->store, &m->id);
+                if (e >= 0)
+                        e = rooms_send(r, room->row.number, &again, &error);
                 if (e == -ECANCELED) {
                         log_debug("An own message in a room is not written anew: %s", error.text);
                         e = 0;

@@ -319,14 +319,18 @@ static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conv
 /* An own one that was lost here. What it said is not known before it is opened: the id counts as
  * used for something else. */
 static int own_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f) {
+        const uint8_t *content = e->hash;
         IdRow before;
         int r;
 
         r = id_get(db_write(s->db), SELF_NUMBER, &e->inner->id, &before);
-        if (r != 0)
+        if (r < 0 || (r > 0 && before.seq > 0))
                 return MIN(r, 0);
-        return own_id_write(
-                s, e, f->feed.number, e->was && e->was->has_content ? e->was->content : e->hash);
+        if (e->was && e->was->has_content)
+                content = e->was->content;
+        else if (r > 0)
+                content = before.content;
+        return own_id_write(s, e, f->feed.number, content);
 }
 
 int store_room_content_of(
@@ -347,10 +351,20 @@ int store_room_keep_content(
         int r;
 
         r = id_get(db_write(s->db), SELF_NUMBER, &m->id, &id);
-        if (r <= 0 || id.feed != feed || id.seq != m->seq)
+        if (r <= 0 || (id.seq > 0 && (id.feed != feed || id.seq != m->seq)))
                 return MIN(r, 0);
+        id.feed = feed;
+        id.seq = m->seq;
         memcpy(id.content, content, SHA256_SIZE);
         return id_write(s, SELF_NUMBER, &m->id, &id);
+}
+
+int store_room_free_id(Store *s, const Uuid *id) {
+        IdRow row;
+        int r;
+
+        r = id_get(db_write(s->db), SELF_NUMBER, id, &row);
+        return r <= 0 || row.seq > 0 ? MIN(r, 0) : MIN(id_remove(s, SELF_NUMBER, id), 0);
 }
 
 static int receive_new(Store *s, const NewRoomEntry *e, RoomRow *row, RoomFeed *f) {

@@ -259,6 +259,9 @@ int store_room_content_of(
 int store_room_keep_content(
         Store *s, uint32_t feed, const Inner *m, const uint8_t content[static SHA256_SIZE]);
 
+/* An own id of which is known that it was used, and not for which message, can be used again. */
+int store_room_free_id(Store *s, const Uuid *id);
+
 /* Takes an entry in that has been proven, and that its author may write. With `resume` the head
  * that is here must be the last of the span before, and only the caller can know that it is: a feed
  * whose earlier span is not complete must not go on in the next, as nobody would ask for the rest

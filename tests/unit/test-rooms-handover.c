@@ -6,6 +6,7 @@
 
 #include "rooms-lab.h"
 #include "rooms/handover.h"
+#include "store/handover.h"
 
 static bool count_event(void *userdata, DbTxn *txn, const EventRow *e) {
         ++*(unsigned *)userdata;
@@ -26,17 +27,29 @@ static unsigned unread(Mate *m) {
         return v.unread;
 }
 
-/* The first item of IN, which is shortened by it. */
 static Bytes next_item(Bytes *in) {
-        CborReader r = cbor_reader(in->data, in->size);
-        Bytes item = {.data = in->data};
+        uint64_t kind;
+        Bytes item;
 
-        cbor_skip(&r);
-        CHECK_OK(r.error);
-        item.size = (size_t)(r.p - in->data);
-        in->data += item.size;
-        in->size -= item.size;
+        CHECK_EQ(handover_item_next(in, &item, &kind), 1);
         return item;
+}
+
+/* What the store hands over by itself. */
+static void hand_over_store(Mate *from, Mate *to, HandoverPart part) {
+        _cleanup_(buffer_done) Buffer items = BUFFER_NULL, next = BUFFER_NULL;
+        Bytes left;
+        uint64_t n;
+        DbTxn *txn;
+
+        CHECK_OK(store_read_begin(from->store, &txn));
+        CHECK_EQ(handover_read(txn, &from->self, part, (Bytes){}, SIZE_MAX, &items, &n, &next), 0);
+        store_read_end(txn);
+        left = buffer_bytes(&items);
+        while (left.size > 0)
+                CHECK(handover_merge(to->store, &to->self, next_item(&left),
+                              loop_realtime(to->lab->sim.loop)) >= 0);
+        lab_commit(to);
 }
 
 static uint64_t take_piece(Mate *to, const Buffer *items) {
@@ -61,6 +74,7 @@ static uint64_t hand_over(Mate *from, Mate *to, size_t max, unsigned every) {
         int more;
 
         lab_commit(from);
+        hand_over_store(from, to, HANDOVER_BEFORE_ROOMS);
         do {
                 buffer_clear(&items);
                 CHECK_OK(store_read_begin(from->store, &txn));
@@ -78,6 +92,7 @@ static uint64_t hand_over(Mate *from, Mate *to, size_t max, unsigned every) {
                 if (every > 0 && ++pieces % every == 0)
                         mate_restart(to);
         } while (more > 0);
+        hand_over_store(from, to, HANDOVER_AFTER_ROOMS);
         CHECK(all <= count);
         return all;
 }
