@@ -8,8 +8,8 @@
  * The tracker is at PORT of 127.0.0.1. Reads commands, and answers each with a line of JSON.
  *
  *   make SOURCE NAME        somebody of that name registers and sets a password: {"made": NAME}
- *   try SOURCE NAME...      one try for each, over one session: a list of what was said to it and in
- *                           what time, in µs
+ *   try SOURCE NAME...      one try for each, over one session: a list of what was said to it and
+ *                           in what time, in µs
  *
  * A session comes from the address SOURCE after 127.0.1.0.
  */
