@@ -482,6 +482,10 @@ static void on_sweep(void *userdata) {
 
 /* The node's part */
 
+static void on_answer(void *userdata) {
+        accounts_give_answers(userdata);
+}
+
 static int make_decoy_record(Node *n, Buffer *out) {
         _cleanup_(buffer_done) Buffer certificate = BUFFER_NULL;
         Certificate c = {.expires = IDENTITY_LIFETIME};
@@ -534,6 +538,8 @@ int node_set_accounts(Node *n, OprfKeys *keys) {
                 r = make_decoy_statement(n, &a->decoy_statement);
         if (r >= 0)
                 r = loop_timer_new(n->loop, on_sweep, a, &a->sweep);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_answer, a, &a->answer);
         n->accounts = a;
         if (r < 0) {
                 node_accounts_free(n);
@@ -556,6 +562,7 @@ void node_accounts_free(Node *n) {
         }
         accounts_stop_deleting(a);
         loop_timer_free(a->sweep);
+        loop_timer_free(a->answer);
         tries_free(a->tries);
         buffer_done(&a->decoy_record);
         buffer_done(&a->decoy_statement);

@@ -12,7 +12,8 @@
  * Whether there is an account, and whether it has a password, is told to nobody who has not shown
  * that he knows it. So the same is done in all cases: everything is looked up, what would stand for
  * a missing row is parsed in its place, what would stand for a missing password is derived, and
- * only then is chosen.
+ * only then is chosen. What is left of a difference, since a row that is there has to be fetched
+ * from memory, nobody sees: the answer waits until a fixed time after the question (Trial).
  */
 
 #include "crypto/password.h"
@@ -41,6 +42,17 @@ typedef struct AccountStep AccountStep;
 /* What is left of an account that was deleted. */
 typedef struct Deletion Deletion;
 
+/* A question about a password, and what will be said to it. First member of what it needs besides.
+ */
+typedef struct Trial Trial;
+struct Trial {
+        ClientRequest request;
+        usec_t due;
+        Buffer answer; /* once it is made */
+        bool waits;
+        Trial *prev, *next; /* in the order of their times */
+};
+
 struct NodeAccounts {
         Node *node;
         OprfKeys *keys;
@@ -48,6 +60,9 @@ struct NodeAccounts {
         KeyHash hash;
         AccountStep *steps;
         Deletion *deletions;
+
+        Trial *trials; /* with an answer */
+        LoopTimer *answer;
 
         /* In the place of what there is not. */
         Buffer decoy_record, decoy_statement;
@@ -77,6 +92,8 @@ int accounts_record_read(NodeAccounts *a, int error, Bytes blob, Record *ret);
 
 /* What the database of keys has answered. WROTE: something new is on disk. */
 void accounts_keys_told(NodeAccounts *a, int error, bool wrote);
+
+void accounts_give_answers(NodeAccounts *a);
 
 /* OPRF with `enrol`. */
 void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);

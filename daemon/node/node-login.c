@@ -7,10 +7,72 @@
 _Static_assert(ACCOUNT_ELEMENT_SIZE == OPRF_ELEMENT_SIZE, "as the function has it");
 _Static_assert(TRIES_SOURCE_SIZE == OPRF_SOURCE_SIZE, "both are sockaddr_prefix()");
 
+/* Answers in time */
+
+static void trial_clear(ClientRequest *rq) {
+        Trial *t = CONTAINER_OF(rq, Trial, request);
+
+        if (t->waits)
+                DL_DELETE(client_accounts(rq->client)->trials, t);
+        buffer_done(&t->answer);
+}
+
+/* SIZE is that of the struct that begins with Trial. NULL: refused, with an answer. */
+static void *trial_new(Client *c, uint64_t id, size_t size) {
+        const NodeLimits *l = c->node->limits;
+        Trial *t = client_request_new(c, id, size);
+
+        if (!t)
+                return NULL;
+        t->request.clear = trial_clear;
+        t->due = loop_now(c->node->loop) +
+                (l->password_time > 0 ? l->password_time : PASSWORD_TIME_DEFAULT);
+        return t;
+}
+
+/* The end of each encoder: R is what it returned. */
+static void trial_answered(Trial *t, int r) {
+        NodeAccounts *a = client_accounts(t->request.client);
+
+        if (r < 0) {
+                client_queued(t->request.client, r);
+                client_request_free(&t->request);
+                return;
+        }
+        t->waits = true;
+        DL_APPEND(a->trials, t);
+        if (a->trials == t)
+                loop_timer_set(a->answer, t->due);
+}
+
+static void trial_refused(Trial *t, Code code, const char *text, uint64_t retry_after) {
+        trial_answered(t, error_encode(&t->answer, t->request.id, code, text, retry_after));
+}
+
+static void trial_give(Trial *t) {
+        Client *c = t->request.client;
+
+        client_queued(c,
+                buffer_append(
+                        conn_output(c->conn), buffer_data(&t->answer), buffer_size(&t->answer)));
+        client_request_free(&t->request);
+}
+
+void accounts_give_answers(NodeAccounts *a) {
+        usec_t now = loop_now(a->node->loop);
+
+        if (a->trials) /* whose time it was when this was called */
+                now = MAX(now, a->trials->due);
+        while (a->trials && a->trials->due <= now)
+                trial_give(a->trials);
+        if (a->trials)
+                loop_timer_set(a->answer, a->trials->due);
+}
+
 /* OPRF: name -> account -> record -> statement -> keys */
 
 typedef struct Evaluation {
-        ClientRequest request;
+        Trial trial;
         OprfRequest asked;
         uint8_t nobody[KEY_SIZE]; /* what stands for the name where it leads nowhere */
         uint8_t account[KEY_SIZE];
@@ -39,7 +101,7 @@ static int evaluation_choose(
 
 /* Charges it. What is one too many is evaluated with a key of which nothing is learned. */
 static int evaluation_charge(NodeAccounts *a, const Evaluation *x, OprfKey *k, LoginTry *ret) {
-        Client *c = x->request.client;
+        Client *c = x->trial.request.client;
         uint8_t random[OPRF_RANDOM_SIZE], throw_away[OPRF_KEY_SIZE];
         usec_t wait;
         int r;
@@ -63,7 +125,7 @@ static int evaluation_charge(NodeAccounts *a, const Evaluation *x, OprfKey *k, L
 }
 
 static void evaluation_answer(Evaluation *x, OprfKey *k) {
-        Client *c = x->request.client;
+        Client *c = x->trial.request.client;
         NodeAccounts *a = client_accounts(c);
         LoginTry *login = calloc(1, sizeof(*login));
         OprfAnswer answer = {.key_id = k->id, .memory = k->memory, .passes = k->passes};
@@ -71,26 +133,26 @@ static void evaluation_answer(Evaluation *x, OprfKey *k) {
 
         if (r < 0) {
                 free(login);
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         if (oprf_evaluate(k->key, x->asked.blinded, answer.evaluated) < 0) {
                 if (!login->throttled)
                         tries_give_back(a->tries, &login->charged);
                 free(login);
-                account_request_invalid_element(&x->request);
+                account_request_invalid_element(&x->trial.request);
                 return;
         }
         login->asked = x->asked;
         free(c->login);
         c->login = login;
-        client_queued(c, oprf_answer_encode(conn_output(c->conn), x->request.id, &answer));
-        client_request_free(&x->request);
+        trial_answered(
+                &x->trial, oprf_answer_encode(&x->trial.answer, x->trial.request.id, &answer));
 }
 
 static void on_evaluation_statement(void *userdata, int error, Bytes blob) {
         Evaluation *x = userdata;
-        NodeAccounts *a = client_accounts(x->request.client);
+        NodeAccounts *a = client_accounts(x->trial.request.client);
         AccountStatement s;
         OprfKey k;
         int r;
@@ -99,7 +161,7 @@ static void on_evaluation_statement(void *userdata, int error, Bytes blob) {
         if (r >= 0)
                 r = evaluation_choose(a, x, r > 0 && s.has_password && x->is_there ? &s : NULL, &k);
         if (r < 0) {
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         evaluation_answer(x, &k);
@@ -108,14 +170,14 @@ static void on_evaluation_statement(void *userdata, int error, Bytes blob) {
 
 static void on_evaluation_user(void *userdata, int error, Bytes blob) {
         Evaluation *x = userdata;
-        Node *n = x->request.client->node;
+        Node *n = x->trial.request.client->node;
         uint8_t key[SHA256_SIZE];
         Record rec;
         int r;
 
         r = accounts_record_read(n->accounts, error, blob, &rec);
         if (r < 0) {
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         x->is_there = r > 0 && (!x->asked.name[0] || streq(rec.name, x->asked.name));
@@ -126,7 +188,7 @@ static void on_evaluation_user(void *userdata, int error, Bytes blob) {
 }
 
 static void evaluation_find_user(Evaluation *x) {
-        Node *n = x->request.client->node;
+        Node *n = x->trial.request.client->node;
         uint8_t key[SHA256_SIZE];
 
         directory_key_account(DIRECTORY_USER, x->account, key);
@@ -140,9 +202,9 @@ static void on_evaluation_name(void *userdata, int error, Bytes blob) {
         Record rec;
         int r;
 
-        r = accounts_record_read(client_accounts(x->request.client), error, blob, &rec);
+        r = accounts_record_read(client_accounts(x->trial.request.client), error, blob, &rec);
         if (r < 0) {
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         memcpy(x->account, r > 0 ? rec.account : x->nobody, KEY_SIZE);
@@ -155,7 +217,7 @@ static void evaluation_start(Client *c, uint64_t id, const OprfRequest *asked) {
         Evaluation *x;
 
         c->login = mfree(c->login);
-        x = client_request_new(c, id, sizeof(*x));
+        x = trial_new(c, id, sizeof(*x));
         if (!x)
                 return;
         x->asked = *asked;
@@ -196,7 +258,7 @@ void client_oprf(Client *c, Frame *f) {
 /* LOGIN: statement -> record -> signature */
 
 typedef struct Login {
-        ClientRequest request;
+        Trial trial;
         LoginTry try;
         uint8_t signature[SIGNATURE_SIZE];
         bool has_password;
@@ -204,9 +266,10 @@ typedef struct Login {
 } Login;
 
 static void login_clear(ClientRequest *rq) {
-        Login *x = CONTAINER_OF(rq, Login, request);
+        Login *x = CONTAINER_OF(rq, Login, trial.request);
 
         buffer_done(&x->statement);
+        trial_clear(rq);
 }
 
 /* Whether it is the key of the statement, or of nobody, that has signed. */
@@ -217,8 +280,8 @@ static bool login_holds(NodeAccounts *a, Login *x, const AccountStatement *s) {
 
         oprf_keys_fake(a->keys, x->try.charged.account, &fake, nobody);
         oprf_key_wipe(&fake);
-        if (conn_export(x->request.client->conn, LOGIN_EXPORTER_LABEL, exporter, sizeof(exporter)) <
-                0)
+        if (conn_export(x->trial.request.client->conn, LOGIN_EXPORTER_LABEL, exporter,
+                    sizeof(exporter)) < 0)
                 return false;
         holds = login_verify(x->has_password ? s->login : nobody, exporter, a->node->key,
                         &x->try.asked, x->signature) >= 0;
@@ -227,7 +290,7 @@ static bool login_holds(NodeAccounts *a, Login *x, const AccountStatement *s) {
 }
 
 static void login_succeed(NodeAccounts *a, Login *x, uint64_t key_id, Bytes record) {
-        Client *c = x->request.client;
+        Client *c = x->trial.request.client;
         LoginAnswer answer = {.statement = buffer_bytes(&x->statement), .record = record};
 
         if (c->person && key_equal(c->person->key, x->try.charged.account)) {
@@ -237,13 +300,13 @@ static void login_succeed(NodeAccounts *a, Login *x, uint64_t key_id, Bytes reco
         tries_give_back(a->tries, &x->try.charged);
         (void)oprf_keys_remember(a->keys, x->try.charged.account, x->try.charged.source,
                 loop_realtime(a->node->loop));
-        client_queued(c, login_answer_encode(conn_output(c->conn), x->request.id, &answer));
-        client_request_free(&x->request);
+        trial_answered(
+                &x->trial, login_answer_encode(&x->trial.answer, x->trial.request.id, &answer));
 }
 
 static void on_login_user(void *userdata, int error, Bytes blob) {
         Login *x = userdata;
-        NodeAccounts *a = client_accounts(x->request.client);
+        NodeAccounts *a = client_accounts(x->trial.request.client);
         AccountStatement s;
         Record rec;
         bool holds;
@@ -253,24 +316,23 @@ static void on_login_user(void *userdata, int error, Bytes blob) {
         if (r >= 0 && account_statement_parse(buffer_bytes(&x->statement), &s) < 0)
                 r = -EUCLEAN;
         if (r < 0) {
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         x->has_password = x->has_password && s.has_password && r > 0;
         holds = login_holds(a, x, &s);
         if (x->try.throttled)
-                client_request_error(&x->request, CODE_RATE_LIMITED,
+                trial_refused(&x->trial, CODE_RATE_LIMITED,
                         "too many passwords were tried; try again later", x->try.retry_after);
         else if (!holds)
-                client_request_error(
-                        &x->request, CODE_BAD_PASSWORD, "the name or the password is wrong", 0);
+                trial_refused(&x->trial, CODE_BAD_PASSWORD, "the name or the password is wrong", 0);
         else
                 login_succeed(a, x, s.key_id, blob);
 }
 
 static void on_login_statement(void *userdata, int error, Bytes blob) {
         Login *x = userdata;
-        Node *n = x->request.client->node;
+        Node *n = x->trial.request.client->node;
         uint8_t key[SHA256_SIZE];
         AccountStatement s;
         int r;
@@ -282,7 +344,7 @@ static void on_login_statement(void *userdata, int error, Bytes blob) {
         if (r >= 0)
                 r = buffer_append(&x->statement, blob.data, blob.size);
         if (r < 0) {
-                account_request_unreadable(&x->request);
+                account_request_unreadable(&x->trial.request);
                 return;
         }
         directory_key_account(DIRECTORY_USER, x->try.charged.account, key);
@@ -305,10 +367,10 @@ void client_login(Client *c, Frame *f) {
                         "a LOGIN comes after an OPRF, one after each", 0);
                 return;
         }
-        x = client_request_new(c, f->request, sizeof(*x));
+        x = trial_new(c, f->request, sizeof(*x));
         if (!x)
                 return;
-        x->request.clear = login_clear;
+        x->trial.request.clear = login_clear;
         x->try = *c->login;
         c->login = mfree(c->login);
         memcpy(x->signature, signature, sizeof(signature));

@@ -28,7 +28,13 @@ typedef struct NodeLimits {
 
         /* What stretching a new password takes; 0: PASSWORD_COST_DEFAULT. */
         uint64_t password_memory, password_passes;
+
+        /* From the question about a password to the answer; 0: PASSWORD_TIME_DEFAULT. */
+        usec_t password_time;
 } NodeLimits;
+
+/* Many times what an answer takes to make: so that its time tells nothing of how it was made. */
+#define PASSWORD_TIME_DEFAULT (5 * USEC_PER_MSEC)
 
 typedef struct Node Node;
 

@@ -27,6 +27,7 @@ static _unused_ void account_lab_new(AccountLab *x) {
         lab_new(&x->lab);
         x->lab.limits.password_memory = LAB_MEMORY;
         x->lab.limits.password_passes = LAB_PASSES;
+        x->lab.limits.password_time = 1;
         x->dir = fs_join(x->lab.dir, "oprf");
         account_lab_open(x);
 }

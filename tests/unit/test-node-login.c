@@ -89,6 +89,53 @@ TEST(wrong_and_unknown_look_alike) {
         account_lab_free(&x);
 }
 
+/* Not when it is made, which takes a little longer in one case or another. */
+TEST(an_answer_waits_for_its_time) {
+        static const char *const names[] = {"alice", "mallory"};
+        uint8_t signature[SIGNATURE_SIZE];
+        AccountLab x;
+        User alice;
+        LoggedIn l;
+        Caller c, d;
+        Asked a;
+
+        account_lab_new(&x);
+        account_new(&x.lab, "alice", PASSWORD, &alice, &c);
+        x.lab.limits.password_time = 20 * USEC_PER_SEC;
+        for (size_t i = 0; i < 4; i++) {
+                lab_stand_still(&x.lab, false);
+                caller_new(&x.lab, NULL, &d);
+                lab_stand_still(&x.lab, true);
+                asked_begin(&a, &x.lab, names[i % 2], NULL, i == 0 ? PASSWORD : "wrong");
+                asked_send(&a, &d);
+                caller_sync(&d); /* it has come, and what came after it was answered */
+                lab_advance(&x.lab, 10 * USEC_PER_SEC);
+                caller_sync(&d);
+                CHECK(!caller_has(&d, FRAME_OK));
+                lab_advance(&x.lab, 10 * USEC_PER_SEC);
+                CHECK_EQ(asked_take(&a, &d), CODE_OK);
+                caller_sign(&d, NULL, &a, signature);
+                caller_send_signature(&d, signature);
+                caller_sync(&d);
+                lab_advance(&x.lab, 10 * USEC_PER_SEC);
+                caller_sync(&d);
+                CHECK(!caller_has(&d, FRAME_OK) && !caller_has(&d, FRAME_ERROR));
+                if (i == 3) { /* who does not wait */
+                        caller_free(&d);
+                        break;
+                }
+                lab_advance(&x.lab, 10 * USEC_PER_SEC);
+                l = caller_take_login(&d, &a);
+                CHECK_EQ(l.code, i == 0 ? CODE_OK : CODE_BAD_PASSWORD);
+                caller_free(&d);
+        }
+        lab_advance(&x.lab, 10 * USEC_PER_SEC);
+        lab_settle(&x.lab);
+        caller_free(&c);
+        user_done(&alice);
+        account_lab_free(&x);
+}
+
 TEST(what_stands_for_nobody_stays_after_a_restart) {
         AccountLab x;
         Asked a, b;
