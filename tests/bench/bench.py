@@ -24,6 +24,7 @@ import passwords  # noqa: E402
 import rooms  # noqa: E402
 import sealing  # noqa: E402
 import tracker  # noqa: E402
+import tries  # noqa: E402
 
 ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
@@ -34,6 +35,7 @@ ROWS = {
     "mailboxes": tracker.mailboxes,
     "connections": tracker.connections, "instructions": instructions.instructions,
     "sealing": sealing.sealing, "passwords": passwords.passwords,
+    "tries": tries.tries,
     "others": others.others,
 }
 
