@@ -77,6 +77,7 @@ int verb_register(Chatc *c, char **argv);
 int verb_login(Chatc *c, char **argv);
 int verb_logout(Chatc *c, char **argv);
 int verb_passwd(Chatc *c, char **argv);
+int verb_delete_account(Chatc *c, char **argv);
 int verb_send(Chatc *c, char **argv);
 int verb_peers(Chatc *c, char **argv);
 int verb_presence(Chatc *c, char **argv);

@@ -172,6 +172,23 @@ static int ask_once(int fd, const char *prompt, char **ret) {
         return 0;
 }
 
+int terminal_ask(const char *prompt, char **ret) {
+        _cleanup_(password_freep) char *buf = calloc(1, PASSWORD_SIZE);
+        _cleanup_(closep) int fd = open_terminal();
+        int r;
+
+        if (!buf)
+                return chatc_out_of_memory();
+        dprintf(fd, "%s: ", prompt);
+        r = read_line(fd, NULL, buf);
+        if (r == 0)
+                (void)!write(fd, "\n", 1); /* Ctrl-D is not echoed as a new line */
+        if (r <= 0)
+                buf[0] = '\0';
+        *ret = TAKE_PTR(buf);
+        return 0;
+}
+
 int password_ask(const char *prompt, bool twice, char **ret) {
         _cleanup_(closep) int fd = open_terminal();
         int r;

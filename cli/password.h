@@ -22,5 +22,8 @@ int password_read_file(const char *file, char **ret);
  * most three times. The end of input, where a line has begun or not, is a refusal. */
 int password_ask(const char *prompt, bool twice, char **ret);
 
+/* One line on the controlling terminal, which everybody may see; "" where there is none. */
+int terminal_ask(const char *prompt, char **ret);
+
 /* A controlling terminal is there to ask on. */
 bool password_can_ask(void);

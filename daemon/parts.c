@@ -79,12 +79,27 @@ static void on_replaced(void *userdata) {
         parts_changed(p);
 }
 
+static void on_giving_up(void *userdata) {
+        const Parts *p = userdata;
+
+        chat_leave_rooms(p->chat);
+}
+
+static void on_deleted(void *userdata) {
+        const Parts *p = userdata;
+
+        if (p->callbacks->deleted)
+                p->callbacks->deleted(p->userdata);
+}
+
 static const AccountCallbacks account_callbacks = {
         .active = on_active,
         .published = on_published,
         .own_presence = on_own_presence,
         .use_tracker = on_use_tracker,
         .replaced = on_replaced,
+        .giving_up = on_giving_up,
+        .deleted = on_deleted,
 };
 
 /* Callbacks of the directory */

@@ -14,7 +14,7 @@
 #define RENEWAL_RETRY USEC_PER_MINUTE
 
 bool account_exists(const Account *a) {
-        return a->identity.claimed || a->identity.lan_only;
+        return (a->identity.claimed || a->identity.lan_only) && !a->gone;
 }
 
 bool account_is_active(const Account *a) {

@@ -32,6 +32,12 @@ typedef struct AccountCallbacks {
 
         /* Another device is the active one, durably; after `active`. Also from account_start(). */
         void (*replaced)(void *userdata);
+
+        /* The account is about to be deleted: what others are to hear, in the open batch. And it
+         * is, durably; after `active`: nothing of it is to stay in memory, and the store begins
+         * anew. */
+        void (*giving_up)(void *userdata);
+        void (*deleted)(void *userdata);
 } AccountCallbacks;
 
 /* Loads what is kept. HEARTBEAT in s. The callbacks are first called from account_start(). */
@@ -159,6 +165,11 @@ void account_change_password(
 /* The least work that a tracker may ask for to stretch a password; PASSWORD_COST_DEFAULT. */
 void account_set_password_least(Account *a, const PasswordCost *least);
 void account_logout(Account *a, AccountDoneFn fn, void *userdata);
+
+/* The account is given up for good. PASSWORD is proven where it has one. Of one that is for the LAN
+ * alone, or that another device has taken over, only what is here goes. After CODE_OK nothing can
+ * be asked any more. */
+void account_delete(Account *a, const char *password, AccountDoneFn fn, void *userdata);
 
 /* The directory has news: its sessions changed. */
 void account_trackers_changed(Account *a);

@@ -36,7 +36,7 @@ static void operation_end(Account *a, Code code, const char *text) {
         a->operation = OPERATION_NONE;
         a->fn = NULL;
         a->ask = NULL;
-        a->taking_over = false;
+        a->taking_over = a->deleting = false;
         a->login_name[0] = 0;
         explicit_bzero(&a->kept, sizeof(a->kept));
         a->password = password_try_free(a->password);
@@ -80,6 +80,10 @@ bool operation_begin(Account *a, AccountDoneFn fn, void *userdata) {
         if (a->operation != OPERATION_NONE) {
                 fn(userdata, CODE_TOO_MANY,
                         "another account operation is under way: wait for its answer");
+                return false;
+        }
+        if (a->gone) {
+                fn(userdata, CODE_TOO_MANY, "an account is being deleted: try again in a second");
                 return false;
         }
         a->operation = OPERATION_BEGUN;
@@ -127,11 +131,23 @@ static void on_published(Account *a) {
                 a->callbacks->active(a->userdata, true);
 }
 
+static void on_gone(Account *a) {
+        a->gone = true;
+        a->callbacks->active(a->userdata, false);
+        directory_stop(a->directory);
+        operation_end(a, CODE_OK, "");
+        a->callbacks->deleted(a->userdata);
+}
+
 static void on_decided(Account *a, int error) {
         if (error < 0) {
                 if (a->taking_over)
                         login_undo(a);
                 operation_fail_storage(a, error);
+                return;
+        }
+        if (a->deleting) {
+                on_gone(a);
                 return;
         }
         if (a->identity.replaced) { /* meanwhile; who says so says the rest */

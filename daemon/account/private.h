@@ -75,6 +75,7 @@ struct Account {
         PasswordKept kept; /* of the password that was tried last */
         char login_name[NAME_SIZE]; /* of an account that is not kept here; "" */
         bool taking_over; /* the epoch on disk is to be everybody's */
+        bool deleting, gone; /* it is to be; it was, and nothing else is done any more */
         char *old_password; /* to be proven, and */
         char *new_password; /* to be set then; NULL: none is */
         uint8_t password_at[KEY_SIZE]; /* the tracker where it is, */

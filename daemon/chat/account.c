@@ -82,7 +82,10 @@ void chat_change_password(
 }
 
 void chat_delete_account(Chat *c, const char *password, ChatDoneFn fn, void *userdata) {
-        refuse(fn, userdata, CODE_NOT_SUPPORTED, "DeleteAccount is not built yet.");
+        Operation *o = operation_new(c, fn, userdata);
+
+        if (o)
+                account_delete(c->parts.account, password, on_done, o);
 }
 
 /* Own presence */

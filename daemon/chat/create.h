@@ -25,6 +25,9 @@ Chat *chat_free(Chat *c);
 /* Callbacks of the parts, handed on by the manager. */
 void chat_on_active(Chat *c, bool active);
 void chat_on_replaced(Chat *c);
+
+/* In the open batch: one that one owns stays to its members, where there are others. */
+void chat_leave_rooms(Chat *c);
 void chat_on_trackers_changed(Chat *c);
 void chat_on_lan_changed(Chat *c);
 void chat_on_named(Chat *c, const char *name, const uint8_t account[static KEY_SIZE]);

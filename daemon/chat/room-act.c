@@ -149,6 +149,48 @@ void chat_leave_room(Chat *c, const char *room, ChatDoneFn fn, void *userdata) {
         begin(c, room, NULL, (Change){}, leave, fn, userdata);
 }
 
+typedef struct RoomNumbers {
+        uint32_t *items;
+        size_t n, allocated;
+} RoomNumbers;
+
+static bool note_number(void *userdata, DbTxn *txn, const RoomRow *row) {
+        RoomNumbers *l = userdata;
+        size_t n = MAX(2 * l->allocated, (size_t)64);
+
+        if (l->n == l->allocated) {
+                uint32_t *items = reallocarray(l->items, n, sizeof(*items));
+
+                if (!items)
+                        return false;
+                l->items = items;
+                l->allocated = n;
+        }
+        l->items[l->n++] = row->number;
+        return true;
+}
+
+/* In which nobody else is. */
+static bool is_empty(Chat *c, uint32_t room) {
+        unsigned members = 0;
+
+        return rooms_has_member(
+                       c->parts.rooms, room, sign_key_public(&chat_self(c)->account), &members) &&
+                members <= 1;
+}
+
+void chat_leave_rooms(Chat *c) {
+        Rooms *rooms = c->parts.rooms;
+        RoomNumbers l = {};
+        RoomsError e;
+
+        (void)room_each(store_write(c->parts.store), note_number, &l);
+        for (size_t i = 0; i < l.n; i++)
+                if (rooms_leave(rooms, l.items[i], &e) < 0 && is_empty(c, l.items[i]))
+                        (void)rooms_delete(rooms, l.items[i], &e);
+        free(l.items);
+}
+
 static int delete (Rooms *r, uint32_t room, const Change *x, RoomsError *e) {
         return rooms_delete(r, room, e);
 }

@@ -334,5 +334,8 @@ int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE],
 int directory_delete_account(
         Directory *d, const uint8_t *tracker, Bytes statement, DirectoryDoneFn fn, void *userdata);
 
+/* It has (NULL: one of them). */
+bool directory_is_deleted(const Directory *d, const uint8_t *tracker);
+
 /* Answers for USERDATA will not come any more. */
 void directory_forget(Directory *d, void *userdata);

@@ -143,7 +143,7 @@ int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE],
         return query_sent(q, session_set_password(s, statement, on_set, q));
 }
 
-static bool is_deleted_at(const Directory *d, const uint8_t *tracker) {
+bool directory_is_deleted(const Directory *d, const uint8_t *tracker) {
         for (size_t i = 0; i < d->n; i++) {
                 const Session *s = d->trackers[i].session;
 
@@ -161,7 +161,7 @@ int directory_delete_account(
         int r;
 
         r = query_at(d, tracker, userdata, &s, &q);
-        if (r == -ENOTCONN && is_deleted_at(d, tracker))
+        if (r == -ENOTCONN && directory_is_deleted(d, tracker))
                 return -EALREADY;
         if (r < 0)
                 return r;

@@ -801,7 +801,7 @@ def test_a_changed_key_is_loud(chatc, mock_daemon):
 
 
 @pytest.mark.parametrize("words", [
-    ["delete-account"], ["export", "bob"],
+    ["export", "bob"],
     ["import", "--verify", "file"]])
 def test_verbs_that_are_not_there_yet(chatc, words):
     failed(chatc(*words), 1, "NotSupported")

@@ -177,6 +177,61 @@ def test_passwd(chatc, mock_daemon, tmp_path):
         ["ChangePassword", ["", "new secret", {}]]]
 
 
+HERE = {"name": "alice", "state": "online"}
+
+
+def delete_on_terminal(chatc, *answers):
+    pid, fd = on_terminal(chatc, "delete-account")
+    seen = b""
+    for answer in answers:
+        seen += read_until(fd, b": ")
+        os.write(fd, answer + b"\n")
+    rest, status = finish(pid, fd)
+    return seen + rest, status
+
+
+def test_delete_account(chatc, mock_daemon, tmp_path):
+    daemon = mock_daemon(answers={"Status": {**HERE, "password": True}})
+    (tmp_path / "secret").write_text("a secret\n")
+    done = chatc("delete-account", "--yes", "--password-file", tmp_path / "secret")
+    assert done.returncode == 0
+    assert done.stdout == b"alice is deleted. Nothing of it is left on this device.\n"
+    failed(chatc("delete-account"), 2, "Usage")
+    failed(chatc("delete-account", "--yes"), 2, "Usage")
+    failed(chatc("delete-account", "alice"), 2, "Usage")
+    daemon.set(answers={"Status": HERE})
+    assert chatc("delete-account", "--yes", "--quiet").stdout == b""
+    assert daemon.calls("DeleteAccount") == [
+        ["DeleteAccount", ["a secret", {}]], ["DeleteAccount", ["", {}]]]
+    daemon.set(errors={"DeleteAccount": [ERROR + "BadPassword", "the password is wrong"]})
+    failed(chatc("delete-account", "--yes"), 1, "BadPassword")
+    daemon.set(answers={"Status": {"state": "logged-out"}})
+    failed(chatc("delete-account", "--yes"), 4, "NotLoggedIn")
+
+
+def test_delete_account_asks_for_the_name_and_the_password(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": {**HERE, "password": True}})
+    seen, status = delete_on_terminal(chatc, b"Alice", b"a-secret-1")
+    assert status == 0 and b"a-secret-1" not in seen and b"at the tracker" in seen
+    assert daemon.calls("DeleteAccount") == [["DeleteAccount", ["a-secret-1", {}]]]
+
+
+@pytest.mark.parametrize("typed", [b"", b"bob", b"yes", b"alice "])
+def test_delete_account_deletes_nothing_unless_the_name_is_typed(chatc, mock_daemon, typed):
+    daemon = mock_daemon(answers={"Status": HERE})
+    seen, status = delete_on_terminal(chatc, typed)
+    assert status == 1 and b"chatc: NotDeleted: " in seen
+    assert daemon.calls("DeleteAccount") == []
+
+
+def test_delete_account_on_a_device_that_was_replaced(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": {**HERE, "state": "replaced", "password": True}})
+    seen, status = delete_on_terminal(chatc, b"alice")
+    assert status == 0 and b"stays in use on the other device" in seen
+    assert b"is used on the other one as before" in seen
+    assert daemon.calls("DeleteAccount") == [["DeleteAccount", ["", {}]]]
+
+
 def test_passwd_asks_without_echo(chatc, mock_daemon):
     daemon = mock_daemon(answers={"Status": {"password": True}})
     pid, fd = on_terminal(chatc, "passwd")

@@ -145,7 +145,7 @@ WORDS = {
     "topic": ["#a", "t"], "role": ["#a", "bob", "admin"], "invite": ["#a", "bob"],
     "kick": ["#a", "bob"], "requests": [], "accept": ["bob"], "add": ["bob"],
     "rename": ["bob", "b"], "remove": ["bob"], "block": ["bob"], "unblock": ["bob"],
-    "verify": ["bob"], "chat": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
+    "delete-account": ["--yes"], "verify": ["bob"], "chat": ["bob"], "ring": [], "doctor": [], "presence": ["busy"],
 }
 METHODS = [
     "Register", "Login", "Logout", "Send", "ListPeers", "ListConversations", "ListMessages",
@@ -153,7 +153,7 @@ METHODS = [
     "CreateRoom", "JoinRoom", "LeaveRoom", "DeleteRoom", "ListMembers", "SetTopic", "SetRole",
     "Invite", "Kick", "ListRequests", "Accept", "AddContact", "RenameContact", "RemoveContact",
     "Block", "Unblock", "Verify", "Ring", "Doctor", "Status",
-    "SetPresence"]
+    "SetPresence", "DeleteAccount"]
 
 
 def test_no_verb_is_forgotten(chatc):

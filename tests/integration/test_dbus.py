@@ -14,8 +14,9 @@ BUILT = {"Register", "Login", "Logout", "ChangePassword", "Send", "ListPeers", "
          "ListConversations", "ListEvents", "AckEvents", "MarkRead", "ListOutbox", "Cancel",
          "Status", "Doctor", "Accept", "AddContact", "RemoveContact", "Block", "Unblock", "RenameContact", "ListRequests",
          "Verify", "SetPresence", "SetTyping", "Digest", "CreateRoom", "JoinRoom", "LeaveRoom",
-         "DeleteRoom", "Invite", "Kick", "SetTopic", "SetRole", "ListRooms", "ListMembers"}
-NOT_BUILT = {"DeleteAccount", "Search", "Export", "Import", "Ring"}
+         "DeleteRoom", "Invite", "Kick", "SetTopic", "SetRole", "ListRooms", "ListMembers",
+         "DeleteAccount"}
+NOT_BUILT = {"Search", "Export", "Import", "Ring"}
 SIGNALS = {
     "MessageReceived": "ssssa{sv}", "MessageStateChanged": "sssa{sv}", "PeerChanged": "ssa{sv}",
     "RoomChanged": "ssa{sv}", "RequestReceived": "ssa{sv}", "TypingChanged": "sba{sv}",
@@ -135,7 +136,7 @@ STRANGE = ["", "#", "@", "@" + "a" * 52, "@" + "7" * 52, "#room", "a" * 33, "a" 
 
 
 def test_strange_names_are_answered_not_fatal(alice, bob):
-    for method in sorted((BUILT | NOT_BUILT) - {"Logout"}):
+    for method in sorted((BUILT | NOT_BUILT) - {"Logout", "DeleteAccount"}):
         kinds = arguments_of(method)
         if "s" not in kinds:
             continue
