@@ -56,12 +56,11 @@ typedef struct RoomItem {
                                       the own one, all of them, nobody */
         uint64_t epoch; /* of `device`; KEY: of the key */
         uint8_t device[KEY_SIZE]; /* of a feed; STATUS: the one that says so */
-        uint64_t seq; /* FEED: the last entry; MARK: held */
+        uint64_t seq; /* FEED: up to there the user has heard of it; MARK: held */
         Bytes object; /* BLOCK, PROPOSAL, FORK; ENTRY: INNER */
         uint8_t signature[SIGNATURE_SIZE];
         Bytes certificate; /* of who has signed, or of the feed; may be absent */
-        uint64_t time; /* µs. ROOM: of the last message; ENTRY: received; STATUS: joined; FEED: when
-                          the last entry came */
+        uint64_t time; /* µs. ROOM: of the last message; ENTRY: received; STATUS: joined */
         uint64_t flags; /* of the kind; ENTRY: EntryFlags */
         uint64_t state; /* STATUS: RoomStatus; ENTRY: EntryState */
         bool has_secret;

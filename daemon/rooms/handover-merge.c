@@ -154,7 +154,7 @@ static int take_feed(Room *room, const RoomItem *it) {
                 return e;
         if (e >= 0 && key.number != SELF_NUMBER)
                 e = room_feed_take_read(r->store, room->row.number, feed.feed.number, &it->read,
-                        &it->told, it->time <= taken_over_at(r) ? it->seq : 0);
+                        &it->told, it->seq);
         return e < 0 ? e : room_touch(room, ROOM_NEW_MARKS);
 }
 

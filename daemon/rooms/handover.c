@@ -39,6 +39,7 @@ typedef struct Walk {
         size_t max;
         Buffer *items;
         uint64_t n;
+        usec_t taken_over; /* when the next device has begun */
         Place at;
         RoomRow row;
         RoomItem it;
@@ -47,6 +48,9 @@ typedef struct Walk {
         RoomBlock *block;
         int result; /* 1: full; < 0: error */
 } Walk;
+
+/* So many entries can have come before this device heard that it was replaced. */
+#define KNOWN_LOOK 4096
 
 #define PLACE_SIZE (4 + 1 + 8 + 8 + SHA256_SIZE)
 
@@ -313,16 +317,22 @@ static int list_feeds(Walk *w) {
         return e;
 }
 
-/* When the last entry came. */
-static int feed_time(Walk *w, const RoomFeed *f, RoomItem *it) {
+/* Up to where the user has heard of the feed: what came here after the next device had the account
+ * he is to hear of there. */
+static int find_known(Walk *w, const RoomFeed *f, uint64_t *ret) {
         Entry entry;
-        int e;
+        int e = 0;
 
-        if (f->feed.account == SELF_NUMBER || f->feed.seq == 0)
+        *ret = f->feed.seq;
+        if (f->feed.account == SELF_NUMBER)
                 return 0;
-        e = entry_get(w->txn, f->feed.number, f->feed.seq, &entry);
-        if (e > 0)
-                it->time = entry.received;
+        for (unsigned i = 0; i<KNOWN_LOOK && * ret> 0 && e >= 0; i++) {
+                e = entry_get(w->txn, f->feed.number, *ret, &entry);
+                if (e > 0 && entry.received <= w->taken_over)
+                        return 0;
+                --*ret;
+        }
+        *ret = 0;
         return MIN(e, 0);
 }
 
@@ -332,7 +342,7 @@ static int give_feed(Walk *w, const RoomFeed *f) {
 
         e = account_of(w, f->feed.account, it);
         if (e >= 0)
-                e = feed_time(w, f, it);
+                e = find_known(w, f, &it->seq);
         if (e >= 0 && f->feed.account != SELF_NUMBER)
                 e = store_load_read(w->txn, f->feed.number, &it->read);
         if (e >= 0 && f->feed.account != SELF_NUMBER)
@@ -341,7 +351,6 @@ static int give_feed(Walk *w, const RoomFeed *f) {
                 return e;
         it->epoch = f->feed.epoch;
         memcpy(it->device, f->feed.device, KEY_SIZE);
-        it->seq = f->feed.seq;
         it->certificate = certificate_of(w, f->feed.device, f->feed.epoch);
         if (item_give(w))
                 w->at.a = f->feed.number;
@@ -535,6 +544,17 @@ static int walk(Walk *w) {
         return e;
 }
 
+static usec_t replaced_at(DbTxn *txn) {
+        Certificate c;
+        Record r;
+        Bytes outer;
+
+        if (store_get_replaced_by(txn, &outer) <= 0 || record_parse(outer, &r) < 0 ||
+                certificate_parse(r.certificate, &c) < 0)
+                return USEC_INFINITY;
+        return c.issued;
+}
+
 int rooms_handover_read(DbTxn *txn, const Identity *self, Bytes position, size_t max, Buffer *items,
         uint64_t *ret_n, Buffer *ret_next) {
         _cleanup_(freep) Walk *w = calloc(1, sizeof(*w));
@@ -545,6 +565,7 @@ int rooms_handover_read(DbTxn *txn, const Identity *self, Bytes position, size_t
         if (!w)
                 return -ENOMEM;
         *w = (Walk){.txn = txn, .self = self, .max = max, .items = items};
+        w->taken_over = replaced_at(txn);
         e = place_read(position, &w->at);
         if (e >= 0 && w->at.room == end.room)
                 return place_write(ret_next, &end);
