@@ -69,6 +69,20 @@ static void on_own_presence(void *userdata) {
         chat_on_own_presence(p->chat);
 }
 
+/* Links were greeted with the epoch before. */
+static void on_new_epoch(void *userdata, bool taken) {
+        const Parts *p = userdata;
+
+        if (!taken) {
+                delivery_hold_back(p->delivery);
+                return;
+        }
+        rooms_stop(p->rooms);
+        delivery_stop(p->delivery);
+        delivery_start(p->delivery);
+        rooms_start(p->rooms);
+}
+
 static void on_replaced(void *userdata) {
         const Parts *p = userdata;
 
@@ -97,6 +111,7 @@ static const AccountCallbacks account_callbacks = {
         .published = on_published,
         .own_presence = on_own_presence,
         .use_tracker = on_use_tracker,
+        .new_epoch = on_new_epoch,
         .replaced = on_replaced,
         .giving_up = on_giving_up,
         .deleted = on_deleted,
@@ -287,6 +302,14 @@ static void on_room_notice(void *userdata, Bytes notice, Bytes record) {
         rooms_notice(p->rooms, notice, record);
 }
 
+static void on_behind(void *userdata, uint64_t epoch) {
+        const Parts *p = userdata;
+
+        account_behind(p->account, epoch,
+                "a contact has messages of this device that are not here; its store was restored "
+                "from a copy");
+}
+
 static const DeliveryCallbacks delivery_callbacks = {
         .own_record = on_own_record,
         .link_changed = on_link_changed,
@@ -296,6 +319,7 @@ static const DeliveryCallbacks delivery_callbacks = {
         .room_frame = on_room_frame,
         .room_drained = on_room_drained,
         .room_notice = on_room_notice,
+        .behind = on_behind,
 };
 
 /* Callbacks of rooms */
@@ -376,8 +400,8 @@ static void room_each_near(void *userdata, RoomsNearFn fn, void *fn_userdata) {
 static void room_behind(void *userdata, const char *why) {
         const Parts *p = userdata;
 
-        if (p->account && account_is_active(p->account))
-                (void)account_take_new_epoch(p->account, why); /* else when something comes again */
+        if (p->account)
+                account_behind(p->account, account_identity(p->account)->epoch, why);
 }
 
 static const RoomsCallbacks rooms_callbacks = {

@@ -13,6 +13,9 @@
 /* After a renewal that was not kept. */
 #define RENEWAL_RETRY USEC_PER_MINUTE
 
+/* After the start: as long as it takes to be at a tracker. */
+#define RENEWAL_SETTLED USEC_PER_MINUTE
+
 bool account_exists(const Account *a) {
         return (a->identity.claimed || a->identity.lan_only) && !a->gone;
 }
@@ -258,8 +261,17 @@ int account_renew(Account *a) {
         return r;
 }
 
+/* Before it has been heard what others know of this device, a new record would hide that the store
+ * is an old one. */
+static bool can_wait(const Account *a) {
+        usec_t now = loop_realtime(a->loop);
+
+        return loop_now(a->loop) < a->renew_from && same_privacy(&a->privacy, &a->stated) &&
+                a->certified <= now && now - a->certified < IDENTITY_LIFETIME / 2;
+}
+
 void account_look_at_times(Account *a) {
-        if (account_is_active(a) && account_is_due(a))
+        if (account_is_active(a) && account_is_due(a) && !can_wait(a))
                 (void)account_renew(a);
 }
 
@@ -267,7 +279,10 @@ static void on_renewal(void *userdata) {
         Account *a = userdata;
 
         account_look_later(a);
-        account_look_at_times(a);
+        if (a->anew_due)
+                account_begin_epoch_again(a);
+        else
+                account_look_at_times(a);
 }
 
 void account_clock_changed(Account *a) {
@@ -454,6 +469,7 @@ void account_set_directory(Account *a, Directory *d) {
 
 void account_start(Account *a) {
         a->started = true;
+        a->renew_from = loop_now(a->loop) + RENEWAL_SETTLED;
         a->callbacks->use_tracker(a->userdata, account_tracker(a));
         if (account_is_replaced(a)) {
                 account_watch_successor(a);
@@ -462,7 +478,10 @@ void account_start(Account *a) {
         if (!account_is_active(a))
                 return;
         account_look_later(a);
-        if (account_is_due(a) && (renew(a) < 0 || store_commit(a->store) < 0))
+        if (can_wait(a))
+                loop_timer_set(a->renewal, a->renew_from);
+        else if (account_is_due(a) && (renew(a) < 0 || store_commit(a->store) < 0))
                 renewal_failed(a);
         a->callbacks->active(a->userdata, true);
+        account_send_anew(a);
 }

@@ -30,6 +30,11 @@ typedef struct AccountCallbacks {
         /* What account_tracker() is now. */
         void (*use_tracker)(void *userdata, const char *address);
 
+        /* The store is older than what was published: from now on nothing that waits may be sent;
+         * and TAKEN: what is sent has new places, and links and all else that said the old epoch
+         * are to be made anew. */
+        void (*new_epoch)(void *userdata, bool taken);
+
         /* Another device is the active one, durably; after `active`. Also from account_start(). */
         void (*replaced)(void *userdata);
 
@@ -81,6 +86,10 @@ void account_see_own_record(Account *a, const Record *record, Bytes outer);
 /* What is on this device is older than what it has published: an epoch that nobody has seen, from
  * the open batch on; nothing is signed in the one before. WHY goes to the journal. */
 int account_take_new_epoch(Account *a, const char *why);
+
+/* Somebody says that he has more of what this device wrote in EPOCH than is here. He is believed
+ * once, and not after a new epoch. */
+void account_behind(Account *a, uint64_t epoch, const char *why);
 
 /* The tracker to use: the one given with Register or Login; "": those of the configuration; NULL:
  * none. */

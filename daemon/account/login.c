@@ -19,7 +19,7 @@
 static int begin_epoch(Account *a) {
         Identity *i = &a->identity;
 
-        a->taking_over = true;
+        a->taking_over = a->epoch_taken = true;
         i->epoch = account_newest_epoch(a) + 1;
         i->claimed |= !i->lan_only;
         i->replaced = i->logged_in = false;
@@ -127,9 +127,11 @@ static bool is_settled(const Account *a, const Record *record) {
 static void take_back(Account *a, const DirectoryLogin *l) {
         int r;
 
+        r = account_is_ahead(a, l->record) ? store_set_send_anew(a->store, true) : 0;
         a->seen_epoch = MAX(a->seen_epoch, l->record->epoch);
         a->identity.record_seq = MAX(a->identity.record_seq, l->record->seq);
-        r = keep_password(a, l);
+        if (r >= 0)
+                r = keep_password(a, l);
         if (r >= 0)
                 take_over(a);
         else

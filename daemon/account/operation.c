@@ -161,6 +161,7 @@ static void on_decided(Account *a, int error) {
         else {
                 use_tracker(a);
                 a->callbacks->active(a->userdata, a->want_active);
+                account_send_anew(a);
         }
         if (!a->want_active)
                 directory_stop(a->directory);

@@ -5,6 +5,7 @@
 
 #include "account/account.h"
 #include "crypto/password.h"
+#include "store/message.h"
 
 typedef struct PasswordTry PasswordTry; /* password.h */
 
@@ -49,6 +50,11 @@ struct Account {
         bool handed_over; /* and nobody is asked where that one is */
         bool replacing; /* it was active, and the batch that says so is open */
         uint64_t seen_epoch; /* of this device itself, that it does not know of */
+        bool epoch_taken; /* since the start */
+        bool anew_due; /* the new one could not be written yet */
+        bool anew_more; /* rows after this one are to be sent anew */
+        OutboxRow anew_after;
+        usec_t renew_from; /* what can wait is not renewed before */
         AccountPrivacy privacy, stated; /* as it is to be, and as the record says */
         Endpoints endpoints;
         bool started, published;
@@ -150,6 +156,15 @@ void operation_replaced(Account *a);
 
 /* Sessions of a device that was replaced. */
 void account_watch_successor(Account *a);
+
+/* RECORD is one of this device, which it does not know; what follows. False: it cannot be of before
+ * the store was restored. */
+bool account_is_ahead(const Account *a, const Record *record);
+bool account_see_ahead(Account *a, const Record *record);
+
+/* What waits is sent anew, where that was begun; the new epoch is written, which could not be. */
+void account_send_anew(Account *a);
+void account_begin_epoch_again(Account *a);
 
 int account_load_replaced_by(Account *a);
 

@@ -115,15 +115,25 @@ static int replace(Account *a, Bytes outer, bool is_news) {
         return r;
 }
 
+/* A copy of the store of this device, with its key, is another device. */
+static bool replaces(Account *a, const Record *record, Bytes outer) {
+        bool ahead = account_is_ahead(a, record);
+        Record verified;
+
+        if (!ahead && !(beats_this_device(a, record) && is_newest(a, record, outer)))
+                return false;
+        if (record_decode(outer, &verified) < 0)
+                return false;
+        return !ahead || !account_see_ahead(a, record);
+}
+
 void account_see_own_record(Account *a, const Record *record, Bytes outer) {
         bool was_active, was_replaced;
-        Record verified;
         int r;
 
         if (!account_exists(a) ||
                 !key_equal(record->account, sign_key_public(&a->identity.account)) ||
-                !beats_this_device(a, record) || !is_newest(a, record, outer) ||
-                record_decode(outer, &verified) < 0)
+                !replaces(a, record, outer))
                 return;
         operation_replaced(a);
         was_active = account_is_active(a);
@@ -143,25 +153,4 @@ void account_see_own_record(Account *a, const Record *record, Bytes outer) {
                 a->replacing |= was_active;
         else
                 store_fail(a->store, r); /* what is in memory holds until the next start */
-}
-
-/* An epoch that nobody has seen */
-
-static void on_new_epoch(void *userdata, int error) {
-        Account *a = userdata;
-
-        if (error < 0 || !account_is_active(a))
-                return; /* a renewal that failed is tried again */
-        directory_begin_anew(a->directory, false);
-        account_publish(a, &a->endpoints);
-}
-
-int account_take_new_epoch(Account *a, const char *why) {
-        int r;
-
-        a->identity.epoch = account_newest_epoch(a) + 1;
-        log_warning(
-                "This device begins epoch %llu: %s", (unsigned long long)a->identity.epoch, why);
-        r = account_renew(a);
-        return r < 0 ? r : store_after_commit(a->store, on_new_epoch, a);
 }

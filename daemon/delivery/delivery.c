@@ -140,6 +140,11 @@ static void on_batch(void *userdata, int error) {
                         inbox_settle(p, error);
                 p->read &= error >= 0;
                 p->grant &= error >= 0;
+                if (p->anew) {
+                        p->anew = false;
+                        p->pending = true;
+                        outbox_take_turn(p);
+                }
                 if (p->read || p->grant || (peer_has_unfinished(p) && error >= 0))
                         outbox_take_turn(p);
         }
@@ -397,6 +402,8 @@ static void on_link_open(void *userdata, Link *l, const HelloOk *ok) {
         if (ok->presence.size > 0)
                 (void)directory_take_presence(
                         d->directory, link_certificate(l), ok->presence, loop_realtime(d->loop));
+        if (ok->has_head)
+                peer_look_behind(p, &ok->head);
         if (ok->receipt.size > 0)
                 (void)outbox_take_receipt_object(p, ok->receipt, link_certificate(l)->device);
         mail_peer_reached(d->mail, p);
@@ -549,7 +556,7 @@ int delivery_new(Loop *loop, Store *store, Net *net, Directory *directory, const
 void delivery_end(Delivery *d, Bytes record) {
         Peer *p, *tmp;
 
-        d->started = false;
+        d->started = d->behind = false;
         visits_end(d);
         probes_end(d);
         while (d->confirming)

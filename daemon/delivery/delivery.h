@@ -62,6 +62,11 @@ typedef struct DeliveryCallbacks {
         /* A record of this account, which verified, from a peer or another own device. May be NULL.
          * Not to be answered by delivery_retire() from within. */
         void (*own_record)(void *userdata, const Record *record, Bytes outer);
+
+        /* A contact says that he has more of what this device has written in EPOCH, the present one
+         * or a later one, than is here: the store was restored from a copy. He may be lying. It is
+         * answered by delivery_hold_back() where it is believed. May be NULL. */
+        void (*behind)(void *userdata, uint64_t epoch);
 } DeliveryCallbacks;
 
 typedef struct DeliverySettings {
@@ -81,6 +86,9 @@ Delivery *delivery_free(Delivery *d);
 /* While started there are links; stopping ends them with BYE. Starting walks the outbox. */
 void delivery_start(Delivery *d);
 void delivery_stop(Delivery *d);
+
+/* Nothing of the outbox is signed or sent any more until delivery_stop(): it gets another place. */
+void delivery_hold_back(Delivery *d);
 
 /* Another device is the active one, as RECORD, which verified and is copied, shows: all links end
  * with BYE {Replaced, RECORD}, and so does who links to this device from now on, other devices of

@@ -405,6 +405,8 @@ int mail_leave_message(MailTarget *t) {
         MailJob *j;
         int r;
 
+        if (t->mail->delivery->behind)
+                return 0;
         r = store_read_begin(t->mail->store, &txn);
         if (r >= 0)
                 r = next_message(t, txn, &row);

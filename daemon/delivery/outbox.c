@@ -189,7 +189,8 @@ static int pump_again(Burst *b, usec_t now) {
 }
 
 static bool can_send(const Peer *p) {
-        return p->link && link_is_open(p->link) && !link_is_full(p->link);
+        return p->link && link_is_open(p->link) && !link_is_full(p->link) &&
+                !p->delivery->behind;
 }
 
 void outbox_pump(Peer *p) {
@@ -313,7 +314,13 @@ int outbox_take_nack(Peer *p, Frame *f) {
         s = window_find(&p->window, &n.id);
         if (!s || s->retry > 0)
                 return 0; /* about nothing that was asked */
-        if (n.permanent) {
+        r = n.code == CODE_FORK ? peer_take_fork(p, s->at) : 0;
+        if (r != 0) {
+                (void)window_remove(&p->window, &n.id);
+                if (r < 0)
+                        delivery_store_failed(
+                                p->delivery, "A message could not be entered anew", r);
+        } else if (n.permanent && !p->delivery->behind) {
                 (void)window_remove(&p->window, &n.id);
                 r = outbox_fail(p, &n);
                 if (r < 0)
@@ -377,6 +384,7 @@ int outbox_take_receipt_object(Peer *p, Bytes outer, const uint8_t *device) {
         if (!key_equal(rc->reader, p->account) ||
                 !key_equal(rc->author, sign_key_public(&p->delivery->self->account)))
                 return -ESRCH;
+        peer_look_at_receipt(p, rc);
         take_receipt(p, TAKE_PTR(rc));
         return 0;
 }

@@ -111,6 +111,7 @@ typedef struct Peer {
         bool owes;
         bool gave_up; /* something, and the peer is to be told */
         bool read; /* the same */
+        bool anew; /* rows have come to be in this batch */
         bool grant, granted; /* what contacts get: is to be said, was said over this link */
         bool said_read; /* over this link, as much as was known then */
         bool told_presence; /* the newest of this device, over this link */
@@ -149,6 +150,7 @@ struct Delivery {
         Peer *peers;
         Buffer presence;
         bool started;
+        bool behind; /* the outbox rests: it gets other places */
         uint64_t awaited; /* the batch after which on_batch() will come */
         Confirming *confirming;
         Newcomers *newcomers; /* by address */
@@ -212,6 +214,15 @@ void delivery_store_failed(Delivery *d, const char *what, int r);
  * lately. */
 int newcomer_take(Peer *p, Contact *from);
 void newcomers_free(Delivery *d);
+
+/* behind.c */
+
+/* P has H of an own feed, or says so in a receipt. */
+void peer_look_behind(Peer *p, const FeedHead *h);
+void peer_look_at_receipt(Peer *p, const Receipt *rc);
+
+/* P has something else at this place. 1: what is there has got another place. */
+int peer_take_fork(Peer *p, OutboxPosition at);
 
 /* inbox.c */
 int inbox_take_message(Peer *p, Frame *f);

@@ -227,6 +227,24 @@ int outbox_find(DbTxn *txn, const Uuid *id, OutboxRow *ret);
 /* 1 when it was there, 0 when not. */
 int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
 
+/* The message of the outbox is entered anew, with the same id, where this device has written it in
+ * an epoch before the present one: in that feed its place may be taken. Its envelope there is no
+ * more. 1, or 0 where it is not one of those. */
+int store_send_anew(Store *s, const Identity *self, uint32_t recipient, OutboxPosition at);
+
+/* All of the outbox, from AFTER ({} at first), some in each batch: 1 when there are more; 0: none,
+ * and they need not be any more. store_is_to_send_anew(): 1 from store_set_send_anew() until then.
+ */
+int store_set_send_anew(Store *s, bool on);
+int store_is_to_send_anew(DbTxn *txn);
+int store_send_all_anew(Store *s, const Identity *self, OutboxRow *after);
+
+/* Somebody has H of an own feed: 1 where that is more than is here, or something else, for which
+ * this device must have written it before its store was restored from a copy. What is known no more
+ * is 0. */
+int store_is_behind(DbTxn *txn, const Identity *self,
+        const uint8_t conversation[static SHA256_SIZE], const FeedHead *h);
+
 /* Where the message with this id of this account is. 1 or 0. */
 int store_find_id(
         DbTxn *txn, uint32_t account, const Uuid *id, uint32_t *ret_feed, uint64_t *ret_seq);

@@ -17,6 +17,7 @@
 
 #define HOME_HOST "home"
 #define HOME_PORT 7600
+#define DEVICE_PORT 7700
 #define PASSWORD "correct horse"
 
 typedef struct Home {
@@ -84,6 +85,7 @@ static void home_free(Home *h) {
 
 typedef struct Device {
         Home *home;
+        char host[16]; /* where others find it */
         char dir[64];
         Store *store;
         Parts *parts;
@@ -93,17 +95,31 @@ typedef struct Device {
         char text[256];
 } Device;
 
+static void device_on_accept(void *userdata, Transport *t) {
+        delivery_accept(((Device *)userdata)->parts->delivery, t);
+}
+
+static void device_on_active(void *userdata, bool active) {
+        Device *d = userdata;
+        Endpoints e = {.n = active};
+
+        snprintf(e.text[0], sizeof(e.text[0]), "%s:%u", d->host, DEVICE_PORT);
+        if (active)
+                parts_publish(d->parts, &e);
+}
+
 /* The program starts, with what is on disk. */
 static void device_start(Device *d) {
-        static const PartsCallbacks callbacks;
+        static const PartsCallbacks callbacks = {.active = device_on_active};
         EndpointKey e = {.host = HOME_HOST, .port = HOME_PORT};
         PartsArgs args = {.loop = d->home->sim->loop,
                 .heartbeat = 30,
-                .delivery = {.handshake = 10, .say_read = true},
+                .delivery = {.accept_all = true, .handshake = 10, .say_read = true},
                 .max_members = 1000,
                 .state_dir = d->dir,
                 .sandbox = {"sandbox", "ok", "This is a test.", NULL},
-                .callbacks = &callbacks};
+                .callbacks = &callbacks,
+                .userdata = d};
 
         CHECK_OK(store_open(d->dir, d->home->sim->loop, &d->store));
         args.store = d->store;
@@ -113,17 +129,22 @@ static void device_start(Device *d) {
         memcpy(e.key, sign_key_public(&d->home->key), KEY_SIZE);
         parts_set_trackers(d->parts, &e, 1);
         account_set_password_least(d->account, &PASSWORD_COST_MIN);
+        CHECK_OK(network_listen(d->home->sim->network, d->host, DEVICE_PORT, device_on_accept, d));
         parts_start(d->parts);
 }
 
 static void device_stop(Device *d) {
+        network_close(d->home->sim->network, d->host, DEVICE_PORT);
         d->parts = parts_free(d->parts);
         d->account = NULL;
         d->store = store_close(d->store);
 }
 
 static void device_new(Home *h, Device *d) {
+        static unsigned n;
+
         *d = (Device){.home = h};
+        snprintf(d->host, sizeof(d->host), "10.0.0.%u", ++n);
         lab_dir_new(d->dir);
         device_start(d);
 }
