@@ -208,7 +208,8 @@ TEST(what_was_written_offline_after_a_restore_is_heard_once) {
         }
 }
 
-/* The copy was made while they waited, and they were sent since: Bob has them, and says so again. */
+/* The copy was made while they waited, and they were sent since: Bob has them, and says so again.
+ */
 TEST(what_waited_when_the_copy_was_made_is_not_heard_twice) {
         World w;
 
