@@ -205,11 +205,12 @@ static int take_inviter(Room *room, const RoomItem *it) {
         return 0;
 }
 
-/* What an invitation says, as long as there is no block. */
-static void take_claims(Room *room, const RoomItem *it) {
+/* Of several rooms with one name it is one's, as on the other device; and what an invitation says,
+ * as long as there is no block. */
+static void take_claims(Room *room, const RoomItem *it, bool coming) {
         RoomRow *row = &room->row;
 
-        if (it->name.size > 0 && row->name[0] == '\0') {
+        if (coming || row->name[0] == '\0') {
                 memset(row->name, 0, NAME_SIZE);
                 copy_bytes(row->name, it->name.data, it->name.size);
         }
@@ -240,7 +241,7 @@ static int take_status(Room *room, const RoomItem *it) {
         e = take_inviter(room, it);
         if (e < 0)
                 return e;
-        take_claims(room, it);
+        take_claims(room, it, coming);
         row->farewell = (row->farewell || it->flags & ROOM_ITEM_FAREWELL) &&
                 (status == ROOM_LEFT || status == ROOM_DELETED);
         e = room_set_status(room, status);

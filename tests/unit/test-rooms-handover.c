@@ -4,177 +4,7 @@
 
 #include "test.h"
 
-#include "rooms-lab.h"
-#include "rooms/handover.h"
-#include "store/handover.h"
-
-static bool count_event(void *userdata, DbTxn *txn, const EventRow *e) {
-        ++*(unsigned *)userdata;
-        return true;
-}
-
-static unsigned count_events(Mate *m) {
-        unsigned n = 0;
-
-        CHECK_OK(event_each(mate_txn(m), 0, count_event, &n));
-        return n;
-}
-
-static unsigned unread(Mate *m) {
-        Conversation v;
-
-        CHECK_EQ(conversation_get(mate_txn(m), m->room->row.number, &v), 1);
-        return v.unread;
-}
-
-static Bytes next_item(Bytes *in) {
-        uint64_t kind;
-        Bytes item;
-
-        CHECK_EQ(handover_item_next(in, &item, &kind), 1);
-        return item;
-}
-
-/* What the store hands over by itself. */
-static void hand_over_store(Mate *from, Mate *to, HandoverPart part) {
-        _cleanup_(buffer_done) Buffer items = BUFFER_NULL, next = BUFFER_NULL;
-        Bytes left;
-        uint64_t n;
-        DbTxn *txn;
-
-        CHECK_OK(store_read_begin(from->store, &txn));
-        CHECK_EQ(handover_read(txn, &from->self, part, (Bytes){}, SIZE_MAX, &items, &n, &next), 0);
-        store_read_end(txn);
-        left = buffer_bytes(&items);
-        while (left.size > 0)
-                CHECK(handover_merge(to->store, &to->self, next_item(&left),
-                              loop_realtime(to->lab->sim.loop)) >= 0);
-        lab_commit(to);
-}
-
-static uint64_t take_piece(Mate *to, const Buffer *items) {
-        Bytes left = buffer_bytes(items);
-        uint64_t n = 0;
-
-        while (left.size > 0) {
-                CHECK_EQ(rooms_handover_merge(to->rooms, next_item(&left)), 1);
-                n++;
-        }
-        lab_commit(to);
-        to->room = room_of(to->rooms, to->lab->id);
-        return n;
-}
-
-/* All that FROM has, in pieces of MAX; TO is started again after each EVERY-th one (0: never). */
-static uint64_t hand_over(Mate *from, Mate *to, size_t max, unsigned every) {
-        _cleanup_(buffer_done) Buffer items = BUFFER_NULL, at = BUFFER_NULL, next = BUFFER_NULL;
-        uint64_t all = 0, n, count;
-        unsigned pieces = 0;
-        DbTxn *txn;
-        int more;
-
-        lab_commit(from);
-        hand_over_store(from, to, HANDOVER_BEFORE_ROOMS);
-        do {
-                buffer_clear(&items);
-                CHECK_OK(store_read_begin(from->store, &txn));
-                CHECK_OK(rooms_handover_count(txn, &count));
-                more = rooms_handover_read(
-                        txn, &from->self, buffer_bytes(&at), max, &items, &n, &next);
-                CHECK(more >= 0);
-                CHECK(buffer_size(&next) <= ROOMS_HANDOVER_POSITION_MAX);
-                CHECK(n <= 1 || buffer_size(&items) <= max);
-                CHECK_EQ(take_piece(to, &items), n);
-                store_read_end(txn);
-                all += n;
-                buffer_clear(&at);
-                CHECK_OK(buffer_append(&at, buffer_data(&next), buffer_size(&next)));
-                if (every > 0 && ++pieces % every == 0)
-                        mate_restart(to);
-        } while (more > 0);
-        hand_over_store(from, to, HANDOVER_AFTER_ROOMS);
-        CHECK(all <= count);
-        return all;
-}
-
-/* The first items, up to where the room is as all are and no entry is here. */
-static void hand_over_until_joined(Mate *from, Mate *to) {
-        _cleanup_(buffer_done) Buffer items = BUFFER_NULL, at = BUFFER_NULL, next = BUFFER_NULL;
-        uint64_t n;
-        DbTxn *txn;
-
-        lab_commit(from);
-        CHECK_OK(store_read_begin(from->store, &txn));
-        for (;;) {
-                buffer_clear(&items);
-                CHECK_EQ(rooms_handover_read(
-                                 txn, &from->self, buffer_bytes(&at), 1, &items, &n, &next),
-                        1);
-                take_piece(to, &items);
-                buffer_clear(&at);
-                CHECK_OK(buffer_append(&at, buffer_data(&next), buffer_size(&next)));
-                if (to->room->row.status == ROOM_JOINED)
-                        break;
-                CHECK_EQ(to->room->row.status, ROOM_LEFT);
-        }
-        store_read_end(txn);
-}
-
-/* The user goes to another device: SLOT is his from now on, and has nothing. */
-static Mate *move(RoomsLab *lab, unsigned from, unsigned slot) {
-        lab_pause(lab);
-        lab_clone(lab, from, slot, true);
-        lab->mate[slot].next_id = lab->mate[from].next_id + 1000;
-        return &lab->mate[slot];
-}
-
-/* And back, to the device that he had before. */
-static void move_back(Mate *from, Mate *to) {
-        lab_pause(from->lab);
-        CHECK(key_equal(mate_account(from), mate_account(to)));
-        to->who.epoch = from->who.epoch + 1;
-        person_sign(&to->who, IDENTITY_LIFETIME);
-        to->self.epoch = to->who.epoch;
-        buffer_clear(&to->self.certificate);
-        CHECK_OK(buffer_append(&to->self.certificate, buffer_data(&to->who.certificate),
-                buffer_size(&to->who.certificate)));
-        to->next_id = from->next_id + 1000;
-        mate_restart(to);
-}
-
-/* Every two of them tell each other all, but none of OFF. */
-static void level_without(RoomsLab *lab, const Mate *off) {
-        for (unsigned round = 0; round < 6; round++) {
-                lab_pause(lab);
-                for (unsigned i = 0; i < lab->n; i++)
-                        for (unsigned k = 0; k < lab->n; k++)
-                                if (i != k && &lab->mate[i] != off && &lab->mate[k] != off)
-                                        give(&lab->mate[i], &lab->mate[k]);
-        }
-}
-
-static void mate_reads_up_to(Mate *m, const Uuid *id) {
-        CHECK_EQ(store_room_mark_read(
-                         m->store, m->room->row.number, id, loop_realtime(m->lab->sim.loop), true),
-                1);
-        rooms_read(m->rooms, m->room->row.number);
-        lab_commit(m);
-}
-
-static void begin(RoomsLab *lab, uint64_t seed, RoomAccess access) {
-        RoomsError e = {};
-        Mate *alice = &lab->mate[0];
-
-        lab_new(lab, seed, 4);
-        CHECK_OK(lab_create(lab, access, ROOM_HISTORY_ALL, &e));
-        for (unsigned i = 1; i < 3; i++) {
-                CHECK_OK(rooms_invite(
-                        alice->rooms, alice->room->row.number, mate_account(&lab->mate[i]), &e));
-                lab_commit(alice);
-                mate_join(&lab->mate[i], alice);
-        }
-        level_without(lab, &lab->mate[3]);
-}
+#include "rooms-handover-lab.h"
 
 TEST(a_room_comes_over_with_all_that_belongs_to_it) {
         RoomsLab lab;
@@ -386,35 +216,6 @@ TEST(what_was_written_with_a_clock_ahead_stays) {
         lab_free(&lab);
 }
 
-/* An older copy of its store, whose user has gone on writing. */
-TEST(a_device_that_was_put_back_hands_over_what_it_said_since) {
-        RoomsLab lab;
-        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *copy = &lab.mate[2], *new;
-
-        begin(&lab, 40, ROOM_ACCESS_OPEN);
-        mate_says(bob, "one");
-        level_without(&lab, &lab.mate[3]);
-        lab_clone(&lab, 1, 2, false);
-        clone_joins(copy, alice);
-        copy->next_id = 5000;
-        mate_says(bob, "two");
-        mate_says(bob, "three");
-        new = move(&lab, 1, 3);
-        hand_over(bob, new, 64 * 1024, 0);
-        give(new, alice);
-        mate_says(copy, "deux");
-        mate_says(copy, "trois");
-        for (unsigned i = 0; i < 2; i++) {
-                hand_over(copy, new, 64 * 1024, 0);
-                CHECK_STR(mate_reads(new), "one|two|three|deux|trois|");
-        }
-        give(new, alice);
-        CHECK_STR(mate_reads(alice), "one|two|three|deux|trois|");
-        CHECK(bytes_are_zero(alice->room->row.forks_digest, SHA256_SIZE));
-        check_level(new, alice);
-        lab_free(&lab);
-}
-
 /* It came to a device that did not know that it was not meant any more. */
 TEST(what_an_older_device_took_in_too_late_is_news) {
         RoomsLab lab;
@@ -542,76 +343,6 @@ TEST(an_invitation_comes_over) {
         lab_free(&lab);
 }
 
-/* Two blocks with one number would end the room. */
-TEST(the_owner_writes_no_block_before_he_has_those_of_his_device_before) {
-        RoomsLab lab;
-        RoomsError e = {};
-        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2], *new;
-        uint64_t epoch;
-
-        lab_new(&lab, 21, 4);
-        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
-        mate_join(bob, alice);
-        level_without(&lab, &lab.mate[3]);
-        new = move(&lab, 0, 3);
-        clone_joins(new, bob);
-        epoch = roster_head(new->room->roster)->epoch;
-        /* Nobody else has this block. */
-        CHECK_OK(rooms_set_role(
-                alice->rooms, alice->room->row.number, mate_account(bob), ROOM_ROLE_ADMIN, &e));
-        lab_commit(alice);
-        mate_join(carol, bob);
-        CHECK_OK(rooms_set_topic(new->rooms, new->room->row.number, "tea", &e));
-        CHECK_EQ(rooms_set_role(
-                         new->rooms, new->room->row.number, mate_account(bob), ROOM_ROLE_ADMIN, &e),
-                -ECANCELED);
-        CHECK_EQ(e.code, CODE_NOT_ALLOWED);
-        CHECK_EQ(rooms_delete(new->rooms, new->room->row.number, &e), -ECANCELED);
-        lab_commit(new);
-        level_without(&lab, alice);
-        CHECK_EQ(roster_head(new->room->roster)->epoch, epoch);
-        CHECK_STR(roster_topic(bob->room->roster), "tea");
-
-        hand_over(alice, new, 64 * 1024, 0);
-        level_without(&lab, alice);
-        CHECK(roster_head(new->room->roster)->epoch > epoch + 1);
-        CHECK(!(bob->room->row.flags & ROOM_FLAG_FORKED));
-        CHECK_EQ(room_rank(carol->room, mate_account(bob)), ROOM_ROLE_ADMIN);
-        CHECK_STR(roster_topic(carol->room->roster), "tea");
-        CHECK(!roster_member(carol->room->roster, mate_account(carol))->provisional);
-        check_level(bob, new);
-        check_level(carol, new);
-        mate_restart(new);
-        CHECK_OK(rooms_set_role(
-                new->rooms, new->room->row.number, mate_account(carol), ROOM_ROLE_ADMIN, &e));
-        lab_free(&lab);
-}
-
-TEST(the_owner_does_not_wait_for_ever) {
-        RoomsLab lab;
-        RoomsError e = {};
-        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *new;
-        size_t pending;
-
-        lab_new(&lab, 22, 4);
-        CHECK_OK(lab_create(&lab, ROOM_ACCESS_OPEN, ROOM_HISTORY_ALL, &e));
-        mate_join(bob, alice);
-        level_without(&lab, &lab.mate[3]);
-        new = move(&lab, 0, 3);
-        clone_joins(new, bob);
-        CHECK_OK(rooms_set_topic(new->rooms, new->room->row.number, "tea", &e));
-        lab_commit(new);
-        CHECK(key_equal(roster_head(new->room->roster)->author, mate_account(new)));
-        CHECK_STR(roster_topic(new->room->roster), "tea");
-        sim_run(&lab.sim, USEC_PER_DAY + 2 * USEC_PER_SEC);
-        lab_commit(new);
-        CHECK_OK(room_proposal_count(mate_txn(new), new->room->row.number, &pending));
-        CHECK_EQ(pending, 0);
-        CHECK_OK(rooms_set_role(
-                new->rooms, new->room->row.number, mate_account(bob), ROOM_ROLE_ADMIN, &e));
-        lab_free(&lab);
-}
-
 TEST(a_room_that_was_handed_to_the_user_keeps_what_that_rests_on) {
         RoomsLab lab;
         RoomsError e = {};
@@ -627,6 +358,35 @@ TEST(a_room_that_was_handed_to_the_user_keeps_what_that_rests_on) {
         hand_over(bob, new, 1, 1);
         CHECK_EQ(room_rank(new->room, mate_account(bob)), ROOM_ROLE_OWNER);
         check_level(new, alice);
+        lab_free(&lab);
+}
+
+TEST(of_two_rooms_with_one_name_each_is_called_as_before) {
+        RoomsLab lab;
+        RoomsCreate c = {
+                .name = "kitchen", .access = ROOM_ACCESS_OPEN, .history = ROOM_HISTORY_ALL};
+        RoomsError e = {};
+        Mate *bob = &lab.mate[1], *new;
+        uint32_t number;
+        Room *room;
+
+        begin(&lab, 27, ROOM_ACCESS_OPEN);
+        CHECK_OK(rooms_leave(bob->rooms, bob->room->row.number, &e));
+        lab_commit(bob);
+        CHECK_OK(rooms_create(bob->rooms, &c, &number, &e));
+        lab_commit(bob);
+        level_without(&lab, &lab.mate[3]);
+        mate_join(bob, &lab.mate[0]);
+        CHECK_STR(bob->room->row.name, "");
+        room = room_by_number(bob->rooms, number);
+        CHECK_STR(room->row.name, "kitchen");
+        new = move(&lab, 1, 3);
+        hand_over(bob, new, 64 * 1024, 0);
+        CHECK_EQ(new->room->row.status, ROOM_JOINED);
+        CHECK_STR(new->room->row.name, "");
+        room = room_of(new->rooms, room->row.id);
+        CHECK_STR(room->row.name, "kitchen");
+        CHECK_EQ(room->row.status, ROOM_JOINED);
         lab_free(&lab);
 }
 
@@ -702,81 +462,4 @@ TEST(what_is_no_item_is_refused) {
         lab_commit(new);
         CHECK(!room_of(new->rooms, lab.id));
         lab_free(&lab);
-}
-
-/* A copy of the store from before what the room has. */
-
-static void on_behind(void *userdata, const char *why) {
-        Mate *m = userdata;
-
-        m->who.epoch++;
-        person_sign(&m->who, IDENTITY_LIFETIME);
-        m->self.epoch = m->who.epoch;
-        buffer_clear(&m->self.certificate);
-        CHECK_OK(buffer_append(&m->self.certificate, buffer_data(&m->who.certificate),
-                buffer_size(&m->who.certificate)));
-}
-
-static const RoomsCallbacks with_epochs = {.behind = on_behind};
-
-static Mate *restored(RoomsLab *lab, Mate *by) {
-        Mate *m = &lab->mate[3];
-
-        lab_clone(lab, 2, 3, false);
-        clone_joins(m, by);
-        m->next_id = 1000;
-        m->rooms->callbacks = &with_epochs;
-        return m;
-}
-
-TEST(a_restored_store_that_hears_of_it_goes_on_in_another_epoch) {
-        RoomsLab lab;
-        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2], *again;
-
-        begin(&lab, 30, ROOM_ACCESS_PRIVATE);
-        mate_says(carol, "one");
-        level_without(&lab, &lab.mate[3]);
-        again = restored(&lab, alice);
-        mate_says(carol, "two");
-        give(carol, bob);
-        give(bob, again);
-        CHECK_EQ(again->self.epoch, 2);
-        mate_says(again, "three");
-        level_without(&lab, carol);
-        CHECK_STR(mate_reads(alice), "one|two|three|");
-        CHECK_STR(mate_reads(bob), "one|two|three|");
-        check_level(alice, again);
-        CHECK(bytes_are_zero(alice->room->row.forks_digest, SHA256_SIZE));
-        lab_free(&lab);
-}
-
-TEST(what_a_restored_store_said_before_it_heard_of_it_is_not_lost) {
-        RoomsLab lab;
-        Mate *alice = &lab.mate[0], *bob = &lab.mate[1], *carol = &lab.mate[2], *again;
-
-        for (unsigned i = 0; i < 2; i++) {
-                begin(&lab, 31 + i, ROOM_ACCESS_PRIVATE);
-                mate_says(carol, "one");
-                level_without(&lab, &lab.mate[3]);
-                again = restored(&lab, alice);
-                mate_says(carol, "two");
-                give(carol, bob);
-                lab_pause(&lab);
-                mate_says(again, "three");
-                if (i == 1)
-                        mate_says(again, "four");
-                give(again, alice);
-                if (i == 1) /* somebody else has found out */
-                        give(alice, bob);
-                give(bob, again);
-                CHECK_EQ(again->self.epoch, 2);
-                level_without(&lab, carol);
-                CHECK_STR(mate_reads(alice), i == 0 ? "one|three|two|" : "one|three|four|");
-                CHECK_STR(mate_reads(bob), i == 0 ? "one|three|two|" : "one|three|four|");
-                check_level(alice, again);
-                mate_says(again, "five");
-                give(again, alice);
-                CHECK(strstr(mate_reads(alice), "five|"));
-                lab_free(&lab);
-        }
 }
