@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "directory/lan.h"
+#include "rooms/handover.h"
 
 static void parts_changed(const Parts *p) {
         if (p->callbacks->changed)
@@ -41,6 +42,7 @@ static void on_active(void *userdata, bool active) {
                 parts_say_active(p, false);
                 directory_announce(p->directory, false, (Bytes){});
         }
+        handover_start(p->handover);
         chat_on_active(p->chat, active);
         parts_changed(p);
 }
@@ -87,8 +89,7 @@ static void on_replaced(void *userdata) {
         const Parts *p = userdata;
 
         delivery_retire(p->delivery, account_replaced_by(p->account));
-        if (p->callbacks->reachable)
-                p->callbacks->reachable(p->userdata);
+        handover_start(p->handover);
         chat_on_replaced(p->chat);
         parts_changed(p);
 }
@@ -310,7 +311,29 @@ static void on_behind(void *userdata, uint64_t epoch) {
                 "from a copy");
 }
 
+static void on_own_link(void *userdata, Link *l, bool up) {
+        const Parts *p = userdata;
+
+        if (p->handover) /* else everything ends */
+                handover_own_link(p->handover, l, up);
+}
+
+static int on_own_frame(void *userdata, Link *l, Frame *f) {
+        const Parts *p = userdata;
+
+        return handover_frame(p->handover, l, f);
+}
+
+static void on_own_drained(void *userdata, Link *l) {
+        const Parts *p = userdata;
+
+        handover_drained(p->handover, l);
+}
+
 static const DeliveryCallbacks delivery_callbacks = {
+        .own_link = on_own_link,
+        .own_frame = on_own_frame,
+        .own_drained = on_own_drained,
         .own_record = on_own_record,
         .link_changed = on_link_changed,
         .typing = on_typing,
@@ -417,6 +440,85 @@ static const RoomsCallbacks rooms_callbacks = {
         .each_near = room_each_near,
 };
 
+/* Callbacks of the hand-over */
+
+static void hand_changed(void *userdata) {
+        const Parts *p = userdata;
+
+        if (!p->chat)
+                return;
+        chat_on_handover(p->chat);
+        parts_changed(p);
+}
+
+/* What is in memory hears of what is on disk. */
+static void hand_taken(void *userdata, HandoverStage stage) {
+        const Parts *p = userdata;
+
+        if (!p->chat)
+                return;
+        account_presence_key_changed(p->account);
+        chat_on_handed_over(p->chat, stage);
+        delivery_grant_anew(p->delivery);
+        delivery_handed_over(p->delivery);
+        parts_changed(p);
+}
+
+static void hand_ask(void *userdata) {
+        const Parts *p = userdata;
+
+        if (p->callbacks->handover_asks)
+                p->callbacks->handover_asks(p->userdata);
+}
+
+static void hand_want(void *userdata, bool wanted) {
+        const Parts *p = userdata;
+
+        delivery_want_own(p->delivery, wanted);
+        account_set_handing_over(p->account, wanted);
+        if (p->callbacks->reachable)
+                p->callbacks->reachable(p->userdata);
+}
+
+static void hand_end(void *userdata, Link *l, Code code, const char *text) {
+        const Parts *p = userdata;
+
+        delivery_close_own(p->delivery, l, code, text);
+}
+
+static int hand_rooms_read(void *userdata, DbTxn *txn, Bytes position, size_t max, Buffer *items,
+        uint64_t *ret_n, Buffer *next) {
+        const Parts *p = userdata;
+
+        return rooms_handover_read(
+                txn, account_identity(p->account), position, max, items, ret_n, next);
+}
+
+static int hand_rooms_merge(void *userdata, Bytes item) {
+        const Parts *p = userdata;
+
+        return rooms_handover_merge(p->rooms, item);
+}
+
+static int hand_rooms_count(void *userdata, DbTxn *txn, uint64_t *ret) {
+        return rooms_handover_count(txn, ret);
+}
+
+static const HandoverCallbacks handover_callbacks = {
+        .changed = hand_changed,
+        .taken = hand_taken,
+        .ask = hand_ask,
+        .want = hand_want,
+        .end = hand_end,
+        .rooms_read = hand_rooms_read,
+        .rooms_merge = hand_rooms_merge,
+        .rooms_count = hand_rooms_count,
+};
+
+void parts_set_handover_asks(Parts *p, bool asks) {
+        handover_set_ask(p->handover, asks);
+}
+
 static void on_events(void *userdata, int error) {
         const Parts *p = userdata;
 
@@ -486,12 +588,16 @@ int parts_new(const PartsArgs *args, Parts **ret) {
                         account_local(p->account), args->max_members, &rooms_callbacks, p,
                         &p->rooms);
         if (r >= 0)
+                r = handover_new(args->loop, args->store, account_identity(p->account),
+                        &handover_callbacks, p, &p->handover);
+        if (r >= 0)
                 r = chat_new(&(ChatParts){.loop = args->loop,
                                      .store = args->store,
                                      .account = p->account,
                                      .directory = p->directory,
                                      .delivery = p->delivery,
                                      .rooms = p->rooms,
+                                     .handover = p->handover,
                                      .state_dir = args->state_dir,
                                      .sandbox = args->sandbox},
                         &p->chat);
@@ -512,6 +618,7 @@ Parts *parts_free(Parts *p) {
                 return NULL;
         store_set_events_fn(p->store, NULL, NULL);
         p->chat = chat_free(p->chat);
+        p->handover = handover_free(p->handover);
         p->rooms = rooms_free(p->rooms);
         delivery_free(p->delivery);
         if (p->account)

@@ -7,6 +7,7 @@
  */
 
 #include "chat/create.h"
+#include "handover/handover.h"
 
 /* Upward; any may be NULL. */
 typedef struct PartsCallbacks {
@@ -20,6 +21,10 @@ typedef struct PartsCallbacks {
         /* The account is deleted, and the store given up: these parts are to go, and others to be
          * made on a store that begins anew. Comes after `active`. */
         void (*deleted)(void *userdata);
+        /* Another device has the account, and wants what this one has: the user is to say whether
+         * it gets that, by handover_accept(). */
+        void (*handover_asks)(void *userdata);
+
         /* What chat_status() says may be something else now. Comes after the others. */
         void (*changed)(void *userdata);
 } PartsCallbacks;
@@ -44,6 +49,7 @@ typedef struct Parts {
         Directory *directory;
         Delivery *delivery;
         Rooms *rooms;
+        Handover *handover;
         Chat *chat; /* NULL while everything ends */
 
         EndpointKey trackers[DIRECTORY_TRACKERS_MAX]; /* as configured */
@@ -76,6 +82,9 @@ void parts_woke(Parts *p, usec_t slept);
 /* Connections are to be accepted: the account is active, or another device is and has not been
  * given everything yet. */
 bool parts_is_reachable(const Parts *p);
+
+/* Whether the user of a device that was replaced is asked before anything is handed over. */
+void parts_set_handover_asks(Parts *p, bool asks);
 
 /* Where connections to this user are accepted now. */
 void parts_publish(Parts *p, const Endpoints *endpoints);

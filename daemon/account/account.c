@@ -310,6 +310,29 @@ static int make_presence_key(Account *a, uint8_t ret[static BOX_KEY_SIZE]) {
         return store_set_presence_key(a->store, ret);
 }
 
+void account_derive_presence_key(const Account *a, uint64_t epoch,
+        const uint8_t device[static KEY_SIZE], uint8_t ret[static BOX_KEY_SIZE]) {
+        static const char context[] = "p2pchat/1 own presence";
+        uint8_t number[8];
+        Bytes parts[] = {{.data = (const uint8_t *)context, .size = sizeof(context)},
+                {.data = number, .size = sizeof(number)}, {.data = device, .size = KEY_SIZE}};
+        Bytes key = {.data = sign_key_seed(&a->identity.account), .size = KEY_SIZE};
+
+        for (int i = 0; i < 8; i++)
+                number[i] = (uint8_t)(epoch >> (56 - 8 * i));
+        hmac_sha256(key, parts, ELEMENTSOF(parts), ret);
+}
+
+/* The first one. On a device that has taken the account over, the one before is to find it, too,
+ * which has not handed over its own yet. */
+static int first_presence_key(Account *a, uint8_t ret[static BOX_KEY_SIZE]) {
+        if (a->identity.epoch <= 1)
+                return make_presence_key(a, ret);
+        account_derive_presence_key(
+                a, a->identity.epoch, sign_key_public(&a->identity.device), ret);
+        return store_set_presence_key(a->store, ret);
+}
+
 /* Contacts have the key in any case, so that it can be needed at any time. Without a store or
  * memory nobody is told where this device is, rather than everybody. */
 static void seal_endpoints(Account *a, PresenceRecord *p, Buffer *out) {
@@ -318,7 +341,7 @@ static void seal_endpoints(Account *a, PresenceRecord *p, Buffer *out) {
 
         r = store_get_presence_key(store_write(a->store), key);
         if (r == 0)
-                r = make_presence_key(a, key);
+                r = first_presence_key(a, key);
         if (a->privacy.endpoints != VISIBLE_ALL) {
                 loop_random(a->loop, nonce, sizeof(nonce));
                 if (r >= 0 && presence_seal(p, key, nonce, out) >= 0)
@@ -361,6 +384,10 @@ void account_publish(Account *a, const Endpoints *endpoints) {
         a->callbacks->published(a->userdata, buffer_bytes(&a->presence));
         directory_announce(a->directory, a->identity.claimed && a->identity.logged_in,
                 buffer_bytes(&a->presence));
+}
+
+void account_presence_key_changed(Account *a) {
+        account_publish_soon(a);
 }
 
 int account_change_presence_key(Account *a) {

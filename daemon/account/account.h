@@ -79,6 +79,10 @@ Bytes account_replaced_by(const Account *a);
 void account_set_handing_over(Account *a, bool handing_over);
 bool account_is_handing_over(const Account *a);
 
+/* There may be another presence key on disk, that of the device before, which contacts have: from
+ * now on it is used. */
+void account_presence_key_changed(Account *a);
+
 /* RECORD, decoded from OUTER, is of this account, and came from wherever. What it shows is acted on
  * in the open batch; it is verified once more where it would replace this device. */
 void account_see_own_record(Account *a, const Record *record, Bytes outer);

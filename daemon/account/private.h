@@ -166,6 +166,11 @@ bool account_see_ahead(Account *a, const Record *record);
 void account_send_anew(Account *a);
 void account_begin_epoch_again(Account *a);
 
+/* What a device of this account seals its endpoints with until it knows better: other devices of it
+ * can tell. */
+void account_derive_presence_key(const Account *a, uint64_t epoch,
+        const uint8_t device[static KEY_SIZE], uint8_t ret[static BOX_KEY_SIZE]);
+
 int account_load_replaced_by(Account *a);
 
 /* The highest that is known to have been taken. */

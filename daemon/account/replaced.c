@@ -63,6 +63,7 @@ bool account_is_handing_over(const Account *a) {
 
 /* Whoever says HELLO for the account is told that he is not it. */
 void account_watch_successor(Account *a) {
+        uint8_t key[BOX_KEY_SIZE];
         Record seen;
 
         directory_begin_anew(a->directory, true);
@@ -72,8 +73,12 @@ void account_watch_successor(Account *a) {
                 return;
         }
         directory_start(a->directory);
-        if (newest_seen(a, &seen))
-                (void)directory_seek_own(a->directory, &seen, buffer_bytes(&a->replaced_by));
+        if (!newest_seen(a, &seen) ||
+                directory_seek_own(a->directory, &seen, buffer_bytes(&a->replaced_by)) < 0)
+                return;
+        account_derive_presence_key(a, seen.epoch, seen.device.device, key);
+        directory_set_presence_key(a->directory, seen.account, key);
+        explicit_bzero(key, sizeof(key));
 }
 
 void account_set_handing_over(Account *a, bool handing_over) {

@@ -157,7 +157,7 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
 }
 
 /* What has an object, and who is watched. */
-static void take_contacts(Chat *c) {
+void chat_take_contacts(Chat *c) {
         DbTxn *txn;
 
         if (store_read_begin(c->parts.store, &txn) < 0)
@@ -177,7 +177,7 @@ void chat_on_active(Chat *c, bool active) {
         seen_save_all(c);
         told_free_all(c);
         if (active) {
-                take_contacts(c);
+                chat_take_contacts(c);
                 room_objects_start(c);
                 rooms_publish_start(c);
         } else {
@@ -194,7 +194,7 @@ void chat_on_active(Chat *c, bool active) {
 
 /* What is here is read as before; all that happens is at the other device. */
 void chat_on_replaced(Chat *c) {
-        take_contacts(c);
+        chat_take_contacts(c);
         room_objects_start(c);
         chat_properties_changed(c, PROPERTIES_OF_ACCOUNT);
 }
@@ -379,6 +379,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
                 fill_trackers(c, &s, &n);
         }
         fill_lan(c, &s);
+        handover_fill(c, &s.hand_over);
         s.queued = count_queued(c);
         delivery_get_mail(c->parts.delivery, &mail);
         s.stored = (unsigned)MIN(mail.envelopes, (uint64_t)UINT32_MAX);

@@ -6,6 +6,7 @@
 #include "account/account.h"
 #include "chat/chat.h"
 #include "delivery/delivery.h"
+#include "handover/handover.h"
 #include "rooms/rooms.h"
 
 typedef struct ChatParts {
@@ -15,6 +16,7 @@ typedef struct ChatParts {
         Directory *directory;
         Delivery *delivery;
         Rooms *rooms;
+        Handover *handover;
         const char *state_dir; /* outlives Chat */
         ChatCheck sandbox; /* as the doctor tells it */
 } ChatParts;
@@ -28,6 +30,10 @@ void chat_on_replaced(Chat *c);
 
 /* In the open batch: one that one owns stays to its members, where there are others. */
 void chat_leave_rooms(Chat *c);
+
+/* handover_get_state() has changed; something of another device has come. */
+void chat_on_handover(Chat *c);
+void chat_on_handed_over(Chat *c, HandoverStage stage);
 void chat_on_trackers_changed(Chat *c);
 void chat_on_lan_changed(Chat *c);
 void chat_on_named(Chat *c, const char *name, const uint8_t account[static KEY_SIZE]);

@@ -141,6 +141,10 @@ const Identity *chat_self(const Chat *c);
 
 void chat_properties_changed(Chat *c, unsigned properties);
 
+/* Everybody who is to be known: watched, told of and shown. */
+void chat_take_contacts(Chat *c);
+void handover_fill(const Chat *c, ChatHandOver *ret);
+
 /* "#name", or "#name~abcd" */
 #define ROOM_SHOWN_SIZE (1 + NAME_SIZE + 1 + ROOM_SUFFIX_LENGTH)
 #define ROOM_SUFFIX_LENGTH 4 /* of the id, after the '~' */

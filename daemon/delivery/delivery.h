@@ -104,6 +104,9 @@ void delivery_want_own(Delivery *d, bool want);
 /* Ends a link of own_link, which hears it, with BYE; whoever is wanted is dialled again. */
 void delivery_close_own(Delivery *d, Link *l, Code code, const char *text);
 
+/* Rows that were another device's are here now, durably: prekeys, people, messages that wait. */
+void delivery_handed_over(Delivery *d);
+
 void delivery_set_settings(Delivery *d, const DeliverySettings *settings);
 
 /* The presence record of this device, for HELLO_OK; contacts with a link hear it now. */

@@ -18,9 +18,13 @@ int merge_flush(HandoverMerge *m) {
         return r;
 }
 
-/* Nobody but this device, in this epoch, has anything of the feed that it writes to. */
+/* Nobody but this device has anything of the feed that it writes to, nor can an older one have been
+ * in a higher epoch. */
 static bool is_written_here(const HandoverMerge *m, const HandoverFeedName *n) {
-        return n->own && n->epoch >= m->self->epoch;
+        return n->own &&
+                (n->epoch > m->self->epoch ||
+                        (n->epoch == m->self->epoch &&
+                                key_equal(n->device, sign_key_public(&m->self->device))));
 }
 
 static int place_open_peer(HandoverMerge *m, const uint8_t *account, Contact *ret) {

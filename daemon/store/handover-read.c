@@ -414,24 +414,14 @@ static int read_feeds(Walk *w) {
         return r < 0 ? r : w->full;
 }
 
-/* Ids whose messages are not kept; and of own ones to rooms, which bring the messages themselves,
- * but not what makes a second send the same. */
+/* Ids whose messages are not kept */
 
-static int goes_without_entry(DbTxn *txn, uint32_t account, const IdRow *row) {
-        Conversation c;
+static int goes_without_entry(DbTxn *txn, const IdRow *row) {
         Entry e;
-        Feed f;
         int r;
 
-        if (row->seq == 0)
-                return 1;
-        r = entry_get(txn, row->feed, row->seq, &e);
-        if (r <= 0 || account != SELF_NUMBER)
-                return r < 0 ? r : r == 0;
-        r = feed_get(txn, row->feed, &f);
-        if (r > 0)
-                r = conversation_get(txn, f.conversation, &c);
-        return r < 0 ? r : r == 0 || c.peer == 0;
+        r = row->seq > 0 ? entry_get(txn, row->feed, row->seq, &e) : 0;
+        return r < 0 ? r : r == 0;
 }
 
 static int put_id(Walk *w, DbValue k, DbValue v) {
@@ -445,7 +435,7 @@ static int put_id(Walk *w, DbValue k, DbValue v) {
         memcpy(&h.id, k.data + 4, sizeof(h.id));
         r = id_get(w->txn, db_get_u32(k.data), &h.id, &row);
         if (r > 0)
-                r = goes_without_entry(w->txn, db_get_u32(k.data), &row);
+                r = goes_without_entry(w->txn, &row);
         if (r > 0 && db_get_u32(k.data) != SELF_NUMBER) {
                 r = contact_get_by_number(w->txn, db_get_u32(k.data), &c);
                 h.has_account = true;

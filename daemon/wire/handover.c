@@ -60,7 +60,7 @@ static void read_other(CborReader *r, uint64_t key, HandoverFrame *ret) {
                 break;
         case KEY_SO_FAR:
                 ret->items = cbor_read_positive(r, UINT64_MAX);
-                if (ret->what != HANDOVER_PIECE)
+                if (ret->what != HANDOVER_PIECE && ret->what != HANDOVER_GO)
                         cbor_refuse(r);
                 break;
         default:

@@ -7,7 +7,7 @@
  *
  * HANDOVER {3 what, …}
  *   OFFER 1, the old device   {4 transfer, 5 items, 6 waits}
- *   GO    2, the new one      {4 position}
+ *   GO    2, the new one      {4 position, 6 items so far}
  *   PIECE 3, the old one      {4 position, 5 items, 6 items so far}
  *   TAKEN 4, the new one      {4 position}
  *   END   5, the old one      {4 position}
@@ -46,7 +46,7 @@ typedef struct HandoverFrame {
         HandoverWhat what;
         uint8_t transfer[HANDOVER_TRANSFER_SIZE]; /* OFFER: made once, random */
         bool waits; /* OFFER: the user of the old device is asked first */
-        uint64_t items; /* OFFER: in all, about; PIECE: so far, this one's included */
+        uint64_t items; /* OFFER: in all, about; PIECE: so far, this one's included; GO: so far */
         Bytes position; /* GO: empty from the start; PIECE: after it */
         Bytes piece; /* PIECE: may be empty, where there was nothing to say */
 } HandoverFrame;

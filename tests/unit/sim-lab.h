@@ -31,7 +31,7 @@ typedef struct Sim {
 static _unused_ void sim_new(Sim *sim, uint64_t seed) {
         static const PipeOptions options = {.latency = 2 * USEC_PER_MSEC};
 
-        log_set_level(LOG_ERR);
+        log_set_level(getenv("DBG") ? LOG_DEBUG : LOG_ERR);
         CHECK_OK(crypto_init());
         CHECK_OK(loop_virtual_new(seed, &sim->loop));
         CHECK_OK(net_new(sim->loop, &sim->net));
