@@ -188,3 +188,150 @@ TEST(what_was_not_kept_of_being_replaced_is_not_so) {
         person_done(&laptop);
         world_free(&w);
 }
+
+/* A copy of the store */
+
+/* What this device has signed in EPOCH, so much later than all that it knows of. */
+static Buffer later_record(World *w, uint64_t epoch, uint64_t later) {
+        const Identity *i = account_identity(account(w));
+        Person p = {.sim = &w->lab.sim,
+                .account = i->account,
+                .device = i->device,
+                .epoch = epoch,
+                .seq = i->record_seq + later};
+
+        snprintf(p.name, sizeof(p.name), "alice");
+        person_sign(&p, IDENTITY_LIFETIME);
+        buffer_done(&p.certificate);
+        return p.record;
+}
+
+static uint64_t epoch(const World *w) {
+        return account_identity(account(w))->epoch;
+}
+
+/* As the next HELLO says it. */
+static uint64_t said_epoch(World *w) {
+        Record r;
+        Hello h;
+        Frame f;
+
+        tracker_await(&w->tracker);
+        f = far_take(&w->tracker.far, FRAME_HELLO);
+        CHECK_OK(hello_decode(&f, &h));
+        CHECK_OK(record_decode(h.record, &r));
+        CHECK_EQ(r.device.epoch, r.epoch);
+        tracker_answer(&w->tracker);
+        return r.epoch;
+}
+
+TEST(a_record_of_this_device_that_it_does_not_know_begins_an_epoch) {
+        for (uint64_t shown = 1; shown <= 5; shown += 4) {
+                _cleanup_(buffer_done) Buffer newer = BUFFER_NULL, again = BUFFER_NULL;
+                World w;
+
+                world_new(&w);
+                parts_publish(w.lab.parts, &(Endpoints){});
+                newer = later_record(&w, shown, 1000);
+                CHECK_OK(record_see(&w, buffer_bytes(&newer)));
+                CHECK_EQ(epoch(&w), shown + 1); /* at once: nothing is signed in the other */
+                far_free(&w.tracker.far);
+                CHECK_EQ(said_epoch(&w), shown + 1);
+                CHECK(account_is_active(account(&w)));
+                CHECK(account_identity(account(&w))->record_seq > 1000);
+                again = later_record(&w, shown + 1, 1000);
+                CHECK_OK(record_see(&w, buffer_bytes(&again)));
+                CHECK_EQ(epoch(&w), shown + 1);
+                chat_lab_stop(&w.lab);
+                chat_lab_start(&w.lab);
+                CHECK_EQ(epoch(&w), shown + 1);
+                world_free(&w);
+        }
+}
+
+TEST(a_copy_of_this_device_that_runs_elsewhere_replaces_it) {
+        _cleanup_(buffer_done) Buffer first = BUFFER_NULL, second = BUFFER_NULL;
+        World w;
+
+        world_new(&w);
+        first = later_record(&w, 1, 1000);
+        CHECK_OK(record_see(&w, buffer_bytes(&first)));
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        CHECK_EQ(epoch(&w), 2);
+        second = later_record(&w, 3, 1000); /* so does the copy */
+        CHECK_OK(record_see(&w, buffer_bytes(&second)));
+        SIM_UNTIL(&w.lab.sim, account_is_replaced(account(&w)));
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        CHECK(!account_is_active(account(&w)));
+        CHECK(bytes_equal(account_replaced_by(account(&w)), buffer_bytes(&second)));
+        world_free(&w);
+}
+
+TEST(what_others_say_is_believed_once_and_not_without_end) {
+        World w;
+
+        world_new(&w);
+        account_behind(account(&w), UINT64_MAX, "somebody says so");
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        CHECK(epoch(&w) > 2 && epoch(&w) < 1000);
+        chat_lab_stop(&w.lab);
+        chat_lab_start(&w.lab);
+        account_behind(account(&w), 1, "somebody says so");
+        CHECK(epoch(&w) < 1000);
+        world_free(&w);
+
+        world_new(&w);
+        account_behind(account(&w), 1, "somebody says so");
+        account_behind(account(&w), 2, "somebody says so");
+        CHECK_EQ(epoch(&w), 2);
+        world_free(&w);
+}
+
+TEST(an_epoch_that_was_not_kept_is_begun_again) {
+        World w;
+
+        world_new(&w);
+        parts_publish(w.lab.parts, &(Endpoints){});
+        CHECK_OK(store_commit(w.lab.store));
+        account_behind(account(&w), 1, "somebody says so");
+        db_fail(store_write(w.lab.store), -EIO);
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        CHECK_EQ(epoch(&w), 2); /* for all that is written */
+        far_free(&w.tracker.far);
+        CHECK_EQ(said_epoch(&w), 1); /* what is not on disk is shown to nobody */
+        sim_run(&w.lab.sim, 2 * USEC_PER_MINUTE);
+        CHECK_EQ(said_epoch(&w), 2);
+        chat_lab_stop(&w.lab);
+        chat_lab_start(&w.lab);
+        CHECK_EQ(epoch(&w), 2);
+        world_free(&w);
+}
+
+static uint64_t record_seq(const World *w) {
+        Record r;
+
+        CHECK_OK(record_decode(account_local(account(w))->record, &r));
+        return r.seq;
+}
+
+/* It would be newer than what a tracker has of before the store was restored. */
+TEST(a_week_old_record_is_renewed_when_trackers_were_heard) {
+        uint64_t first;
+        World w;
+
+        world_new(&w);
+        sim_run(&w.lab.sim, USEC_PER_SEC);
+        first = record_seq(&w);
+        chat_lab_stop(&w.lab);
+        loop_virtual_step_realtime(w.lab.sim.loop, (int64_t)(8 * USEC_PER_DAY));
+        chat_lab_start(&w.lab);
+        use_tracker(&w);
+        CHECK_EQ(record_seq(&w), first);
+        far_free(&w.tracker.far);
+        CHECK_EQ(said_epoch(&w), 1);
+        sim_run(&w.lab.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(record_seq(&w), first);
+        sim_run(&w.lab.sim, USEC_PER_MINUTE);
+        CHECK(record_seq(&w) > first);
+        world_free(&w);
+}

@@ -473,6 +473,36 @@ TEST(a_message_that_is_never_taken_is_asked_about_less_and_less) {
         world_free(&w);
 }
 
+/* Bob has taken another epoch since he wrote them. What Alice says is taken gets another place, and
+ * stays the same message; the rest stays where it is. */
+TEST(a_place_that_is_taken_is_given_up) {
+        Got first, second, again;
+        uint8_t id[2][sizeof(Uuid)];
+        World w;
+
+        world_new(&w, CONTACT_PINNED);
+        put_many(&w, 2, "hi");
+        first = world_take_message(&w);
+        second = world_take_message(&w);
+        memcpy(id[0], &first.id, sizeof(Uuid));
+        memcpy(id[1], &second.id, sizeof(Uuid));
+        w.bob.self.epoch++;
+        say_nack(&w, &first.id, CODE_FORK, false, 10);
+        again = world_take_message(&w);
+        CHECK_EQ(memcmp(&again.id, id[0], sizeof(Uuid)), 0);
+        CHECK(again.is_signed && again.inner.seq == 1 && again.inner.epoch == w.bob.self.epoch);
+        CHECK_EQ(stack_count_outbox(&w.bob), 2);
+        say_nack(&w, &again.id, CODE_FORK, false, 10); /* there as well: nothing to be done */
+        again = world_take_message(&w);
+        CHECK_EQ(memcmp(&again.id, id[0], sizeof(Uuid)), 0);
+        CHECK_EQ(again.inner.epoch, w.bob.self.epoch);
+        world_link(&w);
+        again = world_take_message(&w);
+        CHECK_EQ(memcmp(&again.id, id[1], sizeof(Uuid)), 0);
+        CHECK(again.inner.epoch < w.bob.self.epoch);
+        world_free(&w);
+}
+
 TEST(frames_of_no_meaning_end_the_link) {
         World w;
 
