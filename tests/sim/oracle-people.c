@@ -187,13 +187,23 @@ static void check_replaced(Seat *s) {
                 PERSON_FAIL(s, "handover-stays", "has something to hand over");
 }
 
+static void check_handed_over(Seat *s) {
+        HandoverState h;
+
+        handover_get_state(s->machine->parts->handover, &h);
+        if (seat_is_handing_over(s))
+                PERSON_FAIL(s, "handover-stays", "is taking something");
+        if (h.refused > 0)
+                PERSON_FAIL(s, "handover-refused", "%llu items were of no use",
+                        (unsigned long long)h.refused);
+}
+
 static void check_active(Seat *s) {
         People *p = s->person->people;
 
         machine_enter(s->machine);
         check_status(s);
-        if (seat_is_handing_over(s))
-                PERSON_FAIL(s, "handover-stays", "is taking something");
+        check_handed_over(s);
         for (unsigned i = 0; i < p->n && !world_has_failed(p->world); i++)
                 if (&p->all[i] != s->person) {
                         check_contact(s, &p->all[i]);

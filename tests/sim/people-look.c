@@ -288,6 +288,8 @@ void seat_started(Seat *s) {
         s->running = true;
         look_at_start(s);
         chat_add_listener(s->machine->parts->chat, &listener, s);
+        if (s->asks_first)
+                parts_set_handover_asks(s->machine->parts, true);
         seat_ask_again(s);
 }
 

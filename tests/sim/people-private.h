@@ -94,6 +94,7 @@ struct Person {
         bool registered;
         uint8_t account[KEY_SIZE];
         char account_text[BASE32_KEY_SIZE + 1];
+        bool has_lost_one; /* of his devices, which gives nothing any more */
         bool lossy; /* a disk was put back or destroyed: not all that he did need be known */
         bool verified[SCRIPT_PEOPLE_MAX]; /* was answered so */
         usec_t read_asked[SCRIPT_PEOPLE_MAX]; /* world time, last */

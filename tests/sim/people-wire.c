@@ -8,6 +8,8 @@
 
 #include "crypto/hash.h"
 #include "people-private.h"
+#include "store/handover-state.h"
+#include "wire/handover.h"
 
 typedef struct PlaceKey {
         uint8_t conversation[SHA256_SIZE], account[KEY_SIZE], device[KEY_SIZE];
@@ -178,4 +180,44 @@ int __wrap_record_encode(const Record *r, const SignKey *account, Buffer *out) {
 int __wrap_presence_encode(const PresenceRecord *p, const SignKey *device, Buffer *out) {
         check_epoch(p->epoch, "where it is");
         return __real_presence_encode(p, device, out);
+}
+
+/* What is handed over: what is said to be taken is on disk. */
+
+int __real_handover_encode(Buffer *out, const HandoverFrame *h);
+int __wrap_handover_encode(Buffer *out, const HandoverFrame *h);
+
+typedef struct Taken {
+        const HandoverFrame *frame;
+        bool found;
+} Taken;
+
+static bool on_take(void *userdata, const HandoverTake *t) {
+        Taken *x = userdata;
+        Bytes position = {.data = t->position, .size = t->n_position};
+
+        x->found |= x->frame->what == HANDOVER_DONE ? t->done
+                                                    : bytes_equal(position, x->frame->position);
+        return !x->found;
+}
+
+static void check_taken(Seat *s, const HandoverFrame *h) {
+        Taken x = {.frame = h};
+        DbTxn *txn;
+
+        if (store_read_begin(s->machine->store, &txn) < 0)
+                return;
+        (void)store_each_handover_take(txn, on_take, &x);
+        store_read_end(txn);
+        if (!x.found)
+                PERSON_FAIL(s, "taken-before-commit", "%s",
+                        h->what == HANDOVER_DONE ? "all of it" : "a piece");
+}
+
+int __wrap_handover_encode(Buffer *out, const HandoverFrame *h) {
+        Seat *s = acting_seat();
+
+        if (s && (h->what == HANDOVER_TAKEN || h->what == HANDOVER_DONE))
+                check_taken(s, h);
+        return __real_handover_encode(out, h);
 }

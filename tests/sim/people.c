@@ -55,14 +55,21 @@ Seat *person_seat(Person *p) {
 /* Handing over */
 
 bool seat_is_handing_over(const Seat *s) {
-        return false;
+        HandoverState h;
+
+        handover_get_state(s->machine->parts->handover, &h);
+        return h.active && (h.giving || !s->person->has_lost_one);
 }
 
 void seat_ask_first(Seat *s) {
         s->asks_first = true;
+        if (s->running)
+                parts_set_handover_asks(s->machine->parts, true);
 }
 
 void seat_accept(Seat *s) {
+        if (s->running)
+                (void)handover_accept(s->machine->parts->handover);
 }
 
 /* Settling */
@@ -211,6 +218,7 @@ int seat_restore_store(Seat *s) {
 }
 
 void seat_destroyed(Seat *s) {
+        s->person->has_lost_one = true;
         if (s->machine->starts > 0)
                 look_what_is_lost(s, s->machine->dir, NULL);
 }
