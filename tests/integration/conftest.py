@@ -5,6 +5,7 @@ import pytest
 
 import harness
 import networking
+from small_disk import SmallDisk
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -20,6 +21,22 @@ def lab():
     lab = harness.Lab()
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def disks(lab):
+    """Makes small ones."""
+    made = []
+
+    def make(path, size):
+        made.append(SmallDisk(path, size))
+        return made[-1]
+
+    yield make
+    for process in reversed(lab.processes):
+        process.stop()
+    for disk in made:
+        disk.close()
 
 
 @pytest.fixture

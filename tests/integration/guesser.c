@@ -7,7 +7,8 @@
  *
  * The tracker is at PORT of 127.0.0.1. Reads commands, and answers each with a line of JSON.
  *
- *   make SOURCE NAME        somebody of that name registers and sets a password: {"made": NAME}
+ *   make SOURCE NAME        somebody of that name registers and sets a password: {"made": NAME}, or
+ *                           {"refused": CODE} where there is no key for it
  *   try SOURCE NAME...      one try for each, over one session: a list of what was said to it and
  *                           in what time, in µs
  *
@@ -189,7 +190,11 @@ static void make(Guesser *g, unsigned source, const char *name) {
         must_ok(await(g), "REGISTER");
         memcpy(o.account, sign_key_public(&g->self.account), KEY_SIZE);
         o.enrol = true;
-        must_ok(ask(g, &o), "OPRF");
+        if (ask(g, &o)->code != CODE_OK) {
+                session_end(g);
+                printf("{\"refused\": \"%s\"}\n", code_name(g->answer.code));
+                return;
+        }
         key = g->answer.oprf;
         set_password(g, &key);
         g->asks = false;

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who guesses passwords: with a tracker's databases, with a part of them, or by asking it."""
 import contextlib
+import itertools
+import os
 import shutil
 
+import pytest
+
 from guesser import Guesser, guess_at_home
+from harness import wait_until
 
 RIGHT, WRONG = "correct horse", ("123456", "password1")
 OF_ONE = 10                 # tries of an account from one address, before anything is refused
@@ -86,3 +91,25 @@ def test_guesses_lock_nobody_out(lab):
     assert user.chatc("logout").rc == 0
     assert user.chatc("login", "anna", "--password-file", password).rc == 0
     user.wait_state("online")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
+def test_the_disk_of_the_keys_is_full(lab, disks):
+    """Nobody sets a password any more, and who has one goes on."""
+    tracker = lab.tracker(start=False)
+    disk = disks(tracker.state / "oprf", "4M")
+    tracker.start()
+    user, password = anna(lab)
+    numbers = itertools.count()
+    with guesser_of(tracker) as guesser:
+        disk.fill()
+        wait_until(lambda: guesser.make(1, f"user{next(numbers)}").get("refused") == "Storage",
+                   what="there is no room for another key")
+        assert [done["code"] for done in guesser.try_at(2, "anna", "nobo")] == ["BadPassword"] * 2
+        assert user.chatc("logout").rc == 0
+        assert user.chatc("login", "anna", "--password-file", password).rc == 0
+        assert "The database of passwords' keys fails: the disk is full" in tracker.log()
+        disk.make_room()
+        wait_until(lambda: guesser.make(1, f"user{next(numbers)}").get("made"),
+                   what="there is room again")
+    assert "The database of passwords' keys works again" in tracker.log()

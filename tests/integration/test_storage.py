@@ -16,25 +16,9 @@ import flood
 import harness
 import kernel
 from harness import BusError
-from small_disk import SmallDisk
 from strace import Strace
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
-
-
-@pytest.fixture(name="disks")
-def disks_fixture(lab):
-    disks = []
-
-    def make(path, size):
-        disks.append(SmallDisk(path, size))
-        return disks[-1]
-
-    yield make
-    for process in reversed(lab.processes):
-        process.stop()
-    for disk in disks:
-        disk.close()
 
 
 def bodies(prefix, count, size):
