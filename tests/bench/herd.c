@@ -15,6 +15,8 @@
  *   publish N WINDOW      presence, of the first N
  *   watch N WINDOW        HERD_WATCHED others, by the first N
  *   ping N WINDOW ROUNDS  heartbeats, of the first N, each so often
+ *   password N WINDOW     a new password, of the first N; stretched it is not
+ *   login N WINDOW ROUNDS with that password, of the first N, each so often
  *   close                 ends all sessions; what follows opens them again
  *
  * At most WINDOW of them are awaited at a time.
@@ -25,11 +27,12 @@
 #include <systemd/sd-event.h>
 
 #include "bench.h"
+#include "crypto/oprf.h"
 #include "net/loop-sd-event.h"
 #include "net/tcp.h"
 #include "node/node.h"
 #include "people.h"
-#include "wire/tracker.h"
+#include "wire/account.h"
 
 #define HERD_PER_ADDRESS 10000
 #define HERD_WATCHED 10
@@ -43,10 +46,13 @@ typedef enum Step {
         STEP_PUBLISH,
         STEP_WATCH,
         STEP_PING,
+        STEP_PASSWORD,
+        STEP_LOGIN,
         _STEP_MAX,
 } Step;
 
-static const char *const steps[] = {"open", "register", "join", "publish", "watch", "ping"};
+static const char *const steps[] = {
+        "open", "register", "join", "publish", "watch", "ping", "password", "login"};
 
 typedef struct Herd Herd;
 
@@ -55,6 +61,10 @@ typedef struct Member {
         unsigned number;
         Someone self;
         Conn *conn;
+        uint8_t tracker[KEY_SIZE];
+        SignKey login;
+        OprfRequest asked; /* of the password */
+        bool asks;
         bool registered;
         unsigned left; /* rounds of the present step */
         uint64_t start; /* of this round */
@@ -116,9 +126,64 @@ static void member_register(Member *m) {
                 record_frame_encode(conn_output(m->conn), FRAME_REGISTER, 1, m->self.local.record));
 }
 
+/* What is blinded does not matter: the login key does not come of it. */
+static void member_ask(Member *m) {
+        uint8_t random[OPRF_RANDOM_SIZE], blind[OPRF_KEY_SIZE];
+
+        m->asked = (OprfRequest){.enrol = m->herd->step == STEP_PASSWORD};
+        if (m->asked.enrol) {
+                memcpy(m->asked.account, sign_key_public(&m->self.account), KEY_SIZE);
+                sign_key_generate(&m->login);
+        } else
+                snprintf(m->asked.name, NAME_SIZE, "%s%u", m->herd->prefix, m->number);
+        loop_random(m->herd->loop, random, sizeof(random));
+        bench_check(oprf_blind(text_bytes("password"), random, blind, m->asked.blinded), "blind");
+        m->asks = true;
+        member_queued(m, oprf_request_encode(conn_output(m->conn), 1, &m->asked));
+}
+
+static void member_set_password(Member *m, const OprfAnswer *key) {
+        static const uint8_t backup[160];
+        _cleanup_(buffer_done) Buffer statement = BUFFER_NULL;
+        uint64_t now = loop_realtime(m->herd->loop);
+        AccountStatement s = {.seq = now / USEC_PER_MSEC,
+                .has_password = true,
+                .key_id = key->key_id,
+                .memory = key->memory,
+                .passes = key->passes,
+                .backup = {.data = backup, .size = sizeof(backup)},
+                .issued = now};
+
+        memcpy(s.account, sign_key_public(&m->self.account), KEY_SIZE);
+        memcpy(s.login, sign_key_public(&m->login), KEY_SIZE);
+        bench_check(account_statement_encode(&s, &m->self.account, &statement), "statement");
+        member_queued(m, account_encode(conn_output(m->conn), 2, buffer_bytes(&statement)));
+}
+
+static void member_log_in(Member *m) {
+        uint8_t exporter[LOGIN_EXPORTER_SIZE], signature[SIGNATURE_SIZE];
+
+        bench_check(conn_export(m->conn, LOGIN_EXPORTER_LABEL, exporter, sizeof(exporter)), "TLS");
+        bench_check(login_sign(&m->login, exporter, m->tracker, &m->asked, signature), "sign");
+        member_queued(m, login_encode(conn_output(m->conn), 2, signature));
+}
+
+/* There are two questions in each of these. */
+static void member_go_on(Member *m, Frame *f) {
+        OprfAnswer key;
+
+        m->asks = false;
+        bench_check(oprf_answer_decode(f, &key), "OPRF");
+        if (m->asked.enrol)
+                member_set_password(m, &key);
+        else
+                member_log_in(m);
+}
+
 static void on_open(void *userdata, const uint8_t key[static KEY_SIZE]) {
         Member *m = userdata;
 
+        memcpy(m->tracker, key, KEY_SIZE);
         bench_check(greeting_send(m->conn, &m->self.local, NULL), "HELLO");
 }
 
@@ -150,6 +215,10 @@ static int on_frame(void *userdata, Frame *f) {
                 take_hello_ok(m);
                 break;
         case FRAME_OK:
+                if (m->asks) {
+                        member_go_on(m, f);
+                        break;
+                }
                 if (m->herd->step == STEP_REGISTER || m->herd->step == STEP_JOIN) {
                         m->registered = true;
                         m->herd->n_registered++;
@@ -214,6 +283,10 @@ static void member_begin(Member *m) {
                 break;
         case STEP_PING:
                 member_queued(m, frame_put_empty(conn_output(m->conn), FRAME_PING, 1));
+                break;
+        case STEP_PASSWORD:
+        case STEP_LOGIN:
+                member_ask(m);
                 break;
         default:
                 break;
