@@ -27,7 +27,7 @@ struct Announcing {
         Chat *chat;
         Notifier *notifier;
         NotifierSettings settings;
-        bool stopped;
+        bool stopped, asked; /* the user, whether what is here is handed over */
         Reply *replies;
         unsigned n_replies;
         NotifierNews news; /* the last that was looked at, with its strings */
@@ -131,10 +131,32 @@ static void on_marked(void *userdata, const char *key, const char *message) {
         chat_mark_read(a->chat, message, on_read, a);
 }
 
+/* The hand-over that waits under "ask". */
+#define HAND_OVER "hand-over"
+
+static void on_accepted(void *userdata, const ChatError *error) {
+        Announcing *a = userdata;
+
+        if (error)
+                notifier_say(a->notifier, "Nothing was handed over", error->text);
+}
+
+static void on_chosen(void *userdata, const char *key) {
+        Announcing *a = userdata;
+        char name[NAME_SIZE];
+        ChatStatus s;
+
+        chat_status(a->chat, &s);
+        snprintf(name, sizeof(name), "%s", s.name);
+        if (s.hand_over.waiting)
+                chat_accept(a->chat, name, on_accepted, a);
+}
+
 static const NotifierCallbacks notifier_callbacks = {
         .look = look,
         .reply = on_reply,
         .read = on_marked,
+        .chosen = on_chosen,
 };
 
 /* What happens */
@@ -155,6 +177,34 @@ static void say_invited(Announcing *a, const ChatEvent *e) {
         notifier_say(a->notifier, title, "Accept with chatc join, decline with chatc leave.");
 }
 
+static void say_replaced(Announcing *a, const char *name) {
+        char title[NAME_SIZE + 64];
+
+        snprintf(title, sizeof(title), "%s is used on another device now", name);
+        notifier_say(a->notifier, title,
+                "What is here can still be read. If you have not done this, take the account back "
+                "with chatc login, and change its password.");
+}
+
+static void ask_hand_over(Announcing *a) {
+        char title[NAME_SIZE + 64];
+        ChatStatus s;
+
+        chat_status(a->chat, &s);
+        if (!s.hand_over.giving || !s.hand_over.waiting) {
+                notifier_take_back(a->notifier, HAND_OVER);
+                a->asked = false;
+                return;
+        }
+        if (a->asked)
+                return; /* who does not answer is not asked again */
+        a->asked = true;
+        snprintf(title, sizeof(title), "Hand over what %s has here?", s.name);
+        notifier_ask(a->notifier, HAND_OVER, title,
+                "The other device of the account waits for history, contacts and rooms.",
+                "Hand over");
+}
+
 static void on_event(void *userdata, const ChatEvent *e) {
         Announcing *a = userdata;
 
@@ -168,6 +218,8 @@ static void on_event(void *userdata, const ChatEvent *e) {
                 say_changed(a, e->name);
         else if (e->kind == CHAT_EVENT_ROOM && e->inviter && !e->request)
                 say_invited(a, e);
+        else if (e->kind == CHAT_EVENT_REPLACED)
+                say_replaced(a, e->name);
 }
 
 /* The user has answered by other means, or has logged out. */
@@ -176,6 +228,8 @@ static void on_properties_changed(void *userdata, unsigned properties) {
 
         if (properties & (CHAT_QUEUED | CHAT_ACCOUNT))
                 notifier_changed(a->notifier, NULL);
+        if (properties & CHAT_HAND_OVER && !a->stopped)
+                ask_hand_over(a);
 }
 
 /* Somebody may be blocked, or have another name. */
@@ -226,6 +280,8 @@ void announcing_set(Announcing *a, bool enabled, bool show_text) {
         a->settings.enabled = enabled;
         a->settings.hide_text = !show_text;
         notifier_set(a->notifier, &a->settings);
+        a->asked = false;
+        ask_hand_over(a);
 }
 
 void announcing_stop(Announcing *a) {

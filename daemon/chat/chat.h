@@ -157,7 +157,7 @@ typedef enum ChatEventKind {
         CHAT_EVENT_PEER, /* `name`, `account`, `presence`; and what of a contact's name, if `key` */
         CHAT_EVENT_REQUEST, /* `message` is the first of somebody who is no contact */
         CHAT_EVENT_ROOM, /* `room`, `room_id`, `change`, and `name`, `account` of the member */
-        CHAT_EVENT_REPLACED, /* the own `account` is used on another device from now on */
+        CHAT_EVENT_REPLACED, /* the own `name`, `account` is used on another device now */
 } ChatEventKind;
 
 typedef struct ChatEvent {

@@ -224,6 +224,7 @@ static int view_event(Chat *c, DbTxn *txn, const EventRow *row, EventView *v) {
                 return view_change(c, txn, row, v);
         case EVENT_REPLACED:
                 v->feed = 0;
+                v->event.name = chat_self(c)->name;
                 v->event.account =
                         base32_encode_key(sign_key_public(&chat_self(c)->account), v->account);
                 return 1;

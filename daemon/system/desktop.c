@@ -128,6 +128,8 @@ static int append_actions(sd_bus_message *m, const Notice *notice) {
                 r = sd_bus_message_append(m, "ss", ACTION_READ, LABEL_READ);
         if (r >= 0 && notice->can_reply)
                 r = sd_bus_message_append(m, "ss", ACTION_REPLY, LABEL_REPLY);
+        if (r >= 0 && notice->label[0])
+                r = sd_bus_message_append(m, "ss", ACTION_CHOOSE, notice->label);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -199,6 +201,8 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 item_replied(i, text);
         else if (sd_bus_message_is_signal(m, NAME, "ActionInvoked") && streq(text, ACTION_READ))
                 item_marked_read(i);
+        else if (sd_bus_message_is_signal(m, NAME, "ActionInvoked") && streq(text, ACTION_CHOOSE))
+                item_chosen(i);
         return 0;
 }
 

@@ -101,11 +101,13 @@ static void describe(const Item *i, const NotifierNews *news, const Service *s, 
         ret->can_read = !i->text && !hidden && text && s->actions;
         ret->can_reply = !i->text && !settings->locked && s->reply;
         snprintf(ret->prompt, sizeof(ret->prompt), "Reply to %s", i->text ? "" : news->from);
+        snprintf(ret->label, sizeof(ret->label), "%s",
+                s->actions && !settings->locked ? i->label : "");
 }
 
 static bool is_same(const Notice *a, const Notice *b) {
         return streq(a->title, b->title) && streq(a->body, b->body) && a->can_read == b->can_read &&
-                a->can_reply == b->can_reply;
+                a->can_reply == b->can_reply && streq(a->label, b->label);
 }
 
 /* 0: there is nothing to be said of it any more. */
@@ -202,6 +204,13 @@ void item_marked_read(Item *i) {
                 n->callbacks->read(n->userdata, i->key, i->read);
 }
 
+void item_chosen(Item *i) {
+        const Notifier *n = i->notifier;
+
+        if (i->label[0] && !n->settings.locked)
+                n->callbacks->chosen(n->userdata, i->key);
+}
+
 /* Rounds */
 
 static void on_timer(void *userdata) {
@@ -254,12 +263,14 @@ void notifier_changed(Notifier *n, const char *key) {
                 notifier_arm(n);
 }
 
-void notifier_say(Notifier *n, const char *title, const char *text) {
+static void say(
+        Notifier *n, const char *key, const char *title, const char *text, const char *label) {
         Item *i = n->bus && n->settings.enabled ? item_new(n, true) : NULL;
 
         if (!i)
                 return;
-        snprintf(i->key, sizeof(i->key), "said-%u", ++n->last_said);
+        snprintf(i->key, sizeof(i->key), "%s", key);
+        snprintf(i->label, sizeof(i->label), "%s", label);
         i->title = strdup(title);
         i->text = strdup(text);
         n->n_said += i->text != NULL;
@@ -269,6 +280,26 @@ void notifier_say(Notifier *n, const char *title, const char *text) {
         }
         services_retry(n);
         notifier_arm(n);
+}
+
+void notifier_say(Notifier *n, const char *title, const char *text) {
+        char key[NOTIFIER_KEY_SIZE];
+
+        snprintf(key, sizeof(key), "said-%u", ++n->last_said);
+        say(n, key, title, text, "");
+}
+
+void notifier_ask(
+        Notifier *n, const char *key, const char *title, const char *text, const char *label) {
+        if (!item_find(n, key))
+                say(n, key, title, text, label);
+}
+
+void notifier_take_back(Notifier *n, const char *key) {
+        Item *i = item_find(n, key);
+
+        if (i)
+                item_end(i);
 }
 
 static void notifier_clear(Notifier *n) {

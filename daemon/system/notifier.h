@@ -20,6 +20,7 @@ typedef struct sd_event sd_event;
 
 #define NOTIFIER_KEY_SIZE 56
 #define NOTIFIER_MESSAGE_SIZE 40
+#define NOTIFIER_LABEL_SIZE 32
 
 /* With more of them the one that was quiet longest is withdrawn. */
 #define NOTIFIER_ITEMS_MAX 32
@@ -56,6 +57,9 @@ typedef struct NotifierCallbacks {
 
         /* The user says that he has read up to MESSAGE, which was shown with its text. */
         void (*read)(void *userdata, const char *key, const char *message);
+
+        /* The user has chosen what notifier_ask() offered. May be NULL where nothing is asked. */
+        void (*chosen)(void *userdata, const char *key);
 } NotifierCallbacks;
 
 /* Connects to the session bus as soon as it is enabled. CALLBACKS outlive it. */
@@ -78,6 +82,12 @@ void notifier_changed(Notifier *n, const char *key);
 
 /* Something that has to be told once, such as an answer that was not sent. The texts are copied. */
 void notifier_say(Notifier *n, const char *title, const char *text);
+
+/* The same with one thing that the user can choose, unless the session is locked; it stays until it
+ * is taken back. KEY is of no conversation. */
+void notifier_ask(
+        Notifier *n, const char *key, const char *title, const char *text, const char *label);
+void notifier_take_back(Notifier *n, const char *key);
 
 /* Withdraws all, for the end of the loop: nothing else may be asked for any more. */
 void notifier_stop(Notifier *n);

@@ -160,7 +160,8 @@ static int on_added(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static int append_reply(sd_bus_message *m) {
+/* A notification has one of the two at most. */
+static int append_button(sd_bus_message *m, const char *label) {
         int r;
 
         r = sd_bus_message_open_container(m, 'e', "sv");
@@ -168,7 +169,10 @@ static int append_reply(sd_bus_message *m) {
                 r = sd_bus_message_append(m, "s", "buttons");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "aa{sv}");
-        if (r >= 0)
+        if (r >= 0 && label[0])
+                r = sd_bus_message_append(
+                        m, "aa{sv}", 1, 2, "label", "s", label, "action", "s", ACTION_CHOOSE);
+        else if (r >= 0)
                 r = sd_bus_message_append(m, "aa{sv}", 1, 3, "label", "s", LABEL_REPLY, "action",
                         "s", ACTION_REPLY, "purpose", "s", PURPOSE_REPLY);
         if (r >= 0)
@@ -187,8 +191,8 @@ static int append_notice(sd_bus_message *m, const Notice *notice) {
                 r = sd_bus_message_append(m, "{sv}", "default-action", "s", ACTION_READ);
         if (r >= 0 && notice->can_reply)
                 r = sd_bus_message_append(m, "{sv}", "category", "s", "im.received");
-        if (r >= 0 && notice->can_reply)
-                r = append_reply(m);
+        if (r >= 0 && (notice->can_reply || notice->label[0]))
+                r = append_button(m, notice->label);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -256,6 +260,8 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 item_marked_read(i);
         else if (streq(action, ACTION_REPLY) && read_reply(m, &text) >= 0)
                 item_replied(i, text);
+        else if (streq(action, ACTION_CHOOSE))
+                item_chosen(i);
         return 0;
 }
 

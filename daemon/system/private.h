@@ -12,6 +12,7 @@
 #define APPLICATION_ID "org.p2pchat.Chat"
 
 #define ACTION_READ "default"
+#define ACTION_CHOOSE "choose"
 #define LABEL_READ "Mark as read"
 #define LABEL_REPLY "Reply"
 
@@ -44,6 +45,7 @@ typedef struct Service {
 typedef struct Notice {
         char title[NOTICE_TITLE_SIZE], body[NOTICE_BODY_SIZE], prompt[NOTICE_TITLE_SIZE + 16];
         bool can_read, can_reply;
+        char label[NOTIFIER_LABEL_SIZE]; /* of what can be chosen, or "" */
 } Notice;
 
 /* One notification. */
@@ -54,6 +56,7 @@ typedef struct Item {
         char readable[NOTIFIER_MESSAGE_SIZE]; /* the one that was given away with its text, or "" */
         char read[NOTIFIER_MESSAGE_SIZE]; /* the one that is on screen so: what the user can mean */
         char *title, *text; /* of what is said once; NULL: look() is asked */
+        char label[NOTIFIER_LABEL_SIZE]; /* of what the user can choose then, or "" */
         Notice notice; /* as it was given away last */
         bool fresh; /* to be shown, whether or not one is on screen */
         bool dirty; /* what is on screen may not be what it should be */
@@ -129,3 +132,4 @@ void item_lost(Item *i);
 void item_closed(Item *i);
 void item_replied(Item *i, const char *text);
 void item_marked_read(Item *i);
+void item_chosen(Item *i);
