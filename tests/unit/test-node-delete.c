@@ -3,6 +3,7 @@
 /* Accounts that are deleted: who may, what goes, and that nothing of it comes back. */
 
 #include "account-lab.h"
+#include "full-disk.h"
 #include "mail-lab.h"
 
 #include "node/node-account.h"
@@ -319,6 +320,33 @@ TEST(what_a_crash_leaves_of_an_account_goes_after_the_next_start) {
         LAB_UNTIL(&x.lab, !has_row(&x, DIRECTORY_GONE, &alice));
         CHECK(!has_key(&x, &alice, key));
         CHECK_EQ(node_stats(x.lab.node)->mail_items, 0);
+        user_done(&alice);
+        account_lab_free(&x);
+}
+
+/* To delete makes room. */
+TEST(a_full_disk_does_not_keep_anybody) {
+        AccountLab x;
+        User alice;
+        LoggedIn l;
+        Caller c;
+        Asked a;
+
+        alice_new(&x, &alice, &c);
+        snprintf(reserve_path, sizeof(reserve_path), "%s/reserve", x.lab.dir);
+        disk_free = reserve_size(); /* and nothing beside it */
+        CHECK_EQ(caller_enrol(&c, &alice, "next", &a), CODE_STORAGE);
+        CHECK_EQ(caller_put_new(&c, &alice, NULL, lab_seq(&x.lab) + 1), CODE_STORAGE);
+        l = caller_log_in(&c, "alice", NULL, PASSWORD);
+        CHECK_EQ(l.code, CODE_OK);
+        CHECK_EQ(caller_delete(&c, &alice), CODE_OK);
+        CHECK_EQ(caller_bye(&c), CODE_NOT_ALLOWED);
+        CHECK(!has_row(&x, DIRECTORY_USER, &alice));
+        LAB_UNTIL(&x.lab, !has_row(&x, DIRECTORY_GONE, &alice));
+        CHECK(!has_key(&x, &alice, l.statement.key_id));
+        CHECK_EQ(node_stats(x.lab.node)->mail_items, 0);
+        disk_free = 100 * MIB;
+        caller_free(&c);
         user_done(&alice);
         account_lab_free(&x);
 }
