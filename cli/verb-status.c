@@ -100,6 +100,7 @@ static void print_status(const Chatc *c, const Value *status, bool logged_in) {
         print_field("state", status, "state");
         print_field("presence", status, "presence");
         print_field("note", status, "note");
+        print_field("key at rest", status, "key-at-rest");
         if (logged_in || value_number(status, "queued") > 0)
                 printf("%-12s %llu\n", "queued",
                         (unsigned long long)value_number(status, "queued"));

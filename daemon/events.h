@@ -35,6 +35,8 @@
 #define EVENT_CONFIG_REFUSED "71f5195693274ad79ab97751d3e8d69e"
 /* P2PCHAT_ERROR. */
 #define EVENT_LISTEN_FAILED "87716519573143aea9489932feaf65ff"
+/* The key of the store is waited for: P2PCHAT_ERROR. */
+#define EVENT_KEY_AWAITED "004ef0061ded42b784baaf978a806f94"
 /* It was written by a newer version: P2PCHAT_STORE. */
 #define EVENT_STORE_NEWER "57ba11e2dadf4845af01f62873853e0d"
 /* At the start: P2PCHAT_STORE. While it runs: P2PCHAT_ERROR. */

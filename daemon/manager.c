@@ -22,19 +22,14 @@
 #include "sandbox.h"
 #include "report.h"
 #include "system/login-session.h"
+#include "unlocking.h"
 #include "util/fs.h"
 #include "util/log.h"
 #include "util/notify.h"
 #include "util/watchdog.h"
 
-/* A slow disk is complained of at most this often. */
-#define SLOW_INTERVAL USEC_PER_MINUTE
-
 /* Changes of the status line in between are joined. */
 #define STATUS_DELAY (500 * USEC_PER_MSEC)
-
-/* Where something cannot be found or written that is there, and that the user can write. */
-#define SEE_SANDBOX "; as a service p2pchatd needs a drop-in for it, see SANDBOX in p2pchatd(8)"
 
 /* How long the other ends have to take what is said to them at the end. */
 #define FINISH_TIME USEC_PER_SEC
@@ -47,6 +42,8 @@ struct Manager {
         int lock_fd;
         Loop *loop;
         Store *store;
+        Unlocking *unlocking; /* until the key of the store is there */
+        int result; /* of a start that is over in the loop */
         Parts *parts;
         Bus *bus;
         Admission *admission;
@@ -275,20 +272,6 @@ static void on_clock(void *userdata, usec_t slept, int64_t stepped) {
 
 /* The store */
 
-static void log_slow_commit(Manager *m, usec_t took) {
-        usec_t now = loop_now(m->loop);
-        char usec[24];
-
-        if (took < DB_COMMIT_SLOW || (m->slow_logged && now < m->slow_logged + SLOW_INTERVAL))
-                return;
-        m->slow_logged = now;
-        snprintf(usec, sizeof(usec), "%llu", (unsigned long long)took);
-        log_event(LOG_WARNING, EVENT_DISK_SLOW, LOG_FIELDS({"P2PCHAT_TOOK_USEC", usec}),
-                "The disk is slow: writing what had come in took %.1f s, and nothing else was "
-                "done meanwhile",
-                (double)took / USEC_PER_SEC);
-}
-
 static void on_store_noticed(void *userdata) {
         Manager *m = userdata;
         char text[STORE_TEXT_SIZE];
@@ -296,7 +279,7 @@ static void on_store_noticed(void *userdata) {
         StoreHealth h;
 
         store_get_health(m->store, &h);
-        log_slow_commit(m, h.last_commit);
+        report_commit(h.last_commit, loop_now(m->loop), &m->slow_logged);
         problem = store_problem(&h, text) ?: "";
         if (streq(problem, m->store_problem))
                 return;
@@ -327,6 +310,8 @@ static int on_stop_signal(sd_event_source *s, const struct signalfd_siginfo *si,
                 return 0;
         m->stopping = true;
         notify_stopping();
+        if (!m->ready)
+                return sd_event_exit(m->event, 0);
         log_event(LOG_INFO, EVENT_STOPPED, account_fields(m, &f), "Stopping, %s queued", f.queued);
         (void)store_commit(m->store);
         finding_stop(m->finding);
@@ -376,6 +361,8 @@ static void on_key_changed(void *userdata, const char *path, bool unbuilt) {
         log_event(LOG_INFO, EVENT_CONFIG_CHANGED, LOG_FIELDS({"P2PCHAT_CONFIG_KEY", path}),
                 "Changed in the configuration: %s%s", path,
                 unbuilt ? "; it is not built yet and has no effect" : "");
+        if (streq(path, "storage.key"))
+                log_notice("Where the key is kept changes with the next start");
         if (!streq(path, "trackers"))
                 return;
         if (account_is_lan_only(m->parts->account))
@@ -417,6 +404,8 @@ static void manager_apply_config(Manager *m) {
         delivery_set_settings(m->parts->delivery, &delivery);
         rooms_set_max_members(m->parts->rooms, c->rooms.max_members);
         store_set_max_size(m->store, c->storage.max_size);
+        if (store_set_seal_messages(m->store, c->storage.seal_messages) < 0)
+                log_error("Whether messages are sealed stays as it was");
         account_set_heartbeat(m->parts->account, c->heartbeat.interval);
         manager_set_privacy(m);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
@@ -438,8 +427,7 @@ static void manager_reload(Manager *m) {
                 reload_refused(m, error.text);
                 return;
         }
-        moves = parts_is_reachable(m->parts) &&
-                !same_listen(&config.listen, &m->config.listen);
+        moves = parts_is_reachable(m->parts) && !same_listen(&config.listen, &m->config.listen);
         if (moves)
                 r = listening_move(m->listening, &config.listen);
         if (r < 0) {
@@ -467,6 +455,8 @@ static int on_reload_signal(sd_event_source *s, const struct signalfd_siginfo *s
 
         if (m->stopping)
                 return 0;
+        if (!m->ready)
+                return unlocking_reload(m->unlocking);
         notify_reloading();
         manager_reload(m);
         manager_say_ready(m);
@@ -527,6 +517,8 @@ static int manager_make_loop(Manager *m) {
         r = manager_add_signals(m);
         if (r >= 0)
                 r = loop_sd_event_new(m->event, &m->loop);
+        if (r >= 0)
+                r = watchdog_new(m->loop, &m->watchdog);
         return r < 0 ? report_start_failed(r, "The event loop cannot be made: %s", strerror(-r))
                      : 0;
 }
@@ -576,8 +568,6 @@ static int manager_make_all(Manager *m) {
         r = m->admission ? manager_make_parts(m) : -ENOMEM;
         if (r >= 0)
                 r = loop_timer_new(m->loop, on_status_timer, m, &m->status_timer);
-        if (r >= 0)
-                r = watchdog_new(m->loop, &m->watchdog);
         if (r < 0)
                 return report_start_failed(r, "Starting failed: %s", strerror(-r));
         r = clock_watch_new(m->loop, on_clock, m, &m->clock_watch);
@@ -591,9 +581,7 @@ static int manager_join_bus(Manager *m) {
 
         r = bus_new(m->event, m->loop, m->parts->chat, &m->bus);
         if (r < 0)
-                return report_start_failed(r,
-                        "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s%s",
-                        strerror(-r), r == -ENOENT ? SEE_SANDBOX : "");
+                return report_no_bus(r);
         parts_start(m->parts);
         r = bus_request_name(m->bus);
         if (r == -EEXIST)
@@ -696,6 +684,43 @@ static void log_started(const Manager *m) {
                 kept ? account_identity(m->parts->account)->name : "");
 }
 
+/* With the store open, ON_UNLOCKED later if that takes long. */
+static int manager_go_on(Manager *m) {
+        int r;
+
+        r = manager_make_all(m);
+        if (r >= 0)
+                r = manager_join_bus(m);
+        if (r >= 0)
+                r = manager_announce(m);
+        m->unlocking = unlocking_free(m->unlocking);
+        if (r < 0)
+                return r;
+        m->ready = true;
+        log_started(m);
+        manager_say_ready(m);
+        return 0;
+}
+
+static void on_unlocked(void *userdata, int r) {
+        Manager *m = userdata;
+
+        m->result = r < 0 ? r : manager_go_on(m);
+        if (m->result < 0)
+                (void)sd_event_exit(m->event, m->result);
+}
+
+static int manager_unlock(Manager *m) {
+        return unlocking_new(&(UnlockingArgs){.event = m->event,
+                                     .loop = m->loop,
+                                     .store = m->store,
+                                     .state_dir = m->state_dir,
+                                     .config = &m->config.storage,
+                                     .done = on_unlocked,
+                                     .userdata = m},
+                &m->unlocking);
+}
+
 int manager_new(const ManagerArgs *args, Manager **ret) {
         _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
         int r;
@@ -717,18 +742,17 @@ int manager_new(const ManagerArgs *args, Manager **ret) {
         if (r >= 0)
                 r = manager_open_store(m, args->state_dir);
         if (r >= 0)
-                r = manager_make_all(m);
-        if (r >= 0)
-                r = manager_join_bus(m);
-        if (r >= 0)
-                r = manager_announce(m);
+                r = manager_unlock(m);
+        if (r == 0)
+                r = manager_go_on(m);
         if (r < 0)
                 return r;
-        m->ready = true;
-        log_started(m);
-        manager_say_ready(m);
         *ret = TAKE_PTR(m);
         return 0;
+}
+
+int manager_result(const Manager *m) {
+        return m->result;
 }
 
 Manager *manager_free(Manager *m) {
@@ -740,6 +764,7 @@ Manager *manager_free(Manager *m) {
         publishing_free(m->publishing);
         finding_free(m->finding);
         bus_free(m->bus);
+        unlocking_free(m->unlocking);
         clock_watch_free(m->clock_watch);
         listening_free(m->listening);
         parts_free(m->parts);

@@ -14,8 +14,12 @@ typedef struct ManagerArgs {
         const char *state_dir;
 } ManagerArgs;
 
-/* Errors are logged. On success the bus name is taken and READY has been said. */
+/* Errors are logged. On success the bus name is taken and READY has been said, or they will be when
+ * the key of the store is there, which the loop waits for. */
 int manager_new(const ManagerArgs *args, Manager **ret);
+
+/* Negative when the loop has ended because the start failed in it. */
+int manager_result(const Manager *m);
 
 /* Everything accepted is on disk when this returns. */
 Manager *manager_free(Manager *m);

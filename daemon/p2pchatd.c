@@ -142,7 +142,7 @@ static int run(void) {
                 &(ManagerArgs){.event = event, .config_path = arg_config, .state_dir = dir}, &m);
         if (r >= 0) {
                 r = sd_event_loop(event);
-                if (r < 0)
+                if (r < 0 && manager_result(m) >= 0)
                         log_error_errno(r, "The event loop failed");
         }
         manager_free(TAKE_PTR(m));

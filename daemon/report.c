@@ -6,7 +6,11 @@
 #include <stdio.h>
 
 #include "events.h"
+#include "store/store.h"
 #include "util/fs.h"
+
+/* A slow disk is complained of at most this often. */
+#define SLOW_INTERVAL USEC_PER_MINUTE
 
 /* Status */
 
@@ -106,6 +110,21 @@ void report_trackers(TrackerReport *t, const Directory *d, usec_t now) {
         }
 }
 
+/* The store */
+
+void report_commit(usec_t took, usec_t now, usec_t *logged) {
+        char usec[24];
+
+        if (took < DB_COMMIT_SLOW || (*logged && now < *logged + SLOW_INTERVAL))
+                return;
+        *logged = now;
+        snprintf(usec, sizeof(usec), "%llu", (unsigned long long)took);
+        log_event(LOG_WARNING, EVENT_DISK_SLOW, LOG_FIELDS({"P2PCHAT_TOOK_USEC", usec}),
+                "The disk is slow: writing what had come in took %.1f s, and nothing else was "
+                "done meanwhile",
+                (double)took / USEC_PER_SEC);
+}
+
 /* The start */
 
 int report_start_failed(int r, const char *format, ...) {
@@ -159,4 +178,10 @@ void report_store_refused(const char *dir, int r) {
                         "The store in %s/db cannot be opened for writing: %s%s. It was left as it "
                         "is",
                         dir, strerror(-r), write_advice(r));
+}
+
+int report_no_bus(int r) {
+        return report_start_failed(r,
+                "The session bus cannot be reached (DBUS_SESSION_BUS_ADDRESS): %s%s", strerror(-r),
+                r == -ENOENT ? SEE_SANDBOX : "");
 }

@@ -29,11 +29,20 @@ typedef struct TrackerReport {
 /* After each change of the directory: logs who was reached and who was lost, each once. */
 void report_trackers(TrackerReport *t, const Directory *d, usec_t now);
 
+/* After a commit that took so long. LOGGED: when it was said that the disk is slow. */
+void report_commit(usec_t took, usec_t now, usec_t *logged);
+
+/* Where something cannot be found or written that is there, and that the user can write. */
+#define SEE_SANDBOX "; as a service p2pchatd needs a drop-in for it, see SANDBOX in p2pchatd(8)"
+
 /* What to do where something cannot be written, to follow the reason. */
 const char *write_advice(int r);
 
 /* Why the store in DIR was not opened, and what to do. */
 void report_store_refused(const char *dir, int r);
+
+/* Why there is no session bus; returns R. */
+int report_no_bus(int r);
 
 /* Logs that the start fails and returns R. */
 int report_start_failed(int r, const char *format, ...) _printf_(2, 3);

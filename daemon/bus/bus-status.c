@@ -55,6 +55,7 @@ static int method_status(sd_bus_message *m, void *userdata, sd_bus_error *error)
         bus_dict_string(&d, "state", s.state);
         bus_dict_flag(&d, "no-tracker", s.lan_only);
         bus_dict_flag(&d, "password", s.password);
+        bus_dict_string(&d, "key-at-rest", s.key_at_rest);
         bus_dict_string(&d, "presence", s.presence);
         bus_dict_string(&d, "note", s.note);
         bus_dict_flag(&d, "idle", s.idle);

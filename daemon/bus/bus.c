@@ -155,7 +155,8 @@ int bus_request_name(Bus *b) {
         int r;
 
         bus_forget_changes(b); /* who comes now sees them as they are */
-        r = sd_bus_request_name(b->connection, BUS_NAME, 0);
+        /* Nobody gives it away but who waits (waiting.h). */
+        r = sd_bus_request_name(b->connection, BUS_NAME, SD_BUS_NAME_REPLACE_EXISTING);
         return r < 0 ? r : 0;
 }
 

@@ -361,6 +361,7 @@ void chat_status(Chat *c, ChatStatus *ret) {
         StoreHealth health;
         size_t n = 0;
 
+        s.key_at_rest = keeping_name(store_keeping(c->parts.store));
         s.name = s.account = s.fingerprint = s.presence = s.note = s.kept = "";
         if (account_exists(c->parts.account) && !chat_is_readable(c))
                 s.kept = chat_self(c)->name;

@@ -412,6 +412,7 @@ typedef struct ChatStatus {
         bool idle; /* away for want of input, and not because the user has said so */
         bool lan_only; /* no tracker is asked */
         bool password; /* the account has one */
+        const char *key_at_rest; /* credential, secret-service, file, none */
         ChatHandOver hand_over;
         unsigned queued, links;
         unsigned stored, owed; /* envelopes in mailboxes; receipts to be left in others' */

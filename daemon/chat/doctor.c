@@ -208,24 +208,43 @@ static int others_may(const char *dir, const char *name) {
         return stat(path, &st) < 0 ? -errno : (int)(st.st_mode & 0077);
 }
 
+static const char *sealed_with(Keeping k) {
+        switch (k) {
+        case KEEPING_CREDENTIAL:
+                return "a credential that systemd gives";
+        case KEEPING_SECRET_SERVICE:
+                return "a key in the Secret Service";
+        default:
+                return "the key in the file \"key\" beside it, which only this user may read (mode "
+                       "0600)";
+        }
+}
+
 static void check_key(const Doctor *d) {
+        Keeping k = store_keeping(d->chat->parts.store);
         const char *dir = d->chat->parts.state_dir;
         char advice[CHAT_CHECK_TEXT_SIZE];
         int file = others_may(dir, "db/data.mdb"), above = others_may(dir, "db");
+        int key = k == KEEPING_FILE ? others_may(dir, "key") : 0, worst = MIN(file, above);
 
-        snprintf(advice, sizeof(advice), "chmod 700 %s/db; chmod 600 %s/db/data.mdb", dir, dir);
-        if (file < 0 || above < 0)
+        snprintf(advice, sizeof(advice), "chmod 700 %s/db; chmod 600 %s/db/data.mdb%s%s%s", dir,
+                dir, key > 0 ? " " : "", key > 0 ? dir : "", key > 0 ? "/key" : "");
+        if (file < 0 || above < 0 || key < 0)
                 say(d, "key", "failed", "Look at the state directory.",
                         "The file with the keys of this account cannot be looked at: %s.",
-                        strerror(-MIN(file, above)));
-        else if (file > 0 || above > 0)
+                        strerror(-MIN(key, worst)));
+        else if (file > 0 || above > 0 || key > 0)
                 say(d, "key", "warning", advice,
-                        "The keys of this account are in %s/db, which others may read.", dir);
-        else
+                        "The keys of this account are in %s%s, which others may read.", dir,
+                        key > 0 ? "" : "/db");
+        else if (k == KEEPING_NONE)
                 say(d, "key", "ok", NULL,
                         "The keys of this account are in %s/db without encryption, in a file that "
                         "only this user may read (mode 0600).",
                         dir);
+        else
+                say(d, "key", "ok", NULL, "The keys of this account are in %s/db, sealed with %s.",
+                        dir, sealed_with(k));
 }
 
 static void check_tracker(const Doctor *d, const ChatTracker *t) {

@@ -8,6 +8,7 @@
 #include "store/history.h"
 #include "store/mail.h"
 #include "store/presence-key.h"
+#include "store/seal.h"
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400

@@ -68,6 +68,14 @@ typedef enum ConfigHandover {
         CONFIG_HANDOVER_ASK,
 } ConfigHandover;
 
+typedef enum ConfigKey {
+        CONFIG_KEY_AUTO,
+        CONFIG_KEY_CREDENTIAL,
+        CONFIG_KEY_SECRET_SERVICE,
+        CONFIG_KEY_FILE,
+        CONFIG_KEY_NONE,
+} ConfigKey;
+
 typedef struct DaemonConfig {
         ConfigOrigin origin;
         ConfigEndpointKeys trackers;
@@ -102,6 +110,8 @@ typedef struct DaemonConfig {
         struct ConfigStorage {
                 uint32_t history_days;
                 uint64_t max_size; /* bytes */
+                ConfigKey key;
+                bool seal_messages;
         } storage;
         struct ConfigRooms {
                 uint32_t max_members;

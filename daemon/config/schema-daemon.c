@@ -13,6 +13,8 @@ static const char *const ACCEPT_NAMES[] = {"ask", "all", NULL};
 static const char *const PRESENCE_NAMES[] = {"all", "contacts", "nobody", NULL};
 static const char *const ENDPOINTS_NAMES[] = {"all", "contacts", NULL};
 static const char *const HANDOVER_NAMES[] = {"auto", "ask", NULL};
+static const char *const KEY_NAMES[] = {
+        "auto", "credential", "secret-service", "file", "none", NULL};
 
 static const ConfigItem ITEMS[] = {
         ITEM_ENDPOINT_KEYS("trackers", trackers, "( )", 0, 16),
@@ -36,8 +38,8 @@ static const ConfigItem ITEMS[] = {
 
         ITEM_BOOL("privacy.listed", privacy.listed, "true"),
         ITEM_ENUM("privacy.presence", privacy.presence, ConfigAudience, "\"all\"", PRESENCE_NAMES),
-        ITEM_ENUM("privacy.endpoints", privacy.endpoints, ConfigAudience, "\"all\"",
-                ENDPOINTS_NAMES),
+        ITEM_ENUM(
+                "privacy.endpoints", privacy.endpoints, ConfigAudience, "\"all\"", ENDPOINTS_NAMES),
 
         ITEM_BOOL("receipts.read", receipts.read, "true"),
 
@@ -45,6 +47,8 @@ static const ConfigItem ITEMS[] = {
 
         ITEM_INT("storage.history-days", storage.history_days, "0", 0, 36500, NO_LIMIT, UNBUILT),
         ITEM_SIZE("storage.max-size", storage.max_size, "\"0\"", 0, UINT64_C(1) << 44, NO_LIMIT),
+        ITEM_ENUM("storage.key", storage.key, ConfigKey, "\"auto\"", KEY_NAMES),
+        ITEM_BOOL("storage.seal-messages", storage.seal_messages, "false"),
 
         /* As many as a control log may name: ROSTER_MEMBERS_MAX. */
         ITEM_INT("rooms.max-members", rooms.max_members, "1000", 1, 10000),

@@ -41,6 +41,8 @@ TEST(defaults_of_the_daemon) {
         CHECK_EQ(c.privacy.presence, CONFIG_AUDIENCE_ALL);
         CHECK_EQ(c.handover, CONFIG_HANDOVER_AUTO);
         CHECK_EQ(c.storage.max_size, 0);
+        CHECK_EQ(c.storage.key, CONFIG_KEY_AUTO);
+        CHECK(!c.storage.seal_messages);
         CHECK_EQ(c.limits.connections, 1000);
         CHECK_EQ(c.limits.per_address, 64);
         CHECK_EQ(c.limits.handshake, 10);
@@ -81,7 +83,8 @@ TEST(every_key_of_the_daemon_arrives) {
                 "              endpoints = \"contacts\"; };\n"
                 "receipts  = { read = false; };\n"
                 "handover  = \"ask\";\n"
-                "storage   = { history-days = 7; max-size = \"3G\"; };\n"
+                "storage   = { history-days = 7; max-size = \"3G\"; key = \"secret-service\"; "
+                "seal-messages = true; };\n"
                 "rooms     = { max-members = 10; };\n"
                 "limits    = { connections = 4294967295; per-address = 0; handshake = 3600L; };\n"
                 "notify    = { enabled = false; show-text = false; };\n"
@@ -110,6 +113,8 @@ TEST(every_key_of_the_daemon_arrives) {
         CHECK_EQ(c.handover, CONFIG_HANDOVER_ASK);
         CHECK_EQ(c.storage.history_days, 7);
         CHECK_EQ(c.storage.max_size, 3LL << 30);
+        CHECK_EQ(c.storage.key, CONFIG_KEY_SECRET_SERVICE);
+        CHECK(c.storage.seal_messages);
         CHECK_EQ(c.rooms.max_members, 10);
         CHECK_EQ(c.limits.connections, UINT32_MAX);
         CHECK_EQ(c.limits.per_address, 0);
