@@ -431,6 +431,7 @@ int account_new(Store *store, Loop *loop, uint32_t heartbeat, const AccountCallb
                 .callbacks = callbacks,
                 .userdata = userdata,
                 .privacy = {.listed = true},
+                .renew_from = loop_now(loop) + RENEWAL_SETTLED,
                 .chosen = {.presence = PRESENCE_ONLINE}};
         r = account_load(a);
         if (r >= 0)
@@ -496,7 +497,6 @@ void account_set_directory(Account *a, Directory *d) {
 
 void account_start(Account *a) {
         a->started = true;
-        a->renew_from = loop_now(a->loop) + RENEWAL_SETTLED;
         a->callbacks->use_tracker(a->userdata, account_tracker(a));
         if (account_is_replaced(a)) {
                 account_watch_successor(a);

@@ -372,9 +372,11 @@ static void on_registered(void *userdata, Code code, const char *text, Frame *ok
 
         if (code == CODE_NAME_TAKEN || code == CODE_BAD_NAME)
                 d->callbacks->name_refused(d->userdata, code, text);
-        else if (is_refused(code))
+        else if (is_refused(code)) {
+                if (code == CODE_INVALID_ARGS)
+                        own_look_up(d, s);
                 announce_again(d, s, code);
-        else if (d->claimed && session_state(s) == SESSION_CONNECTED) {
+        } else if (d->claimed && session_state(s) == SESSION_CONNECTED) {
                 publish_to(d, s, (Bytes){});
                 tracker_set_ready(d, s);
         }

@@ -246,6 +246,64 @@ TEST(a_store_that_is_as_it_was_stays_in_its_epoch) {
         world_free(&w);
 }
 
+static AccountPrivacy hidden = {.listed = false};
+
+/* Nobody else is there to tell. */
+TEST(a_tracker_has_a_newer_record_than_the_store) {
+        uint64_t seq;
+        World w;
+
+        world_new(&w);
+        take_copy(&w);
+        device_stop(&w.bob);
+        account_set_privacy(w.alice.account, &hidden);
+        sim_run(&w.sim, 10 * USEC_PER_SEC);
+        seq = account_identity(w.alice.account)->record_seq;
+        device_stop(&w.alice);
+        copy_store(w.copy, w.alice.dir);
+        device_start(&w.alice);
+        CHECK(account_identity(w.alice.account)->record_seq < seq);
+        SIM_UNTIL(&w.sim, epoch(&w.alice) == 2);
+        CHECK(account_identity(w.alice.account)->record_seq > seq);
+        sim_run(&w.sim, USEC_PER_MINUTE);
+        CHECK_EQ(epoch(&w.alice), 2);
+        device_start(&w.bob);
+        send_some(&w, "after", 1);
+        SIM_UNTIL(&w.sim, count(&w.bob, false, "after", NULL) == 1);
+        world_free(&w);
+}
+
+/* And longer than a week: what is due to be renewed does not hide it. */
+TEST(a_copy_that_is_older_than_a_record_lasts) {
+        World w;
+
+        world_new(&w);
+        take_copy(&w);
+        device_stop(&w.bob);
+        sim_run(&w.sim, 8 * USEC_PER_DAY);
+        put_copy_back(&w);
+        SIM_UNTIL(&w.sim, epoch(&w.alice) == 2);
+        world_free(&w);
+}
+
+/* Which the tracker says when it refuses the session. */
+TEST(a_copy_of_an_epoch_before) {
+        World w;
+
+        world_new(&w);
+        take_copy(&w);
+        device_stop(&w.bob);
+        account_behind(w.alice.account, 1, "a test says so");
+        sim_run(&w.sim, 10 * USEC_PER_SEC);
+        CHECK_EQ(epoch(&w.alice), 2);
+        put_copy_back(&w);
+        CHECK_EQ(epoch(&w.alice), 1);
+        SIM_UNTIL(&w.sim, epoch(&w.alice) == 3);
+        sim_run(&w.sim, USEC_PER_MINUTE);
+        CHECK(account_is_active(w.alice.account) && epoch(&w.alice) == 3);
+        world_free(&w);
+}
+
 /* The program ends when the epoch is on disk and not all that waited has its new place. */
 TEST(what_waits_gets_its_new_place_across_a_crash) {
         World w;
