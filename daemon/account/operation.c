@@ -159,6 +159,8 @@ static void on_decided(Account *a, int error) {
         if (a->publishing)
                 on_published(a);
         else {
+                if (a->want_active && directory_is_nameless(a->directory))
+                        directory_begin_anew(a->directory, false); /* only the password was asked */
                 use_tracker(a);
                 a->callbacks->active(a->userdata, a->want_active);
                 account_send_anew(a);

@@ -179,6 +179,10 @@ void directory_begin_anew(Directory *d, bool nameless) {
         d->callbacks->trackers_changed(d->userdata);
 }
 
+bool directory_is_nameless(const Directory *d) {
+        return d->nameless;
+}
+
 static bool same_tracker(const EndpointKey *a, const EndpointKey *b) {
         return streq(a->host, b->host) && a->port == b->port && key_equal(a->key, b->key);
 }

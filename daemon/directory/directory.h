@@ -96,6 +96,7 @@ void directory_stop(Directory *d);
 /* The local identity says something else of itself, and trackers are to hear it: sessions are made
  * anew. NAMELESS: from now on they hear of no account; nothing can be announced then. */
 void directory_begin_anew(Directory *d, bool nameless);
+bool directory_is_nameless(const Directory *d);
 
 /* Where is the active device of this account? For one that was replaced by it, while sessions are
  * nameless; RECORD is the newest of the account, NULL: that does not matter any more. What is heard
