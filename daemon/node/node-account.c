@@ -482,6 +482,10 @@ static void on_sweep(void *userdata) {
 
 /* The node's part */
 
+static void on_delete_again(void *userdata) {
+        accounts_go_on_deleting(userdata);
+}
+
 static void on_answer(void *userdata) {
         accounts_give_answers(userdata);
 }
@@ -540,6 +544,8 @@ int node_set_accounts(Node *n, OprfKeys *keys) {
                 r = loop_timer_new(n->loop, on_sweep, a, &a->sweep);
         if (r >= 0)
                 r = loop_timer_new(n->loop, on_answer, a, &a->answer);
+        if (r >= 0)
+                r = loop_timer_new(n->loop, on_delete_again, a, &a->delete_again);
         n->accounts = a;
         if (r < 0) {
                 node_accounts_free(n);
@@ -563,6 +569,7 @@ void node_accounts_free(Node *n) {
         accounts_stop_deleting(a);
         loop_timer_free(a->sweep);
         loop_timer_free(a->answer);
+        loop_timer_free(a->delete_again);
         tries_free(a->tries);
         buffer_done(&a->decoy_record);
         buffer_done(&a->decoy_statement);

@@ -60,6 +60,7 @@ struct NodeAccounts {
         KeyHash hash;
         AccountStep *steps;
         Deletion *deletions;
+        LoopTimer *delete_again;
 
         Trial *trials; /* with an answer */
         LoopTimer *answer;
@@ -101,8 +102,11 @@ void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);
 /*
  * Deletion (node-delete.c). With the statement, in one step, the record goes, and the claim to its
  * name, and it is noted that there is more to be done (GONE): keys, mailbox, when he was last seen.
- * Where the program ends in between, that is done after the next start.
+ * Where the program ends in between, that is done after the next start, and where it fails, again
+ * an hour later.
  */
+
+#define DELETION_RETRY USEC_PER_HOUR
 
 /* The rows of that step but the statement's own. NAME: of the newest record. */
 #define DELETION_ROWS 4
@@ -112,7 +116,7 @@ void deletion_rows(const uint8_t account[static KEY_SIZE], const char *name, Byt
 /* It is on disk: nobody is the account any more, and the rest goes. */
 void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE]);
 
-/* After a start; and before the end. */
+/* After a start, or a failure; and before the end. */
 void accounts_go_on_deleting(NodeAccounts *a);
 void accounts_stop_deleting(NodeAccounts *a);
 

@@ -34,11 +34,22 @@ static void deletion_free(Deletion *x) {
         free(x);
 }
 
+/* What was done of it needs not be done again, and does no harm. */
+static void deletion_fail(Deletion *x) {
+        NodeAccounts *a = x->accounts;
+
+        loop_timer_set(a->delete_again, loop_now(a->node->loop) + DELETION_RETRY);
+        deletion_free(x);
+}
+
 static void on_done(void *userdata, int error, const MergeResult *results) {
         Deletion *x = userdata;
 
         node_write_told(x->accounts->node, error, false);
-        deletion_free(x);
+        if (error < 0)
+                deletion_fail(x);
+        else
+                deletion_free(x);
 }
 
 static void deletion_end(Deletion *x) {
@@ -57,7 +68,7 @@ static void on_cleared(void *userdata, int error, uint64_t more) {
         node_write_told(x->accounts->node, error, false);
         node_count_mail(x->accounts->node);
         if (error < 0)
-                deletion_free(x);
+                deletion_fail(x);
         else if (more)
                 deletion_clear(x);
         else
@@ -77,18 +88,17 @@ static void on_keys_removed(void *userdata, int error) {
 
         accounts_keys_told(x->accounts, error, true);
         if (error < 0)
-                deletion_free(x);
+                deletion_fail(x);
         else
                 deletion_clear(x);
 }
 
-/* What fails is tried again after the next start. */
 static void deletion_start(Deletion *x) {
         int r = oprf_keys_remove(x->accounts->keys, x->account, on_keys_removed, x);
 
         if (r < 0) {
                 accounts_keys_told(x->accounts, r, false);
-                deletion_free(x);
+                deletion_fail(x);
         }
 }
 

@@ -293,30 +293,65 @@ TEST(a_device_that_was_replaced_changes_nothing) {
         account_lab_free(&x);
 }
 
-/* The program ended when the directory had it, and nothing else. */
-TEST(what_a_crash_leaves_of_an_account_goes_after_the_next_start) {
+/* The directory has it, and nothing else has happened: the state after some crash. */
+static uint64_t deleted_and_crashed(AccountLab *x, User *alice) {
         _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
         DStoreMerge rows[1 + DELETION_ROWS];
-        AccountLab x;
         uint64_t key;
-        User alice;
         LoggedIn l;
         Caller c;
 
-        alice_new(&x, &alice, &c);
+        alice_new(x, alice, &c);
         l = caller_log_in(&c, "alice", NULL, PASSWORD);
         key = l.statement.key_id;
         caller_free(&c);
-        b = deletion_new(&x.lab, &alice, lab_seq(&x.lab) + 1);
+        b = deletion_new(&x->lab, alice, lab_seq(&x->lab) + 1);
         rows[0] =
                 (DStoreMerge){.kind = DIRECTORY_ACCT, .merge = merge_acct, .blob = buffer_view(&b)};
-        directory_key_account(DIRECTORY_ACCT, user_account(&alice), rows[0].key);
-        deletion_rows(user_account(&alice), "alice", buffer_view(&b), rows + 1);
-        x.lab.store->ops->rec_merge(x.lab.store, rows, ELEMENTSOF(rows), NULL, NULL);
-        account_lab_stop(&x);
-        account_lab_start(&x);
-        CHECK(has_key(&x, &alice, key) && has_row(&x, DIRECTORY_GONE, &alice));
+        directory_key_account(DIRECTORY_ACCT, user_account(alice), rows[0].key);
+        deletion_rows(user_account(alice), "alice", buffer_view(&b), rows + 1);
+        x->lab.store->ops->rec_merge(x->lab.store, rows, ELEMENTSOF(rows), NULL, NULL);
+        account_lab_stop(x);
+        account_lab_start(x);
+        CHECK(has_key(x, alice, key) && has_row(x, DIRECTORY_GONE, alice));
+        return key;
+}
+
+TEST(what_a_crash_leaves_of_an_account_goes_after_the_next_start) {
+        AccountLab x;
+        uint64_t key;
+        User alice;
+
+        key = deleted_and_crashed(&x, &alice);
         CHECK_EQ(hello(&x.lab, &alice), CODE_NOT_ALLOWED);
+        LAB_UNTIL(&x.lab, !has_row(&x, DIRECTORY_GONE, &alice));
+        CHECK(!has_key(&x, &alice, key));
+        CHECK_EQ(node_stats(x.lab.node)->mail_items, 0);
+        user_done(&alice);
+        account_lab_free(&x);
+}
+
+static void on_told(void *userdata, NodeStoreUse use, int error) {
+        if (use == NODE_STORE_PASSWORDS)
+                *(int *)userdata = error;
+}
+
+TEST(what_fails_is_done_an_hour_later) {
+        static const NodeCallbacks callbacks = {.store = on_told};
+        AccountLab x;
+        int told = 0;
+        uint64_t key;
+        User alice;
+
+        key = deleted_and_crashed(&x, &alice);
+        node_set_callbacks(x.lab.node, &callbacks, &told);
+        broken = true;
+        LAB_UNTIL(&x.lab, told < 0);
+        broken = false;
+        lab_advance(&x.lab, DELETION_RETRY / 2);
+        lab_settle(&x.lab);
+        CHECK(has_key(&x, &alice, key) && has_row(&x, DIRECTORY_GONE, &alice));
+        lab_advance(&x.lab, DELETION_RETRY / 2);
         LAB_UNTIL(&x.lab, !has_row(&x, DIRECTORY_GONE, &alice));
         CHECK(!has_key(&x, &alice, key));
         CHECK_EQ(node_stats(x.lab.node)->mail_items, 0);
