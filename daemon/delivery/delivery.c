@@ -64,6 +64,7 @@ void peer_free(Peer *p) {
         inbox_drop_owed(p);
         loop_timer_free(p->timer);
         window_done(&p->window);
+        free(p->sent);
         free(p->acks);
         free(p->receipts);
         outbox_drop_unfinished(p);

@@ -83,7 +83,8 @@ static int find_signer(
                         return 0;
                 /* Handed-over entries are signed again by the account's newest device. */
                 *ret_old = true;
-                return m->epoch < own->epoch ? 0 : -EBADMSG;
+                return device_compare(own->epoch, own->device, m->epoch, m->device) > 0 ? 0
+                                                                                        : -EBADMSG;
         }
         if (certificate_decode(outer, &c) < 0 || !key_equal(c.account, p->account) ||
                 c.epoch != m->epoch || !key_equal(c.device, m->device) || m->sent >= c.expires)

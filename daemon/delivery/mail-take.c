@@ -77,17 +77,17 @@ static int confirm_name(Mail *m, const Record *record, bool *ret) {
  * one that had been replaced when the entry was written. */
 static bool signer_is_good(
         const Contact *from, const Inner *m, const Certificate *c, bool *ret_old) {
+        int newer = device_compare(c->epoch, c->device, m->epoch, m->device);
         Record newest;
 
         *ret_old = false;
-        if (c->epoch < m->epoch || m->sent >= c->expires ||
-                (c->epoch == m->epoch && !key_equal(c->device, m->device)))
+        if (newer < 0 || m->sent >= c->expires)
                 return false;
         if (record_parse(from->record, &newest) < 0)
                 return false;
         *ret_old = m->epoch < MAX(newest.epoch, c->epoch) ||
                 (m->epoch == newest.epoch && !key_equal(m->device, newest.device.device));
-        return !*ret_old || c->epoch > m->epoch || m->sent < newest.device.issued;
+        return !*ret_old || newer > 0 || m->sent < newest.device.issued;
 }
 
 /* The row of who wrote M, made if need be by the record that came along. 1 or 0. */

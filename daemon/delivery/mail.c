@@ -315,9 +315,15 @@ bool mail_job_answered(MailAsk *a, Code code) {
 
 void mail_wake(Mail *m, const uint8_t *account, uint32_t number) {
         MailTarget *t = m->started ? target_get(m, account, number) : NULL;
+        OutboxRow first;
 
-        if (t)
-                target_by(t, MAIL_HOLD);
+        if (!t)
+                return;
+        /* What another device has handed over may be behind what is written here. */
+        if (outbox_next(store_write(m->store), number, (OutboxPosition){}, &first) > 0 &&
+                first.at.feed < t->sealed.feed)
+                t->sealed = (OutboxPosition){};
+        target_by(t, MAIL_HOLD);
 }
 
 void mail_take_back(Mail *m, const uint8_t *account, uint32_t number) {

@@ -18,7 +18,8 @@
 void outbox_link_lost(Peer *p) {
         window_done(&p->window);
         outbox_leave_turns(p);
-        p->sent = (OutboxPosition){};
+        p->n_sent = 0;
+        p->sent_feed = 0;
         p->send_again = 0;
         loop_random(p->delivery->loop, &p->jitter, sizeof(p->jitter));
         p->pending = true;
@@ -30,6 +31,37 @@ bool peer_has_rows(Peer *p) {
         /* Where it cannot be told, the next attempt will. */
         return outbox_next(store_write(p->delivery->store), p->number, (OutboxPosition){}, &row) !=
                 0;
+}
+
+/* What this account has written comes in one feed after the other, but for what another device of
+ * it has handed over: so each feed has an end of its own, beyond which there may be more. */
+
+static OutboxPosition *sent_find(const Peer *p, uint32_t feed) {
+        for (size_t i = 0; i < p->n_sent; i++)
+                if (p->sent[i].feed == feed)
+                        return &p->sent[i];
+        return NULL;
+}
+
+static int sent_up_to(Peer *p, OutboxPosition at) {
+        OutboxPosition *known = sent_find(p, at.feed);
+
+        p->sent_feed = at.feed;
+        if (known) {
+                known->seq = at.seq;
+                return 0;
+        }
+        if (p->n_sent == p->allocated_sent) {
+                size_t n = MAX(2 * p->allocated_sent, (size_t)2);
+                OutboxPosition *sent = reallocarray(p->sent, n, sizeof(*sent));
+
+                if (!sent)
+                        return -ENOMEM;
+                p->sent = sent;
+                p->allocated_sent = n;
+        }
+        p->sent[p->n_sent++] = at;
+        return 0;
 }
 
 /* Bursts */
@@ -97,6 +129,15 @@ static int next_row(Burst *b, usec_t now, OutboxRow *ret, Entry *ret_entry) {
         int r;
 
         while ((r = outbox_walk_next(&b->rows, ret)) > 0) {
+                const OutboxPosition *sent = sent_find(b->peer, ret->at.feed);
+
+                if (sent && ret->at.seq <= sent->seq) {
+                        outbox_walk_end(&b->rows);
+                        r = outbox_walk(b->txn, b->peer->number, *sent, &b->rows);
+                        if (r < 0)
+                                return r;
+                        continue;
+                }
                 if (ret->expires > now) {
                         r = entry_get(b->txn, ret->at.feed, ret->at.seq, ret_entry);
                         return r == 0 ? store_damaged(b->txn) : r;
@@ -132,14 +173,16 @@ static int pump(Burst *b, usec_t now) {
                         r = window_add(&p->window, &sent);
                 if (r < 0)
                         return r;
-                p->sent = cur.at;
+                r = sent_up_to(p, cur.at);
+                if (r < 0)
+                        return r;
                 if (!goes_on)
                         b->entries = b->bytes = 0;
                 cur = next;
                 entry = next_entry;
         }
         if (b->passed.feed > 0)
-                p->sent = b->passed;
+                more = sent_up_to(p, b->passed);
         p->pending = more > 0 || b->passed.feed > 0;
         return more < 0 ? more : 0;
 }
@@ -189,8 +232,7 @@ static int pump_again(Burst *b, usec_t now) {
 }
 
 static bool can_send(const Peer *p) {
-        return p->link && link_is_open(p->link) && !link_is_full(p->link) &&
-                !p->delivery->behind;
+        return p->link && link_is_open(p->link) && !link_is_full(p->link) && !p->delivery->behind;
 }
 
 void outbox_pump(Peer *p) {
@@ -214,7 +256,7 @@ void outbox_pump(Peer *p) {
         if (again)
                 r = pump_again(&b, now);
         if (r >= 0 && p->pending)
-                r = outbox_walk(b.txn, p->number, p->sent, &b.rows);
+                r = outbox_walk(b.txn, p->number, (OutboxPosition){}, &b.rows);
         if (r >= 0 && p->pending) {
                 r = pump(&b, loop_realtime(d->loop));
                 outbox_walk_end(&b.rows);
@@ -266,7 +308,7 @@ int outbox_take_ack(Peer *p, Frame *f) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {
-                if (p->acked_feed != p->sent.feed)
+                if (p->acked_feed != p->sent_feed)
                         note_feed(p, &ids[i]);
                 (void)window_remove(&p->window, &ids[i]);
         }

@@ -57,12 +57,11 @@ Bytes own_newest(const Delivery *d) {
 /* Positive when the device of C is newer than all that are known here, this one included. */
 static int compare_with_newest(const Delivery *d, const Certificate *c) {
         const Own *o = d->own;
-        Record a = {.epoch = c->epoch}, b = {.epoch = o->retired ? o->epoch : d->self->epoch};
 
-        memcpy(a.device.device, c->device, KEY_SIZE);
-        memcpy(b.device.device, o->retired ? o->device : sign_key_public(&d->self->device),
-                KEY_SIZE);
-        return record_compare(&a, (Bytes){}, &b, (Bytes){});
+        if (o->retired)
+                return device_compare(c->epoch, c->device, o->epoch, o->device);
+        return device_compare(
+                c->epoch, c->device, d->self->epoch, sign_key_public(&d->self->device));
 }
 
 /* Whether somebody is to be dialled. */

@@ -92,7 +92,9 @@ typedef struct Peer {
 
         /* Sending */
         bool pending; /* there may be rows beyond `sent` */
-        OutboxPosition sent;
+        OutboxPosition *sent; /* how far each feed went over this link */
+        size_t n_sent, allocated_sent;
+        uint32_t sent_feed; /* of the last one, 0: of none */
         Window window;
         usec_t send_again; /* everything once more; 0: no need */
         uint64_t jitter; /* of what comes again over this link: one, so that it stays in order */

@@ -359,18 +359,24 @@ static int compare_u64(uint64_t a, uint64_t b) {
         return a < b ? -1 : a > b;
 }
 
+int device_compare(uint64_t a_epoch, const uint8_t a[static KEY_SIZE], uint64_t b_epoch,
+        const uint8_t b[static KEY_SIZE]) {
+        uint8_t ha[SHA256_SIZE], hb[SHA256_SIZE];
+
+        if (a_epoch != b_epoch || key_equal(a, b))
+                return compare_u64(a_epoch, b_epoch);
+        sha256(a, KEY_SIZE, ha);
+        sha256(b, KEY_SIZE, hb);
+        return memcmp(hb, ha, SHA256_SIZE); /* the lower one wins */
+}
+
 int record_compare(const Record *a, Bytes a_outer, const Record *b, Bytes b_outer) {
         uint8_t ha[SHA256_SIZE], hb[SHA256_SIZE];
         int c;
 
-        c = compare_u64(a->epoch, b->epoch);
+        c = device_compare(a->epoch, a->device.device, b->epoch, b->device.device);
         if (c != 0)
                 return c;
-        if (!key_equal(a->device.device, b->device.device)) {
-                sha256(a->device.device, KEY_SIZE, ha);
-                sha256(b->device.device, KEY_SIZE, hb);
-                return memcmp(hb, ha, SHA256_SIZE); /* the lower one wins */
-        }
         c = compare_u64(a->seq, b->seq);
         if (c != 0)
                 return c;

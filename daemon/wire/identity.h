@@ -106,6 +106,11 @@ static inline bool record_is_ahead(const Record *rec, uint64_t realtime) {
         return rec->seq > (realtime + RECORD_AHEAD_MAX) / USEC_PER_MSEC;
 }
 
+/* What orders two devices of an account, each with the epoch in which it was active: that, then the
+ * lower SHA-256 of the key. Positive when A is the newer one. */
+int device_compare(uint64_t a_epoch, const uint8_t a[static KEY_SIZE], uint64_t b_epoch,
+        const uint8_t b[static KEY_SIZE]);
+
 /* What orders two records of an account: (epoch, lower SHA-256 of the device key, seq, hash of the
  * record as it is). Expiry is not in it. Positive when A wins. */
 int record_compare(const Record *a, Bytes a_outer, const Record *b, Bytes b_outer);
