@@ -138,8 +138,16 @@ static void take_back(Account *a, const DirectoryLogin *l) {
                 operation_fail_storage(a, r);
 }
 
+static void ask(Account *a);
+
 static void on_proven(Account *a, Code code, const char *text, const DirectoryLogin *l) {
-        if (code != CODE_OK)
+        if (code != CODE_OK && a->login_name[0]) {
+                if (a->login_refused == CODE_OK || code == CODE_BAD_PASSWORD) {
+                        a->login_refused = code;
+                        snprintf(a->login_text, sizeof(a->login_text), "%s", text);
+                }
+                ask(a);
+        } else if (code != CODE_OK)
                 operation_fail(a, code, text);
         else if (!l)
                 operation_commit(a, true);
@@ -154,8 +162,37 @@ static void on_proven(Account *a, Code code, const char *text, const DirectoryLo
                 take_back(a, l);
 }
 
+/* Any of them may be the one that keeps the password, and each says of an account that it does not
+ * know that the password is wrong. */
+static void ask_next(Account *a) {
+        const char *none = "no tracker that could be reached keeps passwords: use another one";
+        bool wait = false;
+
+        for (size_t i = 0; i < directory_n_trackers(a->directory); i++) {
+                int r = directory_keeps_passwords(a->directory, i);
+
+                if (a->login_asked & UINT32_C(1) << i)
+                        continue;
+                wait |= r == -EAGAIN;
+                if (r < 0)
+                        continue;
+                a->login_asked |= UINT32_C(1) << i;
+                password_prove(
+                        a, a->old_password, directory_tracker(a->directory, i)->key, on_proven);
+                return;
+        }
+        a->asked = !wait;
+        if (!wait && a->login_refused != CODE_OK)
+                operation_fail(a, a->login_refused, a->login_text);
+        else if (!wait)
+                operation_fail(a, CODE_NOT_SUPPORTED, none);
+}
+
 static void ask(Account *a) {
-        password_prove(a, a->old_password, a->login_name[0] ? a->login_name : NULL, on_proven);
+        if (a->login_name[0])
+                ask_next(a);
+        else
+                password_prove(a, a->old_password, NULL, on_proven);
 }
 
 /* What the user asks */
@@ -214,6 +251,8 @@ void account_login(Account *a, const char *name, const char *password, const cha
                 !operation_begin(a, fn, userdata) ||
                 !operation_note_password(a, &a->old_password, password))
                 return;
+        a->login_asked = 0;
+        a->login_refused = CODE_OK;
         if (!account_exists(a))
                 (void)name_fold(name, strlen(name), a->login_name);
         account_set_tracker(a->identity.tracker, tracker);

@@ -80,6 +80,9 @@ struct Account {
         ProvenFn proven;
         PasswordKept kept; /* of the password that was tried last */
         char login_name[NAME_SIZE]; /* of an account that is not kept here; "" */
+        uint32_t login_asked; /* trackers, each of which may be the one that keeps it */
+        Code login_refused; /* by all of them */
+        char login_text[SESSION_ERROR_SIZE];
         bool taking_over; /* the epoch on disk is to be everybody's */
         bool deleting, gone; /* it is to be; it was, and nothing else is done any more */
         char *old_password; /* to be proven, and */
@@ -137,9 +140,9 @@ void login_registered(Account *a);
 void login_beaten(Account *a);
 void login_undo(Account *a);
 
-/* PASSWORD is shown to the tracker that keeps it to be that of the account of NAME; NULL: of the
- * own one. */
-void password_prove(Account *a, const char *password, const char *name, ProvenFn fn);
+/* PASSWORD is shown to the tracker that keeps it to be that of the account; or to this TRACKER to
+ * be that of `login_name`. */
+void password_prove(Account *a, const char *password, const uint8_t *tracker, ProvenFn fn);
 
 /* `new_password` is that of the account from this batch on; or the one of KEPT is still, with a
  * backup of the present epoch. Both tell operation_password_done(). */

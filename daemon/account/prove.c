@@ -4,8 +4,6 @@
 
 #include "account/password.h"
 
-#include <stdio.h>
-
 #include "util/log.h"
 
 int account_find_password(Account *a, uint8_t ret_tracker[static KEY_SIZE], AccountStatement *ret) {
@@ -62,24 +60,23 @@ static void on_tried(Account *a, Code code, const char *text, const PasswordKept
                 done(a, CODE_TRACKER_UNREACHABLE, PASSWORD_GONE, NULL);
 }
 
-void password_prove(Account *a, const char *password, const char *name, ProvenFn fn) {
-        uint8_t tracker[KEY_SIZE];
+void password_prove(Account *a, const char *password, const uint8_t *tracker, ProvenFn fn) {
+        uint8_t home[KEY_SIZE];
         OprfRequest what = {};
         AccountStatement s;
         const char *text;
         Code code;
 
         a->proven = fn;
-        if (name)
-                snprintf(what.name, sizeof(what.name), "%s", name);
-        else if (account_find_password(a, tracker, &s) > 0)
+        if (tracker)
+                memcpy(what.name, a->login_name, NAME_SIZE);
+        else if (account_find_password(a, home, &s) > 0)
                 memcpy(what.account, sign_key_public(&a->identity.account), KEY_SIZE);
         else {
                 done(a, CODE_STORAGE, "the store cannot be read", NULL);
                 return;
         }
-        code = password_try(
-                a, password, name ? NULL : tracker, &what, on_tried, &a->password, &text);
+        code = password_try(a, password, tracker ?: home, &what, on_tried, &a->password, &text);
         if (code != CODE_OK)
                 done(a, code, text, NULL);
 }

@@ -300,6 +300,9 @@ int directory_room_list(Directory *d, Bytes words, Bytes after, unsigned limit,
  * it: the answers of one say nothing to another. -ENOTCONN: not there; -EOPNOTSUPP: it keeps none.
  */
 
+/* Whether the tracker at I can be asked: 0, -EAGAIN: perhaps soon, or as below. */
+int directory_keeps_passwords(const Directory *d, size_t i);
+
 /* TRACKER is whose answer it is; both are NULL without CODE_OK. */
 typedef void (*DirectoryOprfFn)(
         void *userdata, Code code, const char *text, const uint8_t *tracker, const OprfAnswer *a);

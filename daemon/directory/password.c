@@ -11,6 +11,14 @@ static bool is_at(const Directory *d, size_t i, const uint8_t *tracker) {
                 (!tracker || key_equal(d->trackers[i].address.key, tracker));
 }
 
+int directory_keeps_passwords(const Directory *d, size_t i) {
+        const Session *s = d->trackers[i].session;
+
+        if (is_at(d, i, NULL))
+                return session_has_feature(s, FEATURE_ACCOUNTS) ? 0 : -EOPNOTSUPP;
+        return s && session_is_trying(s) ? -EAGAIN : -ENOTCONN;
+}
+
 /* The session with TRACKER (NULL: with the first that will do): 0, with *RET, or an error. */
 static int find_session(
         Directory *d, const uint8_t *tracker, Session **ret, const uint8_t **ret_key) {

@@ -22,6 +22,7 @@
 
 typedef struct Home {
         Sim *sim;
+        const char *host;
         char dir[64];
         SignKey key;
         NodeLimits limits;
@@ -43,11 +44,11 @@ static void home_start(Home *h) {
         CHECK_OK(oprf_keys_open(h->sim->loop, keys, &h->keys));
         CHECK_OK(node_new(h->net, h->store, &h->key, &h->limits, &h->node));
         CHECK_OK(node_set_accounts(h->node, h->keys));
-        CHECK_OK(network_listen(h->sim->network, HOME_HOST, HOME_PORT, home_on_accept, h));
+        CHECK_OK(network_listen(h->sim->network, h->host, HOME_PORT, home_on_accept, h));
 }
 
 static void home_stop(Home *h) {
-        network_close(h->sim->network, HOME_HOST, HOME_PORT);
+        network_close(h->sim->network, h->host, HOME_PORT);
         h->node = node_free(h->node);
         h->keys = oprf_keys_close(h->keys);
         h->store = dstore_close(h->store);
@@ -67,8 +68,17 @@ static void lab_dir_free(const char *dir) {
         CHECK_OK(nftw(dir, lab_dir_unlink, 8, FTW_DEPTH | FTW_PHYS));
 }
 
-static void home_new(Sim *sim, Home *h) {
+static EndpointKey home_address(const Home *h) {
+        EndpointKey e = {.port = HOME_PORT};
+
+        snprintf(e.host, sizeof(e.host), "%s", h->host);
+        memcpy(e.key, sign_key_public(&h->key), KEY_SIZE);
+        return e;
+}
+
+static void home_new_at(Sim *sim, const char *host, Home *h) {
         *h = (Home){.sim = sim,
+                .host = host,
                 .limits = {.heartbeat = 30,
                         .handshake = 10,
                         .password_memory = PASSWORD_COST_MIN.memory,
@@ -76,6 +86,10 @@ static void home_new(Sim *sim, Home *h) {
         lab_dir_new(h->dir);
         sign_key_generate(&h->key);
         home_start(h);
+}
+
+static void home_new(Sim *sim, Home *h) {
+        home_new_at(sim, HOME_HOST, h);
 }
 
 static void home_free(Home *h) {
@@ -111,7 +125,7 @@ static void device_on_active(void *userdata, bool active) {
 /* The program starts, with what is on disk. */
 static void device_start(Device *d) {
         static const PartsCallbacks callbacks = {.active = device_on_active};
-        EndpointKey e = {.host = HOME_HOST, .port = HOME_PORT};
+        EndpointKey e = home_address(d->home);
         PartsArgs args = {.loop = d->home->sim->loop,
                 .heartbeat = 30,
                 .delivery = {.accept_all = true, .handshake = 10, .say_read = true},
@@ -126,7 +140,6 @@ static void device_start(Device *d) {
         CHECK_OK(parts_new(&args, &d->parts));
         d->account = d->parts->account;
         network_connect_with(d->home->sim->network, d->parts->net);
-        memcpy(e.key, sign_key_public(&d->home->key), KEY_SIZE);
         parts_set_trackers(d->parts, &e, 1);
         account_set_password_least(d->account, &PASSWORD_COST_MIN);
         CHECK_OK(network_listen(d->home->sim->network, d->host, DEVICE_PORT, device_on_accept, d));

@@ -47,6 +47,11 @@ static bool is_moved(const Device *from, const Device *to) {
                         buffer_bytes(&account_identity(to->account)->record));
 }
 
+/* Others find the account at the tracker. */
+static bool is_found(const World *w) {
+        return node_stats(w->home.node)->online == 1;
+}
+
 static AccountStatement statement(Device *d) {
         AccountStatement s;
         PasswordRow row;
@@ -78,6 +83,7 @@ TEST(name_and_password_bring_the_account_to_another_device) {
         CHECK_EQ(epoch(&tablet), 3);
         SIM_UNTIL(&w.sim, account_is_replaced(w.laptop.account));
         CHECK(is_moved(&w.laptop, &tablet));
+        SIM_UNTIL(&w.sim, is_found(&w));
         device_free(&tablet);
         world_free(&w);
 }
@@ -131,6 +137,7 @@ TEST(the_account_comes_back_to_the_device_it_was_on) {
         device_start(&w.phone);
         sim_run(&w.sim, USEC_PER_MINUTE);
         CHECK(is_moved(&w.laptop, &w.phone));
+        SIM_UNTIL(&w.sim, is_found(&w));
         world_free(&w);
 }
 
@@ -158,6 +165,7 @@ TEST(a_device_that_logs_in_again_stays_in_its_epoch) {
         CHECK_EQ(device_answer(&w.phone, 1), CODE_OK);
         CHECK_EQ(device_login(&w.phone, "alice", PASSWORD), CODE_OK);
         CHECK_EQ(epoch(&w.phone), 1);
+        SIM_UNTIL(&w.sim, is_found(&w));
         world_free(&w);
 }
 
@@ -200,6 +208,7 @@ TEST(a_crash_after_the_tracker_has_heard_is_made_good_as_well) {
         CHECK_EQ(device_login(&w.laptop, "alice", PASSWORD), CODE_OK);
         sim_run(&w.sim, USEC_PER_MINUTE);
         CHECK(is_moved(&w.phone, &w.laptop));
+        SIM_UNTIL(&w.sim, is_found(&w));
         world_free(&w);
 }
 
@@ -251,4 +260,25 @@ TEST(of_two_devices_that_take_the_account_at_once_one_has_it) {
         CHECK(is_moved(loser, winner) && account_is_replaced(w.phone.account));
         device_free(&tablet);
         world_free(&w);
+}
+
+/* Of which one knows the account, and says so last. */
+TEST(each_tracker_may_be_the_one_that_keeps_the_password) {
+        for (unsigned first = 0; first < 2; first++) {
+                EndpointKey both[2];
+                Home other;
+                World w;
+
+                world_new(&w);
+                home_new_at(&w.sim, "other", &other);
+                both[first] = home_address(&other);
+                both[1 - first] = home_address(&w.home);
+                parts_set_trackers(w.laptop.parts, both, 2);
+                CHECK_EQ(device_login(&w.laptop, "alice", "battery staple"), CODE_BAD_PASSWORD);
+                CHECK_EQ(device_login(&w.laptop, "alice", PASSWORD), CODE_OK);
+                SIM_UNTIL(&w.sim, account_is_replaced(w.phone.account));
+                CHECK(is_moved(&w.phone, &w.laptop));
+                home_free(&other);
+                world_free(&w);
+        }
 }
