@@ -220,8 +220,8 @@ static void add_destruction(Cast *c, usec_t at) {
         Generator *g = c->g;
         unsigned user = any_mover(c), device;
 
-        if (!other_device(c, user, &device))
-                return;
+        if (c->has_room || !other_device(c, user, &device))
+                return; /* who loses a device loses his rooms */
         c->gone[user][device] = true;
         add_one(g, at, VERB_DESTROY, machine_of(g, user, device));
 }

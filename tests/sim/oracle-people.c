@@ -113,9 +113,15 @@ static void check_unread(Shown *s) {
                         s->seat->machine->parts->chat, NULL, 1000, on_conversation, s, &more, &e);
 }
 
-/* In whichever state a restored disk has left it. */
+/* Of two with one place a device that has one takes no other: its author, whose disk was put back,
+ * knows nothing of the first any more, and says the second in another place. */
+static bool has_lost_its_place(const Note *n) {
+        return n->forked && n->at[n->from->number].excused;
+}
+
 static bool need_not_be_there(const Note *n, const Person *p) {
-        return n->at[p->number].excused || (n->excused && p != n->from);
+        return n->at[p->number].excused ||
+                (p != n->from && (n->excused || has_lost_its_place(n)));
 }
 
 static void check_history(Seat *seat, Person *with) {

@@ -60,6 +60,8 @@ static void look_at_account(Seat *s) {
 
         chat_status(s->machine->parts->chat, &st);
         s->has_account = st.account[0] != '\0';
+        s->wants_login |= s->had_account && !s->has_account; /* its disk is one of before that */
+        s->had_account |= s->has_account;
         if (!s->has_account)
                 return;
         if (p->account_text[0] && !streq(p->account_text, st.account))

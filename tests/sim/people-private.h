@@ -41,7 +41,7 @@ struct Note {
         bool waiting, accepted;
         bool excused; /* the only disk that had it has it no more: it need not come */
         bool loose; /* written on a disk that was put back, before anybody could tell it so */
-        unsigned places; /* in which it was sent, a bit for each, see people-wire.c */
+        bool forked; /* another one was sent in its place */
         NoteAt at[SCRIPT_PEOPLE_MAX];
         Note *prev, *next; /* in `open` of its seat */
         UT_hash_handle hh;
@@ -61,6 +61,7 @@ struct Seat {
         LoopTimer *again;
         bool again_set, running;
         bool has_account; /* as its program says */
+        bool had_account;
         bool registering, wants_login, logging_in;
         bool asks_first;
         Note *open;

@@ -95,7 +95,7 @@ void people_hear_receipt(const Receipt *rc) {
 static void check_place(Seat *s, Place *place, Note *n, const uint8_t *hash) {
         if (place->note == n && memcmp(place->hash, hash, SHA256_SIZE) == 0)
                 return;
-        place->forked = true;
+        place->forked = place->note->forked = n->forked = true;
         if (!n->loose && !place->note->loose)
                 PERSON_FAIL(s, "seq-reused",
                         "\"%s\" and \"%s\" have one place: epoch %llu, seq %llu", place->note->text,
