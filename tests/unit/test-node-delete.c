@@ -293,6 +293,25 @@ TEST(a_device_that_was_replaced_changes_nothing) {
         account_lab_free(&x);
 }
 
+static void on_added(void *userdata, int error, uint64_t result) {
+        CHECK_OK(error);
+        CHECK_EQ(result, SET_OK);
+}
+
+/* More than goes in one step. */
+static void fill_mailbox(AccountLab *x, const User *u) {
+        DStoreAdd a = {.item = {.expires = loop_realtime(&x->lab.loop.loop) + USEC_PER_DAY,
+                               .blob = text_bytes("a letter")},
+                .of_set = {1000, 1 << 20},
+                .of_by = {1000, 1 << 20}};
+
+        directory_key_account(DIRECTORY_MAIL, user_account(u), a.key);
+        for (unsigned i = 0; i < 450; i++) {
+                memcpy(a.item.id, &i, sizeof(i));
+                x->lab.store->ops->set_add(x->lab.store, &a, on_added, NULL);
+        }
+}
+
 /* The directory has it, and nothing else has happened: the state after some crash. */
 static uint64_t deleted_and_crashed(AccountLab *x, User *alice) {
         _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
@@ -302,6 +321,7 @@ static uint64_t deleted_and_crashed(AccountLab *x, User *alice) {
         Caller c;
 
         alice_new(x, alice, &c);
+        fill_mailbox(x, alice);
         l = caller_log_in(&c, "alice", NULL, PASSWORD);
         key = l.statement.key_id;
         caller_free(&c);
@@ -314,6 +334,8 @@ static uint64_t deleted_and_crashed(AccountLab *x, User *alice) {
         account_lab_stop(x);
         account_lab_start(x);
         CHECK(has_key(x, alice, key) && has_row(x, DIRECTORY_GONE, alice));
+        node_count_mail(x->lab.node);
+        CHECK_EQ(node_stats(x->lab.node)->mail_items, 451);
         return key;
 }
 
