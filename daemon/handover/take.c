@@ -226,7 +226,8 @@ static int take_resume(Other *o, const HandoverFrame *f) {
         o->take = (HandoverTake){.total = f->items};
         memcpy(o->take.device, o->device, KEY_SIZE);
         memcpy(o->take.transfer, f->transfer, sizeof(o->take.transfer));
-        return store_set_handover_take(h->store, &o->take);
+        r = handover_merge_reset(h->store);
+        return r < 0 ? r : store_set_handover_take(h->store, &o->take);
 }
 
 static int take_offer(Other *o, const HandoverFrame *f) {

@@ -170,13 +170,90 @@ static int event_edge(DbTxn *txn, bool newest, uint64_t *ret) {
         return r;
 }
 
-int event_bounds(DbTxn *txn, EventBounds *ret) {
-        EventBounds b = {.first = EVENT_CURSOR_FIRST, .last = EVENT_CURSOR_FIRST - 1};
+/* Epochs: u64 epoch, u64 since. What an earlier program wrote is as if of the first. */
+
+#define EPOCH_CURSORS_BITS 40
+#define EPOCHS_MAX (UINT64_C(1) << 23) /* later ones count on together */
+
+static int epoch_read(DbTxn *txn, uint64_t *ret_epoch, usec_t *ret_since) {
+        RowReader row;
+        DbValue v;
         int r;
 
-        r = event_edge(txn, false, &b.first);
-        if (r > 0)
-                r = event_edge(txn, true, &b.last);
+        *ret_epoch = 1;
+        *ret_since = 0;
+        r = store_meta_get(txn, "event-epoch", &v);
+        if (r <= 0)
+                return r;
+        row = row_begin(v);
+        *ret_epoch = row_u64(&row);
+        *ret_since = row_u64(&row);
+        r = row_end(&row);
+        return r < 0 ? r : 1;
+}
+
+int event_begin_epoch(Store *s, uint64_t epoch, usec_t since) {
+        DbKey k = store_meta_key("event-epoch");
+        uint64_t before;
+        usec_t then;
+        int r;
+
+        r = epoch_read(db_write(s->db), &before, &then);
+        if (r < 0 || epoch <= before)
+                return MIN(r, 0);
+        row_start(&s->row);
+        row_put_u64(&s->row, epoch);
+        row_put_u64(&s->row, since);
+        s->events_batch = 0; /* the next one of this batch is of the new epoch */
+        return row_write(db_write(s->db), TABLE_META, &k, &s->row);
+}
+
+int event_epoch_since(DbTxn *txn, usec_t *ret) {
+        uint64_t epoch;
+        int r;
+
+        r = epoch_read(txn, &epoch, ret);
+        return MIN(r, 0);
+}
+
+/* Of the present epoch. */
+static int first_cursor(DbTxn *txn, uint64_t *ret) {
+        uint64_t epoch, first;
+        usec_t since;
+        int r;
+
+        r = epoch_read(txn, &epoch, &since);
+        if (r < 0)
+                return r;
+        first = epoch > 0 ? MIN(epoch - 1, EPOCHS_MAX - 1) << EPOCH_CURSORS_BITS : 0;
+        *ret = MAX(first, (uint64_t)EVENT_CURSOR_FIRST);
+        return 0;
+}
+
+/* That was given out; or of the epoch before. */
+static int last_cursor(DbTxn *txn, uint64_t *ret) {
+        uint64_t first, last = 0;
+        int r;
+
+        r = first_cursor(txn, &first);
+        if (r >= 0)
+                r = event_edge(txn, true, &last);
+        if (r < 0)
+                return r;
+        *ret = MAX(last, first - 1);
+        return r;
+}
+
+int event_bounds(DbTxn *txn, EventBounds *ret) {
+        EventBounds b;
+        int r;
+
+        r = first_cursor(txn, &b.epoch);
+        if (r >= 0)
+                r = last_cursor(txn, &b.last);
+        b.first = b.last + 1;
+        if (r >= 0)
+                r = event_edge(txn, false, &b.first);
         if (r < 0)
                 return r;
         *ret = b;
@@ -227,13 +304,13 @@ void store_set_events_fn(Store *s, EventsFn fn, void *userdata) {
 /* Once for all events of a batch: the cursor is looked up and the commit is awaited. Where that
  * cannot be, nothing of the batch is: what has happened is in it already. */
 static int batch_begin(Store *s) {
-        uint64_t batch = db_batch_number(s->db), last = EVENT_CURSOR_FIRST - 1;
+        uint64_t batch = db_batch_number(s->db), last;
         DbTxn *txn = db_write(s->db);
         int r;
 
         if (s->events_batch == batch)
                 return 0;
-        r = event_edge(txn, true, &last);
+        r = last_cursor(txn, &last);
         if (r >= 0)
                 r = db_after_commit(s->db, on_committed, s);
         if (r < 0) {
@@ -262,6 +339,28 @@ int event_add(Store *s, const EventRow *e) {
                 return r;
         s->last_event++;
         return s->last_event % PRUNE_EVERY == 0 ? events_prune(s, e->time) : 0;
+}
+
+int event_import(Store *s, const EventRow *e) {
+        DbTxn *txn = db_write(s->db);
+        DbKey k = event_key(e->cursor);
+        uint64_t first;
+        DbValue v;
+        int r;
+
+        r = first_cursor(txn, &first);
+        if (r < 0)
+                return r;
+        if (e->cursor >= first || e->cursor < EVENT_CURSOR_FIRST)
+                return -ERANGE;
+        if (db_count(txn, TABLE_EVENT) >= EVENTS_MAX)
+                return 0;
+        r = db_get(txn, TABLE_EVENT, &k, &v);
+        if (r != 0)
+                return MIN(r, 0);
+        event_put(&s->row, e);
+        r = row_write(txn, TABLE_EVENT, &k, &s->row);
+        return r < 0 ? r : 1;
 }
 
 int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata) {
@@ -353,9 +452,63 @@ static int clients_make_room(Store *s, usec_t now) {
         return r;
 }
 
+static int client_write(Store *s, const char *name, uint64_t cursor, usec_t time) {
+        DbKey k = client_key(name);
+
+        row_start(&s->row);
+        row_put_u64(&s->row, cursor);
+        row_put_u64(&s->row, time);
+        return row_write(db_write(s->db), TABLE_CLIENT, &k, &s->row);
+}
+
+int event_client_each(DbTxn *txn, EventClientFn fn, void *userdata) {
+        DbKey none = DB_KEY_NULL;
+        DbCursor cursor;
+        DbValue k, v;
+        int r;
+
+        r = db_cursor_open(txn, TABLE_CLIENT, &none, NULL, false, &cursor);
+        if (r < 0)
+                return r;
+        while ((r = db_cursor_next(&cursor, &k, &v)) > 0) {
+                char name[EVENT_CLIENT_NAME_MAX + 1] = {};
+                uint64_t at;
+                usec_t time;
+
+                if (k.size > EVENT_CLIENT_NAME_MAX) {
+                        r = db_damaged(txn);
+                        break;
+                }
+                copy_bytes(name, k.data, k.size);
+                r = client_read(v, &at, &time);
+                if (r < 0 || !fn(userdata, name, at, time))
+                        break;
+        }
+        db_cursor_close(&cursor);
+        return MIN(r, 0);
+}
+
+int event_client_merge(Store *s, const char *name, uint64_t cursor, usec_t time, usec_t now) {
+        DbTxn *txn = db_write(s->db);
+        uint64_t before = 0, last;
+        int r;
+
+        r = last_cursor(txn, &last);
+        if (r >= 0)
+                r = event_client_get(txn, name, &before);
+        if (r < 0)
+                return r;
+        if (r > 0 && before >= cursor)
+                return 0;
+        if (r == 0)
+                r = clients_make_room(s, now);
+        if (r >= 0)
+                r = client_write(s, name, MIN(cursor, last), MIN(time, now));
+        return r < 0 ? r : 1;
+}
+
 int event_client_ack(Store *s, const char *name, uint64_t cursor, usec_t now) {
         DbTxn *txn = db_write(s->db);
-        DbKey k = client_key(name);
         uint64_t before = 0;
         EventBounds b;
         int r;
@@ -368,10 +521,5 @@ int event_client_ack(Store *s, const char *name, uint64_t cursor, usec_t now) {
         r = event_client_get(txn, name, &before);
         if (r == 0)
                 r = clients_make_room(s, now);
-        if (r < 0)
-                return r;
-        row_start(&s->row);
-        row_put_u64(&s->row, MAX(cursor, before));
-        row_put_u64(&s->row, now);
-        return row_write(txn, TABLE_CLIENT, &k, &s->row);
+        return r < 0 ? r : client_write(s, name, MAX(cursor, before), now);
 }

@@ -8,8 +8,10 @@
  * are looked up when it is read, but for what will be another one by then: topics and roles.
  *
  * Rows have consecutive numbers, their cursors, from EVENT_CURSOR_FIRST on; none is ever given out
- * twice. Kept are EVENTS_MAX of them, and none that is older than EVENTS_AGE for long. A client is
- * a name with the cursor up to which it has acknowledged.
+ * twice. A device that has taken the account over begins with numbers of its epoch, far above those
+ * that the one before can have given out, so that events keep theirs when they are handed over.
+ * Kept are EVENTS_MAX of them, and none that is older than EVENTS_AGE for long. A client is a name
+ * with the cursor up to which it has acknowledged.
  */
 
 #include "store/store.h"
@@ -99,9 +101,22 @@ int event_add(Store *s, const EventRow *e);
 typedef void (*EventsFn)(void *userdata, int error);
 void store_set_events_fn(Store *s, EventsFn fn, void *userdata);
 
-/* Cursors of the oldest and the newest row; where there is none, FIRST is LAST + 1. */
+/* From now on cursors are those of an epoch, which began SINCE (realtime) on this device, unless
+ * that is known already. */
+int event_begin_epoch(Store *s, uint64_t epoch, usec_t since);
+
+/* When the present epoch began; 0: not known. */
+int event_epoch_since(DbTxn *txn, usec_t *ret);
+
+/* Adds E under its cursor. 1, or 0 where there is one already, or too many; -ERANGE: the cursor is
+ * none of an earlier epoch. Nothing is told of it. */
+int event_import(Store *s, const EventRow *e);
+
+/* Cursors of the oldest and the newest row, or of the last that can have been given out; where
+ * there is none, FIRST is LAST + 1. */
 typedef struct EventBounds {
         uint64_t first, last;
+        uint64_t epoch; /* the first cursor of the present epoch */
 } EventBounds;
 
 int event_bounds(DbTxn *txn, EventBounds *ret);
@@ -120,6 +135,14 @@ bool event_client_name_is_valid(const char *name) _pure_;
 
 /* 1 with the cursor of a client, 0 for one that has never acknowledged. */
 int event_client_get(DbTxn *txn, const char *name, uint64_t *ret_cursor);
+
+/* One after the other by name. True to go on. */
+typedef bool (*EventClientFn)(void *userdata, const char *name, uint64_t cursor, usec_t time);
+int event_client_each(DbTxn *txn, EventClientFn fn, void *userdata);
+
+/* A client as another device of the account knows it: moved on, never back. 1 when something has
+ * changed; -EUSERS: there is no room for another. */
+int event_client_merge(Store *s, const char *name, uint64_t cursor, usec_t time, usec_t now);
 
 /* Moves a client on, never back. With EVENT_CLIENTS_MAX of them, one that has not been heard of for
  * EVENTS_AGE makes room; -EUSERS where there is none. -ERANGE: beyond the newest event. */

@@ -1,59 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "store/handover-item.h"
+#include "store/handover-cbor.h"
 
 #include "util/text.h"
 #include "wire/account.h"
-
-static void item_begin(CborWriter *w, Buffer *out, HandoverKind kind) {
-        *w = cbor_writer(out);
-        cbor_map_begin(w);
-        cbor_pair_uint(w, 0, kind);
-}
-
-static int item_end(CborWriter *w) {
-        cbor_map_end(w);
-        return w->error;
-}
-
-static void pair_positive(CborWriter *w, uint64_t key, uint64_t v) {
-        if (v > 0)
-                cbor_pair_uint(w, key, v);
-}
-
-static void pair_true(CborWriter *w, uint64_t key, bool v) {
-        if (v)
-                cbor_pair_bool(w, key, true);
-}
-
-static void read_true(CborReader *r, bool *ret) {
-        *ret = cbor_read_bool(r);
-        if (!*ret)
-                cbor_refuse(r);
-}
-
-typedef struct ItemReader {
-        CborReader r;
-        CborMap m;
-} ItemReader;
-
-static ItemReader item_open(Bytes item, HandoverKind kind) {
-        ItemReader i = {.r = cbor_reader(item.data, item.size)};
-        uint64_t key;
-
-        cbor_read_map(&i.r, &i.m);
-        if (!cbor_map_next(&i.r, &i.m, &key) || key != 0 || cbor_read_uint(&i.r) != kind)
-                cbor_refuse(&i.r);
-        return i;
-}
-
-static bool item_next(ItemReader *i, uint64_t *ret_key) {
-        return cbor_map_next(&i->r, &i->m, ret_key);
-}
-
-static int item_close(ItemReader *i, uint64_t required) {
-        return cbor_finish(&i->r, &i->m, required | CBOR_BIT(0));
-}
 
 /* Sets */
 

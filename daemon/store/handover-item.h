@@ -110,3 +110,30 @@ int handover_get_chosen_presence(Bytes item, ChosenPresence *ret);
 /* {0 kind, 1 tracker, 2 statement} */
 int handover_put_password(Buffer *out, const PasswordRow *p);
 int handover_get_password(Bytes item, PasswordRow *ret);
+
+/* {0 kind, 1 name, 2 cursor, 3 time} */
+typedef struct HandoverClient {
+        char name[EVENT_CLIENT_NAME_MAX + 1];
+        uint64_t cursor;
+        usec_t time;
+} HandoverClient;
+
+int handover_put_client(Buffer *out, const HandoverClient *c);
+int handover_get_client(Bytes item, HandoverClient *ret);
+
+/* {0 kind, 1 cursor, 2 event, 3 time, 4 account (absent: the own one, or none), 5 room or 6 peer,
+ * 7 epoch, 8 device, 9 seq, 10 id, 11 state, 12 reason, 13 request, 14 presence, 15 key changed,
+ * 16 other, 17 change, 18 role, 19 topic (17 alone: before 0.8.0 it said neither)}. What is absent
+ * is zero, or false. */
+typedef struct HandoverEvent {
+        EventRow row; /* without feed, account and room */
+        bool has_account, has_room, has_peer; /* one of the last two: 7 to 9 are a place there */
+        uint8_t account[KEY_SIZE]; /* whom it is about, or whose feed it is */
+        uint8_t room[ROOM_ID_SIZE];
+        uint8_t peer[KEY_SIZE];
+        uint64_t epoch;
+        uint8_t device[KEY_SIZE];
+} HandoverEvent;
+
+int handover_put_event(Buffer *out, const HandoverEvent *e);
+int handover_get_event(Bytes item, HandoverEvent *ret);

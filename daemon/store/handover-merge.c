@@ -199,6 +199,8 @@ static const MergeFn merges[] = {
         [HANDOVER_ENTRY] = merge_entry,
         [HANDOVER_FEED_END] = merge_feed_end,
         [HANDOVER_ID] = merge_id,
+        [HANDOVER_CLIENT] = merge_client,
+        [HANDOVER_EVENT] = merge_event,
         [HANDOVER_CHOSEN_PRESENCE] = merge_chosen_presence,
         [HANDOVER_PASSWORD] = merge_password,
 };
@@ -210,13 +212,19 @@ static bool keeps_feed(uint64_t kind) {
 int handover_merge_begin(Store *s, const Identity *self, usec_t now, HandoverMerge **ret) {
         HandoverMerge *m = calloc(1, sizeof(*m));
         Certificate c;
+        int r;
 
         if (!m)
                 return -ENOMEM;
         m->store = s;
         m->self = self;
         m->now = now;
-        if (certificate_parse(buffer_bytes(&self->certificate), &c) >= 0)
+        r = event_epoch_since(db_write(s->db), &m->taken_over);
+        if (r < 0) {
+                free(m);
+                return r;
+        }
+        if (m->taken_over == 0 && certificate_parse(buffer_bytes(&self->certificate), &c) >= 0)
                 m->taken_over = c.issued;
         *ret = m;
         return 0;

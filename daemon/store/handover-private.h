@@ -6,6 +6,26 @@
 #include "store/handover-item.h"
 #include "store/private.h"
 
+/* Reading: where a walk over a store is. */
+typedef struct HandoverWalk {
+        DbTxn *txn;
+        const Identity *self;
+        size_t max;
+        Buffer *out;
+        uint64_t n;
+        unsigned rows;
+        bool full;
+        DbKey at; /* of the last row of this stage that is done; size 0: none */
+} HandoverWalk;
+
+/* What was appended since BEFORE is one item, and R whether that went well. True: it is there. */
+bool walk_take(HandoverWalk *w, size_t before, int r);
+void walk_done(HandoverWalk *w, Bytes key);
+
+/* 1: full; 0: the end of the stage. */
+int walk_clients(HandoverWalk *w);
+int walk_events(HandoverWalk *w);
+
 struct HandoverMerge {
         Store *store;
         const Identity *self;
@@ -29,3 +49,5 @@ int merge_flush(HandoverMerge *m);
 int merge_feed(HandoverMerge *m, Bytes item);
 int merge_entry(HandoverMerge *m, Bytes item);
 int merge_feed_end(HandoverMerge *m, Bytes item);
+int merge_client(HandoverMerge *m, Bytes item);
+int merge_event(HandoverMerge *m, Bytes item);

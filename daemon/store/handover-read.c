@@ -3,25 +3,12 @@
 /* A store that does not change any more, as items. A position is where one of the stages below has
  * come: its number, and the key of the last row that was read. */
 
-#include "store/handover-item.h"
-#include "store/private.h"
+#include "store/handover-private.h"
 
 /* Rows that one call looks at, for what it has to say nothing of. */
 #define ROWS_MAX 4096
 
-typedef struct Walk {
-        DbTxn *txn;
-        const Identity *self;
-        size_t max;
-        Buffer *out;
-        uint64_t n;
-        unsigned rows;
-        bool full;
-        DbKey at; /* of the last row of this stage that is done; size 0: none */
-} Walk;
-
-/* What was appended since BEFORE is one item, and R whether that went well. True: it is there. */
-static bool walk_take(Walk *w, size_t before, int r) {
+bool walk_take(HandoverWalk *w, size_t before, int r) {
         if (r >= 0 && (buffer_size(w->out) <= w->max || w->n == 0)) {
                 w->n++;
                 w->full = buffer_size(w->out) >= w->max;
@@ -32,18 +19,18 @@ static bool walk_take(Walk *w, size_t before, int r) {
         return false;
 }
 
-static void walk_done(Walk *w, DbValue k) {
+void walk_done(HandoverWalk *w, Bytes key) {
         w->at = DB_KEY_NULL;
-        db_key_bytes(&w->at, k.data, k.size);
+        db_key_bytes(&w->at, key.data, key.size);
         if (++w->rows >= ROWS_MAX)
                 w->full = true;
 }
 
 /* One row: 1 where it was appended, 0 where there is nothing to say of it. */
-typedef int (*RowFn)(Walk *w, DbValue k, DbValue v);
+typedef int (*RowFn)(HandoverWalk *w, DbValue k, DbValue v);
 
 /* 1: full; 0: the end. */
-static int walk_table(Walk *w, unsigned table, RowFn fn) {
+static int walk_table(HandoverWalk *w, unsigned table, RowFn fn) {
         DbKey none = DB_KEY_NULL;
         DbCursor cursor;
         DbValue k, v;
@@ -60,7 +47,7 @@ static int walk_table(Walk *w, unsigned table, RowFn fn) {
                 r = fn(w, k, v);
                 if (r < 0 || (r > 0 && !walk_take(w, before, r)))
                         break;
-                walk_done(w, k);
+                walk_done(w, (Bytes){.data = k.data, .size = k.size});
         }
         db_cursor_close(&cursor);
         return r < 0 ? r : w->full;
@@ -68,7 +55,7 @@ static int walk_table(Walk *w, unsigned table, RowFn fn) {
 
 /* Prekeys and the own presence key */
 
-static int put_prekey(Walk *w, DbValue k, DbValue v) {
+static int put_prekey(HandoverWalk *w, DbValue k, DbValue v) {
         PrekeyRow p;
         int r;
 
@@ -81,11 +68,11 @@ static int put_prekey(Walk *w, DbValue k, DbValue v) {
         return r < 0 ? r : 1;
 }
 
-static int read_prekeys(Walk *w) {
+static int read_prekeys(HandoverWalk *w) {
         return walk_table(w, TABLE_PREKEY, put_prekey);
 }
 
-static int read_presence_key(Walk *w) {
+static int read_presence_key(HandoverWalk *w) {
         size_t before = buffer_size(w->out);
         uint8_t key[BOX_KEY_SIZE];
         int r;
@@ -101,7 +88,7 @@ static int read_presence_key(Walk *w) {
 
 /* People */
 
-static int person_fill(Walk *w, const Contact *c, HandoverPerson *p) {
+static int person_fill(HandoverWalk *w, const Contact *c, HandoverPerson *p) {
         char shown[SHOWN_NAME_SIZE];
         int r;
 
@@ -123,7 +110,7 @@ static int person_fill(Walk *w, const Contact *c, HandoverPerson *p) {
         return r;
 }
 
-static int put_person(Walk *w, DbValue k, DbValue v) {
+static int put_person(HandoverWalk *w, DbValue k, DbValue v) {
         HandoverPerson p = {};
         Contact c;
         int r;
@@ -139,11 +126,11 @@ static int put_person(Walk *w, DbValue k, DbValue v) {
         return r < 0 ? r : 1;
 }
 
-static int read_people(Walk *w) {
+static int read_people(HandoverWalk *w) {
         return walk_table(w, TABLE_ACCOUNT, put_person);
 }
 
-static int put_certificate(Walk *w, DbValue k, DbValue v) {
+static int put_certificate(HandoverWalk *w, DbValue k, DbValue v) {
         Bytes outer = {};
         int r;
 
@@ -155,7 +142,7 @@ static int put_certificate(Walk *w, DbValue k, DbValue v) {
         return r < 0 ? r : 1;
 }
 
-static int read_certificates(Walk *w) {
+static int read_certificates(HandoverWalk *w) {
         return walk_table(w, TABLE_CERTIFICATE, put_certificate);
 }
 
@@ -180,7 +167,7 @@ typedef struct FeedWalk {
         uint64_t seq;
 } FeedWalk;
 
-static int put_feed(Walk *w, const FeedWalk *f) {
+static int put_feed(HandoverWalk *w, const FeedWalk *f) {
         _cleanup_(freep) HandoverFeed *h = calloc(1, sizeof(*h));
         int r = 0;
 
@@ -195,7 +182,7 @@ static int put_feed(Walk *w, const FeedWalk *f) {
         return r < 0 ? r : handover_put_feed(w->out, h);
 }
 
-static int find_owed(Walk *w, const FeedWalk *f, HandoverFeedEnd *h) {
+static int find_owed(HandoverWalk *w, const FeedWalk *f, HandoverFeedEnd *h) {
         MailOwed o = {.account = f->feed.account};
         int r;
 
@@ -210,7 +197,7 @@ static int find_owed(Walk *w, const FeedWalk *f, HandoverFeedEnd *h) {
         return r;
 }
 
-static int put_feed_end(Walk *w, const FeedWalk *f) {
+static int put_feed_end(HandoverWalk *w, const FeedWalk *f) {
         _cleanup_(freep) HandoverFeedEnd *h = calloc(1, sizeof(*h));
         int r = 0;
 
@@ -231,7 +218,7 @@ static int put_feed_end(Walk *w, const FeedWalk *f) {
 }
 
 /* 0 for one that was written anew under its id. */
-static int own_entry_fill(Walk *w, const FeedWalk *f, HandoverEntry *h) {
+static int own_entry_fill(HandoverWalk *w, const FeedWalk *f, HandoverEntry *h) {
         OutboxPosition at = {.feed = f->feed.number, .seq = h->entry.seq};
         OutboxRow row;
         IdRow id;
@@ -256,7 +243,7 @@ static int own_entry_fill(Walk *w, const FeedWalk *f, HandoverEntry *h) {
         return r < 0 ? r : 1;
 }
 
-static int put_entry(Walk *w, FeedWalk *f, uint64_t seq) {
+static int put_entry(HandoverWalk *w, FeedWalk *f, uint64_t seq) {
         HandoverEntry h = {};
         int r;
 
@@ -275,7 +262,7 @@ static int put_entry(Walk *w, FeedWalk *f, uint64_t seq) {
         return r < 0 ? r : 1;
 }
 
-static int put_entries(Walk *w, FeedWalk *f) {
+static int put_entries(HandoverWalk *w, FeedWalk *f) {
         DbKey prefix = DB_KEY_NULL, start = DB_KEY_NULL;
         DbCursor cursor;
         DbValue k, v;
@@ -306,7 +293,7 @@ static int put_entries(Walk *w, FeedWalk *f) {
 }
 
 /* What is left of one feed. 1: full; 0: it is all said. */
-static int feed_walk(Walk *w, FeedWalk *f) {
+static int feed_walk(HandoverWalk *w, FeedWalk *f) {
         size_t before = buffer_size(w->out);
         int r = 0;
 
@@ -330,7 +317,7 @@ static int feed_walk(Walk *w, FeedWalk *f) {
 }
 
 /* 1, or 0 for a feed of a room. */
-static int feed_walk_begin(Walk *w, DbValue k, DbValue v, FeedWalk *f) {
+static int feed_walk_begin(HandoverWalk *w, DbValue k, DbValue v, FeedWalk *f) {
         RowReader row = row_begin(v);
         uint32_t number = row_u32(&row);
         Conversation c;
@@ -356,20 +343,20 @@ static int feed_walk_begin(Walk *w, DbValue k, DbValue v, FeedWalk *f) {
 }
 
 /* The key of a feed, what comes next of it, and the last entry that is done. */
-static void feed_mark(Walk *w, DbValue k, const FeedWalk *f) {
+static void feed_mark(HandoverWalk *w, DbValue k, const FeedWalk *f) {
         w->at = DB_KEY_NULL;
         db_key_bytes(&w->at, k.data, k.size);
         db_key_u8(&w->at, f->next);
         db_key_u64(&w->at, f->seq);
 }
 
-static bool feed_is_marked(const Walk *w, DbValue k) {
+static bool feed_is_marked(const HandoverWalk *w, DbValue k) {
         return w->at.size == FEED_KEY_SIZE + 9 && k.size == FEED_KEY_SIZE &&
                 memcmp(k.data, w->at.data, FEED_KEY_SIZE) == 0;
 }
 
 /* The feed of one row. 1: full; 0: it is done. */
-static int read_feed(Walk *w, DbValue k, DbValue v, FeedWalk *f) {
+static int read_feed(HandoverWalk *w, DbValue k, DbValue v, FeedWalk *f) {
         int r;
 
         *f = (FeedWalk){};
@@ -391,7 +378,7 @@ static int read_feed(Walk *w, DbValue k, DbValue v, FeedWalk *f) {
         return r;
 }
 
-static int read_feeds(Walk *w) {
+static int read_feeds(HandoverWalk *w) {
         DbKey none = DB_KEY_NULL, start = DB_KEY_NULL;
         _cleanup_(freep) FeedWalk *f = malloc(sizeof(*f));
         DbCursor cursor;
@@ -424,7 +411,7 @@ static int goes_without_entry(DbTxn *txn, const IdRow *row) {
         return r < 0 ? r : r == 0;
 }
 
-static int put_id(Walk *w, DbValue k, DbValue v) {
+static int put_id(HandoverWalk *w, DbValue k, DbValue v) {
         HandoverId h = {};
         Contact c;
         IdRow row;
@@ -449,13 +436,13 @@ static int put_id(Walk *w, DbValue k, DbValue v) {
         return r < 0 ? r : 1;
 }
 
-static int read_ids(Walk *w) {
+static int read_ids(HandoverWalk *w) {
         return walk_table(w, TABLE_ID, put_id);
 }
 
 /* What the user has said of himself, and where the password is */
 
-static int read_settings(Walk *w) {
+static int read_settings(HandoverWalk *w) {
         size_t before = buffer_size(w->out);
         ChosenPresence c;
         PasswordRow p;
@@ -477,7 +464,7 @@ static int read_settings(Walk *w) {
 
 /* Stages, in their order. Numbers stay: they are in positions on disk. */
 
-static int (*const stages[])(Walk *w) = {
+static int (*const stages[])(HandoverWalk *w) = {
         read_prekeys,
         read_presence_key,
         read_people,
@@ -485,6 +472,8 @@ static int (*const stages[])(Walk *w) = {
         read_feeds,
         read_ids,
         read_settings,
+        walk_clients,
+        walk_events,
 };
 
 #define STAGE_AFTER_ROOMS 6
@@ -498,7 +487,7 @@ int handover_read(DbTxn *txn, const Identity *self, HandoverPart part, Bytes pos
         Buffer *items, uint64_t *ret_n, Buffer *next) {
         uint8_t stage = part == HANDOVER_BEFORE_ROOMS ? 0 : STAGE_AFTER_ROOMS,
                 end = part == HANDOVER_BEFORE_ROOMS ? STAGE_AFTER_ROOMS : ELEMENTSOF(stages);
-        Walk w = {.txn = txn, .self = self, .max = max, .out = items};
+        HandoverWalk w = {.txn = txn, .self = self, .max = max, .out = items};
         int r = 0;
 
         if (position.size > HANDOVER_STORE_POSITION_MAX)
@@ -530,7 +519,7 @@ int handover_read(DbTxn *txn, const Identity *self, HandoverPart part, Bytes pos
 
 int handover_count(DbTxn *txn, const Identity *self, uint64_t *ret) {
         uint64_t n = db_count(txn, TABLE_PREKEY) + db_count(txn, TABLE_ACCOUNT) +
-                db_count(txn, TABLE_CERTIFICATE);
+                db_count(txn, TABLE_CERTIFICATE) + db_count(txn, TABLE_CLIENT);
         DbKey none = DB_KEY_NULL;
         DbCursor cursor;
         DbValue k, v;

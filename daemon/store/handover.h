@@ -60,5 +60,8 @@ int handover_merge_item(HandoverMerge *m, Bytes item);
 /* Writes what is in memory, and frees it. Nothing is written without it. */
 int handover_merge_end(HandoverMerge *m);
 
+/* Before the first item of a transfer that begins from its start. */
+int handover_merge_reset(Store *s);
+
 /* One item. */
 int handover_merge(Store *s, const Identity *self, Bytes item, usec_t now);

@@ -2,6 +2,7 @@
 
 #include "store/identity.h"
 
+#include "store/event.h"
 #include "store/seal-private.h"
 
 #define IDENTITY_ROW_MAX (256 + NAME_SIZE + TRACKER_TEXT_MAX + CERTIFICATE_MAX + RECORD_MAX)
@@ -89,9 +90,22 @@ int store_load_identity(Store *s, Identity *ret) {
         return 1;
 }
 
+/* Events of an epoch have cursors of their own, from when this device took it. */
+static int begin_epoch(Store *s, const Identity *i) {
+        Certificate c;
+        bool known =
+                certificate_parse(buffer_bytes(&i->certificate), &c) >= 0 && c.epoch == i->epoch;
+
+        return event_begin_epoch(s, i->epoch, known ? c.issued : 0);
+}
+
 int store_save_identity(Store *s, const Identity *i) {
         DbKey k = store_meta_key("identity");
+        int r;
 
+        r = begin_epoch(s, i);
+        if (r < 0)
+                return r;
         /* Growing would leave copies of the keys behind. */
         if (!buffer_reserve(&s->row, IDENTITY_ROW_MAX))
                 return -ENOMEM;

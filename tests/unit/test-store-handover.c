@@ -124,3 +124,123 @@ TEST(what_comes_again_changes_nothing) {
         CHECK_EQ(h.changed, 0);
         hand_lab_free(&h);
 }
+
+/* Events as clients hear them: the cursor within its epoch, what and which message. */
+static bool on_event(void *userdata, DbTxn *txn, const EventRow *e) {
+        Shown *s = userdata;
+
+        s->n += (size_t)snprintf(s->text + s->n, sizeof(s->text) - s->n, "%u.%u%s%u ",
+                (unsigned)(e->cursor >> 40), (unsigned)(e->cursor & 0xffff),
+                e->kind == EVENT_RECEIVED        ? "m"
+                        : e->kind == EVENT_STATE ? "s"
+                                                 : "?",
+                (unsigned)e->seq);
+        return true;
+}
+
+static const char *events_after(const Person *p, uint64_t cursor, Shown *s) {
+        *s = (Shown){};
+        CHECK_OK(event_each(txn_of(p), cursor, on_event, s));
+        return s->text;
+}
+
+static void begin_epochs(HandLab *h) {
+        CHECK_OK(store_save_identity(h->lab.bob.store, &h->lab.bob.self));
+        CHECK_OK(store_save_identity(h->new.store, &h->new.self));
+}
+
+TEST(what_clients_have_not_acknowledged_comes_along) {
+        uint64_t cursor;
+        EventBounds b;
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        for (uint32_t i = 1; i <= 4; i++) {
+                CHECK_OK(send_text(&h.lab.alice, i, "text", NOW + i * USEC_PER_MSEC));
+                bring(&h.lab, &h.lab.bob, i, NOW + MINUTE);
+        }
+        CHECK_STR(events_after(&h.lab.bob, 0, &s), "0.2m1 0.3m2 0.4m3 0.5m4 ");
+        CHECK_OK(event_client_ack(h.lab.bob.store, "bot", 3, NOW));
+        hand_over(&h, &h.lab.bob, &h.new, 200);
+        CHECK_EQ(h.refused, 0);
+        CHECK_EQ(event_client_get(txn_of(&h.new), "bot", &cursor), 1);
+        CHECK_EQ(cursor, 3);
+        CHECK_STR(events_after(&h.new, cursor, &s), "0.4m3 0.5m4 ");
+        hand_over(&h, &h.lab.bob, &h.new, 200);
+        CHECK_STR(events_after(&h.new, cursor, &s), "0.4m3 0.5m4 ");
+        CHECK_OK(event_bounds(txn_of(&h.new), &b));
+        CHECK_EQ(b.last, (UINT64_C(1) << 40) - 1);
+
+        /* And goes on with the numbers of this epoch. */
+        CHECK_OK(send_text(&h.lab.alice, 5, "text", NOW + 5 * USEC_PER_MSEC));
+        CHECK_EQ(contact_get(txn_of(&h.new), h.lab.bob.other.account, &h.new.other), 1);
+        bring(&h.lab, &h.new, 5, NOW + 40 * MINUTE);
+        CHECK_STR(events_after(&h.new, 3, &s), "0.4m3 0.5m4 1.0m5 ");
+        hand_lab_free(&h);
+}
+
+TEST(a_client_that_is_ahead_already_hears_it_at_the_end) {
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        for (uint32_t i = 1; i <= 3; i++)
+                CHECK_OK(send_text(&h.lab.alice, i, "text", NOW + i * USEC_PER_MSEC));
+        bring(&h.lab, &h.lab.bob, 1, NOW + MINUTE);
+        bring(&h.lab, &h.lab.bob, 2, NOW + MINUTE);
+        CHECK_OK(event_client_ack(h.lab.bob.store, "bot", 2, NOW));
+        CHECK(learn(h.new.store, ALICE, "alice", 1, 1, CONTACT_PINNED, true, &h.new.other) > 0);
+        bring(&h.lab, &h.new, 3, NOW + 40 * MINUTE);
+        CHECK_STR(events_after(&h.new, 0, &s), "1.0m3 ");
+        CHECK_OK(event_client_ack(h.new.store, "bot", UINT64_C(1) << 40, NOW));
+        hand_over(&h, &h.lab.bob, &h.new, 200);
+        CHECK_STR(events_after(&h.new, UINT64_C(1) << 40, &s), "1.1m2 ");
+        CHECK_STR(events_after(&h.new, 0, &s), "1.0m3 1.1m2 ");
+        hand_lab_free(&h);
+}
+
+TEST(what_came_to_the_old_device_too_late_is_news) {
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        for (uint32_t i = 1; i <= 2; i++)
+                CHECK_OK(send_text(&h.lab.alice, i, "text", NOW + i * USEC_PER_MSEC));
+        CHECK_OK(event_client_ack(h.lab.bob.store, "bot", 1, NOW));
+        bring(&h.lab, &h.lab.bob, 1, NOW + MINUTE);
+        bring(&h.lab, &h.lab.bob, 2, NOW + 40 * MINUTE); /* the new one is from NOW + 30 min on */
+        hand_over(&h, &h.lab.bob, &h.new, 200);
+        CHECK_STR(events_after(&h.new, 0, &s), "0.2m1 1.0m2 ");
+        hand_lab_free(&h);
+}
+
+/* The other way round, with what has changed since. */
+TEST(and_back_again) {
+        Uuid id = uuid_number(9);
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        talk(&h.lab);
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_EQ(contact_get(txn_of(&h.new), h.lab.bob.other.account, &h.new.other), 1);
+        CHECK_EQ(
+                store_mark_read(h.new.store, h.new.other.number, &id, NOW + 2 * MINUTE, true, NULL),
+                1);
+        id = uuid_number(103);
+        CHECK_EQ(store_cancel(h.new.store, &id, NOW + 41 * MINUTE), 1);
+        CHECK_OK(send_text(&h.new, 104, "from the new one", NOW + 42 * MINUTE));
+        CHECK_STR(shown(&h.new, &s), "1r 2r 3r 4r 5r 6r 7r 8r 9r 10 101o 102of 103of 104o u1");
+        CHECK_STR(waiting(&h.new, &s), "101 104 ");
+        certificate_for(&h.lab.bob, BOB, BOB + 1, 3);
+        CHECK_OK(store_save_identity(h.lab.bob.store, &h.lab.bob.self));
+        hand_over(&h, &h.new, &h.lab.bob, 1000);
+        CHECK_EQ(h.refused, 0);
+        check_same(&h.new, &h.lab.bob);
+        hand_lab_free(&h);
+}
