@@ -378,7 +378,7 @@ static void on_registered(void *userdata, Code code, const char *text, Frame *ok
                 d->callbacks->name_refused(d->userdata, code, text);
         else if (is_refused(code)) {
                 if (code == CODE_INVALID_ARGS)
-                        own_look_up(d, s);
+                        directory_ask_own(d, s); /* who has a newer record, perhaps */
                 announce_again(d, s, code);
         } else if (d->claimed && session_state(s) == SESSION_CONNECTED) {
                 publish_to(d, s, (Bytes){});

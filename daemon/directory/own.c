@@ -20,23 +20,6 @@ void own_record_heard(const Directory *d, const Record *record, Bytes outer) {
                 d->callbacks->own_record(d->userdata, record, outer);
 }
 
-static void on_looked_up(void *userdata, Code code, const char *text, Frame *ok) {
-        const Directory *d = session_userdata(userdata);
-        LookupAnswer a;
-        Record record;
-
-        if (code == CODE_OK && lookup_answer_decode(ok, &a) >= 0 &&
-                record_decode(a.record, &record) >= 0 && directory_is_self(d, record.account))
-                own_record_heard(d, &record, a.record);
-}
-
-void own_look_up(Directory *d, Session *s) {
-        Lookup l = {};
-
-        memcpy(l.account, sign_key_public(d->self->account), KEY_SIZE);
-        (void)session_lookup(s, &l, on_looked_up, s); /* else when it is refused again */
-}
-
 /* Whoever shows it is the account itself, which is no contact of anybody: the pseudonym is zero. */
 static int make_token(const Directory *d, Buffer *out) {
         DepositToken t = {.expires = loop_realtime(net_loop(d->net)) + TOKEN_LIFETIME};

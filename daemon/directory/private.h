@@ -132,9 +132,6 @@ struct Directory {
         Lan *lan;
 };
 
-/* S does not take the record of this device: perhaps it has a newer one, which own_record hears. */
-void own_look_up(Directory *d, Session *s);
-
 Session *directory_connected_session(const Directory *d);
 
 /* own.c */

@@ -304,6 +304,36 @@ TEST(a_copy_of_an_epoch_before) {
         world_free(&w);
 }
 
+/* The epoch of the first time is taken as well, which Bob knows, with a tracker and without. */
+TEST(a_copy_that_is_put_back_twice) {
+        for (unsigned alone = 0; alone < 2; alone++) {
+                uint64_t in;
+                World w;
+
+                world_new(&w);
+                take_copy(&w);
+                send_some(&w, "lost", 3);
+                SIM_UNTIL(&w.sim, outbox_size(&w.alice) == 0);
+                put_copy_back(&w);
+                send_some(&w, "first", 2);
+                SIM_UNTIL(&w.sim, outbox_size(&w.alice) == 0);
+                CHECK_EQ(epoch(&w.alice), 2);
+                if (alone)
+                        home_stop(&w.home);
+                put_copy_back(&w);
+                send_some(&w, "second", 4);
+                SIM_UNTIL(&w.sim, outbox_size(&w.alice) == 0);
+                sim_run(&w.sim, USEC_PER_MINUTE);
+                CHECK_EQ(count(&w.bob, false, "lost", NULL), 3);
+                CHECK_EQ(count(&w.bob, false, "first", NULL), 2);
+                CHECK_EQ(count(&w.bob, false, "second", &in), 4);
+                CHECK_EQ(in, 3);
+                if (alone)
+                        home_start(&w.home);
+                world_free(&w);
+        }
+}
+
 /* The program ends when the epoch is on disk and not all that waited has its new place. */
 TEST(what_waits_gets_its_new_place_across_a_crash) {
         World w;
