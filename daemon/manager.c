@@ -403,6 +403,7 @@ static void manager_apply_config(Manager *m) {
         admission_set_limits(m->admission, c->limits.connections, c->limits.per_address);
         delivery_set_settings(m->parts->delivery, &delivery);
         rooms_set_max_members(m->parts->rooms, c->rooms.max_members);
+        parts_set_handover_asks(m->parts, c->handover == CONFIG_HANDOVER_ASK);
         store_set_max_size(m->store, c->storage.max_size);
         if (store_set_seal_messages(m->store, c->storage.seal_messages) < 0)
                 log_error("Whether messages are sealed stays as it was");
@@ -556,6 +557,7 @@ static int manager_make_parts(Manager *m) {
         if (r < 0)
                 return r;
         manager_set_privacy(m);
+        parts_set_handover_asks(m->parts, c->handover == CONFIG_HANDOVER_ASK);
         parts_set_trackers(m->parts, c->trackers.items, c->trackers.n);
         return 0;
 }

@@ -234,7 +234,8 @@ void chat_list_peers(
 /* Contacts. Whoever is meant by NAME: a name, name~XXXX or @ACCOUNT. */
 
 /* A stranger becomes a contact. Of somebody whose name is given to another account now it says that
- * the one that is known is meant. */
+ * the one that is known is meant. Of oneself, on a device that was replaced: what it has may be
+ * handed over. */
 void chat_accept(Chat *c, const char *name, ChatDoneFn fn, void *userdata);
 
 /* Looks the name up if need be. AT: NULL, or HOST:PORT#ACCOUNT: who is there is asked, and has to
@@ -402,6 +403,7 @@ typedef struct ChatHandOver {
         bool giving; /* this device is the one that was replaced */
         bool waiting; /* until its user accepts it (chat_accept() of his own name there) */
         uint64_t done, total; /* what has arrived, and all that there is */
+        uint64_t refused; /* of what came: of no use here */
 } ChatHandOver;
 
 typedef struct ChatStatus {

@@ -89,6 +89,10 @@ static int accept_request(const Change *x, ChatError *error) {
 }
 
 void chat_accept(Chat *c, const char *name, ChatDoneFn fn, void *userdata) {
+        if (chat_is_readable(c) && chat_is_self(c, name)) {
+                hand_over_accept(c, fn, userdata);
+                return;
+        }
         change_contact(c, name, NULL, accept_request, fn, userdata);
 }
 

@@ -514,6 +514,37 @@ static void check_outbox(const Doctor *d, const ChatStatus *s) {
                         w.oldest > 0 ? usec_format(w.oldest, text) : "an unknown time");
 }
 
+static void check_hand_over(const Doctor *d, const ChatHandOver *h) {
+        char advice[CHAT_CHECK_TEXT_SIZE];
+        unsigned long long done = h->done, total = h->total;
+
+        if (!h->active)
+                return; /* most never have two devices */
+        snprintf(advice, sizeof(advice), "chatc accept %s", chat_self(d->chat)->name);
+        if (h->waiting && h->giving)
+                say(d, "hand-over", "warning", advice,
+                        "The other device of the account waits for what is here until you accept "
+                        "it.");
+        else if (h->waiting)
+                say(d, "hand-over", "warning",
+                        "Accept it there, as chatc doctor on that device says.",
+                        "The device that was used before waits for its user.");
+        else if (h->giving)
+                say(d, "hand-over", "ok", NULL,
+                        "%llu of %llu things have gone to the device that is used now; both have "
+                        "to run until all have.",
+                        done, total);
+        else
+                say(d, "hand-over", "ok", NULL,
+                        "%llu of %llu things have come from the device that was used before; both "
+                        "have to run until all have.",
+                        done, total);
+        if (h->refused > 0)
+                say(d, "hand-over", "warning", NULL,
+                        "%llu of the things that came were of no use here and were left out.",
+                        (unsigned long long)h->refused);
+}
+
 void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         Doctor d = {.chat = c,
                 .active = account_is_active(c->parts.account),
@@ -537,6 +568,7 @@ void chat_doctor(Chat *c, ChatCheckFn fn, void *userdata) {
         check_rooms(&d);
         check_mailbox(&d, &s);
         check_outbox(&d, &s);
+        check_hand_over(&d, &s.hand_over);
         for (size_t i = 0; i < c->n_checks; i++)
                 c->checks[i].fn(c->checks[i].userdata, fn, userdata);
 }

@@ -12,7 +12,22 @@ void handover_fill(const Chat *c, ChatHandOver *ret) {
                 .giving = s.giving,
                 .waiting = s.waiting,
                 .done = s.done,
-                .total = s.total};
+                .total = s.total,
+                .refused = s.refused};
+}
+
+void hand_over_accept(Chat *c, ChatDoneFn fn, void *userdata) {
+        Operation *o = operation_new(c, fn, userdata);
+        ChatError e;
+        int r;
+
+        if (!o)
+                return;
+        r = handover_accept(c->parts.handover);
+        if (r == -ENOENT)
+                r = chat_error(&e, CODE_INVALID_ARGS,
+                        "That is you yourself, and no hand-over waits on this device.");
+        operation_settle(o, r, &e);
 }
 
 void chat_on_handover(Chat *c) {

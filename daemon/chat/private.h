@@ -146,6 +146,9 @@ void chat_properties_changed(Chat *c, unsigned properties);
 void chat_take_contacts(Chat *c);
 void handover_fill(const Chat *c, ChatHandOver *ret);
 
+/* What this device has may go to the other one. */
+void hand_over_accept(Chat *c, ChatDoneFn fn, void *userdata);
+
 /* "#name", or "#name~abcd" */
 #define ROOM_SHOWN_SIZE (1 + NAME_SIZE + 1 + ROOM_SUFFIX_LENGTH)
 #define ROOM_SUFFIX_LENGTH 4 /* of the id, after the '~' */

@@ -43,7 +43,7 @@ static const ConfigItem ITEMS[] = {
 
         ITEM_BOOL("receipts.read", receipts.read, "true"),
 
-        ITEM_ENUM("handover", handover, ConfigHandover, "\"auto\"", HANDOVER_NAMES, UNBUILT),
+        ITEM_ENUM("handover", handover, ConfigHandover, "\"auto\"", HANDOVER_NAMES),
 
         ITEM_INT("storage.history-days", storage.history_days, "0", 0, 36500, NO_LIMIT, UNBUILT),
         ITEM_SIZE("storage.max-size", storage.max_size, "\"0\"", 0, UINT64_C(1) << 44, NO_LIMIT),

@@ -358,13 +358,15 @@ TEST(keys_not_built_yet_are_named) {
         FILE *f;
 
         check_loads(DAEMON,
-                "listen = { port = 1; };\nnode = {\n enabled = true; };\nhandover = \"ask\";", &c);
+                "listen = { port = 1; };\nnode = {\n enabled = true;\n port = 7; };\nhandover = "
+                "\"ask\";",
+                &c);
         f = open_memstream(&out, &size);
         CHECK_EQ(config_print_unbuilt(DAEMON, &c, f), 2);
         fclose(f);
         CHECK(strstr(out, "x.conf:3: node.enabled: "));
-        CHECK(strstr(out, "x.conf:4: handover: "));
-        CHECK(!strstr(out, "listen"));
+        CHECK(strstr(out, "x.conf:4: node.port: "));
+        CHECK(!strstr(out, "listen") && !strstr(out, "handover"));
         config_free(DAEMON, &c);
 }
 
