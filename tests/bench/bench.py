@@ -12,6 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import measure  # noqa: E402,F401 - finds the harness
+import at_rest  # noqa: E402
 import big_room  # noqa: E402
 import harness  # noqa: E402
 import history  # noqa: E402
@@ -34,7 +35,7 @@ ROWS = {
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "mailboxes": tracker.mailboxes,
     "connections": tracker.connections, "instructions": instructions.instructions,
-    "sealing": sealing.sealing, "passwords": passwords.passwords,
+    "sealed": at_rest.sealed, "sealing": sealing.sealing, "passwords": passwords.passwords,
     "tries": tries.tries,
     "others": others.others,
 }

@@ -14,6 +14,8 @@
 #include "bench.h"
 #include "net/loop-sd-event.h"
 #include "store/message.h"
+#include "store/seal.h"
+#include "util/fs.h"
 
 /* Messages in a commit, and own ones in a receipt. */
 #define BATCH 2000
@@ -31,12 +33,31 @@ typedef struct Filler {
         Bytes text;
 } Filler;
 
+/* With the key that is beside it. */
+static void unseal(Store *s, const char *dir) {
+        StoreKeyInfo info;
+        char *path, *key;
+        size_t size;
+
+        bench_check(store_key_info(s, &info), "store");
+        if (info.keeping == KEEPING_NONE)
+                return;
+        path = fs_join(dir, "key");
+        bench_check(path ? 0 : -ENOMEM, "memory");
+        bench_check(fs_read_file(path, STORE_KEY_SIZE, &key, &size), path);
+        bench_check(size == STORE_KEY_SIZE ? 0 : -EINVAL, path);
+        bench_check(store_unseal(s, (const uint8_t *)key), path);
+        free(key);
+        free(path);
+}
+
 static void filler_open(Filler *f, const char *dir, const char *peer) {
         uint8_t account[KEY_SIZE];
         DbTxn *txn;
         int r;
 
         bench_check(store_open(dir, f->loop, &f->store), dir);
+        unseal(f->store, dir);
         r = store_load_identity(f->store, &f->self);
         bench_check(r > 0 ? 0 : -ENOENT, "identity");
         txn = store_write(f->store);
