@@ -10,8 +10,11 @@
 
 #include <systemd/sd-event.h>
 
+#include "crypto/secret.h"
 #include "net/loop-sd-event.h"
 #include "store/history.h"
+#include "store/presence-key.h"
+#include "store/seal-private.h"
 
 #define VALUE_MAX (256 * 1024)
 
@@ -269,6 +272,29 @@ static int try_void(const uint8_t *data, size_t size) {
         return r;
 }
 
+/* Row keys, and a row that claims to be sealed with one of them. */
+static int try_keys(const uint8_t *data, size_t size) {
+        static const uint8_t master[STORE_KEY_SIZE], row[64] = {ROW_VERSION, ROW_SEALED, 1};
+        DbKey k = store_meta_key("keys"), sealed = store_meta_key("presence-key");
+        uint8_t key[BOX_KEY_SIZE];
+        StoreKeyInfo info;
+        int r;
+
+        put(TABLE_META, &k, data, size);
+        put(TABLE_META, &sealed, row, sizeof(row));
+        r = seal_load(store);
+        if (r >= 0 && store_keeping(store) != KEEPING_NONE)
+                MUST(store_unseal(store, master) < 0);
+        if (r >= 0) {
+                MUST(store_key_info(store, &info) == 0 && info.keeping < _KEEPING_MAX);
+                MUST(store_get_presence_key(store_write(store), key) < 0);
+        }
+        store->seal = secret_free(store->seal);
+        MUST(db_del(store_write(store), TABLE_META, &k) == 1);
+        MUST(db_del(store_write(store), TABLE_META, &sealed) == 1);
+        return r;
+}
+
 void fuzz_one(const uint8_t *data, size_t size) {
         FUZZ_OWN_MEMORY;
         static int (*const tries[])(const uint8_t *data, size_t size) = {
@@ -285,6 +311,7 @@ void fuzz_one(const uint8_t *data, size_t size) {
                 try_client,
                 try_read,
                 try_void,
+                try_keys,
         };
         static unsigned runs;
         DbKey k = key_u32(1);
