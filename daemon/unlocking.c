@@ -167,11 +167,15 @@ static void on_secret_state(void *userdata, SecretState state, const char *error
 
         u->state = state;
         snprintf(u->error, sizeof(u->error), "%s", error);
-        if (state == SECRET_PROMPTING)
-                return; /* there may be nobody who can be asked, and then that is over at once */
+        if (state == SECRET_PROMPTING) {
+                /* There may be nobody who can be asked, and then that is over at once. */
+                loop_timer_set(u->quiet, usec_add(loop_now(u->args.loop), QUIET_TIME));
+                return;
+        }
         if (u->choosing || u->leaving) {
                 log_info("The Secret Service is not used: %s%s%s", state_texts[state],
                         error[0] ? ": " : "", error);
+                secret_service_cancel(u->service);
                 go_on_later(u, ANSWER_BLOCKED);
                 return;
         }
@@ -193,9 +197,12 @@ static void on_quiet(void *userdata) {
 
 /* A new store does not wait for ever for somebody who is not there. */
 static void on_choice(void *userdata) {
+        Unlocking *u = userdata;
+
         log_info("The Secret Service is not used: nobody has answered it for %u s",
                 (unsigned)(CHOICE_TIME / USEC_PER_SEC));
-        go_on_later(userdata, ANSWER_BLOCKED);
+        secret_service_cancel(u->service);
+        go_on_later(u, ANSWER_BLOCKED);
 }
 
 static const SecretCallbacks secret_callbacks = {

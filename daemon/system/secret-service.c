@@ -61,10 +61,9 @@ static void done(SecretService *s, const uint8_t *secret) {
 static void block(SecretService *s, SecretState state, const char *error) {
         forget(s);
         s->blocked = true;
-        if (s->again)
+        s->callbacks->state(s->userdata, state, error ?: "");
+        if (s->again && s->operation != OPERATION_NONE)
                 begin(s);
-        else
-                s->callbacks->state(s->userdata, state, error ?: "");
 }
 
 static bool is_absent(const sd_bus_error *e) {
@@ -572,6 +571,11 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         s->again = false; /* who ends whenever he is asked is not started for ever */
         block(s, SECRET_ABSENT, "");
         return 0;
+}
+
+void secret_service_cancel(SecretService *s) {
+        forget(s);
+        s->operation = OPERATION_NONE;
 }
 
 void secret_service_look(SecretService *s) {

@@ -50,6 +50,9 @@ void secret_service_get(SecretService *s, bool await);
 void secret_service_put(SecretService *s, const uint8_t secret[static SECRET_SIZE]);
 void secret_service_remove(SecretService *s);
 
+/* Nobody is called any more. */
+void secret_service_cancel(SecretService *s);
+
 /* What is in the way may be no longer: a key ring that is unlocked by the login says nothing. */
 void secret_service_look(SecretService *s);
 
