@@ -42,6 +42,7 @@ static void check_state(User *u, const ChatEvent *e) {
 /* False where it must not have been said. */
 static bool check_event(User *u, const ChatEvent *e) {
         World *w = u->machine->world;
+        const uint64_t *digest;
 
         if (e->kind == CHAT_EVENT_GAP) {
                 if (u->latest < VIRTUAL_REALTIME + EVENTS_AGE)
@@ -57,9 +58,10 @@ static bool check_event(User *u, const ChatEvent *e) {
                 check_state(u, e);
         if (world_has_failed(w))
                 return false;
-        if (e->cursor < EVENT_CURSOR_FIRST || e->cursor > u->events)
+        digest = rows_digest(u, e->cursor);
+        if (!digest)
                 FAIL(u, "event-before-commit", "event %llu", (unsigned long long)e->cursor);
-        else if (event_digest(e) != u->digests[e->cursor - EVENT_CURSOR_FIRST])
+        else if (event_digest(e) != *digest)
                 FAIL(u, "event-wrong", "event %llu is not told as it is on disk",
                         (unsigned long long)e->cursor);
         return !world_has_failed(w);
@@ -170,7 +172,7 @@ static bool read_all(Reading *r, ChatListEvents *args) {
 
 /* There was nothing more to be told. */
 static void check_end(User *u, const char *client, uint64_t at) {
-        if ((at > u->events || !rows_may_skip(u, at, u->events + 1)) &&
+        if ((!rows_may_be_end(u, at) || !rows_may_skip(u, at, u->events + 1)) &&
                 !world_has_failed(u->machine->world))
                 FAIL(u, "events-incomplete", "the %s is told up to event %llu of %llu", client,
                         (unsigned long long)at, (unsigned long long)u->events);

@@ -56,27 +56,58 @@ uint64_t event_digest(const ChatEvent *e) {
         return of_room ? digest_event(e) : digest_event(e) & ~OF_ROOM;
 }
 
+/* The first noted event whose cursor is not below CURSOR; n_noted: there is none. */
+static size_t noted_from(const User *u, uint64_t cursor) {
+        size_t low = 0, high = u->n_noted;
+
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+
+                if (u->noted[middle].cursor < cursor)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+const uint64_t *rows_digest(const User *u, uint64_t cursor) {
+        size_t at = noted_from(u, cursor);
+
+        return at < u->n_noted && u->noted[at].cursor == cursor ? &u->noted[at].digest : NULL;
+}
+
+/* Consecutive, but that an epoch begins with a number of its own. */
+static bool may_follow(uint64_t cursor, uint64_t last) {
+        return cursor == last + 1 || (cursor > last && cursor % (UINT64_C(1) << 40) == 0);
+}
+
+bool rows_may_be_end(const User *u, uint64_t cursor) {
+        return cursor <= u->events || may_follow(cursor + 1, u->events);
+}
+
 bool rows_may_skip(const User *u, uint64_t after, uint64_t before) {
-        for (uint64_t cursor = after + 1; cursor < before; cursor++)
-                if (cursor > u->events || !(u->digests[cursor - EVENT_CURSOR_FIRST] & OF_ROOM))
+        if (before > after + 1 && before > u->events && !may_follow(before, u->events))
+                return false;
+        for (size_t i = noted_from(u, after + 1); i < u->n_noted && u->noted[i].cursor < before;
+                i++)
+                if (!(u->noted[i].digest & OF_ROOM))
                         return false;
         return true;
 }
 
 void rows_note_event(User *u, const ChatEvent *e) {
-        size_t at = e->cursor - EVENT_CURSOR_FIRST;
-
-        if (e->cursor != u->events + 1) {
+        if (!may_follow(e->cursor, u->events)) {
                 FAIL(u, "events-incomplete", "event %llu is on disk after %llu",
                         (unsigned long long)e->cursor, (unsigned long long)u->events);
                 return;
         }
-        if (at >= u->allocated_digests) {
-                u->allocated_digests = MAX(2 * u->allocated_digests, (size_t)256);
-                u->digests =
-                        must(reallocarray(u->digests, u->allocated_digests, sizeof(*u->digests)));
+        if (u->n_noted == u->allocated_noted) {
+                u->allocated_noted = MAX(2 * u->allocated_noted, (size_t)256);
+                u->noted = must(reallocarray(u->noted, u->allocated_noted, sizeof(*u->noted)));
         }
-        u->digests[at] = event_digest(e);
+        u->noted[u->n_noted].cursor = e->cursor;
+        u->noted[u->n_noted++].digest = event_digest(e);
         u->events = e->cursor;
 }
 
@@ -400,7 +431,7 @@ void rows_check_start(User *u) {
 
         if (world_has_failed(w) || store_read_begin(u->machine->store, &txn) < 0)
                 return;
-        if (event_bounds(txn, &b) < 0 || b.last != u->events)
+        if (event_bounds(txn, &b) < 0 || b.last != MAX(u->events, b.epoch - 1))
                 FAIL(u, b.last > u->events ? "disk-remembers" : "disk-forgot",
                         "has seen event %llu and the last is %llu", (unsigned long long)u->events,
                         (unsigned long long)b.last);

@@ -161,8 +161,10 @@ struct User {
 
         /* On disk as of the last commit. */
         uint64_t events; /* cursor of the last one */
-        uint64_t *digests; /* of events, from EVENT_CURSOR_FIRST on */
-        size_t allocated_digests;
+        struct {
+                uint64_t cursor, digest;
+        } * noted; /* events, in their order */
+        size_t n_noted, allocated_noted;
         uint64_t n_queued; /* own messages that wait */
         usec_t latest; /* the latest that the wall clock has shown */
 
@@ -280,6 +282,12 @@ uint64_t event_digest(const ChatEvent *e);
  * then. */
 void rows_note_event(User *u, const ChatEvent *e);
 bool rows_may_skip(const User *u, uint64_t after, uint64_t before);
+
+/* Of the event with this cursor; NULL: none is on disk. */
+const uint64_t *rows_digest(const User *u, uint64_t cursor);
+
+/* Whoever was told all may be told to go on from there. */
+bool rows_may_be_end(const User *u, uint64_t cursor);
 
 /* At the start of a program: all that has been committed is there, and nothing that the one before
  * had not committed when it died. */

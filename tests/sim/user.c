@@ -467,7 +467,7 @@ User *user_free(User *u) {
         loop_timer_free(u->again);
         presence_free(u);
         room_user_done(u);
-        free(u->digests);
+        free(u->noted);
         free(u);
         return NULL;
 }
