@@ -17,6 +17,7 @@ static const struct Kind {
         const char *more;
 } kinds[] = {
         [JOURNAL_REGISTERED] = {EVENT_NODE_REGISTERED, LOG_INFO, "names were registered"},
+        [JOURNAL_DELETED] = {EVENT_NODE_DELETED, LOG_INFO, "accounts were deleted"},
         [JOURNAL_NAME_REFUSED] = {EVENT_NODE_NAME_REFUSED, LOG_INFO, "names were refused"},
         [JOURNAL_RATE_LIMITED] = {EVENT_NODE_RATE_LIMITED, LOG_WARNING,
                 "new names came from addresses over their limit, and were refused"},
@@ -70,6 +71,17 @@ static void on_registered(void *userdata, const Record *record) {
         log_event(LOG_INFO, EVENT_NODE_REGISTERED,
                 LOG_FIELDS({"P2PCHAT_NAME", record->name}, {"P2PCHAT_ACCOUNT", account}),
                 "%s is registered", record->name);
+}
+
+static void on_deleted(void *userdata, const char *name, const uint8_t account[static KEY_SIZE]) {
+        char key[BASE32_KEY_SIZE + 1];
+
+        if (!show(userdata, JOURNAL_DELETED))
+                return;
+        base32_encode_key(account, key);
+        log_event(LOG_INFO, EVENT_NODE_DELETED,
+                LOG_FIELDS({"P2PCHAT_NAME", name}, {"P2PCHAT_ACCOUNT", key}),
+                "%s has deleted the account", name);
 }
 
 /* Who goes beyond a limit is told with the address, which the operator needs to raise the limit for
@@ -132,6 +144,7 @@ static void on_store(void *userdata, NodeStoreUse use, int error) {
 
 const NodeCallbacks tracker_journal_callbacks = {
         .registered = on_registered,
+        .deleted = on_deleted,
         .refused = on_refused,
         .store = on_store,
 };

@@ -14,6 +14,7 @@
 
 typedef enum JournalKind {
         JOURNAL_REGISTERED,
+        JOURNAL_DELETED,
         JOURNAL_NAME_REFUSED,
         JOURNAL_RATE_LIMITED,
         JOURNAL_CROWDED,

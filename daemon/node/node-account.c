@@ -9,6 +9,7 @@ struct AccountStep {
         uint8_t account[KEY_SIZE];
         uint64_t key_id; /* 0: without a password from now on */
         bool deletes;
+        char name[NAME_SIZE]; /* who it was */
         ClientRequest *request; /* NULL: the session has ended */
         AccountStep *prev, *next;
 };
@@ -249,7 +250,7 @@ static void on_statement_merged(void *userdata, int error, const MergeResult *re
         if (s.request)
                 statement_answer(s.request, error, results);
         if (taken && s.deletes)
-                accounts_deleted(a, s.account);
+                accounts_deleted(a, s.account, s.name);
 }
 
 static void statement_merge(Statement *x) {
@@ -269,6 +270,7 @@ static void statement_merge(Statement *x) {
         memcpy(s->account, x->statement.account, KEY_SIZE);
         s->key_id = x->statement.key_id;
         s->deletes = x->statement.deleted;
+        memcpy(s->name, x->name, sizeof(s->name));
         DL_APPEND(a->steps, s);
         x->step = s;
         directory_key_account(DIRECTORY_ACCT, s->account, merges[0].key);

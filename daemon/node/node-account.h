@@ -113,8 +113,8 @@ void client_enrol(Client *c, uint64_t id, const OprfRequest *asked);
 void deletion_rows(const uint8_t account[static KEY_SIZE], const char *name, Bytes statement,
         DStoreMerge rows[static DELETION_ROWS]);
 
-/* It is on disk: nobody is the account any more, and the rest goes. */
-void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE]);
+/* It is on disk: nobody is the account any more, who had NAME, and the rest goes. */
+void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE], const char *name);
 
 /* After a start, or a failure; and before the end. */
 void accounts_go_on_deleting(NodeAccounts *a);

@@ -113,10 +113,13 @@ static Deletion *deletion_new(NodeAccounts *a, const uint8_t account[static KEY_
         return x;
 }
 
-void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE]) {
+void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE], const char *name) {
+        const NodeCallbacks *callbacks = a->node->callbacks;
         Person *p = person_find(a->node, account);
         Deletion *x = deletion_new(a, account);
 
+        if (callbacks && callbacks->deleted)
+                callbacks->deleted(a->node->userdata, name, account);
         if (p)
                 person_forget(p);
         if (x)

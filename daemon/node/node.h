@@ -50,6 +50,9 @@ typedef struct NodeCallbacks {
         /* A new name. */
         void (*registered)(void *userdata, const Record *record);
 
+        /* An account that had NAME until now is gone. May be NULL. */
+        void (*deleted)(void *userdata, const char *name, const uint8_t account[static KEY_SIZE]);
+
         /* A name that belongs to somebody else, or more than one address may have. */
         void (*refused)(void *userdata, const Record *record, const SockAddr *peer, Code code,
                 const char *text);

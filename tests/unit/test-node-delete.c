@@ -77,7 +77,26 @@ static void alice_new(AccountLab *x, User *alice, Caller *c) {
         caller_free(&d);
 }
 
+static unsigned n_deleted;
+
+static void on_registered(void *userdata, const Record *record) {
+}
+
+static void on_store(void *userdata, NodeStoreUse use, int error) {
+        CHECK_OK(error);
+}
+
+static void on_deleted(void *userdata, const char *name, const uint8_t account[static KEY_SIZE]) {
+        const User *u = userdata;
+
+        CHECK_STR(name, u->name);
+        CHECK(key_equal(account, user_account(u)));
+        n_deleted++;
+}
+
 TEST(an_account_that_is_deleted_is_gone) {
+        static const NodeCallbacks callbacks = {
+                .registered = on_registered, .deleted = on_deleted, .store = on_store};
         LookupAnswer found;
         User alice, other;
         Caller c, bob, d;
@@ -93,8 +112,10 @@ TEST(an_account_that_is_deleted_is_gone) {
         l = caller_log_in(&c, "alice", NULL, PASSWORD);
         CHECK_EQ(l.code, CODE_OK);
         key = l.statement.key_id;
+        node_set_callbacks(x.lab.node, &callbacks, &alice);
         CHECK_EQ(caller_delete(&c, &alice), CODE_OK);
         CHECK_EQ(caller_bye(&c), CODE_NOT_ALLOWED); /* after the answer */
+        CHECK_EQ(n_deleted, 1);
         CHECK(!caller_take_presence(&bob).online);
         CHECK_EQ(caller_lookup(&bob, "alice", NULL, &found), CODE_UNKNOWN_PEER);
         CHECK_EQ(caller_lookup(&bob, NULL, user_account(&alice), &found), CODE_UNKNOWN_PEER);

@@ -70,6 +70,13 @@ TEST(a_new_name_is_shown_without_its_address) {
         CHECK(journal_has(&lab.journal, "PRIORITY=6"));
         CHECK(journal_has(&lab.journal, "P2PCHAT_NAME=alice"));
         CHECK(strstr(lab.journal.entry, "P2PCHAT_ACCOUNT=aaaaaaaaaa"));
+        tracker_journal_callbacks.deleted(&lab.tracker, "alice", lab.record.account);
+        CHECK_EQ(read_all(&lab), 1);
+        CHECK(journal_has(&lab.journal, "MESSAGE=alice has deleted the account"));
+        CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_DELETED));
+        CHECK(journal_has(&lab.journal, "PRIORITY=6"));
+        CHECK(journal_has(&lab.journal, "P2PCHAT_NAME=alice"));
+        CHECK(strstr(lab.journal.entry, "P2PCHAT_ACCOUNT=aaaaaaaaaa"));
         refuse_one(&lab, CODE_NAME_TAKEN);
         CHECK_EQ(read_all(&lab), 1);
         CHECK(journal_has(&lab.journal, "MESSAGE_ID=" EVENT_NODE_NAME_REFUSED));
