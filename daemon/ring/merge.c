@@ -92,11 +92,8 @@ int merge_unless_deleted(Bytes old, Bytes new, uint64_t now, MergeResult *ret) {
         AccountStatement s;
 
         *ret = MERGE_SAME;
-        if (old.size == 0)
-                return 0;
-        if (account_statement_parse(old, &s) < 0)
-                return -EUCLEAN;
-        if (account_statement_is_deleted_at(&s, now))
+        if (old.size > 0 && account_statement_parse(old, &s) >= 0 &&
+                account_statement_is_deleted_at(&s, now))
                 *ret = MERGE_STALE;
         return 0;
 }

@@ -68,7 +68,7 @@ int merge_removed(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 int merge_gone(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* Of ACCT, and changes nothing: NEW, whatever it is, must not be taken (STALE) where OLD says that
- * the account was deleted. */
+ * the account was deleted. Where OLD is damaged nobody is kept away for it. */
 int merge_unless_deleted(Bytes old, Bytes new, uint64_t now, MergeResult *ret);
 
 /* The higher (epoch, seq, hash of the presence as it is). */
