@@ -152,7 +152,7 @@ static bool on_contact(void *userdata, DbTxn *txn, const Contact *k) {
 
         if (contact_is_accepted(k) && account_is_active(c->parts.account))
                 contact_watch(c, txn, k);
-        objects_add(c, k);
+        objects_follow(c, k);
         return true;
 }
 
@@ -262,6 +262,18 @@ static void add_key_problem(Chat *c, size_t *n_problems) {
                 "The name of %s%s now given to another account: nothing is sent by it until you "
                 "decide, see chatc peers.",
                 first, n > 1 ? others : " is");
+        add_problem(c, n_problems, text);
+}
+
+static void add_mail_problem(Chat *c, unsigned unopened, size_t *n_problems) {
+        char text[PROBLEM_SIZE];
+
+        if (unopened == 0)
+                return;
+        snprintf(text, sizeof(text),
+                "%u %s of mail could not be opened with the keys of this device: chatc doctor says "
+                "what to do.",
+                unopened, unopened == 1 ? "piece" : "pieces");
         add_problem(c, n_problems, text);
 }
 
@@ -393,8 +405,10 @@ void chat_status(Chat *c, ChatStatus *ret) {
                         c->problems[n++] = c->set_problem[i];
         add_problem(c, &n, c->name_problem);
         add_key_problem(c, &n);
-        if (active)
+        if (active) {
                 add_room_problem(c, &n);
+                add_mail_problem(c, mail.unopened, &n);
+        }
         c->problems[n] = NULL;
         *ret = s;
 }

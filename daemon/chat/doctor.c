@@ -348,6 +348,14 @@ static void check_mailbox(const Doctor *d, const ChatStatus *s) {
                         "Ask who runs the tracker to set mailbox.enabled, or add another tracker.",
                         "The tracker keeps no mail, or none for the last one who was away: "
                         "messages wait on this device.");
+        else if (m.unopened > 0)
+                say(d, "mailbox", "warning",
+                        "Where another device of the account had it before, let both run until all "
+                        "is handed over.",
+                        "%u %s of mail could not be opened with the keys of this device: who sent "
+                        "%s is asked to seal %s anew.",
+                        m.unopened, m.unopened == 1 ? "piece" : "pieces",
+                        m.unopened == 1 ? "it" : "them", m.unopened == 1 ? "it" : "them");
         else if (m.refused != CODE_OK)
                 say(d, "mailbox", "warning", NULL,
                         "The last message for somebody who is away was not taken (%s); it waits "

@@ -39,6 +39,9 @@ void chat_on_handed_over(Chat *c, HandoverStage stage) {
                 return;
         c->names.counted = false;
         chat_take_contacts(c);
-        room_objects_start(c);
+        if (stage >= HANDOVER_STAGE_ROOMS) {
+                room_objects_start(c);
+                rooms_publish_start(c);
+        }
         chat_properties_changed(c, CHAT_QUEUED);
 }

@@ -12,7 +12,7 @@
 #include "util/table.h"
 
 #define PROBLEM_SIZE 400
-#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 5 + _CHAT_PROBLEM_MAX)
+#define PROBLEMS_MAX (DIRECTORY_TRACKERS_MAX + 6 + _CHAT_PROBLEM_MAX)
 
 /* An error of the configuration names file, line, key and what is allowed. */
 #define SET_PROBLEM_SIZE 1200

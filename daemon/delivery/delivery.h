@@ -213,6 +213,7 @@ typedef struct DeliveryMail {
         uint64_t envelopes; /* of own messages, in mailboxes as far as known */
         uint64_t owed; /* receipts to be sealed */
         Code refused; /* why the last one was not taken; CODE_OK when it was */
+        unsigned unopened; /* pieces of mail for this account, whose key is not here */
 } DeliveryMail;
 
 void delivery_get_mail(const Delivery *d, DeliveryMail *ret);

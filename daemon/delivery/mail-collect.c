@@ -28,6 +28,7 @@ struct MailCollector {
         uint8_t ids[COLLECT_MAX][SHA256_SIZE]; /* taken, of this page */
         size_t n_ids;
         Rekey rekey; /* for what could not be opened */
+        unsigned unopened; /* from the first page on */
         LoopTimer *timer;
         usec_t wait; /* the last one for another try */
 };
@@ -56,15 +57,23 @@ static bool session_is_there(const MailCollector *c) {
 
 static void collect_page(MailCollector *c);
 
+static bool is_collecting(const Mail *m) {
+        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
+                if (m->collectors[i])
+                        return true;
+        return false;
+}
+
 /* Everybody's mailbox of this account is empty: what can be opened by old prekeys is here. */
 static void note_complete(Mail *m) {
         const Directory *dir = m->delivery->directory;
 
+        if (is_collecting(m))
+                return;
+        m->unopened = m->unopened_so_far;
+        m->unopened_so_far = 0;
         for (size_t i = 0; i < directory_n_trackers(dir); i++)
                 if (!directory_ready_session(dir, i))
-                        return;
-        for (size_t i = 0; i < ELEMENTSOF(m->collectors); i++)
-                if (m->collectors[i])
                         return;
         mail_senders_free(m); /* whose mail has gone meanwhile */
         if (prekeys_collected(m->store, loop_realtime(m->loop)) < 0)
@@ -80,6 +89,7 @@ static void collect_end(MailCollector *c) {
                 collect_page(c);
                 return;
         }
+        m->unopened_so_far = MAX(m->unopened_so_far, c->unopened); /* the others have copies */
         collector_free(c);
         note_complete(m);
 }
@@ -196,6 +206,7 @@ static void take_item(MailCollector *c, Bytes envelope) {
                 memcpy(c->ids[c->n_ids++], id, SHA256_SIZE);
                 break;
         case MAIL_UNOPENED:
+                c->unopened++;
                 if (c->rekey.n_items < REKEY_ITEMS_MAX)
                         memcpy(c->rekey.items[c->rekey.n_items++], id, SHA256_SIZE);
                 break;
@@ -241,6 +252,8 @@ static void collect_page(MailCollector *c) {
         Collect ask = {.after = buffer_bytes(&c->after), .limit = c->limit};
 
         loop_timer_set(c->timer, USEC_INFINITY);
+        if (buffer_size(&c->after) == 0)
+                c->unopened = 0;
         if (session_collect(c->session, &ask, on_page, c) < 0)
                 collect_later(c);
 }

@@ -471,7 +471,7 @@ void mail_get(const Mail *m, DeliveryMail *ret) {
         const Directory *dir = m->delivery->directory;
         _cleanup_(store_read_endp) DbTxn *txn = NULL;
 
-        *ret = (DeliveryMail){.refused = m->refused};
+        *ret = (DeliveryMail){.refused = m->refused, .unopened = m->unopened};
         if (store_read_begin(m->store, &txn) >= 0) {
                 ret->envelopes = mail_count_items(txn);
                 ret->owed = mail_count_owed(txn);

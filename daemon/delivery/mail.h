@@ -135,6 +135,7 @@ struct Mail {
         usec_t again; /* until a walk, since something could not be taken back; 0: it could */
         usec_t collect; /* the first walk after that collects, whether or not there is mail */
         MailCollector *collectors[DIRECTORY_TRACKERS_MAX];
+        unsigned unopened, unopened_so_far; /* pieces, when all was fetched; of this round */
         MailSender *senders;
         unsigned n_senders;
 };

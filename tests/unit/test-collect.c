@@ -169,6 +169,37 @@ TEST(what_cannot_be_kept_keeps_nothing_behind_it) {
         mailbox_free(&b);
 }
 
+static unsigned count_unopened(Mailbox *b) {
+        DeliveryMail m;
+
+        delivery_get_mail(b->bob.delivery, &m);
+        return m.unopened;
+}
+
+/* It was sealed to another device of Bob's, whose prekeys come later. */
+TEST(mail_that_cannot_be_opened_is_counted_until_it_can) {
+        _cleanup_(buffer_done) Buffer letter = BUFFER_NULL;
+        Mailbox b;
+        Frame f;
+
+        mailbox_new(&b);
+        stack_knows(&b.bob, &b.alice, CONTACT_PINNED);
+        b.prekey.id++;
+        letter_new(&b, &b.alice.device, &letter);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        f = far_take(&b.tracker.far, FRAME_COLLECTED);
+        tracker_ok(&b.tracker, f.request);
+        SIM_UNTIL(&b.sim, count_unopened(&b) == 1);
+        CHECK_EQ(b.bob.n_shown, 0);
+        CHECK_OK(prekey_put(b.bob.store, &b.prekey));
+        delivery_handed_over(b.bob.delivery);
+        hand_out(&b, (Bytes){}, buffer_bytes(&letter), (Bytes){});
+        check_collected(&b, buffer_bytes(&letter));
+        SIM_UNTIL(&b.sim, count_unopened(&b) == 0);
+        CHECK_EQ(b.bob.n_shown, 1);
+        mailbox_free(&b);
+}
+
 /* The tracker does not know whom Bob asks about. */
 static void refuse_lookup(Mailbox *b) {
         tracker_error(
