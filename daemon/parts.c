@@ -184,6 +184,7 @@ static void on_tracker_ready(void *userdata, Session *s) {
         const Parts *p = userdata;
 
         delivery_tracker_ready(p->delivery, s);
+        directory_ask_own(p->directory, s); /* a store that was restored has an older record */
 }
 
 static void on_mail_waiting(void *userdata, Session *s) {
