@@ -28,6 +28,10 @@ def unread(user):
     return {room: row_of(user, room).get("unread") for room in ROOMS}
 
 
+def listed(user, room):
+    return next((row for row in user.list("ListRooms") if row["room"] == room), {})
+
+
 def shown(user):
     return {room: [(row["id"], row["from"], row.get("text")) for row in user.history(room)]
             for room in ROOMS}
@@ -100,6 +104,11 @@ def test_rooms_go_along_and_come_back(lab, desk):
     alice.start().wait_state("online")
     wait_texts(alice, ["nobody hears this"], "#den")
     talk(laptop, alice, "from the laptop")
+    dave = lab.user("dave").join()              # to whom trackers say who is there
+    wait_until(lambda: listed(dave, "#garden").get("online") == 2, what="two are in #garden")
+    wait_until(lambda: listed(dave, "#den").get("access") == "private", what="#den is listed")
+    assert not listed(dave, "#cave")
+    assert not laptop.status().get("problems")
     wait_until(lambda: row_of(alice, "#den")["topic"] == "tea")
     call(laptop, "Kick", "#den", "alice")       # which only the owner can do, by a new key
     wait_until(lambda: row_of(alice, "#den").get("status") == "kicked")
