@@ -147,8 +147,9 @@ static void say_waits(Unlocking *u) {
         int r = 0;
 
         snprintf(text, sizeof(text),
-                "The key of the messages is in the Secret Service: %s%s%s%s; " SEE,
-                state_texts[u->state], u->error[0] ? " (" : "", u->error, u->error[0] ? ")" : "");
+                "The key of the messages is %sin the Secret Service: %s%s%s%s; " SEE,
+                u->info.keeping == KEEPING_SECRET_SERVICE ? "" : "to be ", state_texts[u->state],
+                u->error[0] ? " (" : "", u->error, u->error[0] ? ")" : "");
         if (streq(text, u->said))
                 return;
         memcpy(u->said, text, sizeof(text));

@@ -76,6 +76,12 @@ class Keyring(Process):
                                      {"xdg:schema": "org.p2pchat.StoreKey"})
         return unlocked + locked
 
+    def secret(self, item):
+        _, session = self.call(NAME, SERVICE, INTERFACE + "Service", "OpenSession", "(sv)", "plain",
+                               GLib.Variant("s", ""))
+        (_, _, secret, _), = self.call(NAME, item, INTERFACE + "Item", "GetSecret", "(o)", session)
+        return bytes.fromhex(bytes(secret).decode())
+
     def delete(self, item):
         self.call(NAME, item, INTERFACE + "Item", "Delete", "()")
 

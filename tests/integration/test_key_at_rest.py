@@ -42,6 +42,20 @@ def refuses(user, *sentences):
     assert (user.state / "db/data.mdb").read_bytes() == before
 
 
+def remembers(user, secret):
+    """Whether it is anywhere in what the daemon may write to."""
+    with open(f"/proc/{user.pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{user.pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            place, mode, *_ = line.split()
+            if mode.startswith("rw"):
+                begin, end = (int(part, 16) for part in place.split("-"))
+                memory.seek(begin)
+                if secret in memory.read(end - begin):
+                    return True
+    return False
+
+
 def is_locked(user, sentence):
     """What a program hears while the key is waited for."""
     with pytest.raises(BusError) as refused:
@@ -89,9 +103,6 @@ def test_a_file_where_there_is_nothing_better(eve):
     assert "chmod" in item_doctor(eve)["advice"]
     key.chmod(0o600)
     eve.restart().wait_state("online")
-    if not under.instrumented():
-        status = open(f"/proc/{eve.pid}/status", encoding="ascii").read()
-        assert "VmLck:\t       0 kB" not in status, status
 
 
 def test_without_the_file_it_does_not_start(eve):
@@ -113,6 +124,22 @@ def test_without_the_file_it_does_not_start(eve):
     refuses(eve, "Others may read the key", "chmod 600")
     key.chmod(0o600)
     eve.start().wait_state("online")
+
+
+def test_the_key_is_forgotten_when_it_has_done_its_work(eve, keyring):
+    """What it has opened is in memory that is locked, the key itself nowhere."""
+    for place in ("file", "secret-service"):
+        eve.configure(key_config(place))
+        eve.restart() if eve.running() else eve.join()
+        eve.restart().wait_state("online")
+        key = (eve.state / "key").read_bytes() if place == "file" else \
+            keyring.secret(*keyring.items())
+        assert len(key) == 32 and kept(eve) == place
+        assert remembers(eve, eve.status()["account"].encode())
+        if not under.instrumented():
+            assert not remembers(eve, key) and not remembers(eve, key.hex().encode())
+            status = open(f"/proc/{eve.pid}/status", encoding="ascii").read()
+            assert "VmLck:\t       0 kB" not in status, status
 
 
 def test_a_copy_of_the_store_is_of_no_use(lab, eve):
