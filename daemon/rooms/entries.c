@@ -274,10 +274,10 @@ static int compare_with_held(const Taking *t, Entry *ret) {
 }
 
 /* Keeps the proof in FEED, and drops what it forbids. 1: it says something new. Where the feed is
- * the own one, what is lost by that is said anew, with OTHER (may be NULL), which is not here. */
+ * one's own, what is lost by that is said anew, with OTHER (may be NULL), which is not here. */
 static int keep_fork(Room *room, uint32_t feed, const RoomFork *f, const Inner *other) {
         Store *s = room->rooms->store;
-        bool own = again_is_about(room, f->at.account, f->at.epoch, f->at.device);
+        bool own = key_equal(f->at.account, rooms_self(room->rooms)) && !room->taking;
         _cleanup_(buffer_done) Buffer proof = BUFFER_NULL;
         _cleanup_(again_freep) Again *again = NULL;
         uint32_t account;
@@ -302,7 +302,8 @@ static int keep_fork(Room *room, uint32_t feed, const RoomFork *f, const Inner *
         if (e >= 0)
                 e = room_touch(room, ROOM_NEW_FORKS);
         if (e >= 0 && own) {
-                again_begin_epoch(room, "something else was said in a room under the same number");
+                if (again_is_about(room, f->at.account, f->at.epoch, f->at.device))
+                        again_begin_epoch(room, "a room has something else under the same number");
                 e = again_write(room, again);
         }
         return e < 0 ? e : 1;
@@ -331,6 +332,25 @@ static int take_forked(Taking *t, const Entry *held) {
         f.entry[1].certificate = t->author.outer.size > 0 ? t->author.outer : buffer_bytes(&kept);
         e = keep_fork(t->room, t->feed.feed.number, &f, &t->m);
         return e < 0 ? e : e > 0 ? TAKEN_FORK : TAKEN_AGAIN;
+}
+
+/* Something else is here under this number, of the feed that this device goes on with: its store is
+ * a copy from before. What the others have stays, and what is here is said anew, before anybody
+ * has both. */
+static int take_own(Taking *t, const RoomReceived *x) {
+        Room *room = t->room;
+        _cleanup_(again_freep) Again *again = NULL;
+        int e, v;
+
+        e = again_collect(room, &again, x->feed, t->m.seq);
+        if (e >= 0)
+                e = cut_from(room, x->feed, t->m.seq);
+        if (e < 0)
+                return e;
+        again_begin_epoch(room, "a room has something else under the same number");
+        v = room_take_entry(room, t->in, t->at, t->why);
+        e = v < 0 ? v : again_write(room, again);
+        return e < 0 ? e : v;
 }
 
 static int take_form(Taking *t, RoomHead *ret_head) {
@@ -436,6 +456,9 @@ static int take_received(Taking *t, const RoomReceived *x) {
                 if (e < 0)
                         return e;
                 t->at->misfit = e == 0;
+                if (e > 0 && t->feed.feed.seq - t->m.seq < ROOM_CUT_MAX &&
+                        again_is_about(room, t->m.account, t->m.epoch, t->m.device))
+                        return take_own(t, x);
                 return e > 0 ? take_forked(t, &held) : TAKEN_STALE;
         default:
                 return room_reason(t->why, TAKEN_REFUSED, CODE_FORK,

@@ -39,6 +39,21 @@ static int cut_own_id(Cut *c, const Inner *m) {
         return id_remove(c->store, SELF_NUMBER, &m->id);
 }
 
+/* The user has heard of it: where it comes again, in another place, that is no news. */
+static int cut_foreign_id(Cut *c, const Inner *m) {
+        IdRow id = {.until = UINT64_MAX};
+        int r;
+
+        if (c->feed.feed.account == SELF_NUMBER)
+                return 0;
+        r = id_get(db_write(c->store->db), c->feed.feed.account, &m->id, &id);
+        if (r != 0)
+                return MIN(r, 0);
+        memcpy(id.content, c->room.id, SHA256_SIZE);
+        id.content[0] = ranges_have(&c->read, m->seq);
+        return id_write(c->store, c->feed.feed.account, &m->id, &id);
+}
+
 static int cut_entry(Cut *c, uint64_t seq) {
         uint32_t feed = c->feed.feed.number;
         Inner m;
@@ -50,7 +65,9 @@ static int cut_entry(Cut *c, uint64_t seq) {
         m.body = m.control_head = m.ext = (Bytes){}; /* in the map, which is written now */
         if (c->feed.feed.account != SELF_NUMBER && !ranges_have(&c->read, seq))
                 c->conversation.unread -= c->conversation.unread > 0;
-        r = order_remove(c->store, c->room.number, &m);
+        r = cut_foreign_id(c, &m);
+        if (r >= 0)
+                r = order_remove(c->store, c->room.number, &m);
         if (r >= 0)
                 r = room_id_remove(c->store, c->room.number, &m, feed);
         if (r >= 0)

@@ -294,6 +294,22 @@ static int is_read(Store *s, const NewRoomEntry *e, const RoomFeed *f) {
         return r < 0 ? r : ranges_have(&read, e->inner->seq);
 }
 
+/* Whether the user has heard of it, when it was in another place, which was cut: 1; 2: and has read
+ * it. */
+static int was_cut(Store *s, const NewRoomEntry *e) {
+        IdRow id;
+        bool read;
+        int r;
+
+        r = id_get(db_write(s->db), e->account, &e->inner->id, &id);
+        if (r <= 0 || id.seq != 0 ||
+                memcmp(id.content + 1, e->inner->conversation + 1, SHA256_SIZE - 1) != 0)
+                return MIN(r, 0);
+        read = id.content[0] != 0;
+        r = id_remove(s, e->account, &e->inner->id);
+        return r < 0 ? r : 1 + read;
+}
+
 /* What there is of a foreign entry beside what there is of any. */
 static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conversation *v) {
         EventRow event = {.kind = EVENT_RECEIVED,
@@ -301,9 +317,12 @@ static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conv
                 .feed = f->feed.number,
                 .seq = e->inner->seq};
 
-        int r;
+        int r, known;
 
-        if (e->quiet && !e->was)
+        known = was_cut(s, e);
+        if (known < 0)
+                return known;
+        if (known == 2 || (e->quiet && !e->was))
                 return read_add(s, f->feed.number, e->inner->seq);
         r = is_read(s, e, f);
         if (r != 0)
@@ -311,7 +330,7 @@ static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conv
         v->unread++;
         if (!e->was)
                 v->last_time = e->now;
-        if (e->was ? !e->was->news : e->inner->seq <= f->known)
+        if (known > 0 || (e->was ? !e->was->news : e->inner->seq <= f->known))
                 return 0;
         return event_add(s, &event);
 }

@@ -19,6 +19,18 @@ static _unused_ unsigned count_events(Mate *m) {
         return n;
 }
 
+static _unused_ bool count_one_received(void *userdata, DbTxn *txn, const EventRow *e) {
+        *(unsigned *)userdata += e->kind == EVENT_RECEIVED;
+        return true;
+}
+
+static _unused_ unsigned count_received(Mate *m) {
+        unsigned n = 0;
+
+        CHECK_OK(event_each(mate_txn(m), 0, count_one_received, &n));
+        return n;
+}
+
 static _unused_ unsigned unread(Mate *m) {
         Conversation v;
 

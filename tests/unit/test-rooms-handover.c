@@ -192,6 +192,8 @@ TEST(what_an_older_device_wrote_too_late_is_written_anew) {
                 CHECK_STR(mate_reads(alice), "here|late|later|");
                 CHECK_STR(mate_reads(carol), "here|late|later|");
                 check_level(alice, new);
+                CHECK_EQ(count_received(carol), 3); /* she has heard of two of them before */
+                CHECK_EQ(unread(carol), 3);
                 check_level(carol, new);
         }
         lab_free(&lab);
