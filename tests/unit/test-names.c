@@ -20,10 +20,17 @@ typedef struct World {
 } World;
 
 static void connect_tracker(World *w) {
+        Lookup l;
+        Frame f;
+
         tracker_greet(&w->tracker);
         w->tracker.far.answers = true; /* to PING */
         w->n_open = 0;
         tracker_ok(&w->tracker, far_take(&w->tracker.far, FRAME_REGISTER).request);
+        f = far_take(&w->tracker.far, FRAME_LOOKUP); /* of the account itself */
+        CHECK_OK(lookup_decode(&f, &l));
+        CHECK_STR(l.name, "");
+        tracker_error(&w->tracker, f.request, CODE_UNKNOWN_PEER);
 }
 
 static void world_new(World *w) {
