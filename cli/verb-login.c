@@ -14,17 +14,20 @@ static int login(Chatc *c, const char *name, const char *password, const char *t
         return call_run(c, &call, NULL, ret_error);
 }
 
-/* An account that is kept on this device needs no password, and only the daemon knows which are:
- * so a person is asked for one only after the empty one was refused. */
-static int login_interactive(Chatc *c, const char *name, const char *tracker) {
+/* An account that is kept on this device may need no password, and only the daemon knows which are:
+ * so a person is asked for one only after the empty one was refused. One that is not kept here is
+ * taken over by its password. */
+static int login_interactive(Chatc *c, const char *name, const char *tracker, bool kept) {
         _cleanup_(password_freep) char *password = NULL;
         bool can_ask = password_can_ask();
         char error[CALL_ERROR_SIZE];
         int r;
 
-        r = login(c, name, "", tracker, can_ask ? "BadPassword" : NULL, error);
-        if (r == 0 || !can_ask || !streq(error, "BadPassword"))
-                return r;
+        if (kept || !can_ask) {
+                r = login(c, name, "", tracker, can_ask ? "BadPassword" : NULL, error);
+                if (r == 0 || !can_ask || !streq(error, "BadPassword"))
+                        return r;
+        }
         r = password_ask("Password", false, &password);
         if (r > 0)
                 return r;
@@ -89,7 +92,7 @@ int verb_login(Chatc *c, char **argv) {
                 return r;
         kind = look(c);
         r = password_file ? login_with_file(c, a.words[0], tracker, password_file)
-                          : login_interactive(c, a.words[0], tracker);
+                          : login_interactive(c, a.words[0], tracker, kind != KIND_NEW);
         if (r > 0)
                 return r;
         if (c->json) {

@@ -96,10 +96,8 @@ static void on_replaced(void *userdata, int error) {
                 (void)account_load_again(a); /* whoever told it tells it again */
         if (!account_is_replaced(a))
                 return;
-        if (was_active) {
-                log_notice("This account is used on another device now: this one is at rest");
+        if (was_active)
                 a->callbacks->active(a->userdata, false);
-        }
         if (a->operation == OPERATION_NONE)
                 account_watch_successor(a);
         a->callbacks->replaced(a->userdata);

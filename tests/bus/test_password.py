@@ -131,6 +131,19 @@ def test_login(chatc, mock_daemon):
         ["Login", ["alice", "", {}]], ["Login", ["alice", "secret", {"tracker": "t:1#k"}]]]
 
 
+def test_login_on_a_new_device_asks_at_once(chatc, mock_daemon):
+    daemon = mock_daemon(answers={"Status": {"state": "logged-out"}},
+                         errors={"Login": [ERROR + "NotLoggedIn", "no account is kept here"]})
+    failed(chatc("login", "alice"), 4, "NotLoggedIn")
+    daemon.set(errors={})
+    pid, fd = on_terminal(chatc, "login", "alice")
+    seen = read_until(fd, b"Password: ")
+    os.write(fd, b"secret\n")
+    rest, status = finish(pid, fd)
+    assert status == 0 and b"secret" not in seen + rest
+    assert daemon.calls("Login")[1:] == [["Login", ["alice", "secret", {}]]]
+
+
 @pytest.mark.parametrize("status, said", [
     ({"state": "logged-out"}, "alice is used on this device now. History, contacts and rooms follow"),
     ({"state": "replaced", "name": "alice"}, "alice is used on this device again."),
