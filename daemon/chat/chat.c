@@ -177,6 +177,7 @@ void chat_on_active(Chat *c, bool active) {
         seen_save_all(c);
         told_free_all(c);
         if (active) {
+                chat_events_begin_epoch(c);
                 chat_take_contacts(c);
                 room_objects_start(c);
                 rooms_publish_start(c);

@@ -287,16 +287,31 @@ void chat_on_events(Chat *c, int error) {
                 chat_properties_changed(c, CHAT_QUEUED);
 }
 
+static bool read_bounds(Chat *c, EventBounds *ret) {
+        DbTxn *txn;
+        int r;
+
+        if (store_read_begin(c->parts.store, &txn) < 0)
+                return false;
+        r = event_bounds(txn, ret);
+        store_read_end(txn);
+        return r >= 0;
+}
+
 /* What happened before is for those who ask. */
 void chat_events_start(Chat *c) {
         EventBounds b;
-        DbTxn *txn;
 
-        if (store_read_begin(c->parts.store, &txn) < 0)
-                return;
-        if (event_bounds(txn, &b) >= 0)
+        if (read_bounds(c, &b))
                 c->told_event = b.last;
-        store_read_end(txn);
+}
+
+/* And so is what happened on another device, in an epoch before. */
+void chat_events_begin_epoch(Chat *c) {
+        EventBounds b;
+
+        if (read_bounds(c, &b))
+                c->told_event = MAX(c->told_event, b.epoch - 1);
 }
 
 /* Asking */

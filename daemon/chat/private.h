@@ -255,6 +255,7 @@ void operation_settle(Operation *o, int r, ChatError *error);
 void chat_storage_error(ChatError *e, int error);
 
 void chat_events_start(Chat *c);
+void chat_events_begin_epoch(Chat *c);
 
 /* Somebody who is known here. The view is filled in anew. */
 void peer_view_contact(Chat *c, DbTxn *txn, const Contact *k, PeerView *v);

@@ -157,6 +157,7 @@ static int send_piece(Other *o) {
                 return r;
         o->n_sent++;
         o->in_flight += s->size;
+        h->bytes += s->size;
         return 0;
 }
 
@@ -271,7 +272,8 @@ static void on_done(void *userdata, int error) {
                 return; /* it is offered again, and answered by DONE */
         }
         h->gives = false;
-        log_info("What this device had was handed over to the active one");
+        log_info("What this device had was handed over to the active one: %llu items, %llu bytes",
+                (unsigned long long)h->given, (unsigned long long)h->bytes);
         handover_want(h);
         handover_news(h);
 }
@@ -282,6 +284,7 @@ static int give_done(Other *o) {
 
         if (!h->gives)
                 return 0;
+        h->given = o->items;
         h->give.done = true;
         memcpy(h->give.to, o->device, KEY_SIZE);
         r = store_set_handover_give(h->store, &h->give);

@@ -151,6 +151,7 @@ static void on_timer(void *userdata) {
 
 void handover_start(Handover *h) {
         h->gives = h->takes = h->waits = false;
+        h->rests = h->self->replaced;
         if (h->self->replaced)
                 h->gives = handover_give_begin(h);
         else if (h->self->logged_in) {
@@ -205,7 +206,7 @@ int handover_accept(Handover *h) {
 
 void handover_get_state(const Handover *h, HandoverState *ret) {
         *ret = (HandoverState){};
-        if (h->gives)
+        if (h->gives || (h->self->replaced && !h->rests))
                 *ret = (HandoverState){.active = true,
                         .giving = true,
                         .waiting = h->ask && !h->give.accepted,

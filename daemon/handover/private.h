@@ -60,10 +60,12 @@ struct Handover {
         bool ask, asked;
         bool wanted; /* a link */
         bool awaits_commit;
+        bool rests; /* handover_start() has seen that this device was replaced */
 
         bool gives; /* this device was replaced, and has a row: */
         HandoverGive give;
         uint64_t given, total;
+        uint64_t bytes; /* of pieces that were said, since the start */
 
         bool takes; /* something that is not complete: the last of what is taken */
         bool waits;

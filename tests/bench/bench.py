@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 import measure  # noqa: E402,F401 - finds the harness
 import at_rest  # noqa: E402
 import big_room  # noqa: E402
+import handover  # noqa: E402
 import harness  # noqa: E402
 import history  # noqa: E402
 import idle  # noqa: E402
@@ -31,7 +32,7 @@ ROWS = {
     "pipelined": messages.pipelined, "one-message": messages.one_message, "link": messages.link,
     "idle": idle.idle, "start": idle.start, "lan": nearby.nearby,
     "room": rooms.room, "big-room": big_room.big_room, "million": messages.million,
-    "history": history.history,
+    "history": history.history, "handover": handover.handover,
     "tracker": tracker.tracker, "registrations": tracker.registrations,
     "mailboxes": tracker.mailboxes,
     "connections": tracker.connections, "instructions": instructions.instructions,
