@@ -58,7 +58,7 @@ static bool head_is_lost(const Frame *f) {
         case FRAME_PING:
         case FRAME_PONG:
         case FRAME_REGISTER ... FRAME_ACCOUNT:
-        case FRAME_FILE ... FRAME_HANDOVER:
+        case FRAME_FILE:
         case FRAME_RECORD:
         case FRAME_SESSION_REPLACED:
                 return f->stream != 0;

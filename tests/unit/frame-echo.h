@@ -7,6 +7,7 @@
 
 #include "room-echo.h"
 #include "wire/account.h"
+#include "wire/handover.h"
 #include "wire/mailbox.h"
 
 /* OK says nothing about which request it answers. */
@@ -95,6 +96,14 @@ static inline int echo_link(Frame *f, Buffer *out) {
         default:
                 return echo_statement(f, out);
         }
+}
+
+static inline int echo_handover(Frame *f, Buffer *out) {
+        HandoverFrame h;
+        int r;
+
+        r = handover_decode(f, &h);
+        return r < 0 ? r : handover_encode(out, &h);
 }
 
 static inline int echo_list_peers(Frame *f, Buffer *out) {
@@ -281,6 +290,8 @@ static inline int frame_echo(Frame *f, EchoOk ok, Buffer *out) {
         case FRAME_LOGIN:
         case FRAME_ACCOUNT:
                 return echo_account(f, out);
+        case FRAME_HANDOVER:
+                return echo_handover(f, out);
         case FRAME_ROOM_SYNC:
         case FRAME_ROOM_ENTRIES:
         case FRAME_ROOM_PUBLISH ... FRAME_ROOM_LIST:

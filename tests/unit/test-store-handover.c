@@ -244,3 +244,60 @@ TEST(and_back_again) {
         check_same(&h.new, &h.lab.bob);
         hand_lab_free(&h);
 }
+
+static uint32_t next_random(uint32_t *state) {
+        *state = *state * 1664525 + 1013904223;
+        return *state >> 8;
+}
+
+static void collect(const Person *from, HandoverPart part, Buffer *ret) {
+        _cleanup_(buffer_done) Buffer next = BUFFER_NULL;
+        uint64_t n;
+
+        CHECK_EQ(
+                handover_read(txn_of(from), &from->self, part, (Bytes){}, SIZE_MAX, ret, &n, &next),
+                0);
+}
+
+/* A device that lies can lie about history, and no more: the store stays one that can be read, and
+ * takes what is true afterwards. */
+TEST(altered_items_damage_nothing) {
+        _cleanup_(buffer_done) Buffer items = BUFFER_NULL;
+        uint32_t random = 1;
+        StoreHealth health;
+        HandLab h;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        talk(&h.lab);
+        CHECK_OK(event_client_ack(h.lab.bob.store, "bot", 3, NOW));
+        collect(&h.lab.bob, HANDOVER_BEFORE_ROOMS, &items);
+        collect(&h.lab.bob, HANDOVER_AFTER_ROOMS, &items);
+        for (unsigned round = 0; round < 300; round++) {
+                Bytes piece = buffer_bytes(&items), item;
+                uint64_t kind;
+
+                while (handover_item_next(&piece, &item, &kind) > 0) {
+                        uint8_t *copy = malloc(item.size);
+                        int r;
+
+                        CHECK(copy);
+                        memcpy(copy, item.data, item.size);
+                        for (unsigned i = next_random(&random) % 3; i > 0; i--)
+                                copy[next_random(&random) % item.size] ^=
+                                        (uint8_t)(1 << next_random(&random) % 8);
+                        r = handover_merge(h.new.store, &h.new.self,
+                                (Bytes){.data = copy, .size = item.size}, NOW + 60 * MINUTE);
+                        free(copy);
+                        CHECK(r >= 0 || r == -EBADMSG);
+                }
+                CHECK_OK(store_commit(h.new.store));
+        }
+        buffer_clear(&items);
+        collect(&h.new, HANDOVER_BEFORE_ROOMS, &items);
+        store_get_health(h.new.store, &health);
+        CHECK(!health.damaged);
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_EQ(h.refused, 0);
+        hand_lab_free(&h);
+}

@@ -202,7 +202,6 @@ TEST(refusals_of_a_newer_version_keep_their_text) {
         CHECK_OK(refusal_decode(&f, &x));
         CHECK_EQ(x.code, _CODE_MAX);
         CHECK(bytes_equal(x.text, sample_text("wait for clouds")));
-
 }
 
 TEST(ok_ends_a_conversation_and_refuses_nothing) {
@@ -385,4 +384,52 @@ TEST(receipt_and_void_frames) {
                 CHECK(bytes_equal(certificate, sample_bytes(&c)));
                 CHECK(map_try_with(body_of(&with), 4, LITERAL("\x40"), try_body) < 0);
         }
+}
+
+TEST(handover) {
+        static const HandoverFrame frames[] = {
+                {.what = HANDOVER_OFFER, .transfer = {1, 2}, .items = 70000, .waits = true},
+                {.what = HANDOVER_GO, .position = LITERAL("\x01here"), .items = 7},
+                {.what = HANDOVER_PIECE,
+                        .position = LITERAL("\x01there"),
+                        .piece = LITERAL("\xa1\x00\x01\xa1\x00\x02"),
+                        .items = 9},
+                {.what = HANDOVER_TAKEN, .position = LITERAL("\x01there")},
+                {.what = HANDOVER_END, .position = LITERAL("\x03")},
+                {.what = HANDOVER_DONE},
+        };
+        static const uint64_t known[] = {0x78, 0x58, 0x78, 0x18, 0x18, 0x08},
+                              required[] = {0x18, 0x08, 0x18, 0x18, 0x18, 0x08};
+
+        for (size_t i = 0; i < ELEMENTSOF(frames); i++) {
+                _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+                HandoverFrame got;
+                Frame f;
+
+                CHECK_OK(handover_encode(&b, &frames[i]));
+                check_frame(&b, known[i], required[i]);
+                open_frame(&b, FRAME_HANDOVER, 0, &f);
+                CHECK_OK(handover_decode(&f, &got));
+                CHECK_EQ(got.what, frames[i].what);
+                CHECK_EQ(got.items, frames[i].items);
+                CHECK_EQ(got.waits, frames[i].waits);
+                CHECK(memcmp(got.transfer, frames[i].transfer, HANDOVER_TRANSFER_SIZE) == 0);
+                CHECK(bytes_equal(got.position, frames[i].position));
+                CHECK(bytes_equal(got.piece, frames[i].piece));
+        }
+}
+
+TEST(items_of_a_piece) {
+        Bytes piece = LITERAL("\xa1\x00\x05\xa2\x00\x18\x40\x01\x41z"), item;
+        uint64_t kind;
+
+        CHECK_EQ(handover_item_next(&piece, &item, &kind), 1);
+        CHECK(kind == 5 && item.size == 3);
+        CHECK_EQ(handover_item_next(&piece, &item, &kind), 1);
+        CHECK(kind == HANDOVER_KIND_ROOMS && item.size == 7);
+        CHECK_EQ(handover_item_next(&piece, &item, &kind), 0);
+        piece = LITERAL("\xa1\x01\x05"); /* without a kind */
+        CHECK_EQ(handover_item_next(&piece, &item, &kind), -EBADMSG);
+        piece = LITERAL("\xa2\x00\x05\x01"); /* cut short */
+        CHECK_EQ(handover_item_next(&piece, &item, &kind), -EBADMSG);
 }
