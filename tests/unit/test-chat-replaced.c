@@ -49,8 +49,7 @@ static void see_other_device(ChatLab *l) {
         person_finish(&laptop);
         CHECK_OK(record_decode(laptop.local.record, &record));
         account_see_own_record(l->parts->account, &record, laptop.local.record);
-        buffer_done(&laptop.certificate);
-        buffer_done(&laptop.record);
+        person_done(&laptop);
         sim_run(&l->sim, USEC_PER_SEC);
         CHECK(account_is_replaced(l->parts->account));
 }
