@@ -323,6 +323,25 @@ static int entry_place(HandoverMerge *m, Merging *e) {
         return n.own == e->item->own ? 0 : -EBADMSG;
 }
 
+/* What is here was here first: two devices believed to be the active one, or one of them was
+ * restored from a copy. What the user has written on the other one is not lost: whoever has it by
+ * its id takes it once. */
+static int merge_fork(HandoverMerge *m, const Merging *e) {
+        IdRow id;
+        int r;
+
+        if (!m->name.own || entry_is_given_up(&e->item->entry))
+                return 0;
+        r = id_get(db_write(m->store->db), SELF_NUMBER, &e->inner.id, &id);
+        if (r != 0)
+                return MIN(r, 0);
+        r = merge_flush(m);
+        if (r >= 0)
+                r = store_enter_anew(
+                        m->store, m->self, m->peer_number, &e->inner, e->item->content);
+        return r < 0 ? r : 1;
+}
+
 int merge_entry(HandoverMerge *m, Bytes item) {
         DbTxn *txn = db_write(m->store->db);
         HandoverEntry h;
@@ -346,7 +365,7 @@ int merge_entry(HandoverMerge *m, Bytes item) {
                 return r;
         if (r > 0) {
                 if (!entry_has_hash(&here, e.hash))
-                        return 0; /* a fork: what is here was here first */
+                        return merge_fork(m, &e);
                 return m->name.own ? own_entry_unite(m, &e, &here) : 0;
         }
         r = id_get(txn, m->name.own ? SELF_NUMBER : m->peer_number, &e.inner.id, &id);

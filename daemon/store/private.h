@@ -81,4 +81,9 @@ int expiry_add(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_remove(Store *s, uint32_t recipient, OutboxPosition at, usec_t expires);
 int expiry_fill(Store *s);
 
+/* An own message of another device, whose place there is something else's here: M is entered in the
+ * feed of the present epoch, under its id, and sent. */
+int store_enter_anew(Store *s, const Identity *self, uint32_t recipient, const Inner *m,
+        const uint8_t content[static SHA256_SIZE]);
+
 int outbox_add(Store *s, uint32_t recipient, uint32_t feed, const Inner *m);

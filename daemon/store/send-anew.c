@@ -92,6 +92,29 @@ int store_send_anew(Store *s, const Identity *self, uint32_t recipient, OutboxPo
         return r < 0 ? r : 1;
 }
 
+int store_enter_anew(Store *s, const Identity *self, uint32_t recipient, const Inner *m,
+        const uint8_t content[static SHA256_SIZE]) {
+        _cleanup_(buffer_done) Buffer bytes = BUFFER_NULL;
+        IdRow id = {.until = usec_add(m->sent, ID_KEEP_OWN)};
+        Inner again = *m;
+        Conversation v;
+        Feed f;
+        int r;
+
+        memcpy(id.content, content, SHA256_SIZE);
+        r = conversation_find(db_write(s->db), m->conversation, &v);
+        if (r <= 0)
+                return r < 0 ? r : -EBADMSG;
+        r = feed_open(s, v.number, SELF_NUMBER, self->epoch, sign_key_public(&self->device), &f);
+        if (r >= 0)
+                r = feed_find_origin(db_write(s->db), &f);
+        if (r >= 0)
+                r = make_entry(self, &f, &again, &bytes);
+        if (r >= 0)
+                r = id_write(s, SELF_NUMBER, &m->id, &id);
+        return r < 0 ? r : write_new(s, recipient, &v, &f, &again, buffer_bytes(&bytes));
+}
+
 /* All of them, some at a time */
 
 #define ANEW_ROWS 256

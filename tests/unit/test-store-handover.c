@@ -301,3 +301,27 @@ TEST(altered_items_damage_nothing) {
         CHECK_EQ(h.refused, 0);
         hand_lab_free(&h);
 }
+
+/* The old device believed to be active, and had been put back to an older copy of its store: what
+ * its user wrote has the numbers of what is here already. */
+TEST(what_was_written_in_a_taken_place_is_entered_anew) {
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        CHECK_OK(send_text(&h.lab.bob, 101, "first", NOW));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        h.lab.bob.store = store_close(h.lab.bob.store);
+        CHECK_OK(nftw(h.lab.bob.dir, lab_remove, 8, FTW_DEPTH | FTW_PHYS));
+        CHECK_OK(store_open(h.lab.bob.dir, h.lab.loop, &h.lab.bob.store));
+        CHECK(learn(h.lab.bob.store, ALICE, "alice", 1, 1, CONTACT_PINNED, true, &h.lab.bob.other) >
+                0);
+        CHECK_OK(send_text(&h.lab.bob, 102, "in its place", NOW + MINUTE));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_EQ(h.refused, 0);
+        CHECK_STR(waiting(&h.new, &s), "101 102 ");
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_STR(waiting(&h.new, &s), "101 102 ");
+        hand_lab_free(&h);
+}
