@@ -87,7 +87,8 @@ def test_what_cannot_have_a_password(lab):
     dora = lab.user("dora").start()
     with pytest.raises(BusError) as e:
         dora.call("Login", "ssa{sv}", "anna", FIRST, {})
-    assert e.value.name == "NotSupported"
+    assert e.value.name == "BadPassword"       # whether anna exists is not told
+    assert dora.property("State") == "logged-out"
 
 
 def test_registering_is_repeated_after_a_tracker_that_died(lab):
