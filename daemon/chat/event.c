@@ -346,10 +346,8 @@ static bool list_row(void *userdata, DbTxn *txn, const EventRow *row) {
  * future belongs to a store that was there before this copy of it was restored. Between those of
  * two epochs there is nothing to lose. */
 static void find_start(const EventBounds *b, uint64_t cursor, uint64_t *ret_after, uint64_t *lost) {
-        uint64_t oldest = b->first - 1, from = cursor;
+        uint64_t oldest = b->first - 1, from = MAX(cursor, event_epoch_begin(b->first) - 1);
 
-        if (oldest >= b->epoch - 1)
-                from = MAX(cursor, b->epoch - 1);
         *lost = cursor > 0 && from < oldest ? oldest - from : 0;
         *ret_after = CLAMP(cursor, oldest, b->last);
 }

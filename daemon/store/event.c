@@ -175,6 +175,12 @@ static int event_edge(DbTxn *txn, bool newest, uint64_t *ret) {
 #define EPOCH_CURSORS_BITS 40
 #define EPOCHS_MAX (UINT64_C(1) << 23) /* later ones count on together */
 
+uint64_t event_epoch_begin(uint64_t cursor) {
+        uint64_t first = cursor >> EPOCH_CURSORS_BITS << EPOCH_CURSORS_BITS;
+
+        return MAX(first, (uint64_t)EVENT_CURSOR_FIRST);
+}
+
 static int epoch_read(DbTxn *txn, uint64_t *ret_epoch, usec_t *ret_since) {
         RowReader row;
         DbValue v;

@@ -121,6 +121,9 @@ typedef struct EventBounds {
 
 int event_bounds(DbTxn *txn, EventBounds *ret);
 
+/* The first cursor of the epoch that CURSOR is of. */
+uint64_t event_epoch_begin(uint64_t cursor) _pure_;
+
 /* Those after the cursor AFTER, oldest first. True to go on. */
 typedef bool (*EventFn)(void *userdata, DbTxn *txn, const EventRow *e);
 int event_each(DbTxn *txn, uint64_t after, EventFn fn, void *userdata);

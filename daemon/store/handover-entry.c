@@ -221,15 +221,29 @@ static bool entry_take_read(HandoverMerge *m, const Merging *e) {
         return !here;
 }
 
+int handover_told(HandoverMerge *m, uint32_t feed, uint64_t seq) {
+        Entry e;
+        int r;
+
+        r = entry_get(db_write(m->store->db), feed, seq, &e);
+        if (r <= 0 || !(e.flags & ENTRY_UNTOLD))
+                return MIN(r, 0);
+        e.flags &= (uint8_t)~ENTRY_UNTOLD;
+        return entry_write(m->store, &e);
+}
+
 /* The other device had not heard yet that it is not the active one any more: that a message came is
  * to be heard here. */
 static int say_received(HandoverMerge *m, const Merging *e) {
-        return event_add(m->store,
+        int r;
+
+        r = event_add(m->store,
                 &(EventRow){.kind = EVENT_RECEIVED,
                         .time = m->now,
                         .feed = e->at.feed,
                         .seq = e->at.seq,
                         .request = m->peer_is_stranger});
+        return r < 0 ? r : handover_told(m, e->at.feed, e->at.seq);
 }
 
 static int foreign_entry_add(HandoverMerge *m, const Merging *e) {
@@ -267,6 +281,9 @@ static int entry_add(HandoverMerge *m, const Merging *e) {
 
         entry.feed = e->at.feed;
         entry.seq = e->at.seq;
+        entry.flags &= (uint8_t)~ENTRY_UNTOLD;
+        if (!m->name.own)
+                entry.flags |= ENTRY_UNTOLD;
         memcpy(id.content, m->name.own ? e->item->content : e->hash, SHA256_SIZE);
         r = entry_write(m->store, &entry);
         if (r >= 0)

@@ -274,6 +274,9 @@ static int is_told(HandoverMerge *m, const HandoverEvent *h, const EventRow *e) 
         r = entry_get(db_write(m->store->db), e->feed, e->seq, &entry);
         if (r <= 0)
                 return r < 0 ? r : 1; /* there is nothing to tell */
+        if (!h->has_room && e->kind == EVENT_RECEIVED)
+                return !(entry.flags & ENTRY_UNTOLD) ||
+                        (m->taken_over > 0 && entry.received > m->taken_over);
         return (!h->has_room && entry.received != e->time) ||
                 (m->taken_over > 0 && e->time > m->taken_over);
 }
@@ -318,6 +321,10 @@ int merge_event(HandoverMerge *m, Bytes item) {
         r = e.cursor > again ? -ERANGE : event_import(m->store, &e);
         if (r == -ERANGE) {
                 r = event_add(m->store, &e);
+                r = r < 0 ? r : 1;
+        }
+        if (r > 0 && e.kind == EVENT_RECEIVED && !h.has_room) {
+                r = handover_told(m, e.feed, e.seq);
                 r = r < 0 ? r : 1;
         }
         return r;

@@ -51,3 +51,6 @@ int merge_entry(HandoverMerge *m, Bytes item);
 int merge_feed_end(HandoverMerge *m, Bytes item);
 int merge_client(HandoverMerge *m, Bytes item);
 int merge_event(HandoverMerge *m, Bytes item);
+
+/* There is an event here that says that the message came. */
+int handover_told(HandoverMerge *m, uint32_t feed, uint64_t seq);

@@ -26,6 +26,7 @@ typedef enum EntryFlags {
         ENTRY_CLOCK_AHEAD = 4,
         ENTRY_OLD_DEVICE = 8,
         ENTRY_FORK = 16,
+        ENTRY_UNTOLD = 32, /* came with a hand-over, and no event here says so */
 } EntryFlags;
 
 typedef struct Entry {
