@@ -120,8 +120,17 @@ static bool has_lost_its_place(const Note *n) {
 }
 
 static bool need_not_be_there(const Note *n, const Person *p) {
-        return n->at[p->number].excused ||
-                (p != n->from && (n->excused || has_lost_its_place(n)));
+        return n->at[p->number].excused || (p != n->from && (n->excused || has_lost_its_place(n)));
+}
+
+/* Events of before a client is known are not handed over. */
+static bool is_only_one(const Seat *s) {
+        const Person *p = s->person;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < p->people->n_devices; i++)
+                n += p->seats[i].had_account;
+        return n == 1;
 }
 
 static void check_history(Seat *seat, Person *with) {
@@ -142,7 +151,7 @@ static void check_history(Seat *seat, Person *with) {
                 if (at->shown == 0)
                         PERSON_FAIL(seat, "lost", "\"%s\" was accepted and is not shown", n->text);
                 if (n->from != p && !at->read && !p->lossy && n->to &&
-                        (at->for_reader || at->came[seat->device]))
+                        (at->for_reader || (at->came[seat->device] && is_only_one(seat))))
                         PERSON_FAIL(seat, "events-incomplete", "the reader was not told \"%s\"",
                                 n->text);
         }

@@ -55,6 +55,12 @@ static void check_own(Seat *s, DbTxn *txn, Note *n) {
         n->loose |= s->restored && h.inner.epoch <= s->restored_epoch;
 }
 
+/* Of another device of the account, by its cursor: it may tell of what came here as well. */
+static bool is_imported(const Seat *s, const EventRow *row) {
+        return event_epoch_begin(row->cursor) !=
+                event_epoch_begin((account_identity(s->machine->parts->account)->epoch - 1) << 40);
+}
+
 static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
         Seat *s = userdata;
         HistoryRow h = {};
@@ -72,7 +78,7 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
                 return false;
         }
         at = note_at(n, s->person);
-        if (at->came[s->device])
+        if (at->came[s->device] && n->to && !is_imported(s, row))
                 PERSON_FAIL(s, "shown-twice", "\"%s\" has come again", n->text);
         at->came[s->device] = at->arrived = true;
         at->for_reader |= s->reader_is_known;
@@ -186,7 +192,7 @@ static void hear_message(Seat *s, const ChatEvent *e) {
         SEAT_TRACE(s, "hears \"%s\"", n->text);
         if (!at->came[s->device])
                 PERSON_FAIL(s, "shown-before-commit", "is told \"%s\"", n->text);
-        if (at->heard[s->device])
+        if (at->heard[s->device] && n->to)
                 PERSON_FAIL(s, "shown-twice", "is told \"%s\" again", n->text);
         at->heard[s->device] = true;
 }

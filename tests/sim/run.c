@@ -163,9 +163,11 @@ static void quiet(Run *run) {
         world_run(w, world_time(w) + CALM_TIME);
         if (world_has_failed(w))
                 return;
-        if (w->people)
+        if (w->people) {
+                people_settle(w->people); /* what has come meanwhile is read as well */
+                world_run(w, world_time(w) + SETTLE_STEP);
                 people_check_quiet(w->people);
-        else
+        } else
                 ledger_check_quiet(w->ledger);
         for (unsigned i = 0; i < w->n_users; i++)
                 w->machines[i]->device_known = true;
