@@ -274,11 +274,12 @@ static int is_told(HandoverMerge *m, const HandoverEvent *h, const EventRow *e) 
         r = entry_get(db_write(m->store->db), e->feed, e->seq, &entry);
         if (r <= 0)
                 return r < 0 ? r : 1; /* there is nothing to tell */
-        if (!h->has_room && e->kind == EVENT_RECEIVED)
+        if (h->has_room)
+                return !(entry.flags & ENTRY_UNTOLD);
+        if (e->kind == EVENT_RECEIVED)
                 return !(entry.flags & ENTRY_UNTOLD) ||
                         (m->taken_over > 0 && entry.received > m->taken_over);
-        return (!h->has_room && entry.received != e->time) ||
-                (m->taken_over > 0 && e->time > m->taken_over);
+        return entry.received != e->time || (m->taken_over > 0 && e->time > m->taken_over);
 }
 
 /* 0: what it is about is not here. */
@@ -323,7 +324,7 @@ int merge_event(HandoverMerge *m, Bytes item) {
                 r = event_add(m->store, &e);
                 r = r < 0 ? r : 1;
         }
-        if (r > 0 && e.kind == EVENT_RECEIVED && !h.has_room) {
+        if (r > 0 && e.kind == EVENT_RECEIVED) {
                 r = handover_told(m, e.feed, e.seq);
                 r = r < 0 ? r : 1;
         }

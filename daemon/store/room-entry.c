@@ -274,7 +274,7 @@ static uint8_t entry_flags(const Conversation *v, const NewRoomEntry *e) {
         uint8_t flags = 0;
 
         if (e->was)
-                return e->was->flags;
+                return e->was->flags & (uint8_t)~ENTRY_UNTOLD;
         if (!e->quiet && e->inner->hlc < v->hlc &&
                 usec_sub(e->now, e->inner->sent) > USEC_PER_MINUTE)
                 flags |= ENTRY_LATE;
@@ -310,29 +310,52 @@ static int was_cut(Store *s, const NewRoomEntry *e) {
         return r < 0 ? r : 1 + read;
 }
 
+/* Whether the user is told of a foreign entry. */
+typedef enum News {
+        NEWS_TELL,
+        NEWS_HEARD, /* he was, when it was in another place */
+        NEWS_HEARD_AND_READ,
+        NEWS_ELSEWHERE, /* he was on another device, whose event may come yet */
+        NEWS_READ_ELSEWHERE,
+        NEWS_NONE, /* it is from before he came */
+} News;
+
+static int find_news(Store *s, const NewRoomEntry *e, const RoomFeed *f, News *ret) {
+        int r;
+
+        r = was_cut(s, e);
+        if (r > 0)
+                *ret = r == 2 ? NEWS_HEARD_AND_READ : NEWS_HEARD;
+        else if (r == 0 && e->quiet && !e->was)
+                *ret = NEWS_NONE;
+        else if (r == 0) {
+                r = is_read(s, e, f);
+                if (r > 0)
+                        *ret = NEWS_READ_ELSEWHERE;
+                else if (e->was ? !e->was->news : e->inner->seq <= f->known)
+                        *ret = NEWS_ELSEWHERE;
+                else
+                        *ret = NEWS_TELL;
+        }
+        return MIN(r, 0);
+}
+
 /* What there is of a foreign entry beside what there is of any. */
-static int foreign_keep(Store *s, const NewRoomEntry *e, const RoomFeed *f, Conversation *v) {
+static int foreign_keep(
+        Store *s, const NewRoomEntry *e, const RoomFeed *f, Conversation *v, News news) {
         EventRow event = {.kind = EVENT_RECEIVED,
                 .time = e->now,
                 .feed = f->feed.number,
                 .seq = e->inner->seq};
 
-        int r, known;
-
-        known = was_cut(s, e);
-        if (known < 0)
-                return known;
-        if (known == 2 || (e->quiet && !e->was))
+        if (news == NEWS_READ_ELSEWHERE)
+                return 0;
+        if (news == NEWS_HEARD_AND_READ || news == NEWS_NONE)
                 return read_add(s, f->feed.number, e->inner->seq);
-        r = is_read(s, e, f);
-        if (r != 0)
-                return MIN(r, 0);
         v->unread++;
         if (!e->was)
                 v->last_time = e->now;
-        if (known > 0 || (e->was ? !e->was->news : e->inner->seq <= f->known))
-                return 0;
-        return event_add(s, &event);
+        return news == NEWS_TELL ? event_add(s, &event) : 0;
 }
 
 /* An own one that was lost here. What it said is not known before it is opened: the id counts as
@@ -395,13 +418,19 @@ static int receive_new(Store *s, const NewRoomEntry *e, RoomRow *row, RoomFeed *
                 .stored = own ? e->now : 0,
                 .signature = e->signature,
                 .inner = e->bytes};
+        News news = NEWS_TELL;
         Conversation v;
         int r;
 
         r = conversation_get(db_write(s->db), e->room, &v);
         if (r <= 0)
                 return r < 0 ? r : db_damaged(db_write(s->db));
+        r = own ? 0 : find_news(s, e, f, &news);
+        if (r < 0)
+                return r;
         entry.flags = entry_flags(&v, e);
+        if (news >= NEWS_ELSEWHERE)
+                entry.flags |= ENTRY_UNTOLD;
         if (e->was) {
                 entry.state = own ? e->was->state : ENTRY_RECEIVED;
                 entry.received = e->was->received;
@@ -414,7 +443,7 @@ static int receive_new(Store *s, const NewRoomEntry *e, RoomRow *row, RoomFeed *
         }
         r = entry_keep(s, e, row, f, &entry);
         if (r >= 0)
-                r = own ? own_keep(s, e, f) : foreign_keep(s, e, f, &v);
+                r = own ? own_keep(s, e, f) : foreign_keep(s, e, f, &v, news);
         v.hlc = hlc_merge(v.hlc, e->inner->hlc, e->now);
         return r < 0 ? r : conversation_write(s, &v);
 }

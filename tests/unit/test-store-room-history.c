@@ -193,7 +193,7 @@ TEST(what_is_cut_leaves_nothing_and_may_come_again) {
         CHECK_OK(store_digest(room_txn(&l), l.room.number, again, &n));
         CHECK(memcmp(digest, again, SHA256_SIZE) == 0);
         CHECK(memcmp(feeds, room_now(&l).feeds_digest, SHA256_SIZE) == 0);
-        CHECK_EQ(room_conversation(&l).unread, 52 - 10 + 15);
+        CHECK_EQ(room_conversation(&l).unread, 52); /* what was read is so again */
 
         CHECK_OK(store_room_cut(l.store, l.room.number, feed, 1));
         CHECK_EQ(member_feed(&l, 2).feed.seq, 0);
