@@ -291,3 +291,18 @@ def test_without_user_namespaces(box, alice, bob):
     status = box.run("cat", f"/proc/{alice.show('MainPID')}/status").stdout
     assert "\nNoNewPrivs:\t1\n" in status and "\nSeccomp:\t2\n" in status
     assert visible(alice, f"{alice.home}/.config")
+
+
+def test_a_key_that_systemd_gives(box, address):
+    dora = box.add_user("dora")
+    dora.run("sh", "-c", "umask 077; mkdir keys; head -c 32 /dev/urandom >keys/p2pchat.key")
+    drop_in(dora, example("p2pchatd.conf.5", "makes the drop-in that gives it"))
+    register(address, dora)
+    assert "key at rest  credential" in dora.chatc("status")
+    dora.systemctl("restart", "p2pchatd")
+    assert "key at rest  credential" in dora.chatc("status")
+    assert dora.run("find", STATE, "-name", "key").stdout == ""
+
+    dora.systemctl("stop", "p2pchatd")
+    drop_in(dora, None)
+    check_refused(dora, "systemd has to give p2pchatd the credential p2pchat.key")
