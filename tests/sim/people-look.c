@@ -78,7 +78,7 @@ static bool on_row(void *userdata, DbTxn *txn, const EventRow *row) {
                 return false;
         }
         at = note_at(n, s->person);
-        if (at->came[s->device] && n->to && !is_imported(s, row))
+        if (at->came[s->device] && !is_imported(s, row))
                 PERSON_FAIL(s, "shown-twice", "\"%s\" has come again", n->text);
         at->came[s->device] = at->arrived = true;
         at->for_reader |= s->reader_is_known;
@@ -192,7 +192,7 @@ static void hear_message(Seat *s, const ChatEvent *e) {
         SEAT_TRACE(s, "hears \"%s\"", n->text);
         if (!at->came[s->device])
                 PERSON_FAIL(s, "shown-before-commit", "is told \"%s\"", n->text);
-        if (at->heard[s->device] && n->to)
+        if (at->heard[s->device])
                 PERSON_FAIL(s, "shown-twice", "is told \"%s\" again", n->text);
         at->heard[s->device] = true;
 }
