@@ -19,6 +19,8 @@
 #define EVENT_ACCOUNT_REPLACED "5302b9719c5f4d9397bc69fcd205d606"
 /* And all that was kept of it here: P2PCHAT_NAME. */
 #define EVENT_ACCOUNT_DELETED "3ed213f34b674e0f86c523635d819c81"
+/* From a copy; as EVENT_STARTED. */
+#define EVENT_STORE_RESTORED "ad54178e70984f7e974dfdf246fc3e91"
 /* It cannot start: P2PCHAT_ERROR. */
 #define EVENT_START_FAILED "a81c10a43221458ba5ee8fccdd73ef67"
 /* A tracker does not register the name: P2PCHAT_NAME, P2PCHAT_CODE, P2PCHAT_ERROR. */

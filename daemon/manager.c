@@ -234,6 +234,15 @@ static void on_changed(void *userdata) {
                 status_later(m);
 }
 
+static void on_restored(void *userdata) {
+        const Manager *m = userdata;
+        AccountFields f;
+
+        log_event(LOG_WARNING, EVENT_STORE_RESTORED, account_fields(m, &f),
+                "What is kept here was restored from a copy, and is older than what this device "
+                "has sent");
+}
+
 static void manager_begin_anew(void *userdata);
 
 /* Who is connected hears that it is over before everything goes. */
@@ -254,6 +263,7 @@ static const PartsCallbacks parts_callbacks = {
         .trackers_changed = on_trackers_changed,
         .name_refused = on_name_refused,
         .changed = on_changed,
+        .restored = on_restored,
         .deleted = on_deleted,
 };
 

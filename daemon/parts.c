@@ -83,6 +83,8 @@ static void on_new_epoch(void *userdata, bool taken) {
         delivery_stop(p->delivery);
         delivery_start(p->delivery);
         rooms_start(p->rooms);
+        if (p->callbacks->restored)
+                p->callbacks->restored(p->userdata);
 }
 
 static void on_replaced(void *userdata) {

@@ -18,6 +18,8 @@ typedef struct PartsCallbacks {
         /* The list of trackers, or a session with one. */
         void (*trackers_changed)(void *userdata);
         void (*name_refused)(void *userdata, Code code, const char *text);
+        /* The store was restored from a copy, and goes on in a new epoch. */
+        void (*restored)(void *userdata);
         /* The account is deleted, and the store given up: these parts are to go, and others to be
          * made on a store that begins anew. Comes after `active`. */
         void (*deleted)(void *userdata);
