@@ -137,6 +137,8 @@ static int daemon_start(Machine *m) {
         host_connect_with(m->host, m->parts->net);
         if (m->seat)
                 account_set_password_least(m->parts->account, &PASSWORD_COST_MIN);
+        else if (!m->user) /* what a former device has was handed over already */
+                parts_set_handover_asks(m->parts, true);
         parts_set_trackers(m->parts, trackers, n);
         if (m->user)
                 user_started(m->user);
