@@ -33,6 +33,7 @@ devices 2
 9m alice2 is killed at call 35
 9m1s bob writes to alice
 9m5s alice2 starts
+10m50s quiet
 11m alice logs in
 11m alice is killed at call 37
 11m1s bob writes to alice
@@ -53,6 +54,7 @@ devices 2
 19m alice is killed at call 5
 19m1s bob writes to alice
 19m5s alice starts
+20m50s quiet
 21m alice2 logs in
 21m alice2 is killed at call 7
 21m1s bob writes to alice
@@ -89,6 +91,7 @@ devices 2
 37m alice2 is killed at call 23
 37m1s bob writes to alice
 37m5s alice2 starts
+38m50s quiet
 39m alice logs in
 39m alice is killed at call 25
 39m1s bob writes to alice
