@@ -236,6 +236,8 @@ static int take_offer(Other *o, const HandoverFrame *f) {
 
         if (h->self->replaced || !h->self->logged_in || (o->takes && !o->waits))
                 return -EBADMSG;
+        if (o->takes && memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) != 0)
+                return -EBADMSG; /* one for each link */
         r = take_resume(o, f);
         if (r < 0)
                 return r;
@@ -247,7 +249,7 @@ static int take_offer(Other *o, const HandoverFrame *f) {
         h->waits = o->waits;
         h->take = o->take;
         handover_want(h);
-        handover_news(h);
+        handover_news_soon(h);
         return o->waits ? 0 : say_go(o);
 }
 

@@ -282,6 +282,46 @@ static int is_told(HandoverMerge *m, const HandoverEvent *h, const EventRow *e) 
         return entry.received != e->time || (m->taken_over > 0 && e->time > m->taken_over);
 }
 
+/* Rows of this device that are looked through for one that is told of already. */
+#define HEARD_MAX 4096
+
+typedef struct Hearing {
+        const EventRow *wanted;
+        unsigned left;
+        bool found;
+} Hearing;
+
+static bool on_own_event(void *userdata, DbTxn *txn, const EventRow *e) {
+        Hearing *h = userdata;
+
+        h->found |= e->kind == h->wanted->kind && e->feed == h->wanted->feed &&
+                e->seq == h->wanted->seq;
+        return !h->found && --h->left > 0;
+}
+
+/* The event that there is of it here is before the cursors of all clients, which are those of the
+ * other device where that knows them to be further on: there it has not been acknowledged. */
+static int is_passed_over(HandoverMerge *m, const EventRow *e) {
+        Hearing h = {.wanted = e, .left = HEARD_MAX};
+        uint64_t lowest = UINT64_MAX;
+        int r;
+
+        r = event_client_each(db_write(m->store->db), note_lowest, &lowest);
+        if (r >= 0)
+                r = event_each(db_write(m->store->db), lowest, on_own_event, &h);
+        return r < 0 ? r : lowest < UINT64_MAX && !h.found && h.left > 0;
+}
+
+/* To be read, and nothing that is news. */
+static int import_passed_over(HandoverMerge *m, const EventRow *e) {
+        int r;
+
+        r = is_passed_over(m, e);
+        if (r > 0)
+                r = event_import(m->store, e);
+        return r == -ERANGE ? 0 : r;
+}
+
 /* 0: what it is about is not here. */
 static int event_place(HandoverMerge *m, const HandoverEvent *h, EventRow *e) {
         int r;
@@ -314,6 +354,8 @@ int merge_event(HandoverMerge *m, Bytes item) {
         if (r <= 0)
                 return r;
         r = is_told(m, &h, &e);
+        if (r > 0 && e.kind == EVENT_RECEIVED)
+                return import_passed_over(m, &e);
         if (r != 0)
                 return MIN(r, 0);
         r = again_get(txn, &again);
