@@ -209,13 +209,28 @@ static int say_go(Other *o) {
         return handover_say(o, &f);
 }
 
+/* What is on disk: the open batch may have more of it, from a link before this one, and may fail.
+ */
+static int find_committed(Other *o, HandoverTake *ret) {
+        Handover *h = o->handover;
+        DbTxn *txn;
+        int r;
+
+        r = store_read_begin(h->store, &txn);
+        if (r < 0)
+                return r;
+        r = store_get_handover_take(txn, o->device, ret);
+        store_read_end(txn);
+        return r;
+}
+
 /* What was taken of the same transfer before is not asked for again. */
 static int take_resume(Other *o, const HandoverFrame *f) {
         Handover *h = o->handover;
         HandoverTake t;
         int r;
 
-        r = store_get_handover_take(store_write(h->store), o->device, &t);
+        r = find_committed(o, &t);
         if (r < 0)
                 return r;
         if (r > 0 && memcmp(t.transfer, f->transfer, sizeof(t.transfer)) == 0) {

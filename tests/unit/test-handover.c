@@ -7,7 +7,10 @@
 
 #include "chat/chat.h"
 #include "devices-lab.h"
+#include "handover/private.h"
 #include "store/handover-state.h"
+
+#include <utlist.h>
 
 #define PEER_PORT 7700
 
@@ -291,4 +294,55 @@ TEST(it_is_cut_and_goes_on) {
                 CHECK(memcmp(after.digest, before.digest, SHA256_SIZE) == 0);
                 world_free(&w);
         }
+}
+
+/* The one that something is taken from. */
+static Other *find_giver(const Machine *m) {
+        Other *o;
+
+        DL_FOREACH (m->device.parts->handover->others, o)
+                if (o->takes)
+                        return o;
+        return NULL;
+}
+
+static void hear(Handover *h, Link *l, const HandoverFrame *f) {
+        _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
+        Frame frame;
+        size_t size;
+
+        CHECK_OK(handover_encode(&b, f));
+        CHECK_EQ(frame_scan(buffer_data(&b), buffer_size(&b), &size), 1);
+        CHECK_OK(frame_open(buffer_data(&b), size, &frame));
+        CHECK_OK(handover_frame(h, l, &frame));
+}
+
+/* The end of what O gives is heard, and O calls again before that is on disk, where it never is. */
+static void end_in_vain(Store *store, Other *o) {
+        static const uint8_t end[] = {PART_END};
+        HandoverFrame offer = {.what = HANDOVER_OFFER, .items = o->take.total};
+        Handover *h = o->handover;
+        Link *l = o->link;
+
+        memcpy(offer.transfer, o->take.transfer, sizeof(offer.transfer));
+        hear(h, l,
+                &(HandoverFrame){
+                        .what = HANDOVER_END, .position = {.data = end, .size = sizeof(end)}});
+        handover_own_link(h, l, false);
+        handover_own_link(h, l, true);
+        hear(h, l, &offer);
+        store_fail(store, -EIO);
+}
+
+TEST(what_is_not_on_disk_is_not_said_to_be_taken) {
+        World w;
+
+        world_new(&w, 7);
+        talk(&w, 5);
+        machine_login(&w.alice2);
+        SIM_UNTIL(&w.sim, find_giver(&w.alice2));
+        end_in_vain(w.alice2.device.store, find_giver(&w.alice2));
+        SIM_UNTIL(&w.sim, has_given(&w.alice));
+        CHECK_EQ(messages_with(&w.alice2, &w.bob), 10);
+        world_free(&w);
 }
