@@ -245,11 +245,16 @@ static int take_resume(Other *o, const HandoverFrame *f) {
         return r < 0 ? r : store_set_handover_take(h->store, &o->take);
 }
 
+/* Its user has been asked, or is to be asked: that is said over the same link. */
+static bool may_come_again(const Other *o, const HandoverFrame *f) {
+        return o->waits && memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) == 0;
+}
+
 static int take_offer(Other *o, const HandoverFrame *f) {
         Handover *h = o->handover;
         int r;
 
-        if (h->self->replaced || !h->self->logged_in || (o->takes && !o->waits))
+        if (h->self->replaced || !h->self->logged_in || (o->takes && !may_come_again(o, f)))
                 return -EBADMSG;
         if (o->takes && memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) != 0)
                 return -EBADMSG; /* one for each link */

@@ -306,7 +306,7 @@ static Other *find_giver(const Machine *m) {
         return NULL;
 }
 
-static void hear(Handover *h, Link *l, const HandoverFrame *f) {
+static int hear(Handover *h, Link *l, const HandoverFrame *f) {
         _cleanup_(buffer_done) Buffer b = BUFFER_NULL;
         Frame frame;
         size_t size;
@@ -314,7 +314,7 @@ static void hear(Handover *h, Link *l, const HandoverFrame *f) {
         CHECK_OK(handover_encode(&b, f));
         CHECK_EQ(frame_scan(buffer_data(&b), buffer_size(&b), &size), 1);
         CHECK_OK(frame_open(buffer_data(&b), size, &frame));
-        CHECK_OK(handover_frame(h, l, &frame));
+        return handover_frame(h, l, &frame);
 }
 
 /* The end of what O gives is heard, and O calls again before that is on disk, where it never is. */
@@ -330,7 +330,7 @@ static void end_in_vain(Store *store, Other *o) {
                         .what = HANDOVER_END, .position = {.data = end, .size = sizeof(end)}});
         handover_own_link(h, l, false);
         handover_own_link(h, l, true);
-        hear(h, l, &offer);
+        CHECK_OK(hear(h, l, &offer));
         store_fail(store, -EIO);
 }
 
@@ -342,6 +342,30 @@ TEST(what_is_not_on_disk_is_not_said_to_be_taken) {
         machine_login(&w.alice2);
         SIM_UNTIL(&w.sim, find_giver(&w.alice2));
         end_in_vain(w.alice2.device.store, find_giver(&w.alice2));
+        SIM_UNTIL(&w.sim, has_given(&w.alice));
+        CHECK_EQ(messages_with(&w.alice2, &w.bob), 10);
+        world_free(&w);
+}
+
+/* Each costs a row, and tells everybody who looks on. */
+TEST(over_one_link_one_thing_is_offered) {
+        HandoverFrame offer = {.what = HANDOVER_OFFER, .items = 1, .waits = true};
+        Handover *h;
+        Link *l;
+        World w;
+
+        world_new(&w, 8);
+        talk(&w, 5);
+        machine_login(&w.alice2);
+        SIM_UNTIL(&w.sim, find_giver(&w.alice2));
+        l = find_giver(&w.alice2)->link;
+        h = w.alice2.device.parts->handover;
+        handover_own_link(h, l, false);
+        handover_own_link(h, l, true);
+        CHECK_OK(hear(h, l, &offer));
+        CHECK_OK(hear(h, l, &offer));
+        offer.transfer[0] = 1;
+        CHECK_EQ(hear(h, l, &offer), -EBADMSG);
         SIM_UNTIL(&w.sim, has_given(&w.alice));
         CHECK_EQ(messages_with(&w.alice2, &w.bob), 10);
         world_free(&w);
