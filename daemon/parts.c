@@ -32,9 +32,9 @@ static void on_active(void *userdata, bool active) {
 
         if (active) {
                 parts_say_active(p, true);
-                (void)directory_seek_own(p->directory, NULL, (Bytes){});
                 directory_start(p->directory);
-                delivery_start(p->delivery);
+                delivery_start(p->delivery); /* which keeps where the other device is */
+                (void)directory_seek_own(p->directory, NULL, (Bytes){});
                 rooms_start(p->rooms);
         } else {
                 rooms_stop(p->rooms);

@@ -89,6 +89,30 @@ static int keep_password(Account *a, const DirectoryLogin *l) {
         return store_set_password(a->store, &row);
 }
 
+/* Where the device is that had the account until now, as it says until it is replaced: it may have
+ * something to hand over, and not be able to call. */
+
+static void on_met(void *userdata, Code code, const Record *record, Bytes outer,
+        const PresenceRecord *presence) {
+        Account *a = userdata;
+        Endpoints *e = &a->login_met_at;
+
+        *e = (Endpoints){};
+        if (code != CODE_OK || !presence)
+                return;
+        memcpy(a->login_met, record->account, KEY_SIZE);
+        for (size_t i = 0; i < presence->n_endpoints && e->n < ENDPOINTS_MAX; i++)
+                if (presence->endpoints[i].size < sizeof(e->text[0]))
+                        copy_bytes(e->text[e->n++], presence->endpoints[i].data,
+                                presence->endpoints[i].size);
+}
+
+/* Without it that one has to call. */
+static void keep_where_it_was(Account *a) {
+        if (a->login_met_at.n > 0 && key_equal(a->login_met, sign_key_public(&a->identity.account)))
+                (void)store_set_endpoints(a->store, ENDPOINTS_OWN, &a->login_met_at);
+}
+
 /* The account that the password opens becomes that of this device. */
 static void take_account(Account *a, const DirectoryLogin *l) {
         Identity *i = &a->identity;
@@ -107,6 +131,7 @@ static void take_account(Account *a, const DirectoryLogin *l) {
         i->record_seq = MAX(l->record->seq, b.record_seq);
         a->seen_epoch = MAX(l->record->epoch, b.epoch);
         account_backup_wipe(&b);
+        keep_where_it_was(a);
         r = keep_password(a, l);
         if (r >= 0)
                 take_over(a);
@@ -189,6 +214,8 @@ static void ask_next(Account *a) {
 }
 
 static void ask(Account *a) {
+        if (a->login_name[0] && a->login_asked == 0)
+                (void)directory_lookup(a->directory, a->login_name, NULL, on_met, a);
         if (a->login_name[0])
                 ask_next(a);
         else
@@ -255,6 +282,7 @@ void account_login(Account *a, const char *name, const char *password, const cha
         a->login_refused = CODE_OK;
         if (!account_exists(a))
                 (void)name_fold(name, strlen(name), a->login_name);
+        a->login_met_at = (Endpoints){};
         account_set_tracker(a->identity.tracker, tracker);
         if (password[0])
                 operation_at_tracker(a, ask);

@@ -80,6 +80,8 @@ struct Account {
         ProvenFn proven;
         PasswordKept kept; /* of the password that was tried last */
         char login_name[NAME_SIZE]; /* of an account that is not kept here; "" */
+        uint8_t login_met[KEY_SIZE]; /* whose name that is, */
+        Endpoints login_met_at; /* and where it was met last */
         uint32_t login_asked; /* trackers, each of which may be the one that keeps it */
         Code login_refused; /* by all of them */
         char login_text[SESSION_ERROR_SIZE];

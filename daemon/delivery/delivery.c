@@ -604,7 +604,7 @@ Delivery *delivery_free(Delivery *d) {
 void delivery_start(Delivery *d) {
         if (own_is_retired(d)) {
                 /* What was said there of this device is so no more. */
-                own_stop(d);
+                own_rise(d);
                 link_pool_bye(d->links, CODE_OK, "this device is active again");
         }
         d->started = true;

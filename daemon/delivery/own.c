@@ -30,6 +30,7 @@ typedef struct OwnDial {
 
 struct Own {
         bool want, retired;
+        bool met; /* another device, since the start */
         Buffer record; /* while retired: the newest, and whose it is */
         uint64_t epoch;
         uint8_t device[KEY_SIZE];
@@ -64,12 +65,20 @@ static int compare_with_newest(const Delivery *d, const Certificate *c) {
                 c->epoch, c->device, d->self->epoch, sign_key_public(&d->self->device));
 }
 
+/* Of a device that took the account over and has not been given anything yet. */
+static bool was_elsewhere(const Delivery *d) {
+        Endpoints e;
+
+        return d->started && !d->own->met &&
+                store_get_endpoints(store_write(d->store), ENDPOINTS_OWN, &e) > 0 && e.n > 0;
+}
+
 /* Whether somebody is to be dialled. */
 static bool is_missing(const Delivery *d) {
         const Own *o = d->own;
         const OwnLink *x;
 
-        if (!o->want || (!d->started && !o->retired))
+        if ((!d->started && !o->retired) || (!o->want && !was_elsewhere(d)))
                 return false;
         DL_FOREACH (o->links, x)
                 if (!o->retired || key_equal(link_certificate(x->link)->device, o->device))
@@ -279,7 +288,7 @@ static void on_timer(void *userdata) {
 static void remember(Delivery *d, const char *endpoint) {
         Endpoints before = {}, now = {.n = 1};
 
-        if (strchr(endpoint, '%') || strlen(endpoint) >= sizeof(now.text[0]) ||
+        if (!endpoint[0] || strchr(endpoint, '%') || strlen(endpoint) >= sizeof(now.text[0]) ||
                 store_get_endpoints(store_write(d->store), ENDPOINTS_OWN, &before) < 0 ||
                 (before.n > 0 && streq(before.text[0], endpoint)))
                 return;
@@ -344,7 +353,7 @@ void own_hello(Delivery *d, Link *l, const Greeting *g, Bytes record) {
 void own_open(Delivery *d, Link *l) {
         OwnLink *x = own_link_find(d, l);
 
-        x->up = true;
+        x->up = d->own->met = true;
         x->since = d->own->since = loop_now(d->loop);
         d->callbacks->own_link(d->userdata, l, true);
 }
@@ -403,6 +412,7 @@ void delivery_want_own(Delivery *d, bool want) {
         if (want)
                 own_look(d);
         else {
+                (void)store_set_endpoints(d->store, ENDPOINTS_OWN, &(Endpoints){});
                 dials_clear(o);
                 try_later(d);
         }
@@ -444,6 +454,16 @@ void delivery_retire(Delivery *d, Bytes record) {
         if (again)
                 retire_again(d);
         own_look(d);
+}
+
+void own_rise(Delivery *d) {
+        const KnownPresence *k =
+                directory_presence(d->directory, sign_key_public(&d->self->account));
+
+        for (size_t i = k ? k->n_endpoints : 0; i > 0; i--)
+                remember(d, k->endpoints[i - 1]);
+        own_stop(d);
+        d->own->met = false;
 }
 
 void own_stop(Delivery *d) {

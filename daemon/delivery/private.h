@@ -399,6 +399,9 @@ void own_free(Delivery *d);
 void own_stop(Delivery *d);
 bool own_is_retired(const Delivery *d);
 
+/* Delivery starts again. */
+void own_rise(Delivery *d);
+
 /* The newest record, while retired. */
 Bytes own_newest(const Delivery *d);
 

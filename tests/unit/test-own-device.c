@@ -310,3 +310,35 @@ TEST(an_old_device_that_calls_a_peer_is_told_of_the_new_one) {
         CHECK_EQ(w.bob.n_shown, 0);
         world_free(&w);
 }
+
+/* As a device does that has taken the account over and cannot be called. */
+TEST(the_active_device_calls_where_the_account_was_until_it_has_met_another) {
+        World w;
+
+        world_new(&w);
+        stack_hide(&w.tablet);
+        retire(&w.phone, &w.tablet);
+        delivery_want_own(w.phone.delivery, true);
+        KNOWS_DEVICES(&w.tablet, "alice");
+        delivery_start(w.tablet.delivery);
+        SIM_UNTIL(&w.sim, w.phone.n_own && w.tablet.n_own);
+        stack_stop(&w.phone);
+        SIM_UNTIL(&w.sim, w.tablet.n_own == 0);
+        stack_start(&w.phone);
+        sim_run(&w.sim, USEC_PER_HOUR);
+        CHECK_EQ(w.tablet.n_own_up, 1);
+        stack_listen(&w.tablet);
+        world_free(&w);
+}
+
+TEST(a_device_that_is_active_again_calls_the_one_that_was_meanwhile) {
+        World w;
+
+        world_new(&w);
+        KNOWS_DEVICES(&w.phone, "tablet");
+        retire(&w.phone, &w.tablet);
+        delivery_start(w.phone.delivery); /* of an older epoch still, which the tablet turns away */
+        SIM_UNTIL(&w.sim, w.phone.n_own_records > 0);
+        CHECK_EQ(w.phone.own_epoch, 2);
+        world_free(&w);
+}
