@@ -232,14 +232,22 @@ static inline Bytes person_presence(const Person *a) {
         return (Bytes){.data = a->presence, .size = a->presence_size};
 }
 
+/* Who asks about somebody. */
+typedef enum Viewer {
+        VIEWER_ANYBODY,
+        VIEWER_CONTACT,
+        VIEWER_SELF, /* a device of the account, which was replaced */
+} Viewer;
+
 /* A contact, or somebody else, may know whether it is online, and when it was. */
-static inline bool is_audience(Visibility audience, bool contact) {
-        return audience == VISIBLE_ALL || (audience == VISIBLE_CONTACTS && contact);
+static inline bool is_audience(Visibility audience, Viewer v) {
+        return audience == VISIBLE_ALL || v == VIEWER_SELF ||
+                (audience == VISIBLE_CONTACTS && v == VIEWER_CONTACT);
 }
 
 /* Online as far as those may know. */
-static inline bool person_is_shown(const Person *a, bool contact) {
-        return a->presence && a->registered && is_audience(a->audience, contact);
+static inline bool person_is_shown(const Person *a, Viewer v) {
+        return a->presence && a->registered && is_audience(a->audience, v);
 }
 
 /* Sessions. After client_bye() and client_free() there is no session any more. */
@@ -337,8 +345,8 @@ typedef enum Charge {
 bool client_charge_address(Client *c, Charge what, unsigned per_hour);
 void node_prefixes_free(Node *n);
 
-/* Whether TOKEN is ACCOUNT's word that this client is a contact of his, and until when (realtime).
- * 1, 0, or -EBUSY: it has shown too many of them. */
+/* Whether TOKEN is ACCOUNT's word that this client is a contact of his, or another device of his
+ * own, and until when (realtime). A Viewer, or -EBUSY: it has shown too many of them. */
 int client_check_token(
         Client *c, Bytes token, const uint8_t account[static KEY_SIZE], usec_t *ret_until);
 

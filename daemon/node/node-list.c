@@ -90,7 +90,7 @@ static int page_gather_online(Page *p, Bytes after) {
 
                 if (a)
                         memcpy(k.account, a->key, KEY_SIZE);
-                if (!page_visit(p, &k, a && person_is_shown(a, false) && a->listed))
+                if (!page_visit(p, &k, a && person_is_shown(a, VIEWER_ANYBODY) && a->listed))
                         break;
         }
         return 0;

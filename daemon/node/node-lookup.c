@@ -9,7 +9,7 @@ typedef struct Find {
         ClientRequest request;
         char name[NAME_SIZE]; /* empty: by account */
         uint8_t account[KEY_SIZE];
-        bool has_token;
+        Viewer viewer;
         uint8_t contact_of[KEY_SIZE]; /* whose token was shown */
         uint8_t *record; /* while the store is asked for the time */
         size_t record_size;
@@ -68,7 +68,8 @@ static void find_last_seen(Find *x, Bytes record) {
 }
 
 static bool find_may_see(const Find *x, const Record *rec) {
-        return is_audience(rec->presence, x->has_token && key_equal(x->contact_of, x->account));
+        return is_audience(
+                rec->presence, key_equal(x->contact_of, x->account) ? x->viewer : VIEWER_ANYBODY);
 }
 
 static void on_find_user(void *userdata, int error, Bytes blob) {
@@ -142,7 +143,7 @@ void client_lookup(Client *c, Frame *f) {
         if (!x)
                 return;
         x->request.clear = find_clear;
-        x->has_token = contact > 0;
+        x->viewer = contact > 0 ? (Viewer)contact : VIEWER_ANYBODY;
         if (contact > 0)
                 memcpy(x->contact_of, token.account, KEY_SIZE);
         memcpy(x->name, l.name, sizeof(x->name));

@@ -145,13 +145,13 @@ static void seat_settle(Seat *t) {
         bool was = t->is_admitted;
 
         t->is_admitted = seat_may_enter(t);
-        if (!t->is_admitted || !is_audience(a->audience, true))
+        if (!t->is_admitted || !is_audience(a->audience, VIEWER_CONTACT))
                 seat_hide(t);
-        else if (x->access != ROOM_ACCESS_OPEN || is_audience(a->audience, false))
+        else if (x->access != ROOM_ACCESS_OPEN || is_audience(a->audience, VIEWER_ANYBODY))
                 seat_show(t);
         if (!t->is_admitted || was)
                 return;
-        if (is_audience(a->audience, true) && t->state != ROOM_PRESENCE_ENTERED)
+        if (is_audience(a->audience, VIEWER_CONTACT) && t->state != ROOM_PRESENCE_ENTERED)
                 seat_set_state(t, ROOM_PRESENCE_ENTERED);
         t->told = 0;
         node_room_changed(t->key.room);

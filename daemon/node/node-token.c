@@ -13,11 +13,11 @@ int client_check_token(
 
         if (deposit_token_parse(token, &t) < 0 || !key_equal(t.account, account) ||
                 t.expires <= loop_realtime(n->loop))
-                return 0;
+                return VIEWER_ANYBODY;
         if (!quota_take(&c->tokens, 1, loop_now(n->loop)))
                 return -EBUSY;
         if (deposit_token_decode(token, &t) < 0)
-                return 0;
+                return VIEWER_ANYBODY;
         *ret_until = t.expires;
-        return 1;
+        return deposit_token_is_own(&t) ? VIEWER_SELF : VIEWER_CONTACT;
 }

@@ -30,7 +30,8 @@ struct Watcher {
         bool is_asking; /* the store, for the record */
         bool knows_record; /* it was pushed, or is being asked for */
         bool is_unread; /* it could not be read */
-        usec_t contact_until; /* realtime; by the token that was shown */
+        Viewer viewer; /* by the token that was shown, */
+        usec_t contact_until; /* realtime */
         Watcher *client_prev, *client_next;
         Watcher *person_prev, *person_next;
         Watcher *queue_prev, *queue_next;
@@ -46,12 +47,14 @@ static Watcher *watcher_find(Client *c, Person *a) {
         return w;
 }
 
-static bool watcher_is_contact(const Watcher *w) {
-        return w->contact_until > loop_realtime(w->key.client->node->loop);
+static Viewer watcher_viewer(const Watcher *w) {
+        bool holds = w->contact_until > loop_realtime(w->key.client->node->loop);
+
+        return holds ? w->viewer : VIEWER_ANYBODY;
 }
 
 static bool watcher_is_shown(const Watcher *w) {
-        return person_is_shown(w->key.person, watcher_is_contact(w));
+        return person_is_shown(w->key.person, watcher_viewer(w));
 }
 
 static void client_stop_pushing(Client *c) {
@@ -191,7 +194,7 @@ static void push_presence(Watcher *w) {
         if (p.online) {
                 p.presence = person_presence(a);
                 p.last_seen = loop_realtime(a->node->loop);
-        } else if (a->registered && is_audience(a->audience, watcher_is_contact(w)))
+        } else if (a->registered && is_audience(a->audience, watcher_viewer(w)))
                 p.last_seen = a->last_seen;
         w->told = p.online ? TOLD_ONLINE : TOLD_OFFLINE;
         client_queued(c, presence_push_encode(conn_output(c->conn), &p));
@@ -320,11 +323,13 @@ static int watch_show_token(Client *c, Bytes token) {
                 return 0;
         a = person_find(c->node, t.account);
         w = a ? watcher_find(c, a) : NULL;
-        if (!w || a->audience != VISIBLE_CONTACTS)
+        if (!w || a->audience == VISIBLE_ALL ||
+                (a->audience == VISIBLE_NOBODY && !deposit_token_is_own(&t)))
                 return 0;
         r = client_check_token(c, token, t.account, &until);
         if (r <= 0)
                 return r;
+        w->viewer = MAX(w->viewer, (Viewer)r);
         w->contact_until = MAX(w->contact_until, until);
         watcher_push(w, PUSH_PRESENCE);
         return 0;

@@ -264,6 +264,12 @@ static int token_parse_signed(Bytes outer, Signed *s, DepositToken *ret) {
         return 0;
 }
 
+bool deposit_token_is_own(const DepositToken *t) {
+        static const uint8_t none[PSEUDONYM_SIZE];
+
+        return memcmp(t->pseudonym, none, sizeof(none)) == 0;
+}
+
 int deposit_token_parse(Bytes outer, DepositToken *ret) {
         Signed s;
 

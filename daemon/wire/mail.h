@@ -15,8 +15,8 @@
  * that of sender and reader.
  *
  * Deposit token {0 version, 1 account, 2 pseudonym, 3 expires}, signed by the recipient's account
- * key: whoever shows it is a contact of that account. The pseudonym tells the directory that two
- * deposits come from the same contact, not from whom.
+ * key: whoever shows it is a contact of that account, or, where the pseudonym is zero, a device of it.
+ * The pseudonym tells the directory that two deposits come from the same contact, not from whom.
  *
  * REKEY {0 version, 1 account, 2 items, 3 prekey}, signed by the recipient's account key: these
  * items cannot be opened here any more; seal them again to this prekey.
@@ -97,6 +97,9 @@ typedef struct DepositToken {
 
 int deposit_token_encode(Buffer *out, const DepositToken *t, const SignKey *account);
 int deposit_token_decode(Bytes outer, DepositToken *ret);
+
+/* For a device of the account itself, which is no contact: the pseudonym is zero. */
+bool deposit_token_is_own(const DepositToken *t) _pure_;
 
 /* Form only: whose it would be, before the signature is worth looking at. */
 int deposit_token_parse(Bytes outer, DepositToken *ret);

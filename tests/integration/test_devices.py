@@ -17,10 +17,10 @@ def login(lab, device):
     return device.wait_state("online")
 
 
-def people(lab):
+def people(lab, config=""):
     """Anna's phone, with an account that has a password, and bob, who know each other."""
     lab.tracker()
-    phone = lab.user("phone").start()
+    phone = lab.user("phone", config).start()
     path = lab.directory / "password"
     path.write_text(PASSWORD)
     assert phone.chatc("register", "anna", "--password-file", str(path)).rc == 0
@@ -87,3 +87,30 @@ def test_back_to_the_first_device(lab):
     assert texts(phone, "bob").count("back again") == 1
     phone.wait_delivered("bob", [phone.send("bob", "so it is")])
     assert texts(bob, "anna").count("so it is") == 1
+
+
+NOT_THERE = 'listen = { address = "127.0.0.1"; advertise = ( "127.0.0.1:9" ); };'
+
+
+def check_handed_over(phone, desk):
+    """What was said on the phone is on the desk, and the phone has no more to give."""
+    before = texts(phone, "bob")
+    wait_until(lambda: texts(desk, "bob")[:len(before)] == before, what="the history is there")
+
+
+@pytest.mark.parametrize("old, new", [("", NOT_THERE), (NOT_THERE, "")],
+                         ids=["the new one calls", "the old one calls"])
+def test_one_of_the_two_cannot_be_called(lab, old, new):
+    phone, bob = people(lab, old)
+    desk = login(lab, lab.user("desk", new).start())
+    phone.wait_state("replaced")
+    check_handed_over(phone, desk)
+
+
+@pytest.mark.parametrize("audience", ["contacts", "nobody"])
+def test_where_the_account_is_is_not_for_everybody(lab, audience):
+    hidden = f'privacy = {{ presence = "{audience}"; endpoints = "contacts"; }};'
+    phone, bob = people(lab, hidden)
+    desk = login(lab, lab.user("desk", hidden).start())
+    phone.wait_state("replaced")
+    check_handed_over(phone, desk)

@@ -204,3 +204,26 @@ TEST(signatures_are_looked_at_so_often_and_no_more) {
         buffer_done(&forged);
         world_free(&w);
 }
+
+TEST(a_device_of_the_account_itself_sees_what_is_for_nobody) {
+        DepositToken t = {};
+        LookupAnswer answer;
+        Buffer own = BUFFER_NULL;
+        World w;
+
+        world_new(&w, VISIBLE_NOBODY);
+        t.expires = now_of(&w.lab) + USEC_PER_DAY;
+        memcpy(t.account, user_account(&w.alice), KEY_SIZE);
+        CHECK_OK(deposit_token_encode(&own, &t, &w.alice.account));
+        CHECK_EQ(show_tokens(&w.c, user_account(&w.alice), &w.good, 1), CODE_OK);
+        CHECK(!was_told(&w.c)); /* a contact does not */
+        CHECK_EQ(show_tokens(&w.b, user_account(&w.alice), &own, 1), CODE_OK);
+        CHECK(caller_take_presence(&w.b).online);
+        CHECK_EQ(look_up(&w.b, "alice", &own, &answer), CODE_OK);
+        CHECK(answer.presence.size > 0);
+        set_audience(&w, VISIBLE_CONTACTS);
+        CHECK_EQ(look_up(&w.b, "alice", &own, &answer), CODE_OK);
+        CHECK(answer.presence.size > 0);
+        buffer_done(&own);
+        world_free(&w);
+}

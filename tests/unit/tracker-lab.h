@@ -16,6 +16,7 @@ typedef struct FakeTracker {
         unsigned n_accepted;
         Transport *raw; /* instead of TLS, where wants_raw */
         bool wants_raw;
+        bool takes_tokens; /* and says so */
         usec_t accepted; /* when */
 } FakeTracker;
 
@@ -82,6 +83,8 @@ static void tracker_await(FakeTracker *k) {
 static void tracker_answer(FakeTracker *k) {
         Hello h = {.versions = {PROTOCOL_VERSION}, .n_versions = 1, .heartbeat = 30};
 
+        if (k->takes_tokens)
+                h.features[h.n_features++] = FEATURE_CONTACT_TOKENS;
         far_send_hello(&k->far, &h);
         far_sent(&k->far, hello_ok_encode(conn_output(k->far.conn), &(HelloOk){}));
 }
