@@ -98,8 +98,9 @@ void delivery_retire(Delivery *d, Bytes record);
 
 /* Other devices of the account are dialled wherever they are known to be, with the back-off of
  * peers, until there is a link with the one that is wanted: with the active one, or, where this is
- * it, with any. Without effect while neither started nor retired. The active device dials by itself
- * where another one was (ENDPOINTS_OWN), until one was met since the start, or is wanted no more. */
+ * it, with any. Without effect while neither started nor retired. The active device dials by
+ * itself where another one was (ENDPOINTS_OWN), until one was met since the start, or is wanted no
+ * more. */
 void delivery_want_own(Delivery *d, bool want);
 
 /* Ends a link of own_link, which hears it, with BYE; whoever is wanted is dialled again. */

@@ -15,8 +15,8 @@
  * that of sender and reader.
  *
  * Deposit token {0 version, 1 account, 2 pseudonym, 3 expires}, signed by the recipient's account
- * key: whoever shows it is a contact of that account, or, where the pseudonym is zero, a device of it.
- * The pseudonym tells the directory that two deposits come from the same contact, not from whom.
+ * key: whoever shows it is a contact of that account, or a device of it, where the pseudonym is
+ * zero. That tells the directory that two deposits come from the same contact, not from whom.
  *
  * REKEY {0 version, 1 account, 2 items, 3 prekey}, signed by the recipient's account key: these
  * items cannot be opened here any more; seal them again to this prekey.
