@@ -46,8 +46,10 @@ static void check_own(Seat *s, DbTxn *txn, Note *n) {
         HistoryRow h;
 
         if (!n->to || store_find_id(txn, SELF_NUMBER, &n->id, &feed, &seq) <= 0 ||
-                history_get(txn, feed, seq, &h) <= 0)
-                return;
+                history_get(txn, feed, seq, &h) <= 0 ||
+                !key_equal(h.inner.device,
+                        sign_key_public(&account_identity(s->machine->parts->account)->device)))
+                return; /* it came from another device meanwhile */
         if (h.inner.epoch < s->epoch_before)
                 PERSON_FAIL(s, "old-epoch", "\"%s\" is of epoch %llu, and the device knew of %llu",
                         n->text, (unsigned long long)h.inner.epoch,
@@ -243,6 +245,20 @@ typedef struct Listing {
         uint64_t at;
 } Listing;
 
+/* The others have told it all, that he has acknowledged something among it. */
+static bool knows_all(const Seat *s) {
+        Person *p = s->person;
+
+        for (unsigned i = 0; i < p->people->n_devices; i++) {
+                const Seat *o = &p->seats[i];
+
+                if (o != s && o->had_account &&
+                        !(o->running && o->replaced && !seat_is_handing_over(o)))
+                        return false;
+        }
+        return person_seat(p) == s && !seat_is_handing_over(s);
+}
+
 /* What he has acknowledged he is not told again, unless it has come here by itself, before this
  * device could know that. */
 static bool on_listed(void *userdata, const ChatEvent *e) {
@@ -264,7 +280,7 @@ static bool on_listed(void *userdata, const ChatEvent *e) {
         SEAT_TRACE(
                 s, "the reader is told \"%s\", event %llu", n->text, (unsigned long long)e->cursor);
         if (note_at(n, s->person)->read && !note_at(n, s->person)->heard[s->device] &&
-                !note_at(n, s->person)->unheard[s->device] && !s->person->lossy)
+                !note_at(n, s->person)->unheard[s->device] && !s->person->lossy && knows_all(s))
                 PERSON_FAIL(s, "event-twice", "the reader is told \"%s\" again", n->text);
         s->told[s->n_told++] = n;
         return true;
