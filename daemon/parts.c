@@ -459,6 +459,8 @@ static void hand_taken(void *userdata, HandoverStage stage) {
 
         if (!p->chat)
                 return;
+        if (stage >= HANDOVER_STAGE_ALL && handover_key_is_known(p->store) > 0)
+                (void)account_change_presence_key(p->account);
         account_presence_key_changed(p->account);
         chat_on_handed_over(p->chat, stage);
         delivery_grant_anew(p->delivery);

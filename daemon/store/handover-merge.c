@@ -78,12 +78,31 @@ static int merge_ways(HandoverMerge *m, const HandoverPerson *p, uint32_t number
         return MIN(r, 0);
 }
 
+/* Who is blocked here and was a contact there has the key that came from there. */
+static int note_who_has_key(HandoverMerge *m, const HandoverPerson *p) {
+        DbKey k = store_meta_key("presence-key-known");
+        Contact here;
+        int r;
+
+        r = contact_get(db_write(m->store->db), p->account, &here);
+        if (r <= 0 || !(here.flags & CONTACT_BLOCKED) || p->flags & CONTACT_BLOCKED)
+                return MIN(r, 0);
+        row_start(&m->store->row);
+        return row_write(db_write(m->store->db), TABLE_META, &k, &m->store->row);
+}
+
+int handover_key_is_known(Store *s) {
+        DbKey k = store_meta_key("presence-key-known");
+
+        return db_del(db_write(s->db), TABLE_META, &k);
+}
+
 static int merge_person(HandoverMerge *m, Bytes item) {
         ContactMerge c = {.now = m->now};
         HandoverPerson p;
         Contact contact;
         Record record;
-        int r, changed;
+        int r, changed = 0;
 
         r = handover_get_person(item, &p);
         if (r < 0)
@@ -103,7 +122,9 @@ static int merge_person(HandoverMerge *m, Bytes item) {
         c.named = p.named;
         c.last_seen = p.last_seen;
         c.rival = p.has_rival ? p.rival : NULL;
-        r = changed = contact_merge(m->store, &c);
+        r = note_who_has_key(m, &p);
+        if (r >= 0)
+                r = changed = contact_merge(m->store, &c);
         if (r == -EUSERS)
                 return 0; /* a stranger too many */
         if (r >= 0)

@@ -63,5 +63,9 @@ int handover_merge_end(HandoverMerge *m);
 /* Before the first item of a transfer that begins from its start. */
 int handover_merge_reset(Store *s);
 
+/* 1, once: somebody who is blocked here has the presence key that was handed over, so that another
+ * one is needed; 0: nobody has it who is not to. */
+int handover_key_is_known(Store *s);
+
 /* One item. */
 int handover_merge(Store *s, const Identity *self, Bytes item, usec_t now);

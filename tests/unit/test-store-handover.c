@@ -3,6 +3,7 @@
 /* A store handed over to another device of the account. */
 
 #include "handover-lab.h"
+#include "store/presence-key.h"
 
 /* Alice's entries as they are in her store, brought to P. */
 static void bring(const Lab *lab, Person *p, uint64_t seq, usec_t now) {
@@ -323,5 +324,24 @@ TEST(what_was_written_in_a_taken_place_is_entered_anew) {
         CHECK_STR(waiting(&h.new, &s), "101 102 ");
         hand_over(&h, &h.lab.bob, &h.new, 1000);
         CHECK_STR(waiting(&h.new, &s), "101 102 ");
+        hand_lab_free(&h);
+}
+
+/* The key was given to Alice while she was a contact. */
+TEST(who_is_blocked_on_the_new_device_only_has_the_key) {
+        static const uint8_t key[BOX_KEY_SIZE] = {7};
+        uint8_t here[BOX_KEY_SIZE];
+        HandLab h;
+
+        hand_lab_new(&h);
+        CHECK_OK(store_set_presence_key(h.lab.bob.store, key));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_EQ(store_get_presence_key(txn_of(&h.new), here), 1);
+        CHECK(memcmp(here, key, sizeof(key)) == 0);
+        CHECK_EQ(handover_key_is_known(h.new.store), 0);
+        CHECK_OK(contact_mark(h.new.store, h.lab.bob.other.account, CONTACT_BLOCKED));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_EQ(handover_key_is_known(h.new.store), 1);
+        CHECK_EQ(handover_key_is_known(h.new.store), 0);
         hand_lab_free(&h);
 }
