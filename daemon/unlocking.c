@@ -93,9 +93,8 @@ static int fail_to_read(const Unlocking *u, Keeping k, const char *path, int r) 
         if (r == -EKEYREVOKED)
                 return report_start_failed(
                         r, "Others may read the key in %s: chmod 600 %s", path, path);
-        return report_start_failed(r,
-                "The key of the messages in %s cannot be read: %s. " LEFT_ALONE, path,
-                strerror(-r));
+        return report_start_failed(r, "The key of the store in %s cannot be read: %s. " LEFT_ALONE,
+                path, strerror(-r));
 }
 
 static int fetch_file(Unlocking *u, Keeping k) {
@@ -147,7 +146,7 @@ static void say_waits(Unlocking *u) {
         int r = 0;
 
         snprintf(text, sizeof(text),
-                "The key of the messages is %sin the Secret Service: %s%s%s%s; " SEE,
+                "The key of the store is %sin the Secret Service: %s%s%s%s; " SEE,
                 u->info.keeping == KEEPING_SECRET_SERVICE ? "" : "to be ", state_texts[u->state],
                 u->error[0] ? " (" : "", u->error, u->error[0] ? ")" : "");
         if (streq(text, u->said))
@@ -250,7 +249,7 @@ static int put(Unlocking *u, Keeping k, const uint8_t key[static STORE_KEY_SIZE]
         }
         path = key_path(u, k);
         r = path ? fs_write_file(path, key, STORE_KEY_SIZE) : -ENOMEM;
-        return r < 0 ? report_start_failed(r, "The key of the messages cannot be written to %s: %s",
+        return r < 0 ? report_start_failed(r, "The key of the store cannot be written to %s: %s",
                                path ?: "a file", strerror(-r))
                      : NEXT;
 }
@@ -322,7 +321,7 @@ static int rekey(Unlocking *u, const uint8_t *master) {
         r = store_rekey(u->args.store, u->wanted, master);
         if (r == -EOVERFLOW)
                 return report_start_failed(r,
-                        "The key of the messages was moved too often for messages that are sealed "
+                        "The key of the store was moved too often for messages that are sealed "
                         "with each of them; set storage.key back");
         if (r < 0)
                 return fail_store(u, r);
@@ -330,7 +329,7 @@ static int rekey(Unlocking *u, const uint8_t *master) {
                 log_warning("There is no room to overwrite the keys that were in the store before "
                             "it was sealed; it is tried again at the next start");
         if (u->wanted != u->info.keeping)
-                log_notice("The key of the messages is kept like this from now on: %s",
+                log_notice("The key of the store is kept there from now on: %s",
                         keeping_name(u->wanted));
         r = store_key_info(u->args.store, &u->info);
         u->step = step_leave;
@@ -340,7 +339,7 @@ static int rekey(Unlocking *u, const uint8_t *master) {
 static int step_read_back(Unlocking *u) {
         if (u->answer != ANSWER_FOUND || !secret_equal(u->master, u->made, STORE_KEY_SIZE))
                 return report_start_failed(-EIO,
-                        "The key of the messages was not kept (%s): another one was read back. "
+                        "The key of the store was not kept (%s): another one was read back. "
                         "The store was left as it is",
                         keeping_name(u->wanted));
         return rekey(u, u->master);
@@ -365,7 +364,7 @@ static int step_fetched(Unlocking *u) {
         if (u->answer == ANSWER_FOUND)
                 return rekey(u, u->master);
         if (u->wanted == KEEPING_CREDENTIAL)
-                return fail_no_credential("The key of the messages cannot become a credential");
+                return fail_no_credential("The key of the store cannot become a credential");
         loop_random(u->args.loop, u->made, STORE_KEY_SIZE);
         u->step = step_put;
         return put(u, u->wanted, u->made);
@@ -503,7 +502,7 @@ int unlocking_new(const UnlockingArgs *args, Unlocking **ret) {
 
 int unlocking_reload(const Unlocking *u) {
         notify_reloading();
-        log_notice("The configuration is read when the key of the messages is there, and p2pchatd "
+        log_notice("The configuration is read when the key of the store is there, and p2pchatd "
                    "is started again");
         notify_ready(u->said);
         return 0;

@@ -13,7 +13,7 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
 #define SCHEMA "org.p2pchat.StoreKey"
-#define LABEL "p2pchat: key of the messages"
+#define LABEL "p2pchat: key of the store"
 
 /* How long the service has for an answer. Where it asks the user, that is not part of it. */
 #define PATIENCE (30 * USEC_PER_SEC)
