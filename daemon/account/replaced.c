@@ -6,6 +6,7 @@
 #include "account/private.h"
 
 #include "store/event.h"
+#include "store/presence-key.h"
 #include "util/log.h"
 
 bool account_is_replaced(const Account *a) {
@@ -61,9 +62,20 @@ bool account_is_handing_over(const Account *a) {
         return account_is_replaced(a) && !a->handed_over;
 }
 
+/* It seals where it is with the account's presence key, which it had from this device or from the
+ * one before, or, as long as it had none, with one that can be derived. */
+static void tell_presence_keys(Account *a, const Record *seen) {
+        uint8_t key[BOX_KEY_SIZE];
+
+        account_derive_presence_key(a, seen->epoch, seen->device.device, key);
+        directory_set_presence_key(a->directory, seen->account, key);
+        if (store_get_presence_key(store_write(a->store), key) > 0)
+                directory_set_other_presence_key(a->directory, seen->account, key);
+        explicit_bzero(key, sizeof(key));
+}
+
 /* Whoever says HELLO for the account is told that he is not it. */
 void account_watch_successor(Account *a) {
-        uint8_t key[BOX_KEY_SIZE];
         Record seen;
 
         directory_begin_anew(a->directory, true);
@@ -76,9 +88,7 @@ void account_watch_successor(Account *a) {
         if (!newest_seen(a, &seen) ||
                 directory_seek_own(a->directory, &seen, buffer_bytes(&a->replaced_by)) < 0)
                 return;
-        account_derive_presence_key(a, seen.epoch, seen.device.device, key);
-        directory_set_presence_key(a->directory, seen.account, key);
-        explicit_bzero(key, sizeof(key));
+        tell_presence_keys(a, &seen);
 }
 
 void account_set_handing_over(Account *a, bool handing_over) {

@@ -205,6 +205,11 @@ void directory_set_token(
 /* What opens where a watched account says that its contacts find it; NULL: nothing does. */
 void directory_set_presence_key(
         Directory *d, const uint8_t account[static KEY_SIZE], const uint8_t *key);
+
+/* A second one, for who cannot know which of two it is. */
+void directory_set_other_presence_key(Directory *d, const uint8_t account[static KEY_SIZE],
+        const uint8_t key[static BOX_KEY_SIZE]);
+
 void directory_unwatch(Directory *d, const uint8_t account[static KEY_SIZE]);
 
 /* Presence of a watched account, as last heard. */

@@ -195,6 +195,7 @@ void watched_free(Watched *w) {
         buffer_done(&w->token);
         buffer_done(&w->sealed);
         explicit_bzero(w->key, sizeof(w->key));
+        explicit_bzero(w->other_key, sizeof(w->other_key));
         free(w);
 }
 
@@ -235,8 +236,12 @@ void directory_set_token(
 void presence_unseal(Directory *d, PresenceRecord *p) {
         const Watched *w = watched_find(d, p->account);
 
-        if (p->sealed.size > 0 && w && w->has_key)
-                (void)presence_open(p, w->key, &d->opened);
+        if (p->sealed.size == 0 || !w)
+                return;
+        if (w->has_key && presence_open(p, w->key, &d->opened) >= 0)
+                return;
+        if (w->has_other_key)
+                (void)presence_open(p, w->other_key, &d->opened);
 }
 
 /* Which device speaks for an account is the account's own word: a record or a certificate. */
@@ -498,10 +503,23 @@ void presence_on_lan(Directory *d, const LanPerson *person, const uint8_t *accou
         d->callbacks->presence(d->userdata, w->account, w->known.online, last_seen, NULL);
 }
 
+/* What could not be opened before can be now, perhaps. */
+static void watched_key_changed(Directory *d, Watched *w) {
+        PresenceRecord p = {.sealed = buffer_bytes(&w->sealed)};
+
+        memcpy(p.account, w->account, KEY_SIZE);
+        presence_unseal(d, &p);
+        if (p.n_endpoints == 0)
+                return;
+        known_take_endpoints(&w->known, &p);
+        buffer_clear(&w->sealed);
+        if (w->known.online)
+                d->callbacks->presence(d->userdata, w->account, true, w->known.last_seen, NULL);
+}
+
 void directory_set_presence_key(
         Directory *d, const uint8_t account[static KEY_SIZE], const uint8_t *key) {
         Watched *w = watched_find(d, account);
-        PresenceRecord p = {};
 
         if (!w)
                 return;
@@ -509,13 +527,16 @@ void directory_set_presence_key(
         if (!key)
                 return;
         memcpy(w->key, key, sizeof(w->key));
-        memcpy(p.account, account, KEY_SIZE);
-        p.sealed = buffer_bytes(&w->sealed);
-        presence_unseal(d, &p);
-        if (p.n_endpoints == 0)
+        watched_key_changed(d, w);
+}
+
+void directory_set_other_presence_key(Directory *d, const uint8_t account[static KEY_SIZE],
+        const uint8_t key[static BOX_KEY_SIZE]) {
+        Watched *w = watched_find(d, account);
+
+        if (!w)
                 return;
-        known_take_endpoints(&w->known, &p);
-        buffer_clear(&w->sealed);
-        if (w->known.online)
-                d->callbacks->presence(d->userdata, account, true, w->known.last_seen, NULL);
+        w->has_other_key = true;
+        memcpy(w->other_key, key, sizeof(w->other_key));
+        watched_key_changed(d, w);
 }

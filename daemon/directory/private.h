@@ -49,8 +49,9 @@ typedef struct Watched {
         KnownPresence known;
         Buffer token; /* of this account; empty: none */
         bool shows_token; /* its presence is for contacts */
-        bool has_key;
-        uint8_t key[BOX_KEY_SIZE]; /* of its presence */
+        bool has_key, has_other_key;
+        uint8_t key[BOX_KEY_SIZE]; /* of its presence, */
+        uint8_t other_key[BOX_KEY_SIZE]; /* or this one */
         Buffer sealed; /* endpoints that could not be opened, of the newest presence */
         UT_hash_handle hh;
 } Watched;

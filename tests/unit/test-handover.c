@@ -249,6 +249,25 @@ TEST(login_back_moves_back) {
         world_free(&w);
 }
 
+TEST(login_back_moves_back_where_contacts_alone_may_call) {
+        static const AccountPrivacy hidden = {
+                .listed = true, .presence = VISIBLE_CONTACTS, .endpoints = VISIBLE_CONTACTS};
+        World w;
+
+        world_new(&w, 9);
+        account_set_privacy(w.alice.device.account, &hidden);
+        account_set_privacy(w.alice2.device.account, &hidden);
+        talk(&w, 5);
+        machine_login(&w.alice2);
+        SIM_UNTIL(&w.sim, has_given(&w.alice));
+        write_to(&w.alice2, "bob", "from the new one");
+        SIM_UNTIL(&w.sim, messages_with(&w.bob, &w.alice2) == 11);
+        machine_login(&w.alice);
+        SIM_UNTIL(&w.sim, has_given(&w.alice2));
+        CHECK_EQ(messages_with(&w.alice, &w.bob), 11);
+        world_free(&w);
+}
+
 TEST(one_that_was_off_hands_over_on_its_return) {
         World w;
 
