@@ -354,7 +354,7 @@ void own_open(Delivery *d, Link *l) {
         OwnLink *x = own_link_find(d, l);
 
         x->up = d->own->met = true;
-        x->since = d->own->since = loop_now(d->loop);
+        x->since = loop_now(d->loop);
         d->callbacks->own_link(d->userdata, l, true);
 }
 

@@ -389,3 +389,31 @@ TEST(over_one_link_one_thing_is_offered) {
         CHECK_EQ(messages_with(&w.alice2, &w.bob), 10);
         world_free(&w);
 }
+
+static unsigned n_reads;
+
+static int read_nothing(void *userdata, DbTxn *txn, Bytes position, size_t max, Buffer *items,
+        uint64_t *ret_n, Buffer *next) {
+        n_reads++;
+        return -EIO;
+}
+
+/* It would cost both a handshake each time. */
+TEST(what_fails_at_once_is_not_tried_all_the_time) {
+        HandoverCallbacks callbacks;
+        Handover *h;
+        World w;
+
+        world_new(&w, 10);
+        talk(&w, 5);
+        h = w.alice.device.parts->handover;
+        callbacks = *h->callbacks;
+        callbacks.rooms_read = read_nothing;
+        h->callbacks = &callbacks;
+        machine_login(&w.alice2);
+        n_reads = 0;
+        sim_run(&w.sim, 5 * USEC_PER_MINUTE);
+        CHECK(n_reads > 1);
+        CHECK(n_reads < 40);
+        world_free(&w);
+}
