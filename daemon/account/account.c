@@ -70,7 +70,8 @@ static int find_prekey(Account *a, PrekeyRow *ret) {
         r = prekey_newest(store_write(a->store), &last);
         if (r < 0)
                 return r;
-        if (r == 0 || a->prekey_lost || now < last.made || now - last.made >= PREKEY_ROTATION)
+        if (r == 0 || a->prekey_lost || last.superseded > 0 || now < last.made ||
+                now - last.made >= PREKEY_ROTATION)
                 r = make_prekey(a, last.id, ret);
         else
                 *ret = last;

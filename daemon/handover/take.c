@@ -247,7 +247,8 @@ static int take_resume(Other *o, const HandoverFrame *f) {
 
 /* Its user has been asked, or is to be asked: that is said over the same link. */
 static bool may_come_again(const Other *o, const HandoverFrame *f) {
-        return o->waits && memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) == 0;
+        return (o->waits || !f->waits) &&
+                memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) == 0;
 }
 
 static int take_offer(Other *o, const HandoverFrame *f) {
@@ -256,8 +257,8 @@ static int take_offer(Other *o, const HandoverFrame *f) {
 
         if (h->self->replaced || !h->self->logged_in || (o->takes && !may_come_again(o, f)))
                 return -EBADMSG;
-        if (o->takes && memcmp(o->take.transfer, f->transfer, sizeof(f->transfer)) != 0)
-                return -EBADMSG; /* one for each link */
+        if (o->takes && !o->waits)
+                return 0; /* said when the link opened and when the user said yes, both at once */
         r = take_resume(o, f);
         if (r < 0)
                 return r;

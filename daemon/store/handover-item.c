@@ -65,7 +65,7 @@ int handover_get_prekey(Bytes item, PrekeyRow *ret) {
         while (item_next(&i, &key))
                 switch (key) {
                 case 1:
-                        p.id = cbor_read_uint(&i.r);
+                        p.id = cbor_read_uint_max(&i.r, INT64_MAX);
                         break;
                 case 2:
                         p.suite = cbor_read_uint(&i.r);

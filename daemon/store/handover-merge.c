@@ -9,11 +9,8 @@
 
 /* Prekeys */
 
-/* The earlier time counts: from then on no mail is sealed to it any more. */
-static usec_t first_superseded(usec_t a, usec_t b) {
-        return a == 0 ? b : b == 0 ? a : MIN(a, b);
-}
-
+/* No record names it any more: this device has one of its own. What is here already stays as it is,
+ * for it may be that of a record. */
 static int merge_prekey(HandoverMerge *m, Bytes item) {
         PrekeyRow p = {}, here = {};
         int r;
@@ -21,15 +18,12 @@ static int merge_prekey(HandoverMerge *m, Bytes item) {
         r = handover_get_prekey(item, &p);
         if (r >= 0)
                 r = prekey_get(db_write(m->store->db), p.id, &here);
-        if (r > 0 && memcmp(p.public, here.public, sizeof(p.public)) == 0) {
-                p.superseded = first_superseded(p.superseded, here.superseded);
-                r = p.superseded != here.superseded ? prekey_put(m->store, &p) : 0;
-                r = r < 0 ? r : p.superseded != here.superseded;
-        } else if (r == 0) {
+        if (r == 0) {
+                p.superseded = p.superseded ?: m->now;
                 r = prekey_put(m->store, &p);
                 r = r < 0 ? r : 1;
         } else if (r > 0)
-                r = 0; /* the one here is that of a record */
+                r = 0;
         explicit_bzero(&p, sizeof(p));
         explicit_bzero(&here, sizeof(here));
         return r;
