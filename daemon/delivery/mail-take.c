@@ -146,6 +146,8 @@ static int take_entry(Mail *m, const Content *content, const Inner *inner, const
                 r = store_keep_certificate(m->store, signer, content->certificate);
         if (r >= 0 && (what == RECEIVED_NEW || what == RECEIVED_AGAIN))
                 r = owe_receipt(m, from, at.feed);
+        if (r >= 0 && what == RECEIVED_FORK)
+                r = store_contest(m->store, at.feed, e.inner->seq);
         return r;
 }
 

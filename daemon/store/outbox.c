@@ -2,6 +2,9 @@
 
 /* What has not been delivered, and the receipts that end that. */
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "store/private.h"
 
 /* Receipts */
@@ -25,6 +28,43 @@ int read_receipt_save(Store *s, uint32_t feed, const Ranges *ranges) {
         return ranges_save(s, TABLE_READ_RECEIPT, &k, ranges);
 }
 
+static DbKey contested_key(uint32_t feed) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "contested-%" PRIu32, feed);
+        return store_meta_key(key);
+}
+
+static int contested_load(DbTxn *txn, uint32_t feed, Ranges *ret) {
+        DbKey k = contested_key(feed);
+
+        return ranges_load(txn, TABLE_META, &k, ret);
+}
+
+int store_contest(Store *s, uint32_t feed, uint64_t seq) {
+        DbKey k = contested_key(feed);
+        Ranges contested;
+        int r;
+
+        r = contested_load(db_write(s->db), feed, &contested);
+        if (r < 0 || ranges_have(&contested, seq) || ranges_add(&contested, seq, seq) < 0)
+                return MIN(r, 0);
+        return ranges_save(s, TABLE_META, &k, &contested);
+}
+
+/* Without what is contested. Where that makes too many ranges it stays. 1: something is. */
+static int leave_out_contested(DbTxn *txn, uint32_t feed, Ranges *ranges) {
+        Ranges contested;
+        int r;
+
+        r = contested_load(txn, feed, &contested);
+        for (size_t i = 0; r >= 0 && i < contested.n; i++)
+                for (uint64_t seq = contested.range[i].first; seq <= contested.range[i].last; seq++)
+                        if (ranges_have(ranges, seq))
+                                (void)ranges_remove(ranges, seq);
+        return r < 0 ? r : contested.n > 0;
+}
+
 /* What a receipt says of a feed: ranges and the hash of the last entry in them. */
 static int receipt_ranges(
         DbTxn *txn, const Feed *f, ReceiptState state, Ranges *ret, uint8_t *ret_hash) {
@@ -34,11 +74,16 @@ static int receipt_ranges(
         if (state == RECEIPT_DELIVERED) {
                 *ret = f->have;
                 memcpy(ret_hash, f->have_hash, SHA256_SIZE);
-                return ret->n > 0;
+                r = leave_out_contested(txn, f->number, ret);
+                if (r <= 0 || ret->n == 0)
+                        return r < 0 ? r : ret->n > 0;
+        } else {
+                r = store_load_read_receipt(txn, f->number, ret);
+                if (r >= 0)
+                        r = leave_out_contested(txn, f->number, ret);
+                if (r < 0 || ret->n == 0)
+                        return MIN(r, 0);
         }
-        r = store_load_read_receipt(txn, f->number, ret);
-        if (r < 0 || ret->n == 0)
-                return r < 0 ? r : 0;
         r = entry_get(txn, f->number, ret->range[ret->n - 1].last, &last);
         if (r > 0)
                 sha256(last.inner.data, last.inner.size, ret_hash);

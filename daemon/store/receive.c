@@ -173,8 +173,7 @@ static int foreign_entry_write(
         return r < 0 ? r : conversation_write(s, v);
 }
 
-/* What there is to say without keeping anything new. 0: the entry is to be kept, if it can be; 2:
- * its place is taken, and receipts do not speak of that. */
+/* What there is to say without keeping anything new. 0: the entry is to be kept, if it can be. */
 static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Received *ret) {
         bool old = e->inner->seq <= f->have.dropped;
         Entry held;
@@ -200,14 +199,6 @@ static int received_before(DbTxn *txn, const Feed *f, const NewEntry *e, Receive
         } else if (!fits_head(f, e)) {
                 *ret = RECEIVED_FORK;
                 return 1;
-        } else if (e->inner->seq <= f->seq) { /* here, and forked, see receive_fork() */
-                r = entry_get(txn, f->number, e->inner->seq, &held);
-                if (r < 0)
-                        return r;
-                if (r > 0) {
-                        *ret = entry_has_hash(&held, e->hash) ? RECEIVED_AGAIN : RECEIVED_FORK;
-                        return 2;
-                }
         }
         r = id_get(txn, e->from->number, &e->inner->id, &id);
         if (r > 0)
@@ -243,26 +234,6 @@ static int receive_again(Store *s, Feed *f, const NewEntry *e, ReceivedAt *at) {
         return r < 0 ? r : feed_keep(s, f, e, at);
 }
 
-/* Its author does not know what is in its place: his store was restored from a copy, and a receipt
- * for the one would be taken for the other by him. So none speaks of it any more, and he goes on
- * sending what he has until he can be told. */
-static int receive_fork(Store *s, Feed *f, const NewEntry *e) {
-        Ranges *have = &f->have;
-        Entry last;
-        int r;
-
-        if (!ranges_have(have, e->inner->seq) || ranges_remove(have, e->inner->seq) < 0)
-                return 0;
-        if (have->n > 0) {
-                r = entry_get(db_write(s->db), f->number, have->range[have->n - 1].last, &last);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        sha256(last.inner.data, last.inner.size, f->have_hash);
-        }
-        return feed_write(s, f);
-}
-
 static int receive_into(Store *s, const NewEntry *e, int room, Conversation *v, Feed *f,
         Received *ret, ReceivedAt *at) {
         int r;
@@ -270,9 +241,7 @@ static int receive_into(Store *s, const NewEntry *e, int room, Conversation *v, 
         r = received_before(db_write(s->db), f, e, ret);
         if (r < 0)
                 return r;
-        if (r > 0 && *ret == RECEIVED_FORK)
-                return receive_fork(s, f, e);
-        if (r == 2 || (r > 0 && ranges_have(&f->have, e->inner->seq)))
+        if (r > 0 && (*ret == RECEIVED_FORK || ranges_have(&f->have, e->inner->seq)))
                 return 0;
         if (r > 0)
                 return receive_again(s, f, e, at);

@@ -215,7 +215,7 @@ static Note *note_new(Seat *s, Person *to) {
 void seat_write(Seat *s, Person *to) {
         Note *n;
 
-        if (to == s->person || s->machine->destroyed)
+        if (to == s->person || s->machine->destroyed || (!to && !s->person->wants_room))
                 return;
         n = note_new(s, to);
         SEAT_TRACE(s, "wants to send \"%s\"", n->text);
