@@ -14,6 +14,9 @@
 /* Dialled at once. */
 #define OWN_DIALS_MAX 8
 
+/* Where nobody has asked for it. */
+#define CALLED_UNASKED USEC_PER_DAY
+
 typedef struct OwnLink {
         Link *link; /* let in */
         bool up; /* it is open, and that was told */
@@ -65,11 +68,12 @@ static int compare_with_newest(const Delivery *d, const Certificate *c) {
                 c->epoch, c->device, d->self->epoch, sign_key_public(&d->self->device));
 }
 
-/* Of a device that took the account over and has not been given anything yet. */
+/* Of a device that took the account over and has not been given anything yet. One that is gone for
+ * ever is not called for ever: that it is back would be news. */
 static bool was_elsewhere(const Delivery *d) {
         Endpoints e;
 
-        return d->started && !d->own->met &&
+        return d->started && !d->own->met && loop_now(d->loop) - d->own->since < CALLED_UNASKED &&
                 store_get_endpoints(store_write(d->store), ENDPOINTS_OWN, &e) > 0 && e.n > 0;
 }
 

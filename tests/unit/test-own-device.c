@@ -331,6 +331,24 @@ TEST(the_active_device_calls_where_the_account_was_until_it_has_met_another) {
         world_free(&w);
 }
 
+TEST(one_that_is_gone_for_ever_is_not_called_for_ever) {
+        unsigned n;
+        World w;
+
+        world_new(&w);
+        stack_stop(&w.phone);
+        KNOWS_DEVICES(&w.tablet, "alice");
+        delivery_start(w.tablet.delivery);
+        n = network_n_dialled(w.sim.network);
+        sim_run(&w.sim, USEC_PER_DAY + USEC_PER_HOUR);
+        CHECK(network_n_dialled(w.sim.network) > n);
+        n = network_n_dialled(w.sim.network);
+        sim_run(&w.sim, USEC_PER_DAY);
+        CHECK_EQ(network_n_dialled(w.sim.network), n);
+        stack_start(&w.phone);
+        world_free(&w);
+}
+
 TEST(a_device_that_is_active_again_calls_the_one_that_was_meanwhile) {
         World w;
 
