@@ -233,12 +233,12 @@ int outbox_find(DbTxn *txn, const Uuid *id, OutboxRow *ret);
 /* 1 when it was there, 0 when not. */
 int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
 
-/* The message of the outbox is entered anew, with the same id, where this device has written it in
- * an epoch before the present one: in that feed its place may be taken. Its envelope there is no
- * more. 1, or 0 where it is not one of those. */
+/* The message of the outbox is entered anew, with the same id, where it was written in an epoch
+ * before the present one, by this device or one that has handed it over: in that feed its place may
+ * be taken. Its envelope there is no more. 1, or 0 where it is not one of those. */
 int store_send_anew(Store *s, const Identity *self, uint32_t recipient, OutboxPosition at);
 
-/* All of the outbox, from AFTER ({} at first), some in each batch: 1 when there are more; 0: none,
+/* All of the outbox that this device has written, from AFTER ({} at first), some in each batch: 1 when there are more; 0: none,
  * and they need not be any more. store_is_to_send_anew(): 1 from store_set_send_anew() until then.
  */
 int store_set_send_anew(Store *s, bool on);

@@ -6,16 +6,13 @@
 
 #include "store/private.h"
 
-/* What is entered anew, of a feed that this device has written to before its present epoch. 1 or
- * 0. */
+/* What is entered anew, of a feed of before the present epoch. 1 or 0. */
 static int find_old(DbTxn *txn, const Identity *self, OutboxPosition at, Feed *ret_feed,
         Conversation *ret, Entry *ret_entry) {
         int r;
 
         r = feed_get(txn, at.feed, ret_feed);
-        if (r > 0 &&
-                (ret_feed->account != SELF_NUMBER || ret_feed->epoch >= self->epoch ||
-                        !key_equal(ret_feed->device, sign_key_public(&self->device))))
+        if (r > 0 && (ret_feed->account != SELF_NUMBER || ret_feed->epoch >= self->epoch))
                 return 0;
         if (r > 0)
                 r = conversation_get(txn, ret_feed->conversation, ret);
@@ -150,13 +147,24 @@ static int read_rows(DbTxn *txn, const OutboxRow *after, OutboxRow rows[static A
         return r < 0 ? r : n;
 }
 
+/* What another device has written, and handed over, is where it is. */
+static int send_own_anew(Store *s, const Identity *self, uint32_t recipient, OutboxPosition at) {
+        Feed f;
+        int r;
+
+        r = feed_get(db_write(s->db), at.feed, &f);
+        if (r <= 0 || !key_equal(f.device, sign_key_public(&self->device)))
+                return MIN(r, 0);
+        return store_send_anew(s, self, recipient, at);
+}
+
 int store_send_all_anew(Store *s, const Identity *self, OutboxRow *after) {
         OutboxRow rows[ANEW_ROWS];
         int n, r = 0;
 
         n = read_rows(db_write(s->db), after, rows);
         for (int i = 0; r >= 0 && i < n; i++)
-                r = store_send_anew(s, self, rows[i].recipient, rows[i].at);
+                r = send_own_anew(s, self, rows[i].recipient, rows[i].at);
         if (n < 0 || r < 0)
                 return MIN(n, r);
         if (n == ANEW_ROWS) {

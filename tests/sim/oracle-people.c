@@ -271,7 +271,4 @@ void people_check_quiet(People *p) {
         }
         if (p->has_room && !world_has_failed(p->world))
                 check_room(p);
-        for (unsigned i = 0; i < p->n; i++)
-                for (unsigned k = 0; k < p->n_devices; k++)
-                        p->all[i].seats[k].restored = false;
 }
