@@ -238,9 +238,9 @@ int outbox_remove(Store *s, uint32_t recipient, OutboxPosition at);
  * be taken. Its envelope there is no more. 1, or 0 where it is not one of those. */
 int store_send_anew(Store *s, const Identity *self, uint32_t recipient, OutboxPosition at);
 
-/* All of the outbox that this device has written, from AFTER ({} at first), some in each batch: 1 when there are more; 0: none,
- * and they need not be any more. store_is_to_send_anew(): 1 from store_set_send_anew() until then.
- */
+/* All of the outbox that this device has written, from AFTER ({} at first), some in each batch: 1
+ * when there are more; 0: none, and they need not be any more. store_is_to_send_anew(): 1 from
+ * store_set_send_anew() until then. */
 int store_set_send_anew(Store *s, bool on);
 int store_is_to_send_anew(DbTxn *txn);
 int store_send_all_anew(Store *s, const Identity *self, OutboxRow *after);
