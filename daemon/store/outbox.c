@@ -44,8 +44,12 @@ static int contested_load(DbTxn *txn, uint32_t feed, Ranges *ret) {
 int store_contest(Store *s, uint32_t feed, uint64_t seq) {
         DbKey k = contested_key(feed);
         Ranges contested;
+        Entry e;
         int r;
 
+        r = entry_get(db_write(s->db), feed, seq, &e);
+        if (r <= 0)
+                return MIN(r, 0); /* nothing is here that could be taken for it */
         r = contested_load(db_write(s->db), feed, &contested);
         if (r < 0 || ranges_have(&contested, seq) || ranges_add(&contested, seq, seq) < 0)
                 return MIN(r, 0);
