@@ -202,6 +202,9 @@ static int take_lookup(
         Contact to;
         int r;
 
+        r = chat_require_login(c, e); /* which he was when he asked */
+        if (r < 0)
+                return r;
         if (code != CODE_OK) {
                 r = chat_find_contact(store_write(c->parts.store), p->to, &to, e);
                 if (r > 0 && !to.has_rival && code != CODE_AMBIGUOUS_NAME)
