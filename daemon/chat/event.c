@@ -343,8 +343,8 @@ static bool list_row(void *userdata, DbTxn *txn, const EventRow *row) {
 }
 
 /* Where to begin: RET_AFTER, before which LOST events are not kept any more. A cursor from the
- * future belongs to a store that was there before this copy of it was restored. Events
- * of earlier epochs may have come from another device, which leaves out what is told here already. */
+ * future belongs to a store that was there before this copy of it was restored. Events of earlier
+ * epochs may have come from another device, which leaves out what is told here already. */
 static void find_start(const EventBounds *b, uint64_t cursor, uint64_t *ret_after, uint64_t *lost) {
         uint64_t oldest = b->first - 1, from = MAX(cursor, b->epoch - 1);
 

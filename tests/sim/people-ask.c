@@ -39,15 +39,16 @@ bool seat_is_heard(Seat *s) {
         return s->running && machine_call(s->machine);
 }
 
-/* True where it went well. "Replaced" is for who was, which his disk says. */
+/* True where it went well. "Replaced" is for who was. */
 static bool take_answer(Seat *s, const char *what, const ChatError *e) {
         if (!e)
                 return true;
         SEAT_TRACE(s, "is answered %s: %s", what, e->name);
         if (!is_transient(e))
                 PERSON_FAIL(s, "refused", "%s: %s: %s", what, e->name, e->text);
-        else if (streq(e->name, "Replaced") && !s->replaced && !s->logging_in)
-                PERSON_FAIL(s, "refused", "%s: %s, and nothing of that is on disk", what, e->text);
+        else if (streq(e->name, "Replaced") && !s->logging_in &&
+                !account_is_replaced(s->machine->parts->account))
+                PERSON_FAIL(s, "refused", "%s: %s, and that is not so", what, e->text);
         seat_ask_again(s);
         return false;
 }
