@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "store/event.h"
 #include "store/room.h"
 
 #define SUFFIX_LENGTH 4 /* of name~XXXX */
@@ -38,7 +39,8 @@ static DbKey claim_key(const char *name) {
 }
 
 /* Contact rows: u32 number, u8 flags, blob name, u64 epoch, u64 record seq, u64 last seen, blob
- * record, blob alias, blob rival. The first rows ended with the record. */
+ * record, blob alias, blob rival, u64 for each of DECIDED_. The first rows ended with the record,
+ * those of before 0.9.0 with the rival. */
 
 static bool is_name_or_empty(Bytes name) {
         return name.size == 0 || name_is_canonical(name.data, name.size);
@@ -62,6 +64,9 @@ static int contact_read(const uint8_t *account, DbValue v, Contact *ret) {
                 alias = row_blob(&row);
                 rival = row_blob(&row);
         }
+        if (row_has_more(&row))
+                for (size_t i = 0; i < _DECIDED_MAX; i++)
+                        c.decided[i] = row_u64(&row);
         r = row_end(&row);
         if (r < 0)
                 return r;
@@ -80,7 +85,7 @@ static Bytes name_bytes(const char *name) {
         return (Bytes){.data = (const uint8_t *)name, .size = strlen(name)};
 }
 
-static int contact_write(Store *s, const Contact *c) {
+static int contact_put(Store *s, const Contact *c, const uint64_t decided[static _DECIDED_MAX]) {
         DbKey k = account_key(c->account);
 
         row_start(&s->row);
@@ -93,7 +98,39 @@ static int contact_write(Store *s, const Contact *c) {
         row_put_blob(&s->row, c->record);
         row_put_blob(&s->row, name_bytes(c->alias));
         row_put_blob(&s->row, (Bytes){.data = c->rival, .size = c->has_rival ? KEY_SIZE : 0});
+        for (size_t i = 0; i < _DECIDED_MAX; i++)
+                row_put_u64(&s->row, decided[i]);
         return row_write(db_write(s->db), TABLE_ACCOUNT, &k, &s->row);
+}
+
+static const uint8_t decided_flags[_DECIDED_MAX] = {
+        [DECIDED_PINNED] = CONTACT_PINNED,
+        [DECIDED_BLOCKED] = CONTACT_BLOCKED,
+        [DECIDED_VERIFIED] = CONTACT_VERIFIED,
+};
+
+static int contact_get_if_any(Store *s, const uint8_t *account, Contact *ret) {
+        *ret = (Contact){};
+        return contact_get(db_write(s->db), account, ret);
+}
+
+/* Whatever differs from what is there was decided now. */
+static int contact_write(Store *s, const Contact *c) {
+        Contact before;
+        uint64_t epoch;
+        int r;
+
+        r = contact_get_if_any(s, c->account, &before);
+        if (r >= 0)
+                r = event_epoch(db_write(s->db), &epoch);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < _DECIDED_MAX; i++)
+                if ((before.flags ^ c->flags) & decided_flags[i])
+                        before.decided[i] = epoch;
+        if (!streq(before.alias, c->alias))
+                before.decided[DECIDED_ALIAS] = epoch;
+        return contact_put(s, c, before.decided);
 }
 
 int contact_get(DbTxn *txn, const uint8_t account[static KEY_SIZE], Contact *ret) {
@@ -467,12 +504,13 @@ int contact_set_last_seen(Store *s, const uint8_t account[static KEY_SIZE], uint
 }
 
 /* C is as it was read. An alias that is somebody else's here is not taken. */
-static int merge_alias(Store *s, Contact *c, const ContactMerge *m) {
+static int merge_alias(Store *s, Contact *c, const ContactMerge *m, int later) {
         int r;
 
-        if (!m->alias[0] || c->alias[0] || streq(m->alias, c->name))
+        if (later < 0 || streq(m->alias, c->alias) ||
+                (later == 0 && (!m->alias[0] || c->alias[0] || streq(m->alias, c->name))))
                 return 0;
-        r = name_is_free(db_write(s->db), m->alias, c);
+        r = m->alias[0] ? name_is_free(db_write(s->db), m->alias, c) : 1;
         return r <= 0 ? r : contact_set_alias(s, c, m->alias);
 }
 
@@ -486,14 +524,58 @@ static int merge_rival(Store *s, Contact *c, const ContactMerge *m) {
         return contact_write(s, c);
 }
 
+/* Positive where the other device has decided later. */
+static int decided_later(const ContactMerge *m, const Contact *here, unsigned what) {
+        uint64_t there = m->decided[what];
+
+        return there > here->decided[what] ? 1 : there < here->decided[what] ? -1 : 0;
+}
+
+/* What the user took back on the other device, and later than he said it here. */
+static int merge_taken_back(Store *s, const ContactMerge *m, const Contact *here) {
+        uint8_t clear = 0;
+        int r = 0;
+
+        for (unsigned i = 0; i < _DECIDED_MAX; i++)
+                if (decided_later(m, here, i) > 0)
+                        clear |= here->flags & decided_flags[i] & (uint8_t)~m->flags;
+        if (clear & CONTACT_PINNED)
+                r = contact_unpin(s, m->account);
+        return r < 0 || clear == 0 ? r : contact_set_flags(s, m->account, 0, clear);
+}
+
+/* The later of both counts from now on as well, against what a third device says. */
+static int merge_decided(Store *s, const ContactMerge *m, const Contact *before) {
+        uint64_t epoch, decided[_DECIDED_MAX];
+        Contact c;
+        int r;
+
+        r = event_epoch(db_write(s->db), &epoch);
+        if (r >= 0)
+                r = contact_get(db_write(s->db), m->account, &c);
+        if (r <= 0)
+                return r;
+        for (size_t i = 0; i < _DECIDED_MAX; i++) {
+                uint64_t there = MIN(m->decided[i], epoch);
+
+                decided[i] = MAX(before->decided[i], there);
+        }
+        return memcmp(decided, c.decided, sizeof(decided)) == 0 ? 0 : contact_put(s, &c, decided);
+}
+
 int contact_merge(Store *s, const ContactMerge *m) {
         uint8_t flags = m->flags & (uint8_t)~CONTACT_KEY_CHANGED;
         Contact before = {}, c;
         int r, known;
 
-        known = contact_get(db_write(s->db), m->account, &before);
-        if (known < 0)
-                return known;
+        r = known = contact_get(db_write(s->db), m->account, &before);
+        if (known > 0)
+                r = merge_taken_back(s, m, &before);
+        if (r < 0)
+                return r;
+        for (unsigned i = 0; i < _DECIDED_MAX; i++)
+                if (decided_later(m, &before, i) < 0)
+                        flags &= (uint8_t)~decided_flags[i];
         if (before.flags & CONTACT_PINNED)
                 flags &= (uint8_t)~CONTACT_REQUEST;
         r = m->record ? contact_learn(s, m->record, m->record_outer, m->now, flags, m->named, &c)
@@ -507,11 +589,15 @@ int contact_merge(Store *s, const ContactMerge *m) {
         if (r >= 0)
                 r = contact_get(db_write(s->db), m->account, &c);
         if (r > 0)
-                r = merge_alias(s, &c, m);
+                r = merge_alias(s, &c, m, decided_later(m, &before, DECIDED_ALIAS));
         if (r >= 0)
                 r = contact_get(db_write(s->db), m->account, &c);
         if (r > 0)
                 r = merge_rival(s, &c, m);
+        if (r >= 0)
+                r = merge_decided(s, m, &before);
+        if (r >= 0)
+                r = contact_get(db_write(s->db), m->account, &c);
         if (r < 0)
                 return r;
         return known == 0 || c.flags != before.flags || c.record_seq != before.record_seq ||

@@ -32,6 +32,16 @@ typedef enum ContactFlags {
 
 #define SHOWN_NAME_SIZE (1 + BASE32_KEY_SIZE + 1)
 
+/* What the user decides about somebody, and in which epoch he did last: a decision of a later epoch
+ * is a later one, on whichever device. */
+enum {
+        DECIDED_PINNED,
+        DECIDED_BLOCKED,
+        DECIDED_VERIFIED,
+        DECIDED_ALIAS,
+        _DECIDED_MAX,
+};
+
 typedef struct Contact {
         uint8_t account[KEY_SIZE];
         uint32_t number;
@@ -43,6 +53,7 @@ typedef struct Contact {
         Bytes record; /* the newest, signed; in the map */
         bool has_rival;
         uint8_t rival[KEY_SIZE]; /* the account that a directory gives the name to instead */
+        uint64_t decided[_DECIDED_MAX]; /* epochs; 0: not known, or never */
 } Contact;
 
 /* The user has said that he wants to hear of it. */
@@ -98,11 +109,13 @@ typedef struct ContactMerge {
         bool named; /* shown under his plain name there */
         usec_t last_seen;
         const uint8_t *rival; /* or NULL */
+        const uint64_t *decided; /* _DECIDED_MAX, as Contact has it */
         usec_t now;
 } ContactMerge;
 
-/* Unites that with what is known here: flags add up, the newer record counts, an alias that is here
- * stays. 1 when something has changed; -EUSERS as contact_learn(). */
+/* Unites that with what is known here: what was decided later counts, where neither was, flags add
+ * up and an alias that is here stays; the newer record counts. 1 when something has changed;
+ * -EUSERS as contact_learn(). */
 int contact_merge(Store *s, const ContactMerge *m);
 
 /* The name under which it is shown. */

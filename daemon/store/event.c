@@ -214,6 +214,14 @@ int event_begin_epoch(Store *s, uint64_t epoch, usec_t since) {
         return row_write(db_write(s->db), TABLE_META, &k, &s->row);
 }
 
+int event_epoch(DbTxn *txn, uint64_t *ret) {
+        usec_t since;
+        int r;
+
+        r = epoch_read(txn, ret, &since);
+        return MIN(r, 0);
+}
+
 int event_epoch_since(DbTxn *txn, usec_t *ret) {
         uint64_t epoch;
         int r;

@@ -105,7 +105,8 @@ void store_set_events_fn(Store *s, EventsFn fn, void *userdata);
  * that is known already. */
 int event_begin_epoch(Store *s, uint64_t epoch, usec_t since);
 
-/* When the present epoch began; 0: not known. */
+/* The present epoch; and when it began, 0: not known. */
+int event_epoch(DbTxn *txn, uint64_t *ret);
 int event_epoch_since(DbTxn *txn, usec_t *ret);
 
 /* Adds E under its cursor. 1, or 0 where there is one already, or too many; -ERANGE: the cursor is

@@ -154,6 +154,8 @@ int handover_put_person(Buffer *out, const HandoverPerson *p) {
         cbor_pair_some(&w, 9, p->token);
         if (p->has_key)
                 cbor_pair_bytes(&w, 10, p->key, BOX_KEY_SIZE);
+        for (unsigned i = 0; i < _DECIDED_MAX; i++)
+                pair_positive(&w, 11 + i, p->decided[i]);
         return item_end(&w);
 }
 
@@ -199,6 +201,9 @@ static void read_person(CborReader *r, uint64_t key, HandoverPerson *p) {
         case 10:
                 cbor_read_fixed(r, p->key, BOX_KEY_SIZE);
                 p->has_key = true;
+                break;
+        case 11 ... 11 + _DECIDED_MAX - 1:
+                p->decided[key - 11] = cbor_read_positive(r, UINT64_MAX);
                 break;
         default:
                 cbor_unknown_key(r, key);

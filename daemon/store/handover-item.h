@@ -19,7 +19,7 @@ int handover_put_presence_key(Buffer *out, const uint8_t key[static BOX_KEY_SIZE
 int handover_get_presence_key(Bytes item, uint8_t ret[static BOX_KEY_SIZE]);
 
 /* {0 kind, 1 account, 2 flags, 3 record, 4 alias, 5 last seen, 6 rival, 7 has its plain name,
- * 8 endpoints, 9 token, 10 presence key} */
+ * 8 endpoints, 9 token, 10 presence key, 11 to 14 epochs of what was decided: DECIDED_} */
 typedef struct HandoverPerson {
         uint8_t account[KEY_SIZE];
         uint8_t flags; /* of Contact */
@@ -33,6 +33,7 @@ typedef struct HandoverPerson {
         Bytes token; /* empty: none */
         bool has_key;
         uint8_t key[BOX_KEY_SIZE];
+        uint64_t decided[_DECIDED_MAX];
 } HandoverPerson;
 
 int handover_put_person(Buffer *out, const HandoverPerson *p);

@@ -116,6 +116,7 @@ static int merge_person(HandoverMerge *m, Bytes item) {
         c.named = p.named;
         c.last_seen = p.last_seen;
         c.rival = p.has_rival ? p.rival : NULL;
+        c.decided = p.decided;
         r = note_who_has_key(m, &p);
         if (r >= 0)
                 r = changed = contact_merge(m->store, &c);

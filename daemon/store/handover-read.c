@@ -99,6 +99,7 @@ static int person_fill(HandoverWalk *w, const Contact *c, HandoverPerson *p) {
         p->last_seen = c->last_seen;
         p->has_rival = c->has_rival;
         memcpy(p->rival, c->rival, KEY_SIZE);
+        memcpy(p->decided, c->decided, sizeof(p->decided));
         if (c->name[0] && !c->alias[0])
                 p->named = streq(contact_shown_name(w->txn, c, shown), c->name);
         r = store_get_endpoints(w->txn, c->number, &p->endpoints);

@@ -345,3 +345,67 @@ TEST(who_is_blocked_on_the_new_device_only_has_the_key) {
         CHECK_EQ(handover_key_is_known(h.new.store), 0);
         hand_lab_free(&h);
 }
+
+/* What P thinks of the other one. */
+static const char *thinks(Person *p, Shown *s) {
+        CHECK_EQ(contact_get(txn_of(p), p->other.account, &p->other), 1);
+        snprintf(s->text, sizeof(s->text), "%s%s%s%s", p->other.alias,
+                p->other.flags & CONTACT_PINNED ? " pinned" : "",
+                p->other.flags & CONTACT_VERIFIED ? " verified" : "",
+                p->other.flags & CONTACT_BLOCKED ? " blocked" : "");
+        return s->text;
+}
+
+TEST(what_the_user_decided_last_about_somebody_counts) {
+        const uint8_t *alice;
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        talk(&h.lab);
+        alice = h.lab.bob.other.account;
+        CHECK_OK(contact_pin(h.lab.bob.store, alice));
+        CHECK_OK(contact_set_flags(h.lab.bob.store, alice, CONTACT_VERIFIED, 0));
+        CHECK_OK(contact_rename(h.lab.bob.store, alice, "ally"));
+
+        /* He writes to her on the new device before anything has come there. */
+        h.new.other = h.lab.bob.other;
+        CHECK_OK(contact_mark(h.new.store, alice, CONTACT_PINNED));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_STR(thinks(&h.new, &s), "ally pinned verified");
+
+        CHECK_OK(contact_rename(h.new.store, alice, "liz"));
+        CHECK_OK(contact_set_flags(h.new.store, alice, CONTACT_BLOCKED, CONTACT_VERIFIED));
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_STR(thinks(&h.new, &s), "liz pinned blocked");
+
+        certificate_for(&h.lab.bob, BOB, BOB + 1, 3);
+        CHECK_OK(store_save_identity(h.lab.bob.store, &h.lab.bob.self));
+        CHECK_OK(contact_rename(h.lab.bob.store, alice, "lizzy"));
+        hand_over(&h, &h.new, &h.lab.bob, 1000);
+        CHECK_STR(thinks(&h.lab.bob, &s), "lizzy pinned blocked");
+        hand_lab_free(&h);
+}
+
+TEST(who_was_removed_on_the_new_device_is_no_contact_when_the_account_moves_back) {
+        const uint8_t *alice;
+        HandLab h;
+        Shown s;
+
+        hand_lab_new(&h);
+        begin_epochs(&h);
+        talk(&h.lab);
+        alice = h.lab.bob.other.account;
+        CHECK_OK(contact_pin(h.lab.bob.store, alice));
+        CHECK_OK(contact_rename(h.lab.bob.store, alice, "ally"));
+        h.new.other = h.lab.bob.other;
+        hand_over(&h, &h.lab.bob, &h.new, 1000);
+        CHECK_STR(thinks(&h.new, &s), "ally pinned");
+        CHECK_OK(contact_unpin(h.new.store, alice));
+        certificate_for(&h.lab.bob, BOB, BOB + 1, 3);
+        CHECK_OK(store_save_identity(h.lab.bob.store, &h.lab.bob.self));
+        hand_over(&h, &h.new, &h.lab.bob, 1000);
+        CHECK_STR(thinks(&h.lab.bob, &s), "");
+        hand_lab_free(&h);
+}

@@ -649,9 +649,13 @@ static int read_as(Lab *lab, const Row *row, const uint8_t *value, size_t size) 
         return row->read(lab);
 }
 
-/* Rows of contacts that were written first had nothing behind the record: no alias, no rival. */
+/* Rows of contacts that were written first had nothing behind the record: no alias, no rival; and
+ * later ones not what was decided when. */
 static bool is_earlier_form(const Row *row, size_t missing) {
-        return row->table == TABLE_ACCOUNT && missing == 2 * sizeof(uint32_t);
+        const size_t decided = _DECIDED_MAX * sizeof(uint64_t);
+
+        return row->table == TABLE_ACCOUNT &&
+                (missing == decided || missing == decided + 2 * sizeof(uint32_t));
 }
 
 static void check_truncated(Lab *lab, const Row *row) {
