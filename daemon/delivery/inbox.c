@@ -198,6 +198,9 @@ static int take_entry(Peer *p, const Contact *from, const Inner *m, Bytes bytes,
                 break;
         case RECEIVED_FORK:
                 nack(p, &m->id, CODE_FORK, false);
+                r = store_contest(d->store, at.feed, m->seq); /* a receipt may come first */
+                if (r < 0)
+                        return r;
                 break;
         case RECEIVED_TOO_MANY:
                 nack(p, &m->id, CODE_TOO_MANY, true);

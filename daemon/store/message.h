@@ -104,9 +104,9 @@ typedef struct ReceivedAt {
 /* RET_AT: for RECEIVED_NEW and RECEIVED_AGAIN. */
 int store_receive(Store *s, const NewEntry *e, Received *ret, ReceivedAt *ret_at);
 
-/* RECEIVED_FORK, of which the author is not told now: his store was restored from a copy, and he
- * would take a receipt for what is here for one of what is not. So none speaks of this place any
- * more, and he goes on sending what he has until he can be told. */
+/* RECEIVED_FORK: the author's store was restored from a copy, and he would take a receipt for what
+ * is here for one of what is not. So none speaks of this place any more, and he goes on sending
+ * what he has until he can be told. */
 int store_contest(Store *s, uint32_t feed, uint64_t seq);
 
 /* Keeps a certificate with the entries that it vouches for. */
