@@ -224,10 +224,11 @@ static void ask(Account *a) {
 
 /* What the user asks */
 
-static bool has_password(Account *a) {
+/* 1, 0, or an error of the store. */
+static int has_password(Account *a) {
         PasswordRow row;
 
-        return store_get_password(store_write(a->store), &row) > 0;
+        return store_get_password(store_write(a->store), &row);
 }
 
 static bool login_is_possible(Account *a, const char *name, const char *password,
@@ -251,9 +252,11 @@ static bool login_is_possible(Account *a, const char *name, const char *password
                 fn(userdata, CODE_INVALID_ARGS,
                         "this account is for the LAN alone: chatc register with its name and "
                         "--tracker publishes it");
-        else if (has_password(a) && !password[0])
+        else if (has_password(a) < 0)
+                fn(userdata, CODE_STORAGE, "the store cannot be read");
+        else if (has_password(a) > 0 && !password[0])
                 fn(userdata, CODE_BAD_PASSWORD, "this account has a password: give it");
-        else if (!has_password(a) && password[0])
+        else if (has_password(a) == 0 && password[0])
                 fn(userdata, CODE_BAD_PASSWORD, "this account has no password: give none");
         else
                 return true;

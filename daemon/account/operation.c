@@ -455,10 +455,11 @@ static void change_ask(Account *a) {
                 account_set_password(a);
 }
 
-static bool has_password(Account *a) {
+/* 1, 0, or an error of the store. */
+static int has_password(Account *a) {
         PasswordRow row;
 
-        return store_get_password(store_write(a->store), &row) > 0;
+        return store_get_password(store_write(a->store), &row);
 }
 
 void account_change_password(
@@ -468,9 +469,11 @@ void account_change_password(
         else if (account_is_lan_only(a))
                 fn(userdata, CODE_NOT_ALLOWED,
                         "this account is for the LAN alone: a password is kept by a tracker");
-        else if (has_password(a) && !old[0])
+        else if (has_password(a) < 0)
+                fn(userdata, CODE_STORAGE, "the store cannot be read");
+        else if (has_password(a) > 0 && !old[0])
                 fn(userdata, CODE_BAD_PASSWORD, "this account has a password: give the old one");
-        else if (!has_password(a) && old[0])
+        else if (has_password(a) == 0 && old[0])
                 fn(userdata, CODE_BAD_PASSWORD,
                         "this account has no password yet: leave the old one empty");
         else if (password_is_good(password, fn, userdata) && operation_begin(a, fn, userdata) &&

@@ -343,8 +343,16 @@ void seat_make_room(Seat *s) {
         seat_ask_again(s);
 }
 
+/* There is one, or somebody is about to make it. */
+static bool is_room_wanted(const People *p) {
+        for (unsigned i = 0; i < p->n; i++)
+                if (p->all[i].makes_room)
+                        return true;
+        return false;
+}
+
 void seat_join_room(Seat *s) {
-        s->person->wants_room = true;
+        s->person->wants_room |= is_room_wanted(s->person->people);
         seat_ask_again(s);
 }
 
