@@ -267,8 +267,9 @@ int account_renew(Account *a) {
 static bool can_wait(const Account *a) {
         usec_t now = loop_realtime(a->loop);
 
-        return loop_now(a->loop) < a->renew_from && same_privacy(&a->privacy, &a->stated) &&
-                a->certified <= now && now - a->certified < IDENTITY_LIFETIME / 2;
+        return loop_now(a->loop) < a->renew_from && !a->prekey_lost &&
+                same_privacy(&a->privacy, &a->stated) && a->certified <= now &&
+                now - a->certified < IDENTITY_LIFETIME / 2;
 }
 
 void account_look_at_times(Account *a) {
