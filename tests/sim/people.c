@@ -74,6 +74,26 @@ void seat_accept(Seat *s) {
 
 /* Settling */
 
+/* Of somebody whose devices all say that another one is the active one, as the one that is was put
+ * back to when it was not, he logs in on one. */
+static void person_log_in_somewhere(Person *p) {
+        Seat *first = NULL;
+
+        for (unsigned i = 0; i < p->people->n_devices; i++) {
+                Seat *s = &p->seats[i];
+
+                if (is_active(s) || s->wants_login || s->logging_in || s->registering)
+                        return;
+                if (!first && s->running && s->has_account)
+                        first = s;
+        }
+        if (!first || world_has_failed(p->people->world))
+                return;
+        machine_enter(first->machine);
+        seat_log_in(first);
+        machine_leave(first->machine);
+}
+
 void people_settle(People *p) {
         for (unsigned i = 0; i < p->n; i++)
                 for (unsigned k = 0; k < p->n_devices; k++) {
@@ -91,6 +111,8 @@ void people_settle(People *p) {
                                 seat_ask_again(s);
                         machine_leave(s->machine);
                 }
+        for (unsigned i = 0; i < p->n; i++)
+                person_log_in_somewhere(&p->all[i]);
 }
 
 /* What it still does; NULL: nothing. */
