@@ -533,8 +533,10 @@ int store_set_seal_messages(Store *s, bool on) {
         if (on && k && !(k->flags & SEAL_KEY_MESSAGES)) {
                 k->flags |= SEAL_KEY_MESSAGES;
                 r = seal_note(s);
-                if (r < 0)
+                if (r < 0) {
+                        k->flags &= (uint8_t)~SEAL_KEY_MESSAGES; /* as on disk */
                         return r;
+                }
         }
         s->seal->messages = on;
         return 0;
