@@ -170,6 +170,8 @@ static void leave_chat(Bus *b) {
                         bus_op_refuse(o, &gone);
         }
         chat_remove_listener(b->chat, b);
+        while (b->changes) /* whose objects go */
+                bus_on_changes_timer(b);
         bus_forget_changes(b);
 }
 
