@@ -249,10 +249,12 @@ static void manager_begin_anew(void *userdata);
 static void on_deleted(void *userdata) {
         Manager *m = userdata;
 
-        m->ending = true;
         log_event(LOG_NOTICE, EVENT_ACCOUNT_DELETED,
                 LOG_FIELDS({"P2PCHAT_NAME", account_identity(m->parts->account)->name}),
                 "The account %s was deleted", account_identity(m->parts->account)->name);
+        if (m->stopping)
+                return; /* the next start goes on */
+        m->ending = true;
         if (net_finish(m->parts->net, FINISH_TIME, manager_begin_anew, m) < 0)
                 (void)sd_event_exit(m->event, EX_TEMPFAIL); /* the next start goes on */
 }
