@@ -14,9 +14,12 @@ typedef struct Deletion {
         const char *name; /* of the account that is here */
         bool has_password;
         bool here; /* only what is on this device goes */
+        bool lan; /* no tracker knows it */
 } Deletion;
 
 static const char *what_goes(const Deletion *d) {
+        if (d->lan)
+                return "the account, its keys, messages and contacts";
         return d->here
                 ? "everything that this device has of it; the account itself stays in use on "
                   "the other device"
@@ -68,6 +71,7 @@ static int look(Deletion *d, const Value *status) {
                         STATUS_NOT_LOGGED_IN, "NotLoggedIn", "there is no account on this device.");
         d->has_password = value_bool(status, "password");
         d->here = streq(value_string(status, "state"), "replaced");
+        d->lan = value_bool(status, "no-tracker");
         return 0;
 }
 

@@ -32,7 +32,8 @@ int chat_require_login(Chat *c, ChatError *error) {
                 return chat_error(error, CODE_NOT_LOGGED_IN, "Nobody is logged in: chatc login %s",
                         chat_self(c)->name);
         return chat_error(error, CODE_NOT_LOGGED_IN,
-                "There is no account on this device yet: chatc register NAME --no-password");
+                "There is no account on this device yet: chatc register NAME makes one, and chatc "
+                "login NAME uses one that another device has.");
 }
 
 bool chat_is_readable(const Chat *c) {
