@@ -446,6 +446,8 @@ static int on_search(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 block_errno(s, r);
         else if (*unlocked)
                 found(s, unlocked);
+        else if (*locked && s->operation == OPERATION_REMOVE)
+                block(s, SECRET_LOCKED, "");
         else if (*locked)
                 unlock(s, locked);
         else
