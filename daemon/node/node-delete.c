@@ -10,6 +10,7 @@
 struct Deletion {
         NodeAccounts *accounts;
         uint8_t account[KEY_SIZE];
+        bool begun; /* the stores call back with it */
         Deletion *prev, *next;
 };
 
@@ -94,7 +95,10 @@ static void on_keys_removed(void *userdata, int error) {
 }
 
 static void deletion_start(Deletion *x) {
-        int r = oprf_keys_remove(x->accounts->keys, x->account, on_keys_removed, x);
+        int r;
+
+        x->begun = true;
+        r = oprf_keys_remove(x->accounts->keys, x->account, on_keys_removed, x);
 
         if (r < 0) {
                 accounts_keys_told(x->accounts, r, false);
@@ -124,12 +128,24 @@ void accounts_deleted(NodeAccounts *a, const uint8_t account[static KEY_SIZE], c
                 person_forget(p);
         if (x)
                 deletion_start(x);
+        else
+                loop_timer_set(a->delete_again, loop_now(a->node->loop) + DELETION_RETRY);
+}
+
+static bool is_under_way(const NodeAccounts *a, const uint8_t *account) {
+        const Deletion *x;
+
+        DL_FOREACH (a->deletions, x)
+                if (key_equal(x->account, account))
+                        return true;
+        return false;
 }
 
 static bool on_gone(void *userdata, const uint8_t key[static SHA256_SIZE], Bytes blob) {
         AccountStatement s;
 
-        return account_statement_parse(blob, &s) < 0 || deletion_new(userdata, s.account);
+        return account_statement_parse(blob, &s) < 0 || is_under_way(userdata, s.account) ||
+                deletion_new(userdata, s.account);
 }
 
 /* Written is not inside of the scan. */
@@ -141,7 +157,8 @@ void accounts_go_on_deleting(NodeAccounts *a) {
         r = store->ops->range_scan(store, DIRECTORY_GONE, NULL, on_gone, a);
         node_store_told(a->node, NODE_STORE_READ, r);
         DL_FOREACH_SAFE (a->deletions, x, next)
-                deletion_start(x);
+                if (!x->begun)
+                        deletion_start(x);
 }
 
 void accounts_stop_deleting(NodeAccounts *a) {
