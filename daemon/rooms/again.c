@@ -109,7 +109,9 @@ int again_write(Room *room, const Again *a) {
                 if (e >= 0)
                         e = rooms_send(r, room->row.number, &again, &error);
                 if (e == -ECANCELED) {
-                        log_debug("An own message in a room is not written anew: %s", error.text);
+                        log_warning(
+                                "An own message in a room cannot be written anew, and is lost: %s",
+                                error.text);
                         e = 0;
                 }
         }

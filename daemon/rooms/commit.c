@@ -52,15 +52,25 @@ void commit_note_whole(Room *room) {
         row->flags |= epoch_bits(room->rooms->self);
 }
 
+usec_t commit_active_since(const Rooms *r) {
+        Certificate c;
+        usec_t since;
+
+        if (event_epoch_since(store_write(r->store), &since) >= 0 && since > 0)
+                return since;
+        return certificate_parse(buffer_bytes(&r->self->certificate), &c) < 0 ? USEC_INFINITY
+                                                                              : c.issued;
+}
+
 /* 0: this device may write blocks. */
 static usec_t whole_wait(Room *room) {
         const Rooms *r = room->rooms;
-        Certificate c;
+        usec_t since = commit_active_since(r);
 
-        if (commit_log_is_whole(store_write(r->store), &room->row, r->self, r->other) ||
-                certificate_parse(buffer_bytes(&r->self->certificate), &c) < 0)
+        if (since == USEC_INFINITY ||
+                commit_log_is_whole(store_write(r->store), &room->row, r->self, r->other))
                 return 0;
-        return MIN(usec_sub(usec_add(c.issued, WHOLE_AFTER), loop_realtime(r->loop)), WHOLE_AFTER);
+        return MIN(usec_sub(usec_add(since, WHOLE_AFTER), loop_realtime(r->loop)), WHOLE_AFTER);
 }
 
 /* Planning */

@@ -128,14 +128,6 @@ static int take_key(Room *room, const RoomItem *it) {
 
 /* Feeds */
 
-/* The first time at which this device was the active one. */
-static usec_t taken_over_at(const Rooms *r) {
-        Certificate c;
-
-        return certificate_parse(buffer_bytes(&r->self->certificate), &c) < 0 ? USEC_INFINITY
-                                                                              : c.issued;
-}
-
 static int take_feed(Room *room, const RoomItem *it) {
         Rooms *r = room->rooms;
         const uint8_t *author = it->has_account ? it->account : rooms_self(r);
@@ -235,6 +227,7 @@ static int take_status(Room *room, const RoomItem *it) {
         usec_t joined = row->joined;
         int e;
 
+        room->dirty = true; /* also where the next fails */
         row->flags &= ~(uint32_t)ROOM_FLAG_COMING;
         if (it->flags & ROOM_ITEM_WHOLE && it->epoch + 1 == r->self->epoch)
                 commit_note_whole(room);
@@ -327,7 +320,7 @@ static int take_entry(Room *room, const RoomItem *it) {
                 .received = it->time,
                 .stored = it->stored,
                 .has_content = it->has_secret,
-                .news = it->time > taken_over_at(room->rooms)};
+                .news = it->time > commit_active_since(room->rooms)};
         const RoomEntryIn in = {.inner = it->object,
                 .signature = {.data = it->signature, .size = SIGNATURE_SIZE},
                 .level = true,

@@ -320,20 +320,19 @@ static int list_feeds(Walk *w) {
 /* Up to where the user has heard of the feed: what came here after the next device had the account
  * he is to hear of there. */
 static int find_known(Walk *w, const RoomFeed *f, uint64_t *ret) {
+        uint64_t seq = f->feed.seq;
         Entry entry;
-        int e = 0;
+        int e;
 
-        *ret = f->feed.seq;
-        if (f->feed.account == SELF_NUMBER)
-                return 0;
-        for (unsigned i = 0; i<KNOWN_LOOK && * ret> 0 && e >= 0; i++) {
-                e = entry_get(w->txn, f->feed.number, *ret, &entry);
+        *ret = f->feed.account == SELF_NUMBER ? seq : 0;
+        for (unsigned n = 0; *ret == 0 && seq > 0 && n < KNOWN_LOOK; n++, seq--) {
+                e = entry_get(w->txn, f->feed.number, seq, &entry);
+                if (e < 0)
+                        return e;
                 if (e > 0 && entry.received <= w->taken_over)
-                        return 0;
-                --*ret;
+                        *ret = seq;
         }
-        *ret = 0;
-        return MIN(e, 0);
+        return 0;
 }
 
 static int give_feed(Walk *w, const RoomFeed *f) {

@@ -78,6 +78,9 @@ int room_event(Room *room, RoomEventKind kind, const uint8_t *account);
 /* What the user's own account has to do with what is pending, and when. */
 void commit_plan(Room *room, const Pending *p);
 
+/* When this device became the active one. Its certificate does not say: it is made anew. */
+usec_t commit_active_since(const Rooms *r);
+
 /* What SELF's older devices have written of the control log is here, as far as the store knows: a
  * device that takes the account over must not write a block where another one has. B is scratch.
  * commit_note_whole(): the device before has handed it over, and was sure of it; not written. */
