@@ -56,16 +56,34 @@ int store_contest(Store *s, uint32_t feed, uint64_t seq) {
         return ranges_save(s, TABLE_META, &k, &contested);
 }
 
-/* Without what is contested. Where that makes too many ranges it stays. 1: something is. */
+/* Where that makes too many ranges it stays. */
+static void leave_out(Ranges *ranges, SeqRange x) {
+        Ranges left = {.dropped = ranges->dropped};
+
+        for (size_t i = 0; i < ranges->n; i++) {
+                SeqRange r = ranges->range[i];
+                bool before = r.first<x.first, after = r.last> x.last;
+
+                if (left.n + before + after > RECEIPT_RANGES_MAX)
+                        return;
+                if (before)
+                        left.range[left.n++] =
+                                (SeqRange){.first = r.first, .last = MIN(r.last, x.first - 1)};
+                if (after)
+                        left.range[left.n++] =
+                                (SeqRange){.first = MAX(r.first, x.last + 1), .last = r.last};
+        }
+        *ranges = left;
+}
+
+/* Without what is contested. 1: something is. */
 static int leave_out_contested(DbTxn *txn, uint32_t feed, Ranges *ranges) {
         Ranges contested;
         int r;
 
         r = contested_load(txn, feed, &contested);
         for (size_t i = 0; r >= 0 && i < contested.n; i++)
-                for (uint64_t seq = contested.range[i].first; seq <= contested.range[i].last; seq++)
-                        if (ranges_have(ranges, seq))
-                                (void)ranges_remove(ranges, seq);
+                leave_out(ranges, contested.range[i]);
         return r < 0 ? r : contested.n > 0;
 }
 
