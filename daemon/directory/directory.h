@@ -343,7 +343,7 @@ int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE],
 int directory_delete_account(
         Directory *d, const uint8_t *tracker, Bytes statement, DirectoryDoneFn fn, void *userdata);
 
-/* It has (NULL: one of them). */
+/* It has (NULL: all that are connected or tried). */
 bool directory_is_deleted(const Directory *d, const uint8_t *tracker);
 
 /* Answers for USERDATA will not come any more. */

@@ -152,14 +152,18 @@ int directory_set_password(Directory *d, const uint8_t tracker[static KEY_SIZE],
 }
 
 bool directory_is_deleted(const Directory *d, const uint8_t *tracker) {
+        bool deleted = false;
+
         for (size_t i = 0; i < d->n; i++) {
                 const Session *s = d->trackers[i].session;
 
-                if (s && (!tracker || key_equal(d->trackers[i].address.key, tracker)) &&
-                        session_is_deleted(s))
-                        return true;
+                if (!s || (tracker && !key_equal(d->trackers[i].address.key, tracker)))
+                        continue;
+                if (!session_is_deleted(s))
+                        return false;
+                deleted = true;
         }
-        return false;
+        return deleted;
 }
 
 int directory_delete_account(
