@@ -142,8 +142,13 @@ static bool delete_is_possible(
 void account_delete(Account *a, const char *password, AccountDoneFn fn, void *userdata) {
         uint8_t tracker[KEY_SIZE];
         AccountStatement s;
-        bool has = account_find_password(a, tracker, &s) > 0;
+        int r = account_find_password(a, tracker, &s);
+        bool has = r > 0;
 
+        if (r < 0) {
+                fn(userdata, CODE_STORAGE, "the store cannot be read");
+                return;
+        }
         if (!delete_is_possible(a, password, has, fn, userdata) ||
                 !operation_begin(a, fn, userdata))
                 return;
